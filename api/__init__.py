@@ -1,0 +1,1 @@
+"""api talks to people: HTTP, web page and command line."""

@@ -1,0 +1,236 @@
+"""The JSON of the HTTP API. These models are the contract with every client.
+
+Boxes are `[x0, y0, x1, y1]` in fractions of the upright page; spans are `[start, end)` in characters.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+BoxJSON = Annotated[list[float], Field(min_length=4, max_length=4)]
+SpanJSON = Annotated[list[int], Field(min_length=2, max_length=2)]
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class PageCountsJSON(Model):
+    pending: int
+    done: int
+    failed: int
+    total: int
+
+
+class PageFailureJSON(Model):
+    page: int
+    code: str
+    attempts: int
+
+
+class MemberJSON(Model):
+    """A member of an archive that became a document."""
+
+    path: str
+    document_id: str
+
+
+class MemberFailureJSON(Model):
+    path: str
+    code: str
+    message: str
+
+
+class OriginJSON(Model):
+    archive_id: str
+    path: str
+
+
+class FailureJSON(Model):
+    code: str
+    message: str
+
+
+class DocumentJSON(Model):
+    id: str
+    filename: str
+    media_type: str
+    size: int
+    sha256: str
+    created_at: datetime
+    state: Literal["accepted", "reading", "done", "partial", "failed"]
+    kind: Literal["document", "archive"]
+    pages: PageCountsJSON  # of an archive: of all its members together
+    failure: FailureJSON | None = None  # the whole file could not be opened
+    page_failures: list[PageFailureJSON] = []
+    origins: list[OriginJSON] = []
+    members: list[MemberJSON] = []  # archives only
+    member_failures: list[MemberFailureJSON] = []  # archives only
+
+
+class DocumentListJSON(Model):
+    items: list[DocumentJSON]  # newest first; without members and page_failures
+    next_cursor: str | None = None
+
+
+class ProgressJSON(Model):
+    """One server-sent event (`event: progress`, and `event: end` with the last one)."""
+
+    document_id: str
+    state: Literal["accepted", "reading", "done", "partial", "failed"]
+    pages: PageCountsJSON
+
+
+class WordJSON(Model):
+    span: SpanJSON
+    box: BoxJSON
+
+
+class RegionJSON(Model):
+    kind: str
+    box: BoxJSON
+    span: SpanJSON
+
+
+class ReaderJSON(Model):
+    engine: str
+    revision: str
+    mode: str
+
+
+class PageJSON(Model):
+    document_id: str
+    page: int
+    pages: int  # of the document
+    filename: str
+    state: Literal["pending", "done", "failed"]
+    error_code: str | None = None
+    text: str  # Markdown
+    regions: list[RegionJSON]
+    words: list[WordJSON] = []  # with ?words=true
+    width: int
+    height: int
+    rotation: int
+    trust: float
+    reader: ReaderJSON | None = None
+    image_url: str
+
+
+class FilterJSON(Model):
+    document_ids: list[str] = Field(default=[], max_length=1000)
+    folder: str | None = Field(default=None, max_length=4096)
+    media_types: list[str] = Field(default=[], max_length=20)
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+
+
+class SearchRequestJSON(Model):
+    query: str = Field(min_length=1, max_length=2000)
+    filter: FilterJSON = FilterJSON()
+    limit: int = Field(default=10, ge=1, le=100)
+    offset: int = Field(default=0, ge=0, le=1000)
+    group_by_document: bool = False
+
+
+class SnippetJSON(Model):
+    text: str
+    span: SpanJSON  # of `text` in the page's text
+    highlights: list[SpanJSON]  # inside `text`
+    boxes: list[BoxJSON]
+    score: float
+
+
+class HitJSON(Model):
+    document_id: str
+    page: int
+    filename: str
+    media_type: str
+    paths: list[str]
+    score: float
+    trust: float
+    width: int
+    height: int
+    snippets: list[SnippetJSON]
+    image_url: str
+
+
+class GroupJSON(Model):
+    document_id: str
+    filename: str
+    hits: list[HitJSON]
+
+
+class SearchResponseJSON(Model):
+    query: str
+    hits: list[HitJSON]  # empty when grouped
+    groups: list[GroupJSON] | None = None
+    total_pages: int
+    took_ms: float
+
+
+class AnswerRequestJSON(Model):
+    question: str = Field(min_length=1, max_length=2000)
+    filter: FilterJSON = FilterJSON()
+
+
+class CitationJSON(Model):
+    number: int  # [1], [2]… as in the answer's text
+    document_id: str
+    page: int
+    filename: str
+    quote: str  # literally on the page
+    span: SpanJSON
+    boxes: list[BoxJSON]
+    score: float
+    image_url: str
+
+
+class ConsideredJSON(Model):
+    document_id: str
+    page: int
+
+
+class AnswerJSON(Model):
+    question: str
+    found: bool
+    text: str
+    citations: list[CitationJSON]
+    confidence: float
+    considered: list[ConsideredJSON]
+    took_ms: float
+
+
+class ReceiptJSON(Model):
+    """Of a deletion: what existed, and what a look afterwards still found (all zero)."""
+
+    document_id: str
+    filename: str
+    sha256: str
+    deleted_at: datetime
+    pages_deleted: int
+    documents_deleted: int  # itself and, for an archive, members that nothing else holds
+    blobs_deleted: int
+    remaining: dict[str, int]  # {"points": 0, "manifests": 0, "blobs": 0}
+
+
+class ReadyJSON(Model):
+    ready: bool
+    version: str
+    engine: str
+    embedder: str
+    checks: dict[str, str]
+
+
+class ProblemJSON(BaseModel):
+    """RFC 9457 problem details; `code` is stable."""
+
+    model_config = ConfigDict(extra="allow")
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    instance: str | None = None

@@ -1,0 +1,1 @@
+"""index remembers: catalog, blobs, Qdrant, search and text embedding."""

@@ -1,0 +1,332 @@
+"""Domain types that cross package borders.
+
+All are frozen dataclasses. This module imports nothing of ours but `index.errors`'
+siblings' standard library needs, knows no storage and no model.
+
+Coordinates: a `Box` is in fractions of the *upright* page (origin top left, x right,
+y down, 0..1). Spans are half-open character ranges `[start, end)` in the page's text.
+Pages are counted from 1.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle on the upright page, in fractions of its width and height."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    def union(self, other: Box) -> Box:
+        """The smallest box that holds both."""
+        return Box(min(self.x0, other.x0), min(self.y0, other.y0), max(self.x1, other.x1), max(self.y1, other.y1))
+
+    @property
+    def area(self) -> float:
+        return max(0.0, self.x1 - self.x0) * max(0.0, self.y1 - self.y0)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a page's text: `text[start:end]` and where it stands on the page."""
+
+    start: int
+    end: int
+    box: Box
+
+
+class RegionKind(enum.StrEnum):
+    """What a block of a page is."""
+
+    TITLE = "title"
+    HEADING = "heading"
+    PARAGRAPH = "paragraph"
+    LIST = "list"
+    TABLE = "table"
+    FIGURE = "figure"
+    HEADER = "header"
+    FOOTER = "footer"
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One block in reading order: its kind, its box, and its span in the page's Markdown."""
+
+    kind: RegionKind
+    box: Box
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who read a page. `mode` is the engine's own word ("ocr", "text-layer", "base", "gundam")."""
+
+    engine: str
+    revision: str
+    mode: str
+
+    def __str__(self) -> str:
+        return f"{self.engine}@{self.revision}/{self.mode}"
+
+
+@dataclass(frozen=True, slots=True)
+class VisionTokens:
+    """A page as vision tokens, with all that is needed to decode them later.
+
+    `array` is float16 `(tokens, dim)`, content tokens only; `tiles` the same for the local
+    tiles of a dynamic mode, or None. `tile_grid` is (columns, rows), (0, 0) without tiles.
+    `page_size` is (width, height) in pixels of the image that was encoded.
+    """
+
+    array: np.ndarray
+    tiles: np.ndarray | None
+    engine: str
+    revision: str
+    mode: str
+    tile_grid: tuple[int, int]
+    page_size: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PageReading:
+    """What an engine (or a text layer) made of one page.
+
+    `rotation` is how many degrees clockwise (0, 90, 180, 270) the rendered page had to be
+    turned to stand upright; boxes are on the upright page, `width` and `height` are its
+    pixels when it was read. `trust` is 0..1: how sure the reader is of the text.
+    """
+
+    text: str
+    regions: tuple[Region, ...]
+    words: tuple[Word, ...]
+    trust: float
+    width: int
+    height: int
+    rotation: int
+    reader: Reader
+    vision: VisionTokens | None = None
+
+
+class PageState(enum.StrEnum):
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class DocumentState(enum.StrEnum):
+    """Derived from page states, never stored: `partial` has both done and failed parts."""
+
+    ACCEPTED = "accepted"
+    READING = "reading"
+    DONE = "done"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+class TextLayerPolicy(enum.StrEnum):
+    """What to do with a text layer: use it where it is trustworthy, or never."""
+
+    AUTO = "auto"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a document came from inside an archive: the archive's document id and the member's path."""
+
+    archive_id: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Write-once facts of an accepted document. The root of truth, with its blob."""
+
+    tenant: str
+    document_id: str
+    sha256: str
+    size: int
+    filename: str
+    media_type: str
+    created_at: datetime
+    text_layer: TextLayerPolicy = TextLayerPolicy.AUTO
+    uploaded: bool = True  # False: it exists only as a member of an archive
+
+
+@dataclass(frozen=True, slots=True)
+class PageSize:
+    """Width and height of a page as it is shown, in points (1/72 inch) or, for images, in pixels."""
+
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFailure:
+    """A member of an archive that could not become a document."""
+
+    path: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Write-once outcome of looking into a document: its pages, or, for an archive, its members.
+
+    `error_code` is set, and the rest empty, where the whole file could not be opened.
+    """
+
+    pages: tuple[PageSize, ...] = ()
+    members: tuple[tuple[str, str], ...] = ()  # (path in the archive, document id)
+    member_failures: tuple[MemberFailure, ...] = ()
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What a deleted document was: kept so that a deletion survives a crash and a receipt can be shown."""
+
+    tenant: str
+    document_id: str
+    sha256: str
+    filename: str
+    deleted_at: datetime
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageKey:
+    """Names one page for stores and queues."""
+
+    tenant: str
+    document_id: str
+    page: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageLabels:
+    """Document facts that are repeated on each page point so that search can filter by them."""
+
+    filename: str
+    media_type: str
+    created_at: datetime
+    folders: tuple[str, ...] = ()  # every folder above it in every archive it came from, without a final slash
+    paths: tuple[str, ...] = ()  # its path in each archive it came from
+
+
+@dataclass(frozen=True, slots=True)
+class PagePoint:
+    """A page as the store holds it."""
+
+    key: PageKey
+    state: PageState
+    labels: PageLabels
+    attempts: int = 0
+    interruptions: int = 0
+    error_code: str | None = None
+    text: str = ""
+    passages: tuple[tuple[int, int], ...] = ()
+    regions: tuple[Region, ...] = ()
+    words: tuple[Word, ...] = ()
+    width: int = 0
+    height: int = 0
+    rotation: int = 0
+    reader: Reader | None = None
+    trust: float = 0.0
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFilter:
+    """All given conditions must hold."""
+
+    document_ids: tuple[str, ...] = ()
+    folder: str | None = None
+    media_types: tuple[str, ...] = ()
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A passage that matched. `start`, `end` is its span in the page's text, `text` that very slice;
+    `highlights` are spans inside `text`; `boxes` are where the highlighted words (or, when none is
+    highlighted, the passage's lines) stand on the page.
+    """
+
+    text: str
+    start: int
+    end: int
+    highlights: tuple[tuple[int, int], ...]
+    boxes: tuple[Box, ...]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One page found."""
+
+    key: PageKey
+    labels: PageLabels
+    score: float
+    snippets: tuple[Snippet, ...]
+    width: int
+    height: int
+    trust: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    query: str
+    hits: tuple[Hit, ...]
+    took_ms: float
+    total_pages: int  # pages the filter leaves, read so far
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A sentence quoted exactly: `quote == page.text[start:end]`, and where it stands."""
+
+    key: PageKey
+    filename: str
+    quote: str
+    start: int
+    end: int
+    boxes: tuple[Box, ...]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`found` False means: nothing in these documents supports an answer; then `text` says so and
+    `citations` is empty. `considered` are the pages that were looked at.
+    """
+
+    question: str
+    found: bool
+    text: str
+    citations: tuple[Citation, ...]
+    confidence: float
+    considered: tuple[PageKey, ...] = ()
+    took_ms: float = 0.0
+    extra: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""ingest turns an uploaded file into page images and text layers, in a sandbox."""

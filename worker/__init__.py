@@ -1,0 +1,1 @@
+"""worker reads pages: engines, layout, jobs, queues and the wiring of it all."""

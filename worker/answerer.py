@@ -1,0 +1,15 @@
+"""The `Answerer` port: a question and the pages that were found, to an answer with citations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from index.types import Answer, Hit, PagePoint
+
+
+class Answerer(Protocol):
+    name: str
+
+    def answer(self, question: str, pages: Sequence[tuple[Hit, PagePoint]]) -> Answer:
+        """An answer from these pages (best first) and nothing else; `found=False` where none supports one."""

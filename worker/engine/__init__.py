@@ -1,0 +1,1 @@
+"""Engines: what turns a page image into text, behind the `Engine` port."""

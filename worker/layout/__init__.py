@@ -1,0 +1,1 @@
+"""Layout: from recognised lines in any order to Markdown in reading order."""

@@ -1,0 +1,123 @@
+"""The `Service`: everything a person can ask of Folioscope, in one object without HTTP.
+
+The API, the command line and the tests talk to this and to nothing below it. All methods
+block (the API runs them in threads) and raise `index.errors`. Unknown ids and another tenant's
+ids raise the same `NotFound`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from index.store import PageCounts
+from index.types import (
+    Answer,
+    Blob,
+    DocumentState,
+    Manifest,
+    Origin,
+    PagePoint,
+    SearchFilter,
+    SearchResult,
+    Split,
+    TextLayerPolicy,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentView:
+    """A document with what is known of it now."""
+
+    manifest: Manifest
+    state: DocumentState
+    pages: PageCounts
+    split: Split | None
+    origins: tuple[Origin, ...]
+    failed_pages: tuple[PagePoint, ...] = ()  # without content; only from `document()`
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    document_id: str
+    filename: str
+    sha256: str
+    deleted_at: datetime
+    pages_deleted: int
+    documents_deleted: int
+    blobs_deleted: int
+    remaining: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    ready: bool
+    engine: str
+    embedder: str
+    checks: dict[str, str]
+
+
+class Staging(Protocol):
+    """An upload on its way in: write chunks, then `Service.accept` it or `discard` it."""
+
+    size: int
+
+    def write(self, chunk: bytes) -> None:
+        """Append to the temporary file and the hash. `TooLarge` past the limit, `StorageFull`."""
+
+    def discard(self) -> None:
+        """Remove the temporary file. Harmless twice, and after `accept`."""
+
+
+class ServiceProtocol(Protocol):
+    """What `api` relies on (implemented by `worker.service.Service`)."""
+
+    def stage(self) -> Staging: ...
+
+    def accept(
+        self,
+        tenant: str,
+        staged: Staging,
+        *,
+        filename: str,
+        password: str | None = None,
+        text_layer: TextLayerPolicy = TextLayerPolicy.AUTO,
+    ) -> tuple[DocumentView, bool]:
+        """The document, durable, and whether it is new."""
+        ...
+
+    def documents(
+        self, tenant: str, *, cursor: str | None = None, limit: int = 50
+    ) -> tuple[list[DocumentView], str | None]: ...
+
+    def document(self, tenant: str, document_id: str) -> DocumentView: ...
+
+    def watch(self, tenant: str, document_id: str, *, poll_s: float = 0.3) -> Iterator[DocumentView]:
+        """A view at once and at every change; ends when nothing is pending any more or it is deleted."""
+        ...
+
+    def original(self, tenant: str, document_id: str) -> tuple[Manifest, Path]: ...
+
+    def page(self, tenant: str, document_id: str, page: int) -> tuple[DocumentView, PagePoint]: ...
+
+    def page_image(self, tenant: str, document_id: str, page: int, *, width: int, kind: str) -> bytes:
+        """`kind` is "png" or "webp"; upright, `width` pixels wide at most."""
+        ...
+
+    def delete(self, tenant: str, document_id: str) -> Receipt: ...
+
+    def search(
+        self, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int = 0
+    ) -> SearchResult: ...
+
+    def ask(self, tenant: str, question: str, where: SearchFilter) -> Answer: ...
+
+    def ready(self) -> Readiness: ...
+
+    def close(self) -> None: ...
+
+
+__all__ = ["Blob", "DocumentView", "Readiness", "Receipt", "ServiceProtocol", "Staging"]
