@@ -1,7 +1,6 @@
 """Domain types that cross package borders.
 
-All are frozen dataclasses. This module imports nothing of ours but `index.errors`'
-siblings' standard library needs, knows no storage and no model.
+All are frozen dataclasses. This module imports nothing of ours and knows no storage and no model.
 
 Coordinates: a `Box` is in fractions of the *upright* page (origin top left, x right,
 y down, 0..1). Spans are half-open character ranges `[start, end)` in the page's text.
@@ -150,9 +149,10 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a document came from inside an archive: the archive's document id and the member's path."""
+    """A way in which a document came: uploaded (`archive_id` None, `path` the file's name), or as the
+    member `path` of an archive. A document lives as long as one of its origins does."""
 
-    archive_id: str
+    archive_id: str | None
     path: str
 
 
@@ -168,7 +168,6 @@ class Manifest:
     media_type: str
     created_at: datetime
     text_layer: TextLayerPolicy = TextLayerPolicy.AUTO
-    uploaded: bool = True  # False: it exists only as a member of an archive
 
 
 @dataclass(frozen=True, slots=True)

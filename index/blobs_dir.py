@@ -1,0 +1,132 @@
+"""Blobs as files of one directory: `blobs/<sha256>`, uploads in `incoming/` until they are whole.
+
+The order is write, fsync, rename, fsync of the directory: a name in `blobs/` always has all its
+bytes. What a crash leaves in `incoming/` belongs to nobody and is removed at the next start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from index.errors import NotFound, StorageFull, TooLarge
+from index.files import make_directory, remove, storage_errors, sync_directory
+from index.types import Blob
+
+_NAME = re.compile(r"[0-9a-f]{64}")
+_HASH_CHUNK = 1 << 20
+
+
+class StagedFile:
+    """An upload in `incoming/`, hashed as it is written."""
+
+    def __init__(self, path: Path, limit: int, min_free: int) -> None:
+        self.size = 0
+        self.path = path
+        self._limit = limit
+        self._min_free = min_free
+        self._hash = hashlib.sha256()
+        self._checked = 0
+        with storage_errors():
+            self._file = path.open("xb")
+
+    def write(self, chunk: bytes) -> None:
+        if self.size + len(chunk) > self._limit:
+            self.discard()
+            raise TooLarge(
+                f"The file is larger than the limit of {self._limit} bytes (setting FOLIOSCOPE_MAX_UPLOAD_BYTES)."
+            )
+        try:
+            self._leave_room(len(chunk))
+            with storage_errors():
+                self._file.write(chunk)
+        except StorageFull:
+            self.discard()
+            raise
+        self._hash.update(chunk)
+        self.size += len(chunk)
+
+    def _leave_room(self, coming: int) -> None:
+        """Stop before the disk is full: the index needs room to finish what was accepted."""
+        if self.size and self.size + coming - self._checked < 16 << 20:
+            return
+        self._checked = self.size + coming
+        if shutil.disk_usage(self.path.parent).free - coming < self._min_free:
+            raise StorageFull(
+                f"Less than {self._min_free} bytes would be left on the disk of the data directory (setting "
+                "FOLIOSCOPE_MIN_FREE_BYTES). Nothing was stored; free some space and try again."
+            )
+
+    def seal(self) -> str:
+        """Flush to the disk; the sha256 in hex."""
+        with storage_errors():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+        return self._hash.hexdigest()
+
+    def discard(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+class DirBlobStore:
+    """`BlobStore` on a local or shared directory."""
+
+    def __init__(self, root: Path, *, min_free_bytes: int = 0) -> None:
+        self._blobs = root / "blobs"
+        self._incoming = root / "incoming"
+        self._min_free = min_free_bytes
+        make_directory(self._blobs)
+        make_directory(self._incoming)
+
+    def sweep(self) -> int:
+        """Remove what a crash left in `incoming/`. Only for the one process that owns the directory."""
+        leftovers = list(self._incoming.iterdir())
+        for path in leftovers:
+            path.unlink(missing_ok=True)
+        return len(leftovers)
+
+    def stage(self, limit: int) -> StagedFile:
+        return StagedFile(self._incoming / f"{secrets.token_hex(16)}.part", limit, self._min_free)
+
+    def commit(self, staged: StagedFile) -> Blob:
+        try:
+            sha256 = staged.seal()
+            target = self._blobs / sha256
+            with storage_errors():
+                # Also over a blob that is there: the bytes are the same, unless the old ones have rotted.
+                staged.path.replace(target)
+                sync_directory(self._blobs)
+            return Blob(sha256, staged.size)
+        finally:
+            staged.discard()
+
+    def path(self, sha256: str) -> Path:
+        path = self._blobs / sha256
+        if not _NAME.fullmatch(sha256) or not path.is_file():
+            raise NotFound(f"There is no blob {sha256}.", code="blob_missing")
+        return path
+
+    def delete(self, sha256: str) -> bool:
+        return bool(_NAME.fullmatch(sha256)) and remove(self._blobs / sha256)
+
+    def blobs(self) -> Iterator[Blob]:
+        with os.scandir(self._blobs) as entries:
+            for entry in entries:
+                if _NAME.fullmatch(entry.name):
+                    yield Blob(entry.name, entry.stat().st_size)
+
+    def check(self, sha256: str) -> bool:
+        digest = hashlib.sha256()
+        with self.path(sha256).open("rb") as file:
+            while chunk := file.read(_HASH_CHUNK):
+                digest.update(chunk)
+        return digest.hexdigest() == sha256

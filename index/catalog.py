@@ -1,0 +1,49 @@
+"""The `Catalog` port: which documents there are. With the blobs, the root of truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from index.types import Manifest, Origin, Split, Tombstone
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One document: its manifest and every way in which it came."""
+
+    manifest: Manifest
+    origins: tuple[Origin, ...] = ()
+    password: str | None = field(default=None, repr=False)
+
+    @property
+    def uploaded(self) -> bool:
+        """Whether somebody uploaded it by itself, not only inside an archive."""
+        return any(origin.archive_id is None for origin in self.origins)
+
+
+class Catalog(Protocol):
+    """A method returns when its change is durable. Ids that are no ids are unknown ids."""
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Held while blobs and manifests change together, across threads and processes; reentrant."""
+
+    def add(self, manifest: Manifest, origin: Origin, password: str | None = None) -> bool:
+        """Accept a document; False if it was there, then only origin and password are added."""
+
+    def get(self, tenant: str, document_id: str) -> Entry | None:
+        """What is known of a document."""
+
+    def entries(self, tenant: str | None = None) -> Iterator[Entry]:
+        """All documents, newest first; `None` spans tenants (recovery and verify only)."""
+
+    def split(self, tenant: str, document_id: str, found: Split | None = None) -> Split | None:
+        """The split. With `found`: record it first, unless one without an error is recorded already."""
+
+    def bury(self, tombstone: Tombstone | None = None) -> list[Tombstone]:
+        """Record that a document is to be deleted; all tombstones whose deletion is not finished."""
+
+    def forget(self, tenant: str, document_id: str, origin: Origin | None = None) -> None:
+        """Drop one origin, or, without one, everything but the tombstone: the end of a deletion."""

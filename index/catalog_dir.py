@@ -1,0 +1,264 @@
+"""The catalog as small JSON files: `documents/<tenant>/<document_id>.<part>`.
+
+`json` (manifest), `split.json`, `gone.json` (tombstone), `origin-<hash>.json` (one for each way
+in) and `secret.json` (a password, mode 0600). All are written whole, fsynced, and never changed;
+only a split that says "could not be opened" is replaced by a later one.
+
+Manifests are kept in memory, since listings need them sorted.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+
+from index.catalog import Entry
+from index.errors import InvalidRequest
+from index.files import make_directory, remove, write_atomic
+from index.types import Manifest, MemberFailure, Origin, PageSize, Split, TextLayerPolicy, Tombstone
+
+_TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+# Splits and tombstones change while a document lives; they are read when they are asked for.
+_NOT_OF_ENTRY = frozenset({"split.json", "gone.json"})
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class DirCatalog:
+    """`Catalog` on a local or shared directory."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root / "documents"
+        make_directory(self._root)
+        self._guard = threading.RLock()
+        self._depth = 0
+        self._lock_path = root / "catalog.lock"
+        self._cache: dict[str, _TenantCache] = {}
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        with self._guard:
+            if self._depth:
+                self._depth += 1
+                try:
+                    yield
+                finally:
+                    self._depth -= 1
+                return
+            with self._lock_path.open("a") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                self._depth = 1
+                try:
+                    yield
+                finally:
+                    self._depth = 0
+
+    def add(self, manifest: Manifest, origin: Origin, password: str | None = None) -> bool:
+        stem = self._stem(manifest.tenant, manifest.document_id)
+        if stem is None:
+            raise InvalidRequest(f"{manifest.tenant!r} or {manifest.document_id!r} cannot name a document.")
+        with self.lock():
+            # A tombstone of the same bytes is over: they were uploaded again.
+            remove(stem.with_suffix(".gone.json"))
+            if password is not None:
+                write_atomic(
+                    stem.with_suffix(".secret.json"), _dump({"password": password}), replace=True, mode=0o600
+                )
+            write_atomic(_origin_path(stem, origin), _dump(asdict(origin)))
+            # The manifest last: a document exists when its manifest does.
+            new = write_atomic(stem.with_suffix(".json"), _dump(asdict(manifest)))
+            self._tenant(manifest.tenant).renew(manifest.document_id)
+            return new
+
+    def get(self, tenant: str, document_id: str) -> Entry | None:
+        stem = self._stem(tenant, document_id)
+        return None if stem is None else self._tenant(tenant).entry(document_id)
+
+    def entries(self, tenant: str | None = None) -> Iterator[Entry]:
+        tenants = [tenant] if tenant else sorted(path.name for path in self._root.iterdir() if path.is_dir())
+        for name in tenants:
+            yield from self._tenant(name).entries()
+
+    def split(self, tenant: str, document_id: str, found: Split | None = None) -> Split | None:
+        stem = self._stem(tenant, document_id)
+        if stem is None:
+            return None
+        path = stem.with_suffix(".split.json")
+        if found is not None:
+            with self.lock():
+                old = _load_split(path)
+                if stem.with_suffix(".json").exists() and (old is None or old.error_code):
+                    write_atomic(path, _dump(asdict(found)), replace=True)
+        return _load_split(path)
+
+    def bury(self, tombstone: Tombstone | None = None) -> list[Tombstone]:
+        if tombstone is not None and (stem := self._stem(tombstone.tenant, tombstone.document_id)):
+            write_atomic(stem.with_suffix(".gone.json"), _dump(asdict(tombstone)))
+        unfinished = []
+        for path in self._root.glob("*/*.gone.json"):
+            manifest = path.with_name(path.name.replace(".gone.json", ".json"))
+            if manifest.exists() and (stone := _load(path)):
+                unfinished.append(Tombstone(**{**stone, "deleted_at": _time(stone["deleted_at"])}))
+        return unfinished
+
+    def forget(self, tenant: str, document_id: str, origin: Origin | None = None) -> None:
+        stem = self._stem(tenant, document_id)
+        if stem is None:
+            return
+        with self.lock():
+            if origin is not None:
+                remove(_origin_path(stem, origin))
+            else:
+                for path in sorted(stem.parent.glob(f"{document_id}.*")):
+                    if path.suffixes != [".gone", ".json"] and path != stem.with_suffix(".json"):
+                        remove(path)
+                # The manifest last, so that a deletion that was cut short is seen as unfinished.
+                remove(stem.with_suffix(".json"))
+            self._tenant(tenant).renew(document_id)
+
+    def _stem(self, tenant: str, document_id: str) -> Path | None:
+        """Path without suffix; None for what cannot be an id (and could name another file)."""
+        if not _TENANT.fullmatch(tenant) or not _ID.fullmatch(document_id):
+            return None
+        return self._root / tenant / document_id
+
+    def _tenant(self, tenant: str) -> _TenantCache:
+        with self._guard:
+            if tenant not in self._cache:
+                self._cache[tenant] = _TenantCache(self._root / tenant)
+            return self._cache[tenant]
+
+
+class _TenantCache:
+    """Entries of one tenant's directory in memory.
+
+    Changes made through this object are seen at once. Those of other processes are seen at once
+    by id, and in listings after a second: a listing of a large directory costs a scan.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._guard = threading.Lock()
+        self._entries: dict[str, Entry] = {}
+        self._names: dict[str, frozenset[str]] = {}
+        self._stamp = -1
+        self._next_look = 0.0
+        self._sorted: list[Entry] | None = None
+
+    def renew(self, document_id: str) -> None:
+        """Read one document's files again."""
+        with self._guard:
+            prefix = f"{document_id}."
+            parts = frozenset(path.name.removeprefix(prefix) for path in self._directory.glob(f"{prefix}*"))
+            self._put(document_id, parts - _NOT_OF_ENTRY)
+
+    def entry(self, document_id: str) -> Entry | None:
+        exists = (self._directory / f"{document_id}.json").exists()
+        if exists != (document_id in self._entries):
+            self.renew(document_id)
+        return self._entries.get(document_id)
+
+    def entries(self) -> list[Entry]:
+        with self._guard:
+            if time.monotonic() >= self._next_look:
+                self._look()
+                self._next_look = time.monotonic() + 1.0
+            if self._sorted is None:
+                self._sorted = sorted(
+                    self._entries.values(),
+                    key=lambda entry: (entry.manifest.created_at, entry.manifest.document_id),
+                    reverse=True,
+                )
+            return self._sorted
+
+    def _look(self) -> None:
+        try:
+            stamp = self._directory.stat().st_mtime_ns
+        except FileNotFoundError:
+            return
+        if stamp == self._stamp:
+            return
+        found: dict[str, set[str]] = {}
+        with os.scandir(self._directory) as files:
+            for file in files:
+                document_id, _, part = file.name.partition(".")
+                if _ID.fullmatch(document_id) and part not in _NOT_OF_ENTRY:
+                    found.setdefault(document_id, set()).add(part)
+        for document_id in self._names.keys() | found.keys():
+            parts = frozenset(found.get(document_id, ()))
+            if parts != self._names.get(document_id):
+                self._put(document_id, parts)
+        self._stamp = stamp
+
+    def _put(self, document_id: str, parts: frozenset[str]) -> None:
+        entry = self._read(document_id, parts) if "json" in parts else None
+        if entry is None:
+            self._names.pop(document_id, None)
+            self._entries.pop(document_id, None)
+        else:
+            self._names[document_id] = parts
+            self._entries[document_id] = entry
+        self._sorted = None
+
+    def _read(self, document_id: str, parts: frozenset[str]) -> Entry | None:
+        stem = self._directory / document_id
+        facts = _load(stem.with_suffix(".json"))
+        if facts is None:
+            return None
+        origins = [_load(stem.with_suffix(f".{part}")) for part in sorted(parts) if part.startswith("origin-")]
+        secret = _load(stem.with_suffix(".secret.json")) or {}
+        manifest = Manifest(
+            **{
+                **facts,
+                "created_at": _time(facts["created_at"]),
+                "text_layer": TextLayerPolicy(facts["text_layer"]),
+            }
+        )
+        return Entry(manifest, tuple(Origin(**origin) for origin in origins if origin), secret.get("password"))
+
+
+def _origin_path(stem: Path, origin: Origin) -> Path:
+    digest = hashlib.sha256(f"{origin.archive_id}|{origin.path}".encode("utf-8", "surrogatepass")).hexdigest()
+    return stem.with_suffix(f".origin-{digest[:16]}.json")
+
+
+def _load_split(path: Path) -> Split | None:
+    facts = _load(path)
+    if facts is None:
+        return None
+    return replace(
+        Split(**facts),
+        pages=tuple(PageSize(**size) for size in facts["pages"]),
+        members=tuple((member[0], member[1]) for member in facts["members"]),
+        member_failures=tuple(MemberFailure(**failure) for failure in facts["member_failures"]),
+    )
+
+
+def _dump(facts: dict[str, object]) -> bytes:
+    return json.dumps(facts, ensure_ascii=True, default=_encode, indent=1).encode()
+
+
+def _encode(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(type(value).__name__)
+
+
+def _load(path: Path) -> dict | None:
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

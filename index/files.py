@@ -1,0 +1,87 @@
+"""Files that survive a power cut: atomic, write-once, fsynced with their directory.
+
+Knows nothing of what is in them. `ENOSPC` and `EDQUOT` become `StorageFull`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from index.errors import StorageFull
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextlib.contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turn "no space left" into the error that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFull(
+                "The disk that holds the data directory is full. Nothing was stored; free some space and try again."
+            ) from error
+        raise
+
+
+def sync_directory(path: Path) -> None:
+    """Make renames and links in a directory durable."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def make_directory(path: Path) -> None:
+    """Create a directory and its parents, durably."""
+    missing = []
+    while not path.is_dir():
+        missing.append(path)
+        path = path.parent
+    with storage_errors():
+        for part in reversed(missing):
+            with contextlib.suppress(FileExistsError):
+                part.mkdir()
+            sync_directory(part.parent)
+
+
+def write_atomic(path: Path, content: bytes, *, replace: bool = False, mode: int = 0o644) -> bool:
+    """Write a whole file durably. False, and nothing changed, if it exists and `replace` is not set."""
+    make_directory(path.parent)
+    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
+    with storage_errors():
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            if replace:
+                temporary.replace(path)
+            else:
+                # link() refuses to overwrite, rename() would not: that makes write-once atomic.
+                try:
+                    os.link(temporary, path)
+                except FileExistsError:
+                    return False
+            sync_directory(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return True
+
+
+def remove(path: Path) -> bool:
+    """Delete a file durably; whether it was there."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    sync_directory(path.parent)
+    return True

@@ -1,0 +1,66 @@
+"""All settings, read once from the environment (prefix `FOLIOSCOPE_`) and passed down from `worker.wiring`.
+
+Each field's description is its documentation: `docs/settings.md` is compared with it by a test.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _default_data_dir() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "folioscope"
+
+
+class Settings(BaseSettings):
+    """Every field is an environment variable: `data_dir` is `FOLIOSCOPE_DATA_DIR`."""
+
+    model_config = SettingsConfigDict(env_prefix="FOLIOSCOPE_", extra="ignore", frozen=True)
+
+    data_dir: Path = Field(
+        default_factory=_default_data_dir,
+        description="Where blobs, manifests and the index live. One running service owns it.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8321, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    allowed_hosts: list[str] = Field(
+        default=[], description="Further host names (JSON list) that requests may be addressed to, beside loopback."
+    )
+    max_upload_bytes: int = Field(default=8 << 30, gt=0, description="Largest file that is accepted, in bytes.")
+    min_free_bytes: int = Field(
+        default=512 << 20,
+        ge=0,
+        description="Uploads are refused (507) when less than this would stay free on the data directory's disk.",
+    )
+    readers: int = Field(
+        default=0, ge=0, le=256, description="Pages read at the same time; 0 takes one for each processor."
+    )
+    engine: str = Field(default="auto", description="Reading engine: `auto` or `rapidocr`.")
+    embedder: str | None = Field(
+        default=None,
+        description="A sentence-transformers model by name or path instead of the packaged all-MiniLM-L6-v2. "
+        "Recorded in the index; changing it needs `folioscope rebuild`.",
+    )
+    max_pages: int = Field(default=5000, gt=0, description="Most pages that one document may have.")
+    page_pixels: int = Field(
+        default=4_000_000,
+        ge=100_000,
+        le=100_000_000,
+        description="Pixel budget of a rendered page: larger pages are scaled down to it before reading.",
+    )
+    page_timeout_s: float = Field(default=60.0, gt=0, description="Longest time for rendering one page, in seconds.")
+    render_memory_bytes: int = Field(
+        default=3 << 30, ge=512 << 20, description="Address space of a rendering process, in bytes."
+    )
+    max_attempts: int = Field(
+        default=3, ge=1, le=20, description="How often a page is tried before it is marked as failed."
+    )
+    max_members: int = Field(default=20_000, gt=0, description="Most files in one archive.")
+    max_expanded_bytes: int = Field(default=50 << 30, gt=0, description="Most bytes that one archive may unpack to.")
+    image_cache_bytes: int = Field(default=64 << 20, ge=0, description="Memory for page images that were shown lately.")
+    log_level: str = Field(default="INFO", description="Python logging level of the service.")
