@@ -29,6 +29,7 @@ from index.types import Manifest, MemberFailure, Origin, PageSize, Split, TextLa
 
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 # Splits and tombstones change while a document lives; they are read when they are asked for.
+_SPLITS_KEPT = 20_000
 _NOT_OF_ENTRY = frozenset({"split.json", "gone.json"})
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -43,6 +44,8 @@ class DirCatalog:
         self._depth = 0
         self._lock_path = root / "catalog.lock"
         self._cache: dict[str, _TenantCache] = {}
+        # Splits without an error never change; document ids are unique across tenants.
+        self._splits: dict[str, Split] = {}
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -70,9 +73,7 @@ class DirCatalog:
             # A tombstone of the same bytes is over: they were uploaded again.
             remove(stem.with_suffix(".gone.json"))
             if password is not None:
-                write_atomic(
-                    stem.with_suffix(".secret.json"), _dump({"password": password}), replace=True, mode=0o600
-                )
+                write_atomic(stem.with_suffix(".secret.json"), _dump({"password": password}), replace=True, mode=0o600)
             write_atomic(_origin_path(stem, origin), _dump(asdict(origin)))
             # The manifest last: a document exists when its manifest does.
             new = write_atomic(stem.with_suffix(".json"), _dump(asdict(manifest)))
@@ -92,13 +93,20 @@ class DirCatalog:
         stem = self._stem(tenant, document_id)
         if stem is None:
             return None
+        known = self._splits.get(document_id)
+        if known is not None:
+            return known
         path = stem.with_suffix(".split.json")
-        if found is not None:
-            with self.lock():
-                old = _load_split(path)
-                if stem.with_suffix(".json").exists() and (old is None or old.error_code):
-                    write_atomic(path, _dump(asdict(found)), replace=True)
-        return _load_split(path)
+        with self.lock():
+            split = _load_split(path)
+            if found is not None and (split is None or split.error_code) and stem.with_suffix(".json").exists():
+                write_atomic(path, _dump(asdict(found)), replace=True)
+                split = found
+            if split is not None and not split.error_code:
+                if len(self._splits) >= _SPLITS_KEPT:
+                    self._splits.clear()
+                self._splits[document_id] = split
+            return split
 
     def bury(self, tombstone: Tombstone | None = None) -> list[Tombstone]:
         if tombstone is not None and (stem := self._stem(tombstone.tenant, tombstone.document_id)):
@@ -123,6 +131,7 @@ class DirCatalog:
                         remove(path)
                 # The manifest last, so that a deletion that was cut short is seen as unfinished.
                 remove(stem.with_suffix(".json"))
+                self._splits.pop(document_id, None)
             self._tenant(tenant).renew(document_id)
 
     def _stem(self, tenant: str, document_id: str) -> Path | None:

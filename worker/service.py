@@ -1,22 +1,20 @@
-"""The `Service`: everything a person can ask of Folioscope, in one object without HTTP.
+"""The `ServiceProtocol`: everything a person can ask of Folioscope, without HTTP.
 
 The API, the command line and the tests talk to this and to nothing below it. All methods
 block (the API runs them in threads) and raise `index.errors`. Unknown ids and another tenant's
-ids raise the same `NotFound`.
+ids raise the same `NotFound`. `worker.library.Library` implements it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from index.store import PageCounts
 from index.types import (
     Answer,
-    Blob,
     DocumentState,
     Manifest,
     Origin,
@@ -26,6 +24,7 @@ from index.types import (
     Split,
     TextLayerPolicy,
 )
+from worker.deletion import Receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +37,6 @@ class DocumentView:
     split: Split | None
     origins: tuple[Origin, ...]
     failed_pages: tuple[PagePoint, ...] = ()  # without content; only from `document()`
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    document_id: str
-    filename: str
-    sha256: str
-    deleted_at: datetime
-    pages_deleted: int
-    documents_deleted: int
-    blobs_deleted: int
-    remaining: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +60,7 @@ class Staging(Protocol):
 
 
 class ServiceProtocol(Protocol):
-    """What `api` relies on (implemented by `worker.service.Service`)."""
+    """What `api` relies on (implemented by `worker.library.Library`)."""
 
     def stage(self) -> Staging: ...
 
@@ -109,9 +96,7 @@ class ServiceProtocol(Protocol):
 
     def delete(self, tenant: str, document_id: str) -> Receipt: ...
 
-    def search(
-        self, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int = 0
-    ) -> SearchResult: ...
+    def search(self, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int = 0) -> SearchResult: ...
 
     def ask(self, tenant: str, question: str, where: SearchFilter) -> Answer: ...
 
@@ -120,4 +105,4 @@ class ServiceProtocol(Protocol):
     def close(self) -> None: ...
 
 
-__all__ = ["Blob", "DocumentView", "Readiness", "Receipt", "ServiceProtocol", "Staging"]
+__all__ = ["DocumentView", "Readiness", "Receipt", "ServiceProtocol", "Staging"]

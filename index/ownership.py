@@ -1,0 +1,34 @@
+"""One process owns a data directory: an advisory lock that ends with the process, however it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from index.errors import StoreUnavailable
+from index.files import make_directory
+
+
+class Ownership:
+    """Held from construction to `release`. `StoreUnavailable` names the process that has it."""
+
+    def __init__(self, root: Path) -> None:
+        make_directory(root)
+        self._file = (root / "owner.lock").open("a+")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.seek(0)
+            owner = self._file.read().strip() or "unknown"
+            self._file.close()
+            raise StoreUnavailable(
+                f"The data directory {root} is in use by process {owner}. Stop that service, or talk to it over HTTP.",
+                code="data_dir_in_use",
+            ) from None
+        self._file.truncate(0)
+        self._file.write(str(os.getpid()))
+        self._file.flush()
+
+    def release(self) -> None:
+        self._file.close()

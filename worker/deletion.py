@@ -1,0 +1,126 @@
+"""Deleting documents so that nothing remains, also when the process dies half-way.
+
+The order is tombstone, points, files of the catalog (manifest last), blob. A tombstone whose
+manifest still exists is an unfinished deletion; `finish` ends it at the next start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from index.blobs import BlobStore
+from index.catalog import Catalog, Entry
+from index.errors import NotFound
+from index.store import PageUpdate, Store
+from index.types import Tombstone
+from worker.labels import labels
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What existed, and what a look afterwards still finds. `remaining["archives"]` counts kept archives
+    whose original still contains a deleted member: delete those too if nothing is to remain."""
+
+    document_id: str
+    filename: str
+    sha256: str
+    deleted_at: datetime
+    pages_deleted: int
+    documents_deleted: int
+    blobs_deleted: int
+    remaining: dict[str, int]
+
+
+@dataclass(slots=True)
+class _Tally:
+    pages: int = 0
+    documents: int = 0
+    blobs: int = 0
+
+
+class Deletion:
+    def __init__(self, blobs: BlobStore, catalog: Catalog, store: Store, clock: Callable[[], datetime]) -> None:
+        self._blobs = blobs
+        self._catalog = catalog
+        self._store = store
+        self._clock = clock
+
+    def delete(self, tenant: str, document_id: str) -> Receipt:
+        """Delete a document, and with an archive the members that came by no other way. `NotFound`."""
+        with self._catalog.lock():
+            entry = self._catalog.get(tenant, document_id)
+            if entry is None:
+                raise NotFound(f"There is no document {document_id}.")
+            tally = _Tally()
+            manifest = entry.manifest
+            at = self._clock()
+            self._remove(entry, at, tally)
+            return Receipt(
+                document_id=document_id,
+                filename=manifest.filename,
+                sha256=manifest.sha256,
+                deleted_at=at,
+                pages_deleted=tally.pages,
+                documents_deleted=tally.documents,
+                blobs_deleted=tally.blobs,
+                remaining=self._remaining(entry),
+            )
+
+    def finish(self) -> int:
+        """End deletions that a crash cut short; how many there were."""
+        unfinished = self._catalog.bury()
+        for stone in unfinished:
+            with self._catalog.lock():
+                if entry := self._catalog.get(stone.tenant, stone.document_id):
+                    self._remove(entry, stone.deleted_at, _Tally())
+        return len(unfinished)
+
+    def _remove(self, entry: Entry, at: datetime, tally: _Tally) -> None:
+        manifest = entry.manifest
+        tenant, document_id = manifest.tenant, manifest.document_id
+        pages = self._store.count(tenant, document_id=document_id).total
+        self._catalog.bury(Tombstone(tenant, document_id, manifest.sha256, manifest.filename, at, pages))
+        for child in list(self._catalog.entries(tenant)):
+            if any(origin.archive_id == document_id for origin in child.origins):
+                self._orphan(child, document_id, at, tally)
+        tally.pages += self._store.delete(tenant, document_id)
+        self._catalog.forget(tenant, document_id)
+        tally.documents += 1
+        if not self._held(manifest.sha256) and self._blobs.delete(manifest.sha256):
+            tally.blobs += 1
+
+    def _orphan(self, child: Entry, archive_id: str, at: datetime, tally: _Tally) -> None:
+        """A member loses an archive: its only way in, or one of several."""
+        manifest = child.manifest
+        gone = [origin for origin in child.origins if origin.archive_id == archive_id]
+        if len(gone) == len(child.origins):
+            self._remove(child, at, tally)
+            return
+        for origin in gone:
+            self._catalog.forget(manifest.tenant, manifest.document_id, origin)
+        kept = replace(child, origins=tuple(origin for origin in child.origins if origin not in gone))
+        wanted = labels(self._catalog, kept)
+        points = self._store.scan(manifest.tenant, document_ids=[manifest.document_id])
+        self._store.update([PageUpdate(point.key, at, labels=wanted) for point in points])
+
+    def _held(self, sha256: str) -> bool:
+        return any(entry.manifest.sha256 == sha256 for entry in self._catalog.entries(None))
+
+    def _stored(self, sha256: str) -> bool:
+        try:
+            self._blobs.path(sha256)
+        except NotFound:
+            return False
+        return True
+
+    def _remaining(self, entry: Entry) -> dict[str, int]:
+        manifest = entry.manifest
+        archives = {origin.archive_id for origin in entry.origins if origin.archive_id}
+        return {
+            "points": self._store.count(manifest.tenant, document_id=manifest.document_id).total,
+            "manifests": int(self._catalog.get(manifest.tenant, manifest.document_id) is not None),
+            "blobs": int(not self._held(manifest.sha256) and self._stored(manifest.sha256)),
+            "archives": sum(self._catalog.get(manifest.tenant, archive) is not None for archive in archives),
+        }

@@ -1,0 +1,299 @@
+"""The jobs: accept, expand, read. The only implementation; queues are thin shells around it.
+
+What they promise:
+
+* `accept` returns when the document is durable. Nothing later can lose it.
+* `expand` and `read` may be rung any number of times, at any time, by anybody: what is done
+  already is not done again, and a job that was cut off half-way is simply done again.
+* A page that fails fails alone, with a code; its number stays.
+
+They know no HTTP, no threads and no broker.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+
+from index import ids
+from index.blobs import BlobStore, Staged
+from index.catalog import Catalog, Entry
+from index.embedder import Embedder
+from index.errors import BadDocument, FolioscopeError, RequestError, TooLarge, Unavailable
+from index.passages import embed_passages
+from index.store import PageUpdate, Store
+from index.types import (
+    Manifest,
+    MemberFailure,
+    Origin,
+    PageKey,
+    PageState,
+    Split,
+    TextLayerPolicy,
+)
+from ingest.archives import ARCHIVE_TYPES, ArchiveLimits, Member, members
+from ingest.renderer import Renderer
+from ingest.sniff import sniff
+from worker.labels import MAX_DEPTH, depth, labels
+from worker.queue import Expand, Job, Read
+from worker.reading import PageReader
+
+log = logging.getLogger("folioscope.jobs")
+
+# Trying again cannot help: the file is what it is.
+PERMANENT = frozenset({"encrypted", "damaged", "empty", "page_too_large", "bomb", "unsupported_media_type"})
+_PENDING_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class JobLimits:
+    max_attempts: int = 3
+    max_file_bytes: int = 8 << 30
+    archives: ArchiveLimits = ArchiveLimits()
+
+
+def now() -> datetime:
+    """The clock of all records."""
+    return datetime.now(UTC)
+
+
+class Jobs:
+    """The jobs over one set of ports. Thread-safe as far as its ports are."""
+
+    def __init__(
+        self,
+        *,
+        blobs: BlobStore,
+        catalog: Catalog,
+        store: Store,
+        renderer: Renderer,
+        reader: PageReader,
+        embedder: Embedder,
+        ring: Callable[[Iterable[Job]], None],
+        limits: JobLimits | None = None,
+        clock: Callable[[], datetime] = now,
+    ) -> None:
+        self._blobs = blobs
+        self._catalog = catalog
+        self._store = store
+        self._renderer = renderer
+        self._reader = reader
+        self._embedder = embedder
+        self._ring = ring
+        self._limits = limits or JobLimits()
+        self._clock = clock
+
+    def run(self, job: Job) -> None:
+        """What a queue calls for a message."""
+        match job:
+            case Expand(tenant, document_id):
+                self.expand(tenant, document_id)
+            case Read(key):
+                self.read(key)
+
+    # -- accept -------------------------------------------------------------------------------
+
+    def accept(
+        self,
+        tenant: str,
+        staged: Staged,
+        *,
+        filename: str,
+        password: str | None,
+        text_layer: TextLayerPolicy,
+    ) -> tuple[Entry, bool]:
+        """Make an upload durable and ring for it; the entry, and whether it is new."""
+        try:
+            media_type = sniff(staged.path)
+        except FolioscopeError:
+            staged.discard()
+            raise
+        with self._catalog.lock():
+            entry, new = self._register(
+                tenant, staged, Origin(None, filename), filename, media_type, text_layer, password
+            )
+        if not new:
+            self._try_again(entry)
+        self._ring([Expand(tenant, entry.manifest.document_id)])
+        return entry, new
+
+    def _register(
+        self,
+        tenant: str,
+        staged: Staged,
+        origin: Origin,
+        filename: str,
+        media_type: str,
+        text_layer: TextLayerPolicy,
+        password: str | None,
+    ) -> tuple[Entry, bool]:
+        """Blob, then manifest. The caller holds the catalog's lock, or a deletion could take the blob away
+        between the two."""
+        blob = self._blobs.commit(staged)
+        document_id = ids.document_id(tenant, blob.sha256)
+        manifest = Manifest(
+            tenant, document_id, blob.sha256, blob.size, filename, media_type, self._clock(), text_layer
+        )
+        new = self._catalog.add(manifest, origin, password)
+        entry = self._catalog.get(tenant, document_id)
+        if entry is None:
+            raise BadDocument("The document was deleted while it was being accepted.", code="deleted")
+        return entry, new
+
+    def _try_again(self, entry: Entry) -> None:
+        """Uploading the same bytes again is how a person asks for another try of what failed."""
+        manifest = entry.manifest
+        failed = self._store.scan(manifest.tenant, document_ids=[manifest.document_id], states=[PageState.FAILED])
+        self._store.update(
+            [
+                PageUpdate(
+                    point.key, self._clock(), state=PageState.PENDING, attempts=0, interruptions=0, error_code=""
+                )
+                for point in failed
+            ]
+        )
+
+    # -- expand -------------------------------------------------------------------------------
+
+    def expand(self, tenant: str, document_id: str) -> None:
+        """Find a document's pages or an archive's members, record them, and ring for each."""
+        entry = self._catalog.get(tenant, document_id)
+        if entry is None:
+            return
+        split = self._catalog.split(tenant, document_id)
+        if split is None or split.error_code:
+            try:
+                found = self._look_into(entry)
+            except RequestError as error:
+                found = Split(error_code=error.code, error_message=error.message)
+            split = self._catalog.split(tenant, document_id, found)
+        if split is None:
+            return  # deleted meanwhile
+        self._add_pages(entry, len(split.pages))
+        self._ring([Expand(tenant, child) for _, child in split.members])
+
+    def _look_into(self, entry: Entry) -> Split:
+        manifest = entry.manifest
+        path = self._blobs.path(manifest.sha256)
+        if manifest.media_type in ARCHIVE_TYPES:
+            return self._unpack(entry)
+        return Split(pages=self._renderer.split(path, manifest.media_type, entry.password))
+
+    def _unpack(self, entry: Entry) -> Split:
+        manifest = entry.manifest
+        found: list[tuple[str, str]] = []
+        failures: list[MemberFailure] = []
+        level = depth(self._catalog, entry) + 1
+        for member in members(
+            self._blobs.path(manifest.sha256),
+            manifest.media_type,
+            limits=self._limits.archives,
+            password=entry.password,
+        ):
+            if isinstance(member, MemberFailure):
+                failures.append(member)
+                continue
+            try:
+                child = self._add_member(entry, member, level)
+            except RequestError as error:
+                failures.append(MemberFailure(member.path, error.code, error.message))
+                continue
+            if child is None:
+                break  # the archive was deleted meanwhile
+            found.append((member.path, child))
+            self._ring([Expand(manifest.tenant, child)])
+        return Split(members=tuple(found), member_failures=tuple(failures))
+
+    def _add_member(self, archive: Entry, member: Member, level: int) -> str | None:
+        """Store one member as a document; its id, or None if the archive is gone."""
+        staged = self._blobs.stage(self._limits.max_file_bytes)
+        try:
+            for chunk in member.chunks():
+                staged.write(chunk)
+            media_type = sniff(staged.path)
+            if media_type in ARCHIVE_TYPES and level >= MAX_DEPTH:
+                raise TooLarge(f"Archives are opened {MAX_DEPTH} deep; this one lies deeper.", code="too_deep")
+            tenant = archive.manifest.tenant
+            with self._catalog.lock():
+                if self._catalog.get(tenant, archive.manifest.document_id) is None:
+                    return None
+                entry, _ = self._register(
+                    tenant,
+                    staged,
+                    Origin(archive.manifest.document_id, member.path),
+                    PurePosixPath(member.path).name,
+                    media_type,
+                    archive.manifest.text_layer,
+                    archive.password,
+                )
+            return entry.manifest.document_id
+        finally:
+            staged.discard()
+
+    def _add_pages(self, entry: Entry, count: int) -> None:
+        manifest = entry.manifest
+        keys = [PageKey(manifest.tenant, manifest.document_id, page) for page in range(1, count + 1)]
+        wanted = labels(self._catalog, entry)
+        for start in range(0, count, _PENDING_CHUNK):
+            chunk = keys[start : start + _PENDING_CHUNK]
+            with self._catalog.lock():
+                # Inserting points of a document that is being deleted would bring it back.
+                if self._catalog.get(manifest.tenant, manifest.document_id) is None:
+                    return
+                self._store.add_pending(chunk, wanted, self._clock())
+        unread = []
+        for point in self._store.scan(manifest.tenant, document_ids=[manifest.document_id]):
+            if point.state is PageState.PENDING:
+                unread.append(point.key)
+            if point.labels != wanted:
+                self._store.update([PageUpdate(point.key, self._clock(), labels=wanted)])
+        self._ring([Read(key) for key in sorted(unread, key=lambda key: key.page)])
+
+    # -- read ---------------------------------------------------------------------------------
+
+    def read(self, key: PageKey) -> None:
+        """Read one page and commit it, or record why not."""
+        point = self._store.get([key])[0]
+        entry = self._catalog.get(key.tenant, key.document_id)
+        if point is None or entry is None or point.state is not PageState.PENDING:
+            return
+        attempt = point.attempts + 1
+        if attempt > self._limits.max_attempts:
+            self._fail(key, point.error_code or "reader_crashed", point.attempts)
+            return
+        # Written before the work: a page that takes its process down has had its attempt.
+        if not self._store.update([PageUpdate(key, self._clock(), attempts=attempt, error_code="")])[0]:
+            return
+        try:
+            reading = self._reader.read(
+                self._blobs.path(entry.manifest.sha256), entry.manifest, key.page, entry.password
+            )
+            passages = embed_passages(self._embedder, reading.text)
+        except Unavailable:
+            # Not the page's fault, so not its attempt.
+            self._store.update([PageUpdate(key, self._clock(), attempts=point.attempts)])
+            raise
+        except FolioscopeError as error:
+            self._failed_once(key, error.code, attempt, permanent=error.code in PERMANENT)
+            return
+        except Exception:
+            log.exception("page %s of %s: attempt %d failed", key.page, key.document_id, attempt)
+            self._failed_once(key, "internal_error", attempt, permanent=False)
+            return
+        self._store.update(
+            [PageUpdate(key, self._clock(), state=PageState.DONE, error_code="", reading=reading, passages=passages)]
+        )
+
+    def _failed_once(self, key: PageKey, code: str, attempt: int, *, permanent: bool) -> None:
+        log.warning("page %s of %s: %s (attempt %d)", key.page, key.document_id, code, attempt)
+        if permanent or attempt >= self._limits.max_attempts:
+            self._fail(key, code, attempt)
+        else:
+            self._store.update([PageUpdate(key, self._clock(), error_code=code)])
+            self._ring([Read(key)])
+
+    def _fail(self, key: PageKey, code: str, attempts: int) -> None:
+        self._store.update([PageUpdate(key, self._clock(), state=PageState.FAILED, attempts=attempts, error_code=code)])

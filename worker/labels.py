@@ -1,0 +1,45 @@
+"""What page points repeat of their document, worked out from its origins. Pure functions over the catalog."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from index.catalog import Catalog, Entry
+from index.types import PageLabels
+
+MAX_DEPTH = 2
+"""Archives inside archives that are opened: the uploaded one is depth 1, one inside it depth 2."""
+
+
+def depth(catalog: Catalog, entry: Entry, *, limit: int = MAX_DEPTH + 2) -> int:
+    """How many archives a document lies in, by its shortest way (0: uploaded by itself)."""
+    if entry.uploaded or limit == 0:
+        return 0
+    parents = [catalog.get(entry.manifest.tenant, origin.archive_id) for origin in entry.origins if origin.archive_id]
+    return 1 + min((depth(catalog, parent, limit=limit - 1) for parent in parents if parent), default=0)
+
+
+def paths(catalog: Catalog, entry: Entry, *, limit: int = MAX_DEPTH + 2) -> tuple[str, ...]:
+    """Every path that leads to a document: `box.zip/letters.tar/1923/may.pdf`, or just its file name."""
+    found: list[str] = []
+    for origin in entry.origins:
+        if origin.archive_id is None:
+            found.append(entry.manifest.filename)
+        elif limit and (parent := catalog.get(entry.manifest.tenant, origin.archive_id)):
+            found.extend(f"{above}/{origin.path}" for above in paths(catalog, parent, limit=limit - 1))
+    return tuple(sorted(set(found)))
+
+
+def labels(catalog: Catalog, entry: Entry) -> PageLabels:
+    """Labels of a document's pages. Folders are given with the archive's name in front and without it,
+    so that both `box.zip/letters` and `letters` find what lies in that folder."""
+    ways = paths(catalog, entry)
+    folders: set[str] = set()
+    for way in ways:
+        parts = PurePosixPath(way).parts[:-1]
+        for end in range(1, len(parts) + 1):
+            folders.add("/".join(parts[:end]))
+            if end > 1:
+                folders.add("/".join(parts[1:end]))
+    manifest = entry.manifest
+    return PageLabels(manifest.filename, manifest.media_type, manifest.created_at, tuple(sorted(folders)), ways)

@@ -1,0 +1,286 @@
+"""The `Library`: documents, pages, search and answers over one set of ports, for one process.
+
+Implements `worker.service.ServiceProtocol`. Knows the jobs and the ports, no HTTP.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from index.blobs import BlobStore, Staged
+from index.catalog import Catalog, Entry
+from index.errors import Conflict, InvalidRequest, NotFound
+from index.store import PageCounts, Store
+from index.types import (
+    Answer,
+    DocumentState,
+    Manifest,
+    PageKey,
+    PagePoint,
+    PageState,
+    SearchFilter,
+    SearchResult,
+    Split,
+    TextLayerPolicy,
+)
+from worker.answerer import Answerer
+from worker.deletion import Deletion, Receipt
+from worker.images import PageImages
+from worker.jobs import Jobs
+from worker.queue import Queue
+from worker.service import DocumentView, Readiness
+
+_ANSWER_PAGES = 8
+
+
+class Library:
+    """Thread-safe. Construct through `worker.wiring.open_service`."""
+
+    def __init__(
+        self,
+        *,
+        blobs: BlobStore,
+        catalog: Catalog,
+        store: Store,
+        jobs: Jobs,
+        queue: Queue,
+        deletion: Deletion,
+        images: PageImages,
+        answerer: Answerer,
+        readiness: Readiness,
+        max_upload_bytes: int,
+    ) -> None:
+        self._blobs = blobs
+        self._catalog = catalog
+        self._store = store
+        self._jobs = jobs
+        self._queue = queue
+        self._deletion = deletion
+        self._images = images
+        self._answerer = answerer
+        self._readiness = readiness
+        self._max_upload_bytes = max_upload_bytes
+
+    # -- documents ----------------------------------------------------------------------------
+
+    def stage(self) -> Staged:
+        return self._blobs.stage(self._max_upload_bytes)
+
+    def accept(
+        self,
+        tenant: str,
+        staged: Staged,
+        *,
+        filename: str,
+        password: str | None = None,
+        text_layer: TextLayerPolicy = TextLayerPolicy.AUTO,
+    ) -> tuple[DocumentView, bool]:
+        entry, new = self._jobs.accept(tenant, staged, filename=filename, password=password, text_layer=text_layer)
+        return self._view(entry), new
+
+    def documents(
+        self, tenant: str, *, cursor: str | None = None, limit: int = 50
+    ) -> tuple[list[DocumentView], str | None]:
+        entries = self._catalog.entries(tenant)
+        if cursor is not None:
+            # Ids are in no order, so a cursor names the last document that was listed, by time and id.
+            seconds, _, last_id = cursor.partition("_")
+            try:
+                last = (float(seconds), last_id)
+            except ValueError:
+                raise InvalidRequest("This cursor is not one that a listing returned.") from None
+            entries = (entry for entry in entries if _position(entry) < last)
+        found = []
+        for entry in entries:
+            if len(found) == limit:
+                seconds, last_id = _position(found[-1])
+                return [self._view(entry) for entry in found], f"{seconds!r}_{last_id}"
+            found.append(entry)
+        return [self._view(entry) for entry in found], None
+
+    def document(self, tenant: str, document_id: str) -> DocumentView:
+        entry = self._entry(tenant, document_id)
+        view = self._view(entry)
+        if not view.pages.failed:
+            return view
+        members = self._members(entry.manifest.tenant, view.split)
+        failed = self._store.scan(tenant, document_ids=[document_id, *members], states=[PageState.FAILED])
+        return DocumentView(
+            view.manifest,
+            view.state,
+            view.pages,
+            view.split,
+            view.origins,
+            tuple(sorted(failed, key=lambda point: (point.key.document_id, point.key.page))),
+        )
+
+    def watch(self, tenant: str, document_id: str, *, poll_s: float = 0.3) -> Iterator[DocumentView]:
+        last = None
+        while True:
+            try:
+                view = self.document(tenant, document_id)
+            except NotFound:
+                if last is None:
+                    raise
+                return
+            if last is None or (view.state, view.pages) != (last.state, last.pages):
+                yield view
+            last = view
+            if view.state not in {DocumentState.ACCEPTED, DocumentState.READING}:
+                return
+            time.sleep(poll_s)
+
+    def original(self, tenant: str, document_id: str) -> tuple[Manifest, Path]:
+        manifest = self._entry(tenant, document_id).manifest
+        return manifest, self._blobs.path(manifest.sha256)
+
+    def delete(self, tenant: str, document_id: str) -> Receipt:
+        return self._deletion.delete(tenant, document_id)
+
+    # -- pages --------------------------------------------------------------------------------
+
+    def page(self, tenant: str, document_id: str, page: int) -> tuple[DocumentView, PagePoint]:
+        entry = self._entry(tenant, document_id)
+        point = self._store.get([PageKey(tenant, document_id, page)])[0]
+        if point is None:
+            raise self._no_page(entry, page)
+        return self._view(entry), point
+
+    def page_image(self, tenant: str, document_id: str, page: int, *, width: int, kind: str) -> bytes:
+        entry = self._entry(tenant, document_id)
+        manifest = entry.manifest
+        split = self._catalog.split(tenant, document_id)
+        if split is None or not 1 <= page <= len(split.pages):
+            raise self._no_page(entry, page)
+        point = self._store.get([PageKey(tenant, document_id, page)])[0]
+        return self._images.image(
+            self._blobs.path(manifest.sha256),
+            manifest,
+            page,
+            entry.password,
+            size=split.pages[page - 1],
+            rotation=point.rotation if point else 0,
+            width=width,
+            kind=kind,
+        )
+
+    # -- questions ----------------------------------------------------------------------------
+
+    def search(self, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int = 0) -> SearchResult:
+        start = time.perf_counter()
+        hits = self._store.search(tenant, query, where, limit=limit, offset=offset)
+        total = self._store.count(tenant, where=where).done
+        return SearchResult(query, tuple(hits), (time.perf_counter() - start) * 1000, total)
+
+    def ask(self, tenant: str, question: str, where: SearchFilter) -> Answer:
+        start = time.perf_counter()
+        hits = self._store.search(tenant, question, where, limit=_ANSWER_PAGES)
+        points = self._store.get([hit.key for hit in hits])
+        # A page may be deleted between the two calls.
+        pages = [(hit, point) for hit, point in zip(hits, points, strict=True) if point is not None]
+        answer = self._answerer.answer(question, pages)
+        return Answer(
+            question=question,
+            found=answer.found,
+            text=answer.text,
+            citations=answer.citations,
+            confidence=answer.confidence,
+            considered=tuple(hit.key for hit, _ in pages),
+            took_ms=(time.perf_counter() - start) * 1000,
+        )
+
+    # -- the service itself -------------------------------------------------------------------
+
+    def counts(self, tenant: str) -> PageCounts:
+        """Pages by state of one tenant, for metrics."""
+        return self._store.count(tenant)
+
+    def overview(self) -> tuple[PageCounts, bool]:
+        """Pages by state of all tenants, as far as they are known, and whether anything is still to be done."""
+        counts, unfinished = PageCounts(), False
+        for entry in self._catalog.entries(None):
+            view = self._view(entry)
+            unfinished |= view.state in {DocumentState.ACCEPTED, DocumentState.READING}
+            if not (view.split and view.split.members):
+                pages = view.pages
+                counts = PageCounts(
+                    counts.pending + pages.pending, counts.done + pages.done, counts.failed + pages.failed
+                )
+        return counts, unfinished
+
+    def queue_depth(self) -> int:
+        """Jobs that wait or run, for metrics."""
+        return self._queue.depth()
+
+    def ready(self) -> Readiness:
+        self._store.count("default")  # raises StoreUnavailable when the index does not answer
+        return self._readiness
+
+    def _entry(self, tenant: str, document_id: str) -> Entry:
+        entry = self._catalog.get(tenant, document_id)
+        if entry is None:
+            raise NotFound(f"There is no document {document_id}.")
+        return entry
+
+    def _no_page(self, entry: Entry, page: int) -> NotFound | Conflict:
+        split = self._catalog.split(entry.manifest.tenant, entry.manifest.document_id)
+        if split is None:
+            return Conflict("The document was accepted but not opened yet; ask again in a moment.", code="not_ready")
+        return NotFound(f"The document has {len(split.pages)} pages; there is no page {page}.")
+
+    def _members(self, tenant: str, split: Split | None) -> list[str]:
+        """Ids of all members, and of members of archives inside; those that still exist."""
+        found: list[str] = []
+        for _, member in split.members if split else ():
+            if self._catalog.get(tenant, member) is not None:
+                found.append(member)
+                found.extend(self._members(tenant, self._catalog.split(tenant, member)))
+        return found
+
+    def _view(self, entry: Entry) -> DocumentView:
+        manifest = entry.manifest
+        tenant, document_id = manifest.tenant, manifest.document_id
+        split = self._catalog.split(tenant, document_id)
+        if split is None or split.error_code:
+            state = DocumentState.FAILED if split else DocumentState.ACCEPTED
+            return DocumentView(manifest, state, PageCounts(), split, entry.origins)
+        if split.pages:
+            counts = self._store.count(tenant, document_id=document_id)
+            missing = max(0, len(split.pages) - counts.total)
+            counts = PageCounts(counts.pending + missing, counts.done, counts.failed)
+            return DocumentView(manifest, _state(counts), counts, split, entry.origins)
+        return self._archive_view(entry, split)
+
+    def _archive_view(self, entry: Entry, split: Split) -> DocumentView:
+        tenant = entry.manifest.tenant
+        members = self._members(tenant, split)
+        counts = PageCounts()
+        if members:
+            counts = self._store.count(tenant, where=SearchFilter(document_ids=tuple(members)))
+        splits = [self._catalog.split(tenant, member) for member in members]
+        expected = sum(len(found.pages) for found in splits if found)
+        counts = PageCounts(counts.pending + max(0, expected - counts.total), counts.done, counts.failed)
+        broken = bool(split.member_failures) or any(
+            found and (found.error_code or found.member_failures) for found in splits
+        )
+        if counts.pending or any(found is None for found in splits):
+            state = DocumentState.READING
+        elif not counts.done:
+            state = DocumentState.FAILED
+        else:
+            state = DocumentState.PARTIAL if broken or counts.failed else DocumentState.DONE
+        return DocumentView(entry.manifest, state, counts, split, entry.origins)
+
+
+def _position(entry: Entry) -> tuple[float, str]:
+    return entry.manifest.created_at.timestamp(), entry.manifest.document_id
+
+
+def _state(counts: PageCounts) -> DocumentState:
+    if counts.pending:
+        return DocumentState.READING
+    if not counts.failed:
+        return DocumentState.DONE
+    return DocumentState.PARTIAL if counts.done else DocumentState.FAILED

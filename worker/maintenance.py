@@ -1,0 +1,126 @@
+"""`verify` and `rebuild`: checking and remaking an archive while no service runs on it.
+
+Both need the data directory for themselves; `StoreUnavailable` says which process has it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from index.ownership import Ownership
+from index.store import PageCounts
+from index.types import PageState
+from worker.settings import Settings
+from worker.wiring import Truth, open_service, open_truth
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One disagreement. `code` is stable, `subject` an id or a hash."""
+
+    code: str
+    subject: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was looked at, and everything that does not agree (none: all is well). `unfinished` counts
+    pages and documents that wait to be read, which is no fault: the next start of the service goes on."""
+
+    documents: int
+    pages: int
+    blobs: int
+    bytes: int
+    unfinished: int
+    findings: tuple[Finding, ...]
+
+
+def verify(settings: Settings, *, progress: Callable[[int, int], None] | None = None) -> Verification:
+    """Hash every blob again and compare manifests, splits and points. Changes nothing.
+
+    `progress(done, total)` counts bytes of blobs.
+    """
+    truth = open_truth(settings)
+    try:
+        return _verify(truth, progress or (lambda _done, _total: None))
+    finally:
+        truth.close()
+
+
+def _verify(truth: Truth, progress: Callable[[int, int], None]) -> Verification:
+    findings: list[Finding] = []
+    entries = list(truth.catalog.entries(None))
+    blobs = list(truth.blobs.blobs())
+    total = sum(blob.size for blob in blobs)
+    done = 0
+    for blob in blobs:
+        if not truth.blobs.check(blob.sha256):
+            findings.append(Finding("blob_damaged", blob.sha256, "the stored bytes are not those that were uploaded"))
+        done += blob.size
+        progress(done, total)
+    stored = {blob.sha256 for blob in blobs}
+    wanted = {entry.manifest.sha256 for entry in entries}
+    findings += [Finding("blob_unowned", sha, "no document refers to this blob") for sha in sorted(stored - wanted)]
+    pages, unfinished = _compare_points(truth, findings)
+    for entry in entries:
+        manifest = entry.manifest
+        if manifest.sha256 not in stored:
+            findings.append(Finding("blob_missing", manifest.document_id, f"blob {manifest.sha256} is gone"))
+    findings += [
+        Finding("deletion_unfinished", stone.document_id, "the next start of the service ends it")
+        for stone in truth.catalog.bury()
+    ]
+    return Verification(len(entries), pages, len(blobs), total, unfinished, tuple(findings))
+
+
+def _compare_points(truth: Truth, findings: list[Finding]) -> tuple[int, int]:
+    """Every page that a split promises has one point, and no point is without a document; pages, unfinished."""
+    found: Counter[tuple[str, str]] = Counter()
+    seen: set[tuple[str, str, int]] = set()
+    pages = unfinished = 0
+    for point in truth.store.scan(None):
+        key = point.key
+        pages += 1
+        if (key.tenant, key.document_id, key.page) in seen:
+            findings.append(Finding("page_twice", key.document_id, f"page {key.page} has two points"))
+        seen.add((key.tenant, key.document_id, key.page))
+        found[key.tenant, key.document_id] += 1
+        split = truth.catalog.split(key.tenant, key.document_id)
+        if truth.catalog.get(key.tenant, key.document_id) is None:
+            findings.append(Finding("page_unowned", key.document_id, f"page {key.page} has no document"))
+        elif split is None or key.page > len(split.pages):
+            findings.append(Finding("page_unknown", key.document_id, f"page {key.page} is not in the split"))
+        elif point.state is PageState.PENDING:
+            unfinished += 1
+    for entry in truth.catalog.entries(None):
+        manifest = entry.manifest
+        split = truth.catalog.split(manifest.tenant, manifest.document_id)
+        if split is None:
+            unfinished += 1
+        elif (missing := len(split.pages) - found[manifest.tenant, manifest.document_id]) > 0:
+            findings.append(Finding("pages_missing", manifest.document_id, f"{missing} pages have no point"))
+    return pages, unfinished
+
+
+def rebuild(settings: Settings, *, progress: Callable[[int, int], None] | None = None) -> PageCounts:
+    """Throw the index away and read every original again; the pages by state afterwards.
+
+    Needed after a change of the embedder, and the way out of a damaged index. Blobs and manifests
+    are not touched, so an interrupted rebuild is simply started again.
+    """
+    ownership = Ownership(settings.data_dir)
+    shutil.rmtree(settings.data_dir / "index", ignore_errors=True)
+    ownership.release()
+    with open_service(settings) as library:
+        while True:
+            counts, unfinished = library.overview()
+            if progress:
+                progress(counts.done + counts.failed, counts.total)
+            if not unfinished:
+                return counts
+            time.sleep(0.5)

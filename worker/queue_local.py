@@ -1,0 +1,135 @@
+"""The in-process queue: a bounded number of threads around `Jobs.run`.
+
+Documents take turns, so that a letter that comes after a book of 5,000 pages is read at once.
+The waiting list is bounded; what does not fit is dropped, which a doorbell may do, and
+`on_drained` (reconcile) rings for it again once the list is empty.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+
+from index.errors import Unavailable
+from worker.queue import Expand, Job, Read
+
+log = logging.getLogger("folioscope.queue")
+
+_BACK_OFF_S = 1.0
+
+
+class LocalQueue:
+    """`Queue` with threads. `start` begins work; jobs may be rung before."""
+
+    def __init__(
+        self,
+        run: Callable[[Job], None],
+        *,
+        readers: int,
+        max_waiting: int = 20_000,
+        on_drained: Callable[[], None] | None = None,
+    ) -> None:
+        self._run = run
+        self._max_waiting = max_waiting
+        self._on_drained = on_drained
+        self._changed = threading.Condition()
+        self._expands: deque[Expand] = deque()
+        self._reads: OrderedDict[str, deque[Read]] = OrderedDict()
+        self._waiting: set[Job] = set()
+        self._active: set[Job] = set()
+        self._again: set[Job] = set()
+        self._dropped = False
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._work, args=(self._next_read,), name=f"reader-{n}", daemon=True)
+            for n in range(readers)
+        ] + [threading.Thread(target=self._work, args=(self._next_expand,), name="expander", daemon=True)]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def ring(self, jobs: Iterable[Job]) -> None:
+        with self._changed:
+            for job in jobs:
+                if job in self._active:
+                    self._again.add(job)
+                elif job not in self._waiting:
+                    self._enqueue(job)
+            self._changed.notify_all()
+
+    def depth(self) -> int:
+        with self._changed:
+            return len(self._waiting) + len(self._active)
+
+    def close(self, *, timeout_s: float) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        deadline = time.monotonic() + timeout_s
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _enqueue(self, job: Job) -> None:
+        if len(self._waiting) >= self._max_waiting:
+            self._dropped = True
+            return
+        self._waiting.add(job)
+        if isinstance(job, Expand):
+            self._expands.append(job)
+        else:
+            self._reads.setdefault(job.key.document_id, deque()).append(job)
+
+    def _next_expand(self) -> Job | None:
+        return self._expands.popleft() if self._expands else None
+
+    def _next_read(self) -> Job | None:
+        if not self._reads:
+            return None
+        document_id, pages = self._reads.popitem(last=False)
+        job = pages.popleft()
+        if pages:
+            self._reads[document_id] = pages  # to the end of the line: the next document's turn
+        return job
+
+    def _work(self, take: Callable[[], Job | None]) -> None:
+        while True:
+            with self._changed:
+                while not self._closed and (job := take()) is None:
+                    self._changed.wait()
+                if self._closed:
+                    return
+                self._waiting.discard(job)
+                self._active.add(job)
+            self._do(job)
+            with self._changed:
+                self._active.discard(job)
+                if job in self._again:
+                    self._again.discard(job)
+                    self._enqueue(job)
+                drained = self._dropped and not self._waiting and not self._active
+                if drained:
+                    self._dropped = False
+                self._changed.notify_all()
+            if drained and self._on_drained:
+                self._on_drained()
+
+    def _do(self, job: Job) -> None:
+        try:
+            self._run(job)
+        except Unavailable as error:
+            log.warning("%s: %s; trying again", job, error.message)
+            self._pause()
+            self.ring([job])
+        except Exception:
+            # State is in the store, so nothing is lost: the next reconcile rings again.
+            log.exception("job failed: %s", job)
+
+    def _pause(self) -> None:
+        with self._changed:
+            if not self._closed:
+                self._changed.wait(_BACK_OFF_S)

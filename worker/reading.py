@@ -1,0 +1,95 @@
+"""How one page gets its reading: from a trustworthy text layer, or else from its pixels.
+
+Knows renderer, engine and text layers; no store and no queue.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+from index.types import Manifest, PageReading, TextLayerPolicy
+from ingest.renderer import RenderedPage, Renderer
+from worker.engine.engine import Engine
+from worker.textlayer import LineRecogniser, read_layer, trustworthy
+
+PDF = "application/pdf"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingConfig:
+    """Pixel budgets. `check_pixels` is what comparing a text layer with the page needs: an A4 page at
+    about 110 dpi, where the recogniser still reads 8 point type."""
+
+    page_pixels: int = 4_000_000
+    check_pixels: int = 1_200_000
+
+
+class PageReader:
+    """Reads pages of stored documents. Thread-safe."""
+
+    def __init__(
+        self, renderer: Renderer, engine: Engine, recogniser: LineRecogniser, config: ReadingConfig | None = None
+    ) -> None:
+        self._renderer = renderer
+        self._engine = engine
+        self._recogniser = recogniser
+        self._config = config or ReadingConfig()
+        self._habits = _Habits()
+
+    def read(self, path: Path, manifest: Manifest, page: int, password: str | None) -> PageReading:
+        """The reading of page `page` (from 1). Raises what the renderer and the engine raise."""
+        config = self._config
+        wanted = manifest.media_type == PDF and manifest.text_layer is TextLayerPolicy.AUTO
+        # A page with a text layer needs few pixels, one without needs all. Pages of a document are
+        # mostly alike, so the first guess is what the page before turned out to be.
+        small = wanted and self._habits.has_layer(manifest.document_id)
+        rendered = self._render(path, manifest, page, password, config.check_pixels if small else None, wanted)
+        reading = self._from_layer(rendered) if wanted else None
+        if wanted:
+            self._habits.note(manifest.document_id, has_layer=reading is not None)
+        if reading is not None:
+            return reading
+        if small:
+            rendered = self._render(path, manifest, page, password, None, False)
+        return self._engine.read([rendered.image])[0]
+
+    def _render(
+        self, path: Path, manifest: Manifest, page: int, password: str | None, pixels: int | None, text_layer: bool
+    ) -> RenderedPage:
+        return self._renderer.render(
+            path,
+            manifest.media_type,
+            page,
+            password,
+            max_pixels=pixels or self._config.page_pixels,
+            text_layer=text_layer,
+        )
+
+    def _from_layer(self, rendered: RenderedPage) -> PageReading | None:
+        layer = rendered.text_layer
+        if layer is None or not layer.words or not trustworthy(layer, rendered.image, self._recogniser).ok:
+            return None
+        return read_layer(layer, *rendered.image.size)
+
+
+class _Habits:
+    """Whether a document's latest page had a usable text layer; the last few hundred documents."""
+
+    def __init__(self, size: int = 512) -> None:
+        self._guard = threading.Lock()
+        self._seen: OrderedDict[str, bool] = OrderedDict()
+        self._size = size
+
+    def has_layer(self, document_id: str) -> bool:
+        with self._guard:
+            return self._seen.get(document_id, True)
+
+    def note(self, document_id: str, *, has_layer: bool) -> None:
+        with self._guard:
+            self._seen[document_id] = has_layer
+            self._seen.move_to_end(document_id)
+            while len(self._seen) > self._size:
+                self._seen.popitem(last=False)

@@ -1,0 +1,111 @@
+"""What makes a lost doorbell, a crash and a power cut harmless: compare truth with points, ring again.
+
+`reconcile` may run at any time. `reclaim` runs once at a start, before the queue does: pages with
+an attempt that never ended belong to the process that died. If that process died of itself (its
+crash log says so, see `CrashLog`), the attempt stands and three of them fail the page. If it was
+killed from outside, the attempt is given back, so that killing the service any number of times
+fails no innocent page; but not for ever, since a page that eats all memory also ends in SIGKILL.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+
+from index.catalog import Catalog
+from index.store import PageUpdate, Store
+from index.types import PagePoint, PageState
+from worker.queue import Expand, Job, Read
+
+log = logging.getLogger("folioscope.recovery")
+
+MAX_INTERRUPTIONS = 10
+_CHUNK = 1_000
+
+
+class CrashLog:
+    """Tells a crash of this process from a kill: Python's faulthandler writes to a file on a fatal signal
+    (SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL), which SIGKILL and power cuts cannot."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.crashed = path.exists() and path.stat().st_size > 0
+        if self.crashed:
+            kept = path.with_name(f"{path.name}.last")
+            path.replace(kept)
+            log.error("the last run of this service crashed; what Python knows of it is in %s", kept)
+
+    def arm(self) -> None:
+        """Watch this process from now on."""
+        self._file = self._path.open("w")
+        faulthandler.enable(self._file)
+
+    def disarm(self) -> None:
+        faulthandler.disable()
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+class Recovery:
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: Store,
+        ring: Callable[[Iterable[Job]], None],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._catalog = catalog
+        self._store = store
+        self._ring = ring
+        self._clock = clock
+
+    def reclaim(self, *, crashed: bool) -> int:
+        """Settle attempts that a dead process left open; how many. No job may be running."""
+        open_attempts = [
+            point
+            for point in self._store.scan(None, states=[PageState.PENDING])
+            if point.attempts and not point.error_code
+        ]
+        if not crashed:
+            self._store.update([self._give_back(point) for point in open_attempts])
+        return len(open_attempts)
+
+    def _give_back(self, point: PagePoint) -> PageUpdate:
+        interruptions = point.interruptions + 1
+        if interruptions > MAX_INTERRUPTIONS:
+            return PageUpdate(point.key, self._clock(), state=PageState.FAILED, error_code="reader_killed")
+        return PageUpdate(point.key, self._clock(), attempts=point.attempts - 1, interruptions=interruptions)
+
+    def reconcile(self) -> int:
+        """Ring for everything that is accepted and not finished; how many jobs."""
+        rung = 0
+        points: Counter[tuple[str, str]] = Counter()
+        jobs: list[Job] = []
+        for point in self._store.scan(None):
+            points[point.key.tenant, point.key.document_id] += 1
+            if point.state is PageState.PENDING:
+                jobs.append(Read(point.key))
+                if len(jobs) >= _CHUNK:
+                    rung += self._send(jobs)
+        rung += self._send(jobs)
+        for entry in self._catalog.entries(None):
+            manifest = entry.manifest
+            split = self._catalog.split(manifest.tenant, manifest.document_id)
+            expected = len(split.pages) if split else 0
+            if split is None or points[manifest.tenant, manifest.document_id] < expected:
+                jobs.append(Expand(manifest.tenant, manifest.document_id))
+        return rung + self._send(jobs)
+
+    def _send(self, jobs: list[Job]) -> int:
+        count = len(jobs)
+        self._ring(sorted(jobs, key=_page_order))
+        jobs.clear()
+        return count
+
+
+def _page_order(job: Job) -> int:
+    return job.key.page if isinstance(job, Read) else 0

@@ -1,0 +1,196 @@
+"""The composition root: settings in, a running `Library` out. Nothing else knows which implementation
+stands behind a port.
+
+Heavy packages are imported where they are needed, so that `folioscope --help` does not wait for torch.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from index.blobs_dir import DirBlobStore
+from index.catalog_dir import DirCatalog
+from index.embedder import Embedder
+from index.errors import ConfigError
+from index.ownership import Ownership
+from index.store_edge import EdgeStore
+from worker.deletion import Deletion
+from worker.engine.engine import Engine
+from worker.library import Library
+from worker.queue import Job
+from worker.recovery import CrashLog, Recovery
+from worker.settings import Settings
+
+log = logging.getLogger("folioscope.wiring")
+
+_SHUTDOWN_S = 20.0
+_HOUSEKEEPING_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What every command needs: blobs, catalog and index of one data directory."""
+
+    blobs: DirBlobStore
+    catalog: DirCatalog
+    store: EdgeStore
+    embedder: Embedder
+    ownership: Ownership
+
+    def close(self) -> None:
+        self.store.close()
+        self.ownership.release()
+
+
+def open_truth(settings: Settings) -> Truth:
+    """Open the data directory. `StoreUnavailable` when another process has it."""
+    ownership = Ownership(settings.data_dir)
+    try:
+        embedder = build_embedder_for(settings)
+        store = EdgeStore.open(settings.data_dir / "index", embedder)
+        blobs = DirBlobStore(settings.data_dir, min_free_bytes=settings.min_free_bytes)
+        return Truth(blobs, DirCatalog(settings.data_dir), store, embedder, ownership)
+    except BaseException:
+        ownership.release()
+        raise
+
+
+def build_embedder_for(settings: Settings) -> Embedder:
+    from index.embedder_minilm import build_embedder
+
+    return build_embedder(settings.embedder, settings.data_dir / "cache")
+
+
+def build_engine(settings: Settings) -> Engine:
+    """The engine that `settings.engine` names; `ConfigError` for one that is not here."""
+    if settings.engine not in {"auto", "rapidocr"}:
+        raise ConfigError(
+            f"There is no engine {settings.engine!r}; FOLIOSCOPE_ENGINE can be `auto` or `rapidocr`.",
+            code="unknown_engine",
+        )
+    from worker.engine.rapidocr import RapidOcrEngine
+
+    return RapidOcrEngine(cache_dir=settings.data_dir / "cache")
+
+
+class Bell:
+    """Passes jobs to a queue that is made after those who ring it."""
+
+    def __init__(self) -> None:
+        self.ring: Callable[[Iterable[Job]], None] = lambda _jobs: None
+
+    def __call__(self, jobs: Iterable[Job]) -> None:
+        self.ring(jobs)
+
+
+@contextmanager
+def open_service(settings: Settings) -> Iterator[Library]:
+    """The whole service in this process: recovered, reading, closed in order at the end."""
+    from ingest.archives import ArchiveLimits
+    from ingest.sandbox import SandboxConfig, SandboxRenderer
+    from worker.answer_extractive import ExtractiveAnswerer
+    from worker.images import PageImages
+    from worker.jobs import JobLimits, Jobs, now
+    from worker.queue_local import LocalQueue
+    from worker.reading import PageReader, ReadingConfig
+    from worker.service import Readiness
+
+    truth = open_truth(settings)
+    readers = settings.readers or os.cpu_count() or 1
+    engine = build_engine(settings)
+    crash_log = CrashLog(settings.data_dir / "crash.log")
+    renderer = SandboxRenderer(
+        SandboxConfig(
+            # One child more than readers, so that a person who looks at a page does not wait for them.
+            children=readers + 1,
+            max_pixels=settings.page_pixels,
+            max_pages=settings.max_pages,
+            memory_bytes=settings.render_memory_bytes,
+            page_timeout_s=settings.page_timeout_s,
+        )
+    )
+    bell = Bell()
+    jobs = Jobs(
+        blobs=truth.blobs,
+        catalog=truth.catalog,
+        store=truth.store,
+        renderer=renderer,
+        reader=PageReader(renderer, engine, engine, ReadingConfig(page_pixels=settings.page_pixels)),
+        embedder=truth.embedder,
+        ring=bell,
+        limits=JobLimits(
+            max_attempts=settings.max_attempts,
+            max_file_bytes=settings.max_upload_bytes,
+            archives=ArchiveLimits(max_members=settings.max_members, max_expanded_bytes=settings.max_expanded_bytes),
+        ),
+    )
+    recovery = Recovery(truth.catalog, truth.store, bell, now)
+    deletion = Deletion(truth.blobs, truth.catalog, truth.store, now)
+    queue = LocalQueue(jobs.run, readers=readers, on_drained=recovery.reconcile)
+    bell.ring = queue.ring
+    library = Library(
+        blobs=truth.blobs,
+        catalog=truth.catalog,
+        store=truth.store,
+        jobs=jobs,
+        queue=queue,
+        deletion=deletion,
+        images=PageImages(renderer, cache_bytes=settings.image_cache_bytes),
+        answerer=ExtractiveAnswerer(truth.embedder),
+        readiness=Readiness(
+            ready=True,
+            engine=f"{engine.name}@{engine.revision}",
+            embedder=truth.embedder.name,
+            checks={"index": "qdrant-edge", "queue": f"in-process, {readers} readers"},
+        ),
+        max_upload_bytes=settings.max_upload_bytes,
+    )
+    housekeeper = _Housekeeper(recovery, truth.store)
+    try:
+        truth.blobs.sweep()
+        deletion.finish()
+        recovery.reclaim(crashed=crash_log.crashed)
+        crash_log.arm()
+        queue.start()
+        housekeeper.start()
+        yield library
+    finally:
+        housekeeper.stop()
+        queue.close(timeout_s=_SHUTDOWN_S)
+        renderer.close()
+        truth.close()
+        crash_log.disarm()
+
+
+class _Housekeeper:
+    """Reconciles at the start and every few minutes, and lets the index tidy itself up."""
+
+    def __init__(self, recovery: Recovery, store: EdgeStore) -> None:
+        self._recovery = recovery
+        self._store = store
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(_SHUTDOWN_S)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                rung = self._recovery.reconcile()
+                if rung:
+                    log.info("reconcile: %d jobs were due", rung)
+            except Exception:
+                log.exception("housekeeping failed; it runs again in %.0f s", _HOUSEKEEPING_S)
+            if self._stop.wait(_HOUSEKEEPING_S):
+                return
