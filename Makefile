@@ -1,0 +1,69 @@
+# make demo     the sample archive, searched and questioned, then served (EXIT=1: ends after the answer)
+# make serve    an empty service on http://127.0.0.1:8321
+# make test     every test that this machine can run
+# make lint     style, formatting and import contracts
+# make bench    all benchmarks (needs tesseract for the comparisons)
+# make lock     pin the newest versions that work together
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXIT ?=
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test lint bench lock browser clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+$(VENV)/.run: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Folioscope needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.run
+	$(BIN)/python -m api.demo $(if $(EXIT),--exit) $(ARGS)
+
+serve: $(VENV)/.run
+	$(BIN)/folioscope serve $(ARGS)
+
+# The tests of the web page need Chromium: installed where that is possible, asked for where it is not.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+		|| [ -n "$$FOLIOSCOPE_CHROMIUM" ] || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; \
+		else \
+			echo "The browser tests need Chromium: install it (Debian: apt-get install chromium) or set FOLIOSCOPE_CHROMIUM"; \
+			exit 1; \
+		fi; }
+
+test: $(VENV)/.dev browser
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	$(BIN)/folioscope bench $(ARGS)
+
+# A lock is what a fresh environment resolves to. torch keeps plain pip's own choice of build and what that needs.
+lock:
+	rm -rf $(VENV)-lock
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	{ echo "# Made by 'make lock'. Used as constraints: pip install -c requirements.lock -e ."; \
+	  $(VENV)-lock/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' | grep -viE '^(nvidia|triton|cuda)'; } > requirements.lock
+	rm -rf $(VENV)-lock
+
+clean:
+	rm -rf $(VENV) .demo .bench

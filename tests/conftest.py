@@ -1,0 +1,9 @@
+"""What all tests share: offline models, and a seed in the output (pytest-randomly prints and resets it)."""
+
+from __future__ import annotations
+
+import os
+
+# Before any import of a model library: nothing may be looked for on a network.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
