@@ -1,0 +1,159 @@
+"""The catalog: write-once facts that survive the process and are seen by others."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from index import ids
+from index.catalog_dir import DirCatalog
+from index.errors import InvalidRequest
+from index.types import Manifest, MemberFailure, Origin, PageSize, Split, Tombstone
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def manifest(number=0, tenant="default"):
+    sha256 = f"{number:064x}"
+    return Manifest(
+        tenant,
+        ids.document_id(tenant, sha256),
+        sha256,
+        10 + number,
+        f"scan {number}.pdf",
+        "application/pdf",
+        START + timedelta(seconds=number),
+    )
+
+
+@pytest.fixture
+def catalog(tmp_path):
+    return DirCatalog(tmp_path)
+
+
+def test_round_trip(catalog, tmp_path):
+    """What was added is read back equal by a fresh catalog on the same directory."""
+    facts = manifest()
+    assert catalog.add(facts, Origin(None, "scan.pdf"), "s3cret")
+    entry = DirCatalog(tmp_path).get("default", facts.document_id)
+    assert entry.manifest == facts
+    assert entry.origins == (Origin(None, "scan.pdf"),)
+    assert entry.password == "s3cret"
+    assert "s3cret" not in repr(entry)
+
+
+def test_manifest_is_write_once(catalog):
+    """The first manifest stays; a second way in adds an origin."""
+    facts = manifest()
+    assert catalog.add(facts, Origin(None, "first.pdf"))
+    again = Manifest(**{**{f: getattr(facts, f) for f in facts.__dataclass_fields__}, "filename": "second.pdf"})
+    assert not catalog.add(again, Origin("archive", "box/second.pdf"))
+    entry = catalog.get("default", facts.document_id)
+    assert entry.manifest.filename == "scan 0.pdf"
+    assert set(entry.origins) == {Origin(None, "first.pdf"), Origin("archive", "box/second.pdf")}
+    assert entry.uploaded
+
+
+def test_password_file_is_private(catalog, tmp_path):
+    """A password lies in a file that only its owner can read, and goes with the document."""
+    facts = manifest()
+    catalog.add(facts, Origin(None, "x"), "pw")
+    secret = tmp_path / "documents/default" / f"{facts.document_id}.secret.json"
+    assert secret.stat().st_mode & 0o077 == 0
+    catalog.forget("default", facts.document_id)
+    assert not secret.exists()
+
+
+def test_newest_first_and_seen_by_others(catalog, tmp_path):
+    """Listings are newest first; another catalog on the directory sees additions and removals by id at once."""
+    other = DirCatalog(tmp_path)
+    for number in (1, 3, 2):
+        catalog.add(manifest(number), Origin(None, "x"))
+    assert [entry.manifest.filename for entry in other.entries()] == ["scan 3.pdf", "scan 2.pdf", "scan 1.pdf"]
+    catalog.add(manifest(4), Origin(None, "x"))
+    assert other.get("default", manifest(4).document_id)
+    catalog.forget("default", manifest(3).document_id)
+    assert other.get("default", manifest(3).document_id) is None
+
+
+def test_tenants_do_not_meet(catalog):
+    """A tenant's listing and look-ups never show another's documents; recovery spans all."""
+    mine, theirs = manifest(1, "mine"), manifest(1, "theirs")
+    catalog.add(mine, Origin(None, "x"))
+    catalog.add(theirs, Origin(None, "x"))
+    assert [entry.manifest for entry in catalog.entries("mine")] == [mine]
+    assert catalog.get("mine", theirs.document_id) is None
+    assert len(list(catalog.entries(None))) == 2
+
+
+def test_split_is_write_once_unless_it_failed(catalog, tmp_path):
+    """A good split stays for ever; one that says why a file could not be opened is replaced."""
+    facts = manifest()
+    catalog.add(facts, Origin(None, "x"))
+    key = ("default", facts.document_id)
+    assert catalog.split(*key) is None
+    failed = Split(error_code="encrypted", error_message="needs a password")
+    good = Split(
+        pages=(PageSize(595.0, 842.0),),
+        members=(("a/b.pdf", "id"),),
+        member_failures=(MemberFailure("c", "damaged", "cut off"),),
+    )
+    assert catalog.split(*key, failed) == failed
+    assert catalog.split(*key, good) == good
+    assert catalog.split(*key, Split()) == good
+    assert DirCatalog(tmp_path).split(*key) == good
+
+
+def test_split_of_a_deleted_document_is_not_recorded(catalog):
+    """A worker that finishes late cannot leave files of a document that is gone."""
+    facts = manifest()
+    catalog.add(facts, Origin(None, "x"))
+    catalog.forget("default", facts.document_id)
+    assert catalog.split("default", facts.document_id, Split(pages=(PageSize(1, 1),))) is None
+
+
+def test_unfinished_deletions_are_known(catalog, tmp_path):
+    """A tombstone beside a manifest is an unfinished deletion; uploading again ends the tombstone."""
+    facts = manifest()
+    catalog.add(facts, Origin(None, "x"))
+    stone = Tombstone("default", facts.document_id, facts.sha256, facts.filename, START, 3)
+    assert catalog.bury(stone) == [stone]
+    assert DirCatalog(tmp_path).bury() == [stone]
+    catalog.forget("default", facts.document_id)
+    assert catalog.bury() == []
+    names = [path.name for path in (tmp_path / "documents/default").iterdir()]
+    assert names == [f"{facts.document_id}.gone.json"]
+    catalog.add(facts, Origin(None, "x"))
+    assert catalog.bury() == []
+
+
+def test_ids_that_could_be_paths(catalog):
+    """Whatever is not a tenant name and a uuid names no document and touches no file."""
+    for bad in ("../../etc/passwd", "", "*", "a" * 36):
+        assert catalog.get("default", bad) is None
+        assert catalog.split("default", bad) is None
+        catalog.forget("default", bad)
+    facts = manifest()
+    assert catalog.get("../x", facts.document_id) is None
+    with pytest.raises(InvalidRequest):
+        catalog.add(manifest(1, "Not a tenant"), Origin(None, "x"))
+
+
+def test_one_of_many_wins(catalog):
+    """The same document accepted by 16 threads at once is new exactly once."""
+    facts = manifest()
+    new = []
+
+    def accept(number):
+        with catalog.lock():
+            new.append(catalog.add(facts, Origin(None, f"{number}.pdf")))
+
+    threads = [threading.Thread(target=accept, args=(n,)) for n in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(new) == 1
+    assert len(catalog.get("default", facts.document_id).origins) == 16
