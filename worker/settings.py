@@ -64,3 +64,16 @@ class Settings(BaseSettings):
     max_expanded_bytes: int = Field(default=50 << 30, gt=0, description="Most bytes that one archive may unpack to.")
     image_cache_bytes: int = Field(default=64 << 20, ge=0, description="Memory for page images that were shown lately.")
     log_level: str = Field(default="INFO", description="Python logging level of the service.")
+
+
+def reference() -> str:
+    """All settings as a Markdown table, for `docs/settings.md`."""
+    rows = ["| variable | default | what it does |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "`~/.local/share/folioscope`" if name == "data_dir" else f"`{field.default!r}`".replace("'", '"')
+        rows.append(f"| `FOLIOSCOPE_{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    print(reference())
