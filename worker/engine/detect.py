@@ -1,0 +1,95 @@
+"""Where the lines of text are: the PP-OCRv6 detector (differentiable binarisation).
+
+`Detector.find` takes a page of any size and returns slabs in its pixels. The network sees the page at a
+bounded number of pixels, because its cost grows with them while the place of a line needs few.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from worker.engine.geometry import Slab, slab
+from worker.engine.network import Network
+from worker.engine.weights import DETECTOR, weights
+
+if TYPE_CHECKING:
+    from openvino import Core
+
+_STRIDE = 32  # the network's coarsest feature map
+_MARGIN = 16  # white around the page: letters that touch the edge are found too
+_MIN_PROBABILITY = 0.3  # of a pixel; the three thresholds are the model's published post-processing
+_MIN_SCORE = 0.5  # mean probability over a box
+_UNCLIP = 1.6  # the network marks the core of a line; how far the box is grown again
+_MIN_SIDE = 3.0  # of a core, in the network's pixels
+
+
+class Detector:
+    """Thread-safe. `pixel_budget` bounds what the network sees."""
+
+    def __init__(self, core: Core, streams: int, cache_dir: Path | None, pixel_budget: int = 1_000_000) -> None:
+        from openvino.preprocess import PrePostProcessor
+
+        model = core.read_model(weights(DETECTOR).path)
+        steps = PrePostProcessor(model)
+        accept_pixels(steps)
+        self._network = Network(core, steps.build(), streams, cache_dir)
+        self._pixel_budget = pixel_budget
+
+    def find(self, pixels: np.ndarray) -> list[Slab]:
+        """Text on `pixels` (height, width, 3), in no particular order."""
+        height, width = pixels.shape[:2]
+        scale = min(1.0, math.sqrt(self._pixel_budget / (width * height)))
+        seen_width, seen_height = max(1, round(width * scale)), max(1, round(height * scale))
+        seen = pixels
+        if (seen_width, seen_height) != (width, height):
+            seen = cv2.resize(pixels, (seen_width, seen_height), interpolation=cv2.INTER_AREA)
+        right = -(seen_width + 2 * _MARGIN) % _STRIDE + _MARGIN
+        bottom = -(seen_height + 2 * _MARGIN) % _STRIDE + _MARGIN
+        seen = cv2.copyMakeBorder(seen, _MARGIN, bottom, _MARGIN, right, cv2.BORDER_REPLICATE)
+        probability = self._network.run(seen[None])[0][0, 0]
+        found = []
+        for core in _cores(probability):
+            x = (core.x - _MARGIN) * width / seen_width
+            y = (core.y - _MARGIN) * height / seen_height
+            grown = 2 * _UNCLIP * core.width * core.height / (2 * (core.width + core.height))
+            size = ((core.width + grown) * width / seen_width, (core.height + grown) * height / seen_height)
+            found.append(slab((x, y), size, core.angle, core.score))
+        return found
+
+
+def _cores(probability: np.ndarray) -> list[Slab]:
+    """Rectangles around the connected pieces of a probability map."""
+    mask = cv2.dilate((probability > _MIN_PROBABILITY).astype(np.uint8), np.ones((2, 2), np.uint8))
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    cores = []
+    for contour in contours:
+        centre, size, angle = cv2.minAreaRect(contour)
+        if min(size) < _MIN_SIDE:
+            continue
+        score = _mean_inside(probability, contour)
+        if score >= _MIN_SCORE:
+            cores.append(slab(centre, size, angle, score))
+    return cores
+
+
+def _mean_inside(probability: np.ndarray, contour: np.ndarray) -> float:
+    x, y, width, height = cv2.boundingRect(contour)
+    inside = np.zeros((height, width), np.uint8)
+    cv2.fillPoly(inside, [contour - (x, y)], 1)
+    return cv2.mean(probability[y : y + height, x : x + width], inside)[0]
+
+
+def accept_pixels(steps: object) -> None:
+    """Let a network that wants normalised float planes take `(1, height, width, 3)` uint8 in RGB."""
+    from openvino import Layout, Type
+    from openvino.preprocess import ColorFormat
+
+    source = steps.input()
+    source.tensor().set_element_type(Type.u8).set_layout(Layout("NHWC")).set_color_format(ColorFormat.RGB)
+    source.model().set_layout(Layout("NCHW"))
+    source.preprocess().convert_color(ColorFormat.BGR).convert_element_type(Type.f32).mean(127.5).scale(127.5)

@@ -1,0 +1,109 @@
+"""From slabs to `Line`s: reads each piece of text and says where its words stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from worker.engine.geometry import Levelling, Slab, bounding_box, crop, turn_pixels
+from worker.engine.recognise import MAX_WIDTH, Recognised
+from worker.engine.recognise import HEIGHT as CROP_HEIGHT
+from worker.layout.lines import Line, LineWord
+
+Read = Callable[[Sequence[np.ndarray]], list[Recognised]]
+
+_MIN_SCORE = 0.5  # below this the marks are no text (the recogniser's published threshold)
+_TALL = 2.5  # height over width, and over the common height of lines, of text that runs up or down
+
+
+def read_lines(pixels: np.ndarray, slabs: Sequence[Slab], level: Levelling, read: Read) -> list[Line]:
+    """Read the text of `slabs` on an upright page. Pieces that turn out to be no text are left out."""
+    common = float(np.median([item.short_side for item in slabs])) if slabs else 0.0
+    lines = []
+    for item in slabs:
+        if item.height > _TALL * item.width and item.height > _TALL * common:
+            line = _vertical(pixels, item, level, read)
+        else:
+            line = _level(pixels, item, level, read)
+        if line is not None:
+            lines.append(line)
+    return lines
+
+
+def _level(pixels: np.ndarray, item: Slab, level: Levelling, read: Read) -> Line | None:
+    pieces = _pieces(item)
+    found = read([crop(pixels, piece) for piece in pieces])
+    parts = [(piece, line) for piece, line in zip(pieces, found, strict=True) if line.text.strip()]
+    words: list[LineWord] = []
+    for piece, line in parts:
+        words += [
+            LineWord(text, bounding_box(piece.part(start, end).corners(), level.page_width, level.page_height))
+            for text, start, end in word_spans(line)
+        ]
+    return _line(item, [line for _, line in parts], words, item.height, level)
+
+
+def _vertical(pixels: np.ndarray, item: Slab, level: Levelling, read: Read) -> Line | None:
+    """Text that runs up the page, or else down."""
+    best: Recognised | None = None
+    for turn in (90, 270):
+        (found,) = read([turn_pixels(crop(pixels, item), turn)])
+        if best is None or found.score > best.score:
+            best, way = found, turn
+        if found.score > 0.9:
+            break
+    assert best is not None
+    words = []
+    for text, start, end in word_spans(best):
+        top, bottom = (1 - end, 1 - start) if way == 90 else (start, end)
+        box = bounding_box(item.part(0, 1, top, bottom).corners(), level.page_width, level.page_height)
+        words.append(LineWord(text, box))
+    return _line(item, [best], words, item.width, level)
+
+
+def _line(
+    item: Slab, found: Sequence[Recognised], words: Sequence[LineWord], size: float, level: Levelling
+) -> Line | None:
+    text = " ".join(" ".join(line.text.split()) for line in found)
+    characters = sum(len(line.text) for line in found)
+    score = sum(line.score * len(line.text) for line in found) / characters if characters else 0.0
+    if not text or score < _MIN_SCORE:
+        return None
+    return Line(
+        text=text,
+        box=bounding_box(level.slab(item).corners(), level.width, level.height),
+        page_box=bounding_box(item.corners(), level.page_width, level.page_height),
+        words=tuple(words),
+        score=score,
+        size=size / level.height,
+    )
+
+
+def word_spans(line: Recognised) -> list[tuple[str, float, float]]:
+    """The words of a line with the fractions of its width where each begins and ends.
+
+    A character's centre is known, not its edges: a word reaches half a character's usual width beyond
+    its first and last centre, and no further than half way to its neighbour.
+    """
+    centres = np.array(line.places)
+    steps = np.diff(centres)
+    half = float(np.median(steps)) / 2 if len(steps) else 0.5
+    spans: list[tuple[str, float, float]] = []
+    start = 0
+    for text in line.text.split():
+        start = line.text.index(text, start)
+        end = start + len(text)
+        left = max(0.0, centres[start] - half)
+        right = min(1.0, centres[end - 1] + half)
+        spans.append((text, left, max(left, right)))
+        start = end
+    return spans
+
+
+def _pieces(item: Slab) -> list[Slab]:
+    """A line that is too long for the recogniser in equal pieces."""
+    count = int(np.ceil(item.width / max(1.0, item.height) * CROP_HEIGHT / MAX_WIDTH))
+    if count <= 1:
+        return [item]
+    return [item.part(index / count, (index + 1) / count) for index in range(count)]

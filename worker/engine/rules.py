@@ -1,0 +1,41 @@
+"""Ruling lines of tables and forms, from the pixels."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from index.types import Box
+from worker.engine.geometry import Levelling
+
+_SEEN = 1000  # pixels of the longer side on which lines are looked for
+_MIN_LENGTH = 0.05  # of the longer side; shorter strokes are letters
+_MAX_THICKNESS = 8  # in pixels as seen; thicker bars are pictures
+
+
+def ruling_lines(pixels: np.ndarray, level: Levelling) -> list[Box]:
+    """Thin boxes around the straight lines of an upright page, on the deskewed page (fractions)."""
+    height, width = pixels.shape[:2]
+    scale = min(1.0, _SEEN / max(height, width))
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    if scale < 1.0:
+        # Shrink by the darkest pixel of each cell, or thin lines fade away.
+        cell = max(1, int(1 / scale))
+        grey = cv2.erode(grey, np.ones((cell, cell), np.uint8))
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_NEAREST)
+    grey = level.pixels(grey)
+    dark = cv2.adaptiveThreshold(grey, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 31, 15)
+    length = max(12, int(_MIN_LENGTH * max(grey.shape)))
+    return [*_strokes(dark, length, 1), *_strokes(dark, 1, length)]
+
+
+def _strokes(dark: np.ndarray, width: int, height: int) -> list[Box]:
+    """Runs of ink at least `width` x `height`, no thicker than a ruling line."""
+    opened = cv2.morphologyEx(dark, cv2.MORPH_OPEN, np.ones((height, width), np.uint8))
+    rows, columns = dark.shape
+    boxes = []
+    for x, y, w, h, _ in cv2.connectedComponentsWithStats(opened, connectivity=8)[2][1:]:
+        if (h if width > height else w) <= _MAX_THICKNESS:
+            boxes.append(Box(x / columns, y / rows, (x + w) / columns, (y + h) / rows))
+    return boxes
