@@ -1,0 +1,206 @@
+"""`Embedder` for sentence-transformers models: OpenVINO where it works, torch float32 else.
+
+The weights are always loaded through sentence-transformers from safetensors, offline and
+without remote code; the shipped all-MiniLM-L6-v2 only if its files hash to the official ones.
+On first use the model is converted to an OpenVINO graph in a process of its own (seconds,
+once for each cache directory), after which the service needs no torch in memory. Both ways
+give the same vectors (`index/embedder_convert.py` checks it).
+
+Thread-safe. Long inputs are cut at the model's own limit.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from index.embedder import Embedder
+from index.embedder_weights import ModelFiles, locate
+from index.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderConfig:
+    """How the model runs. The defaults are the fastest of those measured on two cores (docs/lab.md)."""
+
+    threads: int = 0
+    """CPU threads of one inference; 0 = all cores."""
+    batch: int = 4
+    """Passages per inference. Larger batches gain nothing on a CPU and pad more."""
+    bucket: int = 16
+    """Lengths are padded to a multiple of this, which bounds the shapes that OpenVINO prepares for."""
+    openvino: bool = True
+    """False: torch float32."""
+    convert_timeout_s: float = 300.0
+
+
+DEFAULT_EMBEDDER = EmbedderConfig()
+
+
+class _Backend(Protocol):
+    dim: int
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray: ...
+
+
+def build_embedder(
+    name: str | None = None, cache_dir: Path | None = None, config: EmbedderConfig = DEFAULT_EMBEDDER
+) -> Embedder:
+    """The embedder for a setting: None for the shipped model, else a directory or a cached model's name.
+
+    `cache_dir` keeps the converted graph (about 90 MB); without one it lives in the temporary directory.
+    """
+    return SentenceEmbedder(locate(name), cache_dir, config)
+
+
+class SentenceEmbedder:
+    def __init__(self, files: ModelFiles, cache_dir: Path | None, config: EmbedderConfig = DEFAULT_EMBEDDER) -> None:
+        self._files = files
+        self._cache = cache_dir
+        self._config = config
+        self._lock = threading.Lock()
+        self._backend: _Backend | None = None
+        self.name = files.name
+
+    @property
+    def dim(self) -> int:
+        return self._files.dim or self._loaded().dim
+
+    @property
+    def runtime(self) -> str:
+        """`openvino` or `torch`: what computes the vectors. Loads the model."""
+        return "openvino" if isinstance(self._loaded(), _OpenVino) else "torch"
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """float32 `(len(texts), dim)`, rows of unit length."""
+        if not texts:
+            return np.zeros((0, self.dim), np.float32)
+        return self._loaded().encode(texts)
+
+    def warm(self) -> None:
+        """Load the model now instead of at the first text."""
+        self.embed(["warm"])
+
+    def _loaded(self) -> _Backend:
+        if self._backend is None:
+            with self._lock:
+                if self._backend is None:
+                    self._files.verify()
+                    self._backend = self._open()
+        return self._backend
+
+    def _open(self) -> _Backend:
+        if self._config.openvino:
+            try:
+                return _OpenVino(self._converted(), self._config)
+            except ConfigError:
+                raise
+            except Exception as error:
+                log.warning("OpenVINO cannot run the embedding model (%s); using torch, which is slower", error)
+        return _Torch(self._files.directory, self._config)
+
+    def _converted(self) -> Path:
+        """The directory of the converted graph, made now where there is none."""
+        import openvino
+
+        root = self._cache or Path(tempfile.gettempdir()) / f"folioscope-{os.getuid()}"
+        key = f"{self._files.name}-openvino-{openvino.__version__.split('-')[0]}".replace("/", "--").replace("@", "-")
+        target = root / key
+        if (target / "meta.json").is_file():
+            return target
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        log.info("converting the embedding model for OpenVINO, once, into %s", target)
+        done = subprocess.run(
+            [sys.executable, "-m", "index.embedder_convert", str(self._files.directory), str(target)],
+            capture_output=True,
+            text=True,
+            timeout=self._config.convert_timeout_s,
+            check=False,
+            cwd=Path(__file__).resolve().parent.parent,
+        )
+        if done.returncode != 0:
+            lines = (done.stdout or done.stderr).strip().splitlines()
+            raise RuntimeError(lines[-1] if lines else f"conversion ended with status {done.returncode}")
+        return target
+
+
+class _OpenVino:
+    """A converted graph. Requests are pooled: as many run at once as there are callers."""
+
+    def __init__(self, directory: Path, config: EmbedderConfig) -> None:
+        import openvino as ov
+        from tokenizers import Tokenizer
+
+        meta = json.loads((directory / "meta.json").read_text())
+        self.dim = int(meta["dim"])
+        self._batch = config.batch
+        self._bucket = config.bucket
+        self._max_tokens = int(meta["max_tokens"])
+        self._tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+        self._tokenizer.enable_truncation(self._max_tokens)
+        # float32 on purpose: without AMX, bf16 and f16 measured slower here, and less exact.
+        properties = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        if config.threads:
+            properties["INFERENCE_NUM_THREADS"] = config.threads
+        self._compiled = ov.Core().compile_model(str(directory / "model.xml"), "CPU", properties)
+        self._requests: queue.SimpleQueue = queue.SimpleQueue()
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        ids = [e.ids for e in self._tokenizer.encode_batch(list(texts))]
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        vectors = np.zeros((len(ids), self.dim), np.float32)
+        try:
+            request = self._requests.get_nowait()
+        except queue.Empty:
+            request = self._compiled.create_infer_request()
+        try:
+            for at in range(0, len(order), self._batch):
+                rows = order[at : at + self._batch]
+                longest = max(len(ids[i]) for i in rows)
+                width = min(-(-longest // self._bucket) * self._bucket, max(self._max_tokens, longest))
+                tokens = np.zeros((len(rows), width), np.int64)
+                mask = np.zeros((len(rows), width), np.int64)
+                for r, i in enumerate(rows):
+                    tokens[r, : len(ids[i])] = ids[i]
+                    mask[r, : len(ids[i])] = 1
+                request.infer({"input_ids": tokens, "attention_mask": mask})
+                vectors[rows] = request.get_output_tensor(0).data
+        finally:
+            self._requests.put(request)
+        return vectors
+
+
+class _Torch:
+    """The model as sentence-transformers runs it, float32 on the CPU."""
+
+    def __init__(self, directory: Path, config: EmbedderConfig) -> None:
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        from sentence_transformers import SentenceTransformer
+
+        self._model = SentenceTransformer(
+            str(directory), device="cpu", local_files_only=True, trust_remote_code=False, backend="torch"
+        )
+        self._batch = max(config.batch, 16)
+        self._lock = threading.Lock()  # fast tokenizers change their own padding while they work
+        self.dim = int(self._model.encode(["x"]).shape[1])
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        with self._lock:
+            vectors = self._model.encode(
+                list(texts), batch_size=self._batch, normalize_embeddings=True, show_progress_bar=False
+            )
+        return np.asarray(vectors, np.float32)

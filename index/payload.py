@@ -1,0 +1,186 @@
+"""The payload of a page point: `PagePoint` to plain JSON values and back.
+
+| field | type | what |
+|---|---|---|
+| `tenant` | keyword | owner, from the API key |
+| `document_id` | keyword | uuid5 of tenant and content hash |
+| `page` | integer | physical page, from 1 |
+| `state` | keyword | `pending`, `done` or `failed` |
+| `attempts` | integer | how often reading was begun |
+| `interruptions` | integer | how many of the attempts ended with the process |
+| `error_code` | string | why it failed |
+| `text` | string | the page as Markdown |
+| `passages` | list of [start, end] | character spans of the embedded passages, in the order of their vectors |
+| `regions` | list of [kind, x0, y0, x1, y1, start, end] | blocks in reading order |
+| `words` | string | base64 of little-endian uint16 rows: start low, start high, length, x0, y0, x1, y1 |
+| `width`, `height` | integer | pixels of the upright page when it was read |
+| `rotation` | integer | degrees clockwise that made it upright |
+| `reader` | {engine, revision, mode} | who read it |
+| `trust` | float | 0..1, how sure the reader is |
+| `filename` | string | name of the upload |
+| `media_type` | keyword | type by content |
+| `created_at` | datetime | upload time, RFC 3339 in UTC |
+| `folders` | list of keyword | all folders above it in its archives |
+| `paths` | list of string | its paths in its archives |
+| `updated_at` | datetime | last change, RFC 3339 in UTC |
+
+Boxes are fractions of the page; in `words` they are 16-bit fractions (an error below 10⁻⁵).
+Knows nothing of Qdrant, so an embedded shard and a server share it.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from index.store import PageUpdate
+from index.types import Box, PageKey, PageLabels, PagePoint, PageReading, PageState, Reader, Region, RegionKind, Word
+
+CONTENT = ("text", "passages", "regions", "words")
+"""The fields that hold a page's content: left out of scans without content, dropped when a page is read anew."""
+
+_READING = ("text", "passages", "regions", "words", "width", "height", "rotation", "reader", "trust")
+_BOX = 65535
+
+
+def new_pending(key: PageKey, labels: PageLabels, at: datetime) -> dict[str, Any]:
+    """Payload of a page that nobody has read yet."""
+    return {
+        "tenant": key.tenant,
+        "document_id": key.document_id,
+        "page": key.page,
+        "state": PageState.PENDING.value,
+        "attempts": 0,
+        "interruptions": 0,
+        "updated_at": encode_time(at),
+        **_labels(labels),
+    }
+
+
+def changed(payload: Mapping[str, Any], change: PageUpdate) -> dict[str, Any]:
+    """The payload after a change: a new dict; fields that the change leaves None stay."""
+    new = dict(payload)
+    new["updated_at"] = encode_time(change.updated_at)
+    if change.state is PageState.PENDING and change.attempts == 0:
+        for name in (*_READING, "error_code"):
+            new.pop(name, None)
+    if change.state is not None:
+        new["state"] = change.state.value
+        if change.state is not PageState.FAILED:
+            new.pop("error_code", None)
+    if change.attempts is not None:
+        new["attempts"] = change.attempts
+    if change.interruptions is not None:
+        new["interruptions"] = change.interruptions
+    if change.error_code is not None:
+        new["error_code"] = change.error_code
+    if change.labels is not None:
+        new.update(_labels(change.labels))
+    if change.reading is not None:
+        new.update(_reading(change.reading))
+        new["passages"] = []
+    if change.passages is not None:
+        new["passages"] = [list(span) for span in change.passages.spans]
+    return new
+
+
+def decode(payload: Mapping[str, Any]) -> PagePoint:
+    """The page that a payload describes; content that was not fetched stays empty."""
+    reader = payload.get("reader")
+    return PagePoint(
+        key=PageKey(payload["tenant"], payload["document_id"], int(payload["page"])),
+        state=PageState(payload["state"]),
+        labels=decode_labels(payload),
+        attempts=int(payload.get("attempts", 0)),
+        interruptions=int(payload.get("interruptions", 0)),
+        error_code=payload.get("error_code"),
+        text=payload.get("text", ""),
+        passages=tuple((int(s), int(e)) for s, e in payload.get("passages", ())),
+        regions=tuple(
+            Region(RegionKind(kind), Box(x0, y0, x1, y1), int(start), int(end))
+            for kind, x0, y0, x1, y1, start, end in payload.get("regions", ())
+        ),
+        words=decode_words(payload.get("words", "")),
+        width=int(payload.get("width", 0)),
+        height=int(payload.get("height", 0)),
+        rotation=int(payload.get("rotation", 0)),
+        reader=Reader(reader["engine"], reader["revision"], reader["mode"]) if reader else None,
+        trust=float(payload.get("trust", 0.0)),
+        updated_at=decode_time(payload["updated_at"]) if "updated_at" in payload else None,
+    )
+
+
+def decode_labels(payload: Mapping[str, Any]) -> PageLabels:
+    return PageLabels(
+        filename=payload["filename"],
+        media_type=payload["media_type"],
+        created_at=decode_time(payload["created_at"]),
+        folders=tuple(payload.get("folders", ())),
+        paths=tuple(payload.get("paths", ())),
+    )
+
+
+def encode_words(words: tuple[Word, ...]) -> str:
+    """Words packed: 14 bytes each instead of some 90 as JSON."""
+    if not words:
+        return ""
+    rows = np.zeros((len(words), 7), np.uint16)
+    starts = np.array([w.start for w in words], np.uint32)
+    rows[:, 0] = starts & 0xFFFF
+    rows[:, 1] = starts >> 16
+    rows[:, 2] = np.minimum([w.end - w.start for w in words], 0xFFFF)
+    boxes = np.array([(w.box.x0, w.box.y0, w.box.x1, w.box.y1) for w in words])
+    rows[:, 3:] = np.rint(np.clip(boxes, 0.0, 1.0) * _BOX)
+    return base64.b64encode(rows.astype("<u2").tobytes()).decode("ascii")
+
+
+def decode_words(packed: str) -> tuple[Word, ...]:
+    if not packed:
+        return ()
+    rows = np.frombuffer(base64.b64decode(packed), "<u2").reshape(-1, 7)
+    starts = rows[:, 0].astype(np.int64) | (rows[:, 1].astype(np.int64) << 16)
+    ends = starts + rows[:, 2]
+    boxes = (rows[:, 3:] / _BOX).tolist()
+    return tuple(
+        Word(start, end, Box(*box)) for start, end, box in zip(starts.tolist(), ends.tolist(), boxes, strict=True)
+    )
+
+
+def encode_time(at: datetime) -> str:
+    """RFC 3339 in UTC with microseconds, so that text order is time order. Naive times are taken as UTC."""
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    return at.isoformat(timespec="microseconds")
+
+
+def decode_time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _labels(labels: PageLabels) -> dict[str, Any]:
+    return {
+        "filename": labels.filename,
+        "media_type": labels.media_type,
+        "created_at": encode_time(labels.created_at),
+        "folders": list(labels.folders),
+        "paths": list(labels.paths),
+    }
+
+
+def _reading(reading: PageReading) -> dict[str, Any]:
+    return {
+        "text": reading.text,
+        "regions": [
+            [r.kind.value, *(round(v, 5) for v in (r.box.x0, r.box.y0, r.box.x1, r.box.y1)), r.start, r.end]
+            for r in reading.regions
+        ],
+        "words": encode_words(reading.words),
+        "width": reading.width,
+        "height": reading.height,
+        "rotation": reading.rotation,
+        "reader": {"engine": reading.reader.engine, "revision": reading.reader.revision, "mode": reading.reader.mode},
+        "trust": round(float(reading.trust), 4),
+    }

@@ -1,0 +1,121 @@
+"""Sentences of a page as character spans.
+
+`sentence_spans(text)` returns half-open spans in reading order that do not overlap, have no
+space at either end and together hold everything that is not white space. Headings, list
+items and table rows are sentences of their own; the lines of a paragraph are read as one
+flowing text. Rules of a table (`|---|---|`) and horizontal rules belong to no sentence.
+
+Knows no language model: it looks at marks, case, digits and a short list of abbreviations,
+and where it is unsure it does not cut, because a sentence too long is still quoted right.
+"""
+
+from __future__ import annotations
+
+import re
+
+_ABBREVIATIONS_TEXT = (
+    # English
+    "mr mrs ms messrs dr prof rev hon capt col gen lt maj sgt sr jr st no nos vol vols p pp fig figs eq sec ch art "
+    "ed eds esp est etc inc ltd co corp dept approx ca cf viz vs al e.g i.e a.m p.m jan feb mar apr jun jul aug sep "
+    "sept oct nov dec mon tue wed thu fri sat sun ave blvd rd sq tel ext ref refs encl op cit ibid bros gov sen rep "
+    "acct amt incl excl qty max min par para cl reg "
+    # German
+    "nr str bzw ca z.b d.h u.a usw abs bd hrsg jg s vgl inkl exkl zzgl evtl ggf sog u.s.w "
+    # French
+    "m mm mme mlle mmes av bd env p.ex chap n° éd"
+)
+_ABBREVIATIONS = frozenset(_ABBREVIATIONS_TEXT.split())
+_MONTHS_TEXT = (
+    "january february march april may june july august september october november december januar februar märz april "
+    "mai juni juli oktober dezember janvier février mars avril juin juillet août septembre octobre novembre "
+    "décembre"
+)
+_MONTHS = frozenset(_MONTHS_TEXT.split())
+_BLOCK_LINE = re.compile(r"\s*(?:#{1,6}\s|[-*+•]\s|\d{1,3}[.)]\s|\|)")
+_RULE_LINE = re.compile(r"[\s|:\-=_*]+")
+_END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？｡]+[」』”’）]*")
+_LAST_WORD = re.compile(r"\S+$")
+_NEXT = re.compile(r"\s*([\"'“‘«(\[]*)(\w*)", re.UNICODE)
+
+
+def sentence_spans(text: str) -> list[tuple[int, int]]:
+    """Spans `[start, end)` of all sentences of a Markdown page."""
+    spans: list[tuple[int, int]] = []
+    for start, end, flowing in _blocks(text):
+        if flowing:
+            spans.extend(_split_flow(text, start, end))
+        else:
+            spans.append((start, end))
+    return spans
+
+
+def is_table_row(text: str, start: int, end: int) -> bool:
+    """Whether a sentence span is a row of a Markdown table."""
+    return text.startswith("|", start) and text.endswith("|", start, end) and end - start > 1
+
+
+def _blocks(text: str) -> list[tuple[int, int, bool]]:
+    """Trimmed (start, end, is flowing text): runs of paragraph lines, and each special line alone."""
+    blocks: list[tuple[int, int, bool]] = []
+    flow_start = flow_end = -1
+    position = 0
+    for line in text.splitlines(keepends=True):
+        stripped = line.strip()
+        start = position + (len(line) - len(line.lstrip()))
+        end = start + len(stripped)
+        position += len(line)
+        special = bool(stripped) and (_BLOCK_LINE.match(line) is not None or _RULE_LINE.fullmatch(stripped) is not None)
+        if stripped and not special:
+            flow_start = start if flow_start < 0 else flow_start
+            flow_end = end
+            continue
+        if flow_start >= 0:
+            blocks.append((flow_start, flow_end, True))
+            flow_start = -1
+        if special and not _RULE_LINE.fullmatch(stripped):
+            # A heading is quoted whole; a list item may hold several sentences.
+            blocks.append((start, end, not stripped.startswith(("#", "|"))))
+    if flow_start >= 0:
+        blocks.append((flow_start, flow_end, True))
+    return blocks
+
+
+def _split_flow(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    spans = []
+    begin = start
+    for mark in _END.finditer(text, start, end):
+        if mark.end() >= end or not _is_boundary(text, begin, mark):
+            continue
+        spans.append((begin, mark.end()))
+        begin = mark.end()
+        while begin < end and text[begin].isspace():
+            begin += 1
+    if begin < end:
+        spans.append((begin, end))
+    return spans
+
+
+def _is_boundary(text: str, begin: int, mark: re.Match[str]) -> bool:
+    if mark.group()[0] in "。！？｡":
+        return True
+    following = _NEXT.match(text, mark.end())
+    opening, word = (following.group(1), following.group(2)) if following else ("", "")
+    if word and word[0].islower():
+        return False
+    if mark.group()[0] != ".":
+        return True
+    before = _LAST_WORD.search(text, max(begin, mark.start() - 40), mark.start())
+    last = before.group().lstrip("\"'“‘«([*_").lower() if before else ""
+    if not last:
+        return bool(word) or bool(opening)
+    if last in _ABBREVIATIONS:
+        # "etc." and "Ltd." do end sentences; "No." and "Mr." before a number or a name do not.
+        return last in {"etc", "inc", "ltd", "co", "corp", "usw", "a.m", "p.m"} and bool(word) and word[0].isupper()
+    if len(last) == 1 and last.isalpha():  # an initial: "J. Smith"
+        return False
+    if re.fullmatch(r"(?:\w\.)+\w", last):  # "U.S", "i.e"
+        return False
+    if re.fullmatch(r"[\d]{1,3}", last):  # "12. März", or a numbered item inside a line
+        at_line_start = text[begin : mark.start()].strip() == last
+        return not (at_line_start or word.lower() in _MONTHS)
+    return True
