@@ -26,6 +26,7 @@ class PageCountsJSON(Model):
 
 
 class PageFailureJSON(Model):
+    document_id: str  # of an archive: the member that the page belongs to
     page: int
     code: str
     attempts: int
@@ -214,6 +215,10 @@ class ReceiptJSON(Model):
     documents_deleted: int  # itself and, for an archive, members that nothing else holds
     blobs_deleted: int
     remaining: dict[str, int]  # {"points": 0, "manifests": 0, "blobs": 0}
+
+
+class LiveJSON(Model):
+    status: Literal["ok"] = "ok"
 
 
 class ReadyJSON(Model):

@@ -1,0 +1,46 @@
+"""The HTTP application: `create_app` puts routes, errors and protections around a service.
+
+It owns nothing: whoever opened the service closes it. Several apps can live in one process.
+"""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from api import openapi, problems, routes_documents, routes_operations, routes_pages, routes_search, routes_web
+from api.config import ApiConfig, version
+from api.context import Context
+from api.metrics import Metrics
+from api.middleware import Guard, RequestContext
+from worker.service import ServiceProtocol
+
+
+def create_app(service: ServiceProtocol, config: ApiConfig | None = None) -> FastAPI:
+    """An app that talks to `service` and to nothing else."""
+    config = config or ApiConfig()
+    app = FastAPI(
+        title="Folioscope",
+        version=version(),
+        # Swagger UI and ReDoc load scripts of third parties; /docs is a page of our own.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+    )
+    metrics = Metrics(service)
+    app.state.context = Context(service, config, metrics)
+    problems.install(app, retry_after_s=config.retry_after_s)
+    for routes in (routes_documents, routes_pages, routes_search, routes_operations, routes_web):
+        app.include_router(routes.router)
+    app.mount("/web", routes_web.WebFiles(directory=config.web_dir, check_dir=False), name="web")
+    app.openapi = openapi.document(app)  # type: ignore[method-assign]
+    app.state.methods = openapi.Methods(app.openapi())
+    # The last one added is the outermost.
+    app.add_middleware(Guard, config=config)
+    app.add_middleware(RequestContext, metrics=metrics)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

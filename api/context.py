@@ -1,0 +1,44 @@
+"""What routes need of the app they run in: the service, its limits, and threads to call it from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, ParamSpec, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import Depends, Request
+
+from api.config import ApiConfig
+from api.metrics import Metrics
+from worker.service import ServiceProtocol
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Context:
+    """One for each app. `stopping` tells endless responses to come to their end."""
+
+    def __init__(self, service: ServiceProtocol, config: ApiConfig, metrics: Metrics) -> None:
+        self.service = service
+        self.config = config
+        self.metrics = metrics
+        self.stopping = False
+        self._threads = CapacityLimiter(config.threads)
+        self._image_threads = CapacityLimiter(config.image_threads)
+
+    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a blocking call in a thread."""
+        return await to_thread.run_sync(partial(function, *args, **kwargs), limiter=self._threads)
+
+    async def call_image(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for calls that render."""
+        return await to_thread.run_sync(partial(function, *args, **kwargs), limiter=self._image_threads)
+
+
+async def _context(request: Request) -> Context:
+    return request.app.state.context
+
+
+AppContext = Annotated[Context, Depends(_context)]

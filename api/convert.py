@@ -1,0 +1,192 @@
+"""Domain types to the API's JSON and back. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from api import schemas as s
+from index.store import PageCounts
+from index.types import Answer, Box, Hit, PagePoint, SearchFilter, SearchResult
+from worker.service import DocumentView, Readiness, Receipt
+
+ARCHIVE_TYPES = frozenset(
+    {"application/zip", "application/x-tar", "application/gzip", "application/x-gzip", "application/x-gtar"}
+)
+
+
+def document(view: DocumentView, *, brief: bool = False) -> s.DocumentJSON:
+    """`brief` leaves out what grows with the document: members and page failures."""
+    manifest, split = view.manifest, view.split
+    members = split.members if split else ()
+    failures = split.member_failures if split else ()
+    archive = manifest.media_type in ARCHIVE_TYPES or bool(members) or bool(failures)
+    failure = None
+    if split and split.error_code:
+        failure = s.FailureJSON(code=split.error_code, message=split.error_message or "The file could not be opened.")
+    return s.DocumentJSON(
+        id=manifest.document_id,
+        filename=manifest.filename,
+        media_type=manifest.media_type,
+        size=manifest.size,
+        sha256=manifest.sha256,
+        created_at=manifest.created_at,
+        state=view.state.value,
+        kind="archive" if archive else "document",
+        pages=counts(view.pages),
+        failure=failure,
+        page_failures=[] if brief else [_page_failure(point) for point in view.failed_pages],
+        origins=[s.OriginJSON(archive_id=origin.archive_id, path=origin.path) for origin in view.origins],
+        members=[] if brief else [s.MemberJSON(path=path, document_id=member) for path, member in members],
+        member_failures=[]
+        if brief
+        else [s.MemberFailureJSON(path=one.path, code=one.code, message=one.message) for one in failures],
+    )
+
+
+def progress(view: DocumentView) -> s.ProgressJSON:
+    return s.ProgressJSON(document_id=view.manifest.document_id, state=view.state.value, pages=counts(view.pages))
+
+
+def counts(pages: PageCounts) -> s.PageCountsJSON:
+    return s.PageCountsJSON(pending=pages.pending, done=pages.done, failed=pages.failed, total=pages.total)
+
+
+def page(view: DocumentView, point: PagePoint, *, words: bool) -> s.PageJSON:
+    reader = point.reader
+    return s.PageJSON(
+        document_id=point.key.document_id,
+        page=point.key.page,
+        pages=view.pages.total,
+        filename=view.manifest.filename,
+        state=point.state.value,
+        error_code=point.error_code or None,
+        text=point.text,
+        regions=[
+            s.RegionJSON(kind=region.kind.value, box=_box(region.box), span=[region.start, region.end])
+            for region in point.regions
+        ],
+        words=[s.WordJSON(span=[word.start, word.end], box=_box(word.box)) for word in point.words] if words else [],
+        width=point.width,
+        height=point.height,
+        rotation=point.rotation,
+        trust=point.trust,
+        reader=s.ReaderJSON(engine=reader.engine, revision=reader.revision, mode=reader.mode) if reader else None,
+        image_url=image_url(point.key.document_id, point.key.page),
+    )
+
+
+def image_url(document_id: str, page_number: int) -> str:
+    return f"/v1/documents/{document_id}/pages/{page_number}/image"
+
+
+def search_filter(given: s.FilterJSON) -> SearchFilter:
+    return SearchFilter(
+        document_ids=tuple(given.document_ids),
+        folder=(given.folder or "").strip("/") or None,
+        media_types=tuple(given.media_types),
+        created_from=_aware(given.created_from),
+        created_to=_aware(given.created_to),
+    )
+
+
+def search_response(result: SearchResult) -> s.SearchResponseJSON:
+    return s.SearchResponseJSON(
+        query=result.query,
+        hits=[hit(one) for one in result.hits],
+        total_pages=result.total_pages,
+        took_ms=round(result.took_ms, 2),
+    )
+
+
+def hit(found: Hit) -> s.HitJSON:
+    return s.HitJSON(
+        document_id=found.key.document_id,
+        page=found.key.page,
+        filename=found.labels.filename,
+        media_type=found.labels.media_type,
+        paths=list(found.labels.paths),
+        score=found.score,
+        trust=found.trust,
+        width=found.width,
+        height=found.height,
+        snippets=[
+            s.SnippetJSON(
+                text=snippet.text,
+                span=[snippet.start, snippet.end],
+                highlights=[list(span) for span in snippet.highlights],
+                boxes=_boxes(snippet.boxes),
+                score=snippet.score,
+            )
+            for snippet in found.snippets
+        ],
+        image_url=image_url(found.key.document_id, found.key.page),
+    )
+
+
+def answer(given: Answer) -> s.AnswerJSON:
+    return s.AnswerJSON(
+        question=given.question,
+        found=given.found,
+        text=given.text,
+        citations=[
+            s.CitationJSON(
+                number=number,
+                document_id=citation.key.document_id,
+                page=citation.key.page,
+                filename=citation.filename,
+                quote=citation.quote,
+                span=[citation.start, citation.end],
+                boxes=_boxes(citation.boxes),
+                score=citation.score,
+                image_url=image_url(citation.key.document_id, citation.key.page),
+            )
+            for number, citation in enumerate(given.citations, 1)
+        ],
+        confidence=given.confidence,
+        considered=[s.ConsideredJSON(document_id=key.document_id, page=key.page) for key in given.considered],
+        took_ms=round(given.took_ms, 2),
+    )
+
+
+def receipt(given: Receipt) -> s.ReceiptJSON:
+    return s.ReceiptJSON(
+        document_id=given.document_id,
+        filename=given.filename,
+        sha256=given.sha256,
+        deleted_at=given.deleted_at,
+        pages_deleted=given.pages_deleted,
+        documents_deleted=given.documents_deleted,
+        blobs_deleted=given.blobs_deleted,
+        remaining=dict(given.remaining),
+    )
+
+
+def ready(given: Readiness, version: str) -> s.ReadyJSON:
+    return s.ReadyJSON(
+        ready=given.ready, version=version, engine=given.engine, embedder=given.embedder, checks=dict(given.checks)
+    )
+
+
+def _page_failure(point: PagePoint) -> s.PageFailureJSON:
+    return s.PageFailureJSON(
+        document_id=point.key.document_id,
+        page=point.key.page,
+        code=point.error_code or "error",
+        attempts=point.attempts,
+    )
+
+
+def _box(box: Box) -> list[float]:
+    return [round(edge, 5) for edge in (box.x0, box.y0, box.x1, box.y1)]
+
+
+def _boxes(boxes: Iterable[Box]) -> list[list[float]]:
+    return [_box(box) for box in boxes]
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    """Times without a zone are UTC."""
+    if moment is not None and moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    return moment

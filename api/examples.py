@@ -1,0 +1,137 @@
+"""Examples of the OpenAPI document. Tests validate each against its schema."""
+
+from __future__ import annotations
+
+DOCUMENT_ID = "0b8f7e56-3c1d-5a86-9a39-2f6d3c0f7a11"
+ARCHIVE_ID = "5f0f4a0e-8c5b-5d55-8d0e-6a5f5f3f9b42"
+
+_IMAGE = f"/v1/documents/{DOCUMENT_ID}/pages/2/image"
+_COUNTS = {"pending": 0, "done": 3, "failed": 1, "total": 4}
+
+DOCUMENT = {
+    "id": DOCUMENT_ID,
+    "filename": "minutes-1931.pdf",
+    "media_type": "application/pdf",
+    "size": 2481152,
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "created_at": "2026-03-02T09:14:07Z",
+    "state": "partial",
+    "kind": "document",
+    "pages": _COUNTS,
+    "failure": None,
+    "page_failures": [{"document_id": DOCUMENT_ID, "page": 4, "code": "render_timeout", "attempts": 3}],
+    "origins": [{"archive_id": ARCHIVE_ID, "path": "council/minutes-1931.pdf"}],
+    "members": [],
+    "member_failures": [],
+}
+
+ACCEPTED = {
+    **DOCUMENT,
+    "state": "accepted",
+    "pages": {"pending": 0, "done": 0, "failed": 0, "total": 0},
+    "page_failures": [],
+    "origins": [],
+}
+
+DOCUMENTS = {"items": [{**DOCUMENT, "page_failures": []}], "next_cursor": None}
+
+PAGE = {
+    "document_id": DOCUMENT_ID,
+    "page": 2,
+    "pages": 4,
+    "filename": "minutes-1931.pdf",
+    "state": "done",
+    "error_code": None,
+    "text": "# Minutes\n\nThe bridge fund stands at 412 pounds.",
+    "regions": [
+        {"kind": "title", "box": [0.1, 0.08, 0.42, 0.11], "span": [0, 9]},
+        {"kind": "paragraph", "box": [0.1, 0.14, 0.86, 0.17], "span": [11, 48]},
+    ],
+    "words": [{"span": [2, 9], "box": [0.1, 0.08, 0.42, 0.11]}],
+    "width": 1654,
+    "height": 2339,
+    "rotation": 0,
+    "trust": 0.97,
+    "reader": {"engine": "rapidocr", "revision": "PP-OCRv6", "mode": "ocr"},
+    "image_url": _IMAGE,
+}
+
+HIT = {
+    "document_id": DOCUMENT_ID,
+    "page": 2,
+    "filename": "minutes-1931.pdf",
+    "media_type": "application/pdf",
+    "paths": ["council/minutes-1931.pdf"],
+    "score": 0.83,
+    "trust": 0.97,
+    "width": 1654,
+    "height": 2339,
+    "snippets": [
+        {
+            "text": "The bridge fund stands at 412 pounds.",
+            "span": [11, 48],
+            "highlights": [[4, 10], [11, 15]],
+            "boxes": [[0.14, 0.14, 0.2, 0.17], [0.21, 0.14, 0.25, 0.17]],
+            "score": 0.83,
+        }
+    ],
+    "image_url": _IMAGE,
+}
+
+SEARCH_REQUEST = {"query": "bridge fund", "filter": {"folder": "council"}, "limit": 5}
+PHRASE_REQUEST = {"query": '"bridge fund" INV-2024-0117', "group_by_document": True}
+SEARCH = {"query": "bridge fund", "hits": [HIT], "groups": None, "total_pages": 3, "took_ms": 18.4}
+
+ANSWER_REQUEST = {"question": "How much money is in the bridge fund?"}
+ANSWER = {
+    "question": "How much money is in the bridge fund?",
+    "found": True,
+    "text": "The bridge fund stands at 412 pounds. [1]",
+    "citations": [
+        {
+            "number": 1,
+            "document_id": DOCUMENT_ID,
+            "page": 2,
+            "filename": "minutes-1931.pdf",
+            "quote": "The bridge fund stands at 412 pounds.",
+            "span": [11, 48],
+            "boxes": [[0.1, 0.14, 0.86, 0.17]],
+            "score": 0.91,
+            "image_url": _IMAGE,
+        }
+    ],
+    "confidence": 0.88,
+    "considered": [{"document_id": DOCUMENT_ID, "page": 2}],
+    "took_ms": 64.0,
+}
+
+RECEIPT = {
+    "document_id": DOCUMENT_ID,
+    "filename": "minutes-1931.pdf",
+    "sha256": DOCUMENT["sha256"],
+    "deleted_at": "2026-03-05T17:40:00Z",
+    "pages_deleted": 4,
+    "documents_deleted": 1,
+    "blobs_deleted": 1,
+    "remaining": {"points": 0, "manifests": 0, "blobs": 0},
+}
+
+LIVE = {"status": "ok"}
+READY = {
+    "ready": True,
+    "version": "0.1.0",
+    "engine": "rapidocr@PP-OCRv6",
+    "embedder": "sentence-transformers/all-MiniLM-L6-v2@53aa5117",
+    "checks": {"index": "qdrant-edge", "queue": "in-process, 2 readers"},
+}
+
+EVENTS = (
+    f'id: 1\nevent: progress\ndata: {{"document_id":"{DOCUMENT_ID}","state":"reading",'
+    '"pages":{"pending":2,"done":2,"failed":0,"total":4}}\n\n'
+    f'id: 2\nevent: end\ndata: {{"document_id":"{DOCUMENT_ID}","state":"done",'
+    '"pages":{"pending":0,"done":4,"failed":0,"total":4}}\n\n'
+)
+
+METRICS = (
+    '# HELP folioscope_pages Pages by state.\n# TYPE folioscope_pages gauge\nfolioscope_pages{state="done"} 60.0\n'
+)

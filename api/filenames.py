@@ -1,0 +1,62 @@
+"""Names of uploaded files: made harmless on the way in, quoted correctly on the way out.
+
+A name is for people. It is never used as a path; what is taken away here only keeps displays and headers sane.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from email.message import Message
+from urllib.parse import quote, unquote
+
+MAX_CHARS = 200
+FALLBACK = "document"
+
+# Characters that turn the reading direction around make `gpj.exe` look like `exe.jpg`.
+_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def display_name(untrusted_name: str) -> str:
+    """The base name, in NFC, without control characters, at most `MAX_CHARS` long with its extension kept."""
+    name = unicodedata.normalize("NFC", untrusted_name.replace("\\", "/").rsplit("/", 1)[-1])
+    name = "".join(char for char in _BIDI.sub("", name) if unicodedata.category(char) not in {"Cc", "Cs", "Zl", "Zp"})
+    name = " ".join(name.split())
+    if not name.strip(". "):
+        return FALLBACK
+    if len(name) > MAX_CHARS:
+        stem, dot, extension = name.rpartition(".")
+        if dot and stem and len(extension) <= 10:
+            return stem[: MAX_CHARS - len(extension) - 1] + dot + extension
+        return name[:MAX_CHARS]
+    return name
+
+
+def from_content_disposition(value: str) -> str | None:
+    """The filename of a `Content-Disposition` header, `filename*` (RFC 5987) before `filename`."""
+    message = Message()
+    message["Content-Disposition"] = value
+    name = message.get_filename()
+    if name is None:
+        return None
+    # Header values arrive as latin-1; clients that send raw UTF-8 are understood too.
+    try:
+        return name.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return name
+
+
+def from_multipart(raw: bytes) -> str:
+    """The filename of a multipart part. Browsers escape exactly quotes and line ends (WHATWG HTML, 4.10.21.8)."""
+    try:
+        name = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        name = raw.decode("latin-1")
+    return re.sub("%(?:22|0D|0A)", lambda match: unquote(match[0]), name)
+
+
+def attachment(name: str) -> str:
+    """A `Content-Disposition` value (RFC 6266): an ASCII name for old clients, and the exact one."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    plain = re.sub(r'["\\%;]', "_", plain).strip() or FALLBACK
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -1,0 +1,74 @@
+"""Prometheus metrics of one app, on a registry of its own, so that two apps in a process do not collide.
+
+Labels are bounded: routes are counted by template and methods by name, never by what a client sent.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from api.tenants import DEFAULT_TENANT
+from worker.service import ServiceProtocol
+
+log = logging.getLogger("folioscope.api")
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+# From a cached page image to the upload of a large file.
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120, 600)
+
+
+class _Archive:
+    """Asks the service when it is scraped: progress is counted from page states, never kept in a counter."""
+
+    def __init__(self, service: ServiceProtocol) -> None:
+        self._service = service
+
+    def collect(self) -> Iterable[Metric]:
+        pages = GaugeMetricFamily("folioscope_pages", "Pages by state.", labels=["state"])
+        depth = GaugeMetricFamily("folioscope_queue_depth", "Jobs that wait or run.")
+        try:
+            counts = self._service.counts(DEFAULT_TENANT)
+            for state in ("pending", "done", "failed"):
+                pages.add_metric([state], getattr(counts, state))
+            depth.add_metric([], self._service.queue_depth())
+        except Exception:
+            # A scrape during an outage still carries everything else; the missing series is the alarm.
+            log.exception("page counts are not available")
+        yield pages
+        yield depth
+
+
+class Metrics:
+    def __init__(self, service: ServiceProtocol) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.registry.register(_Archive(service))
+        self._requests = Counter(
+            "folioscope_http_requests", "Requests answered.", ["method", "route", "status"], registry=self.registry
+        )
+        self._seconds = Histogram(
+            "folioscope_http_request_seconds",
+            "Time to answer, without event streams.",
+            ["method", "route"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.upload_bytes = Counter("folioscope_upload_bytes", "Bytes of files received.", registry=self.registry)
+        self.uploads = Counter("folioscope_uploads", "Uploads by outcome.", ["outcome"], registry=self.registry)
+        self.answers = Counter("folioscope_answers", "Answers by outcome.", ["outcome"], registry=self.registry)
+
+    def request(self, method: str, route: str, status: int, seconds: float | None) -> None:
+        method = method if method in _METHODS else "OTHER"
+        self._requests.labels(method, route, str(status)).inc()
+        if seconds is not None:
+            self._seconds.labels(method, route).observe(seconds)
+
+    def render(self) -> bytes:
+        """The text format. Blocks: it asks the service."""
+        return generate_latest(self.registry)

@@ -1,0 +1,196 @@
+"""What happens to every request, before any route and whatever the outcome.
+
+`RequestContext` (outermost) gives the request its id, turns unexpected errors into a problem, adds the security
+headers, counts and logs. `Guard` refuses requests that a browser was tricked into: those addressed to a foreign
+host name (DNS rebinding) and changes asked for by pages of another origin; and it bounds JSON bodies.
+
+Both are plain ASGI, so that streamed bodies pass through them piece by piece.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from api import problems
+from api.config import LOOPBACK_HOSTS, ApiConfig
+from api.logs import request_id_var
+from index.errors import FolioscopeError, TooLarge
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from api.metrics import Metrics
+
+log = logging.getLogger("folioscope.api")
+access_log = logging.getLogger("folioscope.access")
+
+UPLOAD_PATH = "/v1/documents"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    # What documents say is private; routes that may be cached say so themselves.
+    "Cache-Control": "no-store",
+}
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_CLIENT_CLOSED = 499  # nginx's number for a client that went away; it is logged and counted, never sent
+
+
+class RequestContext:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self.app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        token = request_id_var.set(request_id)
+        started_at = time.perf_counter()
+        status = 0
+        streamed_events = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status, streamed_events
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                headers["X-Request-ID"] = request_id
+                streamed_events = headers.get("content-type", "").startswith("text/event-stream")
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            status = _CLIENT_CLOSED
+        except Exception:
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            if status:
+                # Half an answer is out: only an aborted connection tells the client that it is half.
+                raise
+            await problems.internal(request_id)(scope, receive, send_with_headers)
+        finally:
+            seconds = time.perf_counter() - started_at
+            route = getattr(scope.get("route"), "path", None) or "(none)"
+            self._metrics.request(scope["method"], route, status, None if streamed_events else seconds)
+            access_log.info(
+                "%s %s %d %.1f ms",
+                scope["method"],
+                scope["path"],
+                status,
+                seconds * 1000,
+                extra={"route": route, "status": status, "duration_ms": round(seconds * 1000, 1)},
+            )
+            request_id_var.reset(token)
+
+
+class Guard:
+    def __init__(self, app: ASGIApp, *, config: ApiConfig) -> None:
+        self.app = app
+        self._config = config
+        self._hosts = {host.lower() for host in (*LOOPBACK_HOSTS, *config.allowed_hosts)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        is_upload = scope["method"] == "POST" and scope["path"] == UPLOAD_PATH
+        try:
+            self._check_host(headers)
+            if scope["method"] not in SAFE_METHODS:
+                self._check_origin(scope["scheme"], headers)
+            limit = self._config.max_json_bytes
+            if not is_upload and content_length(headers) > limit:
+                raise TooLarge(f"The request body is over the limit of {limit} bytes.")
+        except FolioscopeError as error:
+            response = problems.of_error(
+                error, retry_after_s=self._config.retry_after_s, request_id=scope["state"]["request_id"]
+            )
+            await response(scope, receive, send)
+            return
+        await self.app(scope, receive if is_upload else _bounded(receive, limit), send)
+
+    def _check_host(self, headers: Headers) -> None:
+        if "*" in self._hosts:
+            return
+        host = headers.get("host", "")
+        if split_host(host)[0] not in self._hosts:
+            raise problems.HostNotAllowed(
+                "The request is addressed to a host name that is not this service's. "
+                "Names beside localhost are set in FOLIOSCOPE_ALLOWED_HOSTS."
+            )
+
+    @staticmethod
+    def _check_origin(scheme: str, headers: Headers) -> None:
+        origin = headers.get("origin")
+        if origin is None:
+            # No browser, or a same-origin request of an old one; new ones also say where a request comes from.
+            if headers.get("sec-fetch-site") not in {"cross-site", "same-site"}:
+                return
+        else:
+            parts = urlsplit(origin)
+            ours = split_host(headers.get("host", ""))
+            theirs = split_host(parts.netloc)
+            # Behind a proxy that ends TLS our own scheme is http while the page's is https: the ports then differ
+            # only by their defaults, which the absent port of the Host header stands for.
+            default = _DEFAULT_PORTS.get(parts.scheme, _DEFAULT_PORTS.get(scheme, 0))
+            same_name = parts.scheme in _DEFAULT_PORTS and ours[0] == theirs[0]
+            if same_name and (ours[1] or default) == (theirs[1] or default):
+                return
+        raise problems.OriginNotAllowed("Pages of another origin may not change anything here.")
+
+
+def split_host(host: str) -> tuple[str, int]:
+    """Host name (lower case, IPv6 with brackets) and port (0: none) of a `Host` header."""
+    name, colon, port = host.rpartition(":")
+    if not colon or host.endswith("]"):
+        return host.lower(), 0
+    return name.lower(), int(port) if port.isascii() and port.isdecimal() else -1
+
+
+def content_length(headers: Headers) -> int:
+    """Of the body, as announced; 0 where nothing or nonsense is announced (the stream is counted anyway)."""
+    value = headers.get("content-length", "")
+    return int(value) if value.isascii() and value.isdecimal() and len(value) < 20 else 0
+
+
+def _bounded(receive: Receive, limit: int) -> Receive:
+    """Bodies without an announced length are counted as they come."""
+    size = 0
+
+    async def counted() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > limit:
+            # FastAPI makes its own 400 of every other exception that reading a body raises.
+            raise HTTPException(413, f"The request body is over the limit of {limit} bytes.")
+        return message
+
+    return counted

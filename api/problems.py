@@ -1,0 +1,154 @@
+"""RFC 9457 problem details: the one shape of every error that leaves the API.
+
+`CODES` is the whole list of codes that HTTP responses carry by themselves; `docs/api.md` is compared with it. A
+damaged document answers with the more exact codes of `docs/errors.md` in the same shape.
+Nothing of our insides is ever in a problem: unexpected errors are logged under the request id.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from index.errors import FolioscopeError, RequestError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+log = logging.getLogger("folioscope.api")
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class UploadStalled(RequestError):
+    code = "upload_stalled"
+    status = 408
+
+
+class HostNotAllowed(RequestError):
+    code = "host_not_allowed"
+    status = 421
+
+
+class OriginNotAllowed(RequestError):
+    code = "origin_not_allowed"
+    status = 403
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    status: int
+    title: str
+    meaning: str
+
+
+CODES: dict[str, Code] = {
+    "bad_request": Code(400, "Malformed request", "The request cannot be taken apart, e.g. a broken multipart body."),
+    "origin_not_allowed": Code(403, "Origin not allowed", "A page of another origin tried to change something."),
+    "not_found": Code(404, "Not found", "There is no such route, document or page, or it belongs to somebody else."),
+    "method_not_allowed": Code(405, "Method not allowed", "The route exists, the method does not; see `Allow`."),
+    "upload_stalled": Code(408, "Upload stalled", "The upload sent nothing for a minute and was given up."),
+    "conflict": Code(409, "Not in this state", "The document or page is not in a state that allows this."),
+    "not_ready": Code(409, "Not opened yet", "The document was accepted but its pages are not known yet; ask again."),
+    "too_large": Code(413, "Too large", "The file is over the upload limit, or a JSON body over 1 MiB."),
+    "unsupported_media_type": Code(
+        415, "Unsupported media type", "The request body or the file is of a type that cannot be read."
+    ),
+    "host_not_allowed": Code(421, "Host not allowed", "The `Host` header is not a name of this service."),
+    "invalid_request": Code(422, "Invalid request", "A value makes no sense; `errors` lists which and why."),
+    "bad_document": Code(422, "Unreadable document", "The file is damaged, encrypted or hostile."),
+    "empty_file": Code(422, "Empty file", "The file has no bytes."),
+    "internal_error": Code(500, "Internal error", "Our bug. The log has the details under the request id."),
+    "unavailable": Code(503, "Unavailable", "Something is not there at the moment; try again after `Retry-After`."),
+    "store_unavailable": Code(503, "Index unavailable", "The index does not answer; try again after `Retry-After`."),
+    "service_not_ready": Code(503, "Not ready", "The service cannot take requests yet; `checks` says what is missing."),
+    "storage_full": Code(507, "Disk full", "There is no room for the file. Nothing of it was kept."),
+}
+
+_CODE_OF_STATUS = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+
+_DETAIL_OF_STATUS = {
+    404: "There is nothing at this address. /openapi.json lists all routes.",
+    405: "This address does not take that method.",
+}
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **extensions: object,
+) -> Response:
+    """A problem response. `extensions` are further members, such as `errors`."""
+    known = CODES.get(code)
+    content = {
+        "type": f"urn:folioscope:error:{code}",
+        "title": known.title if known else HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        **extensions,
+    }
+    # Text from a request may hold lone surrogates, which UTF-8 cannot carry: ASCII escapes can.
+    return Response(json.dumps(content), status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def of_error(error: FolioscopeError, *, retry_after_s: int, request_id: str) -> Response:
+    """The response for an error of ours. Errors of the 500 kind say nothing but the request id."""
+    if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("%s: %s", error.code, error.message, exc_info=error)
+        return internal(request_id)
+    headers = {"Retry-After": str(retry_after_s)} if error.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return problem(error.status, error.code, error.message, headers=headers)
+
+
+def internal(request_id: str) -> Response:
+    detail = f"Something went wrong on our side. The log has the details under the request id {request_id}."
+    return problem(500, "internal_error", detail)
+
+
+def validation_errors(errors: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Where and why, without the value: it may be long, or a secret."""
+    return [
+        {"where": ".".join(str(part) for part in error["loc"]), "message": error["msg"], "type": error["type"]}
+        for error in errors
+    ]
+
+
+def install(app: FastAPI, *, retry_after_s: int) -> None:
+    """Make every error that a route raises a problem."""
+
+    async def on_ours(request: Request, error: Exception) -> Response:
+        assert isinstance(error, FolioscopeError)
+        return of_error(error, retry_after_s=retry_after_s, request_id=request.state.request_id)
+
+    async def on_invalid(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        errors = validation_errors(error.errors())
+        first = errors[0]
+        more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
+        return problem(422, "invalid_request", f"{first['where']}: {first['message']}{more}", errors=errors)
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        status = error.status_code
+        headers = dict(error.headers or {})
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(request.app.state.methods.of(request.url.path)) or headers.get("Allow", "")
+        detail = _DETAIL_OF_STATUS.get(status, str(error.detail))
+        return problem(status, _CODE_OF_STATUS.get(status, "bad_request"), detail, headers=headers)
+
+    app.add_exception_handler(FolioscopeError, on_ours)
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(HTTPException, on_http)

@@ -1,0 +1,223 @@
+"""`/v1/documents`: sending files in, looking at them, taking them out."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from starlette.responses import FileResponse, StreamingResponse
+
+from api import convert, events, examples, upload
+from api.context import AppContext
+from api.filenames import attachment
+from api.multipart import MAX_FIELD_BYTES
+from api.openapi import answers, binary
+from api.schemas import DocumentJSON, DocumentListJSON, ReceiptJSON
+from api.tenants import Tenant
+from index.errors import NotFound
+from index.types import TextLayerPolicy
+
+router = APIRouter(tags=["documents"])
+
+# Types that a browser only ever saves or shows as an image. Everything else goes out as plain bytes.
+_SAFE_TYPES = convert.ARCHIVE_TYPES | {"application/pdf", "image/png", "image/jpeg", "image/webp", "image/tiff"}
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+_FILE = {"schema": {"type": "string", "format": "binary"}}
+_UPLOAD_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "A form with the file, or the file itself. Files are told apart by their content.",
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {"type": "string", "format": "binary"},
+                        "password": {
+                            "type": "string",
+                            "maxLength": MAX_FIELD_BYTES,
+                            "description": "Opens an encrypted PDF.",
+                        },
+                        "text_layer": {"type": "string", "enum": ["auto", "never"], "default": "auto"},
+                    },
+                }
+            },
+            "application/octet-stream": _FILE,
+            "application/pdf": _FILE,
+            "image/*": _FILE,
+            "application/zip": _FILE,
+        },
+    }
+}
+
+
+def document_id_of(untrusted_id: str) -> str:
+    """Ids are UUIDs. Anything else is unknown, and must not travel further: ids become file names."""
+    if not _UUID.fullmatch(untrusted_id):
+        raise NotFound("There is no such document.")
+    return untrusted_id
+
+
+DocumentId = Annotated[str, Path(description="A document's id.", examples=[examples.DOCUMENT_ID])]
+
+
+@router.post(
+    "/v1/documents",
+    status_code=202,
+    responses=answers(
+        202,
+        "Accepted and durable. Reading has begun; follow it under `Location` or its `events`.",
+        examples.ACCEPTED,
+        "bad_request",
+        "origin_not_allowed",
+        "upload_stalled",
+        "too_large",
+        "unsupported_media_type",
+        "invalid_request",
+        "empty_file",
+        "bad_document",
+        "store_unavailable",
+        "storage_full",
+        headers={
+            "Location": "The document.",
+            "Folioscope-Existing": "`true` when the same bytes were there already.",
+        },
+    ),
+    openapi_extra=_UPLOAD_BODY,
+)
+async def add_document(
+    request: Request,
+    response: Response,
+    context: AppContext,
+    tenant: Tenant,
+    filename: Annotated[
+        str | None,
+        Query(max_length=4096, description="Name of a file that is sent as the body.", examples=["scan.pdf"]),
+    ] = None,
+    text_layer: Annotated[
+        TextLayerPolicy | None,
+        Query(description="`auto` uses trustworthy text layers of PDFs, `never` reads all pages.", examples=["auto"]),
+    ] = None,
+) -> DocumentJSON:
+    """Send a file in: a PDF, an image, or a ZIP or TAR archive of those.
+
+    The file is stored durably before the answer. The same bytes again give the same document, with the same answer.
+    An encrypted PDF takes its password in the form, or, with a raw body, in the header `Folioscope-Password`.
+    """
+    view, new = await upload.receive(request, context, tenant, filename=filename, text_layer=text_layer)
+    response.headers["Location"] = f"/v1/documents/{view.manifest.document_id}"
+    response.headers["Folioscope-Existing"] = "false" if new else "true"
+    return convert.document(view)
+
+
+@router.get(
+    "/v1/documents",
+    responses=answers(200, "Documents, newest first.", examples.DOCUMENTS, "invalid_request", "store_unavailable"),
+)
+async def list_documents(
+    context: AppContext,
+    tenant: Tenant,
+    cursor: Annotated[
+        str | None,
+        Query(max_length=500, description="`next_cursor` of the page before.", examples=["1772442847.0_0b8f"]),
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=200, description="Most documents to return.", examples=[50])] = 50,
+) -> DocumentListJSON:
+    """List documents, newest first, without their members and page failures."""
+    views, next_cursor = await context.call(context.service.documents, tenant, cursor=cursor, limit=limit)
+    return DocumentListJSON(items=[convert.document(view, brief=True) for view in views], next_cursor=next_cursor)
+
+
+@router.get(
+    "/v1/documents/{document_id}",
+    responses=answers(
+        200, "The document as it is now.", examples.DOCUMENT, "not_found", "invalid_request", "store_unavailable"
+    ),
+)
+async def get_document(document_id: DocumentId, context: AppContext, tenant: Tenant) -> DocumentJSON:
+    """One document: its state, its pages by state, and what failed, by page and by member."""
+    view = await context.call(context.service.document, tenant, document_id_of(document_id))
+    return convert.document(view)
+
+
+@router.delete(
+    "/v1/documents/{document_id}",
+    responses=answers(
+        200,
+        "What existed, and that nothing remains.",
+        examples.RECEIPT,
+        "origin_not_allowed",
+        "not_found",
+        "invalid_request",
+        "store_unavailable",
+    ),
+)
+async def delete_document(document_id: DocumentId, context: AppContext, tenant: Tenant) -> ReceiptJSON:
+    """Delete a document, and with an archive its members, unless something else holds them."""
+    return convert.receipt(await context.call(context.service.delete, tenant, document_id_of(document_id)))
+
+
+@router.get(
+    "/v1/documents/{document_id}/events",
+    response_class=StreamingResponse,
+    responses=answers(
+        200,
+        "`progress` at once and at every change, `end` when nothing is pending any more or the document is deleted; "
+        "comments in between keep the connection alive. Close the stream at `end`.",
+        examples.EVENTS,
+        "not_found",
+        "invalid_request",
+        "store_unavailable",
+        media_type="text/event-stream",
+    ),
+)
+async def document_events(document_id: DocumentId, context: AppContext, tenant: Tenant) -> StreamingResponse:
+    """Follow the reading of a document as server-sent events.
+
+    Each event carries the whole progress, so a stream that was broken off is simply opened again.
+    """
+    checked_id = document_id_of(document_id)
+    first = await context.call(context.service.document, tenant, checked_id)
+    return StreamingResponse(
+        events.progress(context, tenant, first),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+@router.get(
+    "/v1/documents/{document_id}/original",
+    response_class=FileResponse,
+    responses=binary(
+        200,
+        "The bytes that were uploaded, as an attachment. Ranges are served.",
+        ["application/octet-stream"],
+        "not_found",
+        "invalid_request",
+        "store_unavailable",
+    ),
+)
+async def get_original(document_id: DocumentId, context: AppContext, tenant: Tenant) -> FileResponse:
+    """Download the original file."""
+    manifest, path = await context.call(context.service.original, tenant, document_id_of(document_id))
+    try:
+        stat = await context.call(path.stat)
+    except FileNotFoundError:
+        # Deleted between the two calls.
+        raise NotFound("There is no such document.") from None
+    media_type = manifest.media_type if manifest.media_type in _SAFE_TYPES else "application/octet-stream"
+    return FileResponse(
+        path,
+        stat_result=stat,
+        media_type=media_type,
+        headers={
+            "Content-Disposition": attachment(manifest.filename),
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "Cache-Control": "private, no-cache",
+            "ETag": f'"{manifest.sha256}"',
+        },
+    )

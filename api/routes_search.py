@@ -1,0 +1,73 @@
+"""`/v1/search` and `/v1/answers`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body
+
+from api import convert, examples, grouping
+from api.context import AppContext
+from api.openapi import answers
+from api.schemas import AnswerJSON, AnswerRequestJSON, SearchRequestJSON, SearchResponseJSON
+from api.tenants import Tenant
+from index.errors import InvalidRequest
+
+router = APIRouter(tags=["questions"])
+
+_CODES = ("origin_not_allowed", "too_large", "invalid_request", "store_unavailable")
+
+
+@router.post("/v1/search", responses=answers(200, "Pages, best first.", examples.SEARCH, *_CODES))
+async def search(
+    context: AppContext,
+    tenant: Tenant,
+    asked: Annotated[
+        SearchRequestJSON,
+        Body(
+            openapi_examples={
+                "words": {"summary": "Words in a folder", "value": examples.SEARCH_REQUEST},
+                "phrase": {"summary": "A phrase and a number, by document", "value": examples.PHRASE_REQUEST},
+            }
+        ),
+    ],
+) -> SearchResponseJSON:
+    """Find pages by meaning and by words. Quotes ask for an exact phrase.
+
+    Grouped by document, `limit` and `offset` count documents, and each comes with its few best pages.
+    """
+    query = _text(asked.query, "query")
+    where = convert.search_filter(asked.filter)
+    if asked.group_by_document:
+        return await context.call(
+            grouping.search, context.service, tenant, query, where, limit=asked.limit, offset=asked.offset
+        )
+    result = await context.call(context.service.search, tenant, query, where, limit=asked.limit, offset=asked.offset)
+    return convert.search_response(result)
+
+
+@router.post(
+    "/v1/answers",
+    responses=answers(200, "An answer, or that these documents have none (`found`).", examples.ANSWER, *_CODES),
+)
+async def answer(
+    context: AppContext,
+    tenant: Tenant,
+    asked: Annotated[
+        AnswerRequestJSON,
+        Body(openapi_examples={"question": {"summary": "A question", "value": examples.ANSWER_REQUEST}}),
+    ],
+) -> AnswerJSON:
+    """Answer a question with sentences quoted exactly, each with its document, page and place."""
+    question = _text(asked.question, "question")
+    given = await context.call(context.service.ask, tenant, question, convert.search_filter(asked.filter))
+    context.metrics.answers.labels("found" if given.found else "not_found").inc()
+    return convert.answer(given)
+
+
+def _text(value: str, name: str) -> str:
+    """Without NUL, which no index takes, and not only spaces."""
+    text = value.replace("\0", " ").strip()
+    if not text:
+        raise InvalidRequest(f"The {name} is empty.")
+    return text
