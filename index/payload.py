@@ -76,8 +76,10 @@ def changed(payload: Mapping[str, Any], change: PageUpdate) -> dict[str, Any]:
         new["attempts"] = change.attempts
     if change.interruptions is not None:
         new["interruptions"] = change.interruptions
-    if change.error_code is not None:
+    if change.error_code:
         new["error_code"] = change.error_code
+    elif change.error_code is not None:  # empty: cleared
+        new.pop("error_code", None)
     if change.labels is not None:
         new.update(_labels(change.labels))
     if change.reading is not None:

@@ -16,21 +16,22 @@ from itertools import pairwise
 import numpy as np
 
 from index.fuzzy import MIN_FUZZY_LENGTH, identifier_fold, neighbour_keys, ocr_fold
-from index.words import DEFAULT_WORDS, STOPWORDS, WordsConfig, feature, stem, tokens
+from index.words import DEFAULT_WORDS, STOPWORDS, Token, WordsConfig, feature, fold, stem, tokens
 
 MAX_TERMS = 48
 """Terms of a query that are looked at. A pasted page needs no more to be found, and each costs a posting list."""
 MAX_PHRASES = 8
-MAX_PHRASE_TOKENS = 32
+MAX_PHRASE_WORDS = 32
 
 _QUOTED = re.compile(r"\"([^\"]{1,400})\"|“([^”\"]{1,400})[”\"]|„([^“”\"]{1,400})[“”\"]|«([^»]{1,400})»")
+_QUOTES = re.compile(r"[\"“”„«»]")
 _QUESTION_TEXT = (
     "who whom whose what when where which why how is are was were do does did can could should would will may has have "
     "wer was wann wo warum wie welche welcher welches wessen wem wen "
     "qui que quoi quand où comment pourquoi quel quelle quels quelles combien"
 )
 _QUESTION_WORDS = frozenset(_QUESTION_TEXT.split())
-_WORDLIKE = re.compile(r"\w+")
+_WORD = re.compile(r"[^\W_]+")
 
 
 class Shape(enum.StrEnum):
@@ -43,18 +44,29 @@ class Shape(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A word of the query that is searched for. `folded` has look-alike letters merged."""
+    """A word of the query that is searched for. `folded` has look-alike letters merged; `part` means that
+    it is only a part of an identifier that is a term itself.
+    """
 
     form: str
     stem: str
     folded: str
-    identifier: bool
+    identifier: bool = False
+    part: bool = False
+
+    @property
+    def strong(self) -> bool:
+        """An identifier that names one thing: not a year, not a small number."""
+        digits = sum(c.isdigit() for c in self.form)
+        if not self.identifier or self.part or digits == 0:
+            return False
+        return (len(self.form) >= 4 and not _is_year(self.form)) or (digits < len(self.form) and len(self.form) >= 3)
 
 
 @dataclass(frozen=True, slots=True)
 class QueryPlan:
-    """`phrases` are the stems of quoted phrases in order; `terms` are distinct, without stop words unless
-    there is nothing else; `text` is what is embedded (quotation marks removed).
+    """`phrases` are the words of quoted phrases, folded; `terms` are distinct, without stop words unless there
+    is nothing else; `pairs` are stems of neighbouring words; `text` is what is embedded (without quotes).
     """
 
     text: str
@@ -62,56 +74,62 @@ class QueryPlan:
     terms: tuple[Term, ...]
     phrases: tuple[tuple[str, ...], ...]
     pairs: tuple[tuple[str, str], ...]
+    phrase_pairs: tuple[tuple[str, str], ...]
 
     @property
     def empty(self) -> bool:
         """Nothing to search for: no letter and no digit."""
-        return not _WORDLIKE.search(self.text)
+        return not self.terms
 
 
 def analyse(query: str, config: WordsConfig = DEFAULT_WORDS) -> QueryPlan:
     """The plan for a query of any length and content."""
-    phrases = []
+    phrases: list[tuple[str, ...]] = []
+    phrase_pairs: list[tuple[str, str]] = []
     for match in list(_QUOTED.finditer(query))[:MAX_PHRASES]:
         inside = next(group for group in match.groups() if group is not None)
-        stems = tuple(stem(t.form, config.language) for t in _flat(inside))[:MAX_PHRASE_TOKENS]
-        if stems:
-            phrases.append(stems)
-    text = " ".join(re.sub(r"[\"“”„«»]", " ", query).split())
+        words = tuple(fold(w) for w in _WORD.findall(inside))[:MAX_PHRASE_WORDS]
+        if words:
+            phrases.append(words)
+            phrase_pairs.extend(_pairs(inside, config))
+    text = " ".join(_QUOTES.sub(" ", query).split())
     terms: dict[str, Term] = {}
     stop: dict[str, Term] = {}
-    pairs: dict[tuple[str, str], None] = {}
-    previous: str | None = None
-    previous_end = -1
+    whole: Token | None = None
     for token in tokens(text):
-        root = stem(token.form, config.language)
-        fold_key = identifier_fold(token.form) if token.identifier else ocr_fold(token.form)
-        term = Term(token.form, root, fold_key, token.identifier)
+        part = whole is not None and token.end <= whole.end
+        if token.identifier and not part:
+            whole = token
+        key = identifier_fold(token.form) if token.identifier else ocr_fold(token.form)
+        term = Term(token.form, stem(token.form, config.language), key, token.identifier, part)
         plain = token.form in STOPWORDS and not token.identifier
         (stop if plain else terms).setdefault(token.form, term)
-        if previous is not None and token.start >= previous_end:
-            pairs.setdefault((previous, root))
-        previous, previous_end = root, token.end
         if len(terms) >= MAX_TERMS:
             break
     chosen = tuple(terms.values()) or tuple(stop.values())[:MAX_TERMS]
-    return QueryPlan(text, _shape(text, chosen, phrases, len(stop)), chosen, tuple(phrases), tuple(pairs)[:MAX_TERMS])
+    return QueryPlan(
+        text=text,
+        shape=_shape(text, chosen, bool(phrases), len(stop)),
+        terms=chosen,
+        phrases=tuple(phrases),
+        pairs=tuple(_pairs(text, config))[:MAX_TERMS],
+        phrase_pairs=tuple(phrase_pairs),
+    )
 
 
 def word_features(plan: QueryPlan) -> tuple[np.ndarray, np.ndarray]:
     """Places and weights of the exact features: stems, whole identifiers, pairs (quoted ones weigh more)."""
     weights: dict[int, float] = {}
     for term in plan.terms:
-        weights[feature("w", term.stem)] = 1.0
+        weights[feature("w", term.stem)] = 0.5 if term.part else 1.0
         if term.identifier:
             weights[feature("i", term.folded)] = 2.0
     for left, right in plan.pairs:
-        # A pair of stop words says nothing unless it was quoted.
-        if left not in STOPWORDS or right not in STOPWORDS:
+        # A pair with a stop word says little unless it was quoted.
+        if left not in STOPWORDS and right not in STOPWORDS:
             weights[feature("b", f"{left} {right}")] = 0.5
-    for phrase in plan.phrases:
-        for left, right in pairwise(phrase):
-            weights[feature("b", f"{left} {right}")] = 3.0
+    for left, right in plan.phrase_pairs:
+        weights[feature("b", f"{left} {right}")] = 3.0
     return _sparse(weights)
 
 
@@ -126,26 +144,20 @@ def fuzzy_features(plan: QueryPlan) -> tuple[np.ndarray, np.ndarray]:
     return _sparse(weights)
 
 
-def _flat(text: str) -> list:
-    """Tokens that do not overlap: the parts of joined ones, not the wholes."""
-    flat: list = []
-    for token in tokens(text):
-        if flat and token.start < flat[-1].end:
-            if flat[-1].identifier and flat[-1].end >= token.end:
-                flat.pop()
-            elif token.start < flat[-1].end and len(token.form) != 2:
-                continue
-        flat.append(token)
-    return flat
+def _pairs(text: str, config: WordsConfig) -> list[tuple[str, str]]:
+    """Stems of neighbouring words, in the way `words.page_vector` pairs them."""
+    found: dict[tuple[str, str], None] = {}
+    sequence = list(tokens(text[:4000]))
+    for left, right in pairwise(sequence):
+        if right.start >= left.end:
+            found.setdefault((stem(left.form, config.language), stem(right.form, config.language)))
+    return list(found)
 
 
-def _shape(text: str, terms: tuple[Term, ...], phrases: list, stop_words: int) -> Shape:
-    words = _WORDLIKE.findall(text.lower())
+def _shape(text: str, terms: tuple[Term, ...], quoted: bool, stop_words: int) -> Shape:
+    words = _WORD.findall(text.lower())
     asks = bool(words) and (text.rstrip().endswith("?") or words[0] in _QUESTION_WORDS)
-    marked = any(t.identifier and not _is_year(t.form) for t in terms)
-    if phrases or (marked and not asks):
-        return Shape.LOOKUP
-    if marked and len(terms) <= 4:
+    if quoted or any(t.strong for t in terms):
         return Shape.LOOKUP
     if asks or (len(words) >= 6 and stop_words >= 2):
         return Shape.QUESTION
@@ -153,7 +165,7 @@ def _shape(text: str, terms: tuple[Term, ...], phrases: list, stop_words: int) -
 
 
 def _is_year(form: str) -> bool:
-    return len(form) == 4 and form.isdigit() and form[:2] in {"15", "16", "17", "18", "19", "20"}
+    return len(form) == 4 and form.isdigit() and form[:2] in {"14", "15", "16", "17", "18", "19", "20"}
 
 
 def _sparse(weights: dict[int, float]) -> tuple[np.ndarray, np.ndarray]:

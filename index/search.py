@@ -1,0 +1,264 @@
+"""Hybrid search: what is asked of Qdrant, and how its candidates become hits.
+
+1. The query is analysed (`index/query.py`) and embedded.
+2. Qdrant prefetches three legs over the pages that the filter leaves: passages by meaning (dense,
+   MaxSim), words exactly (BM25), words by near spelling; and fuses them with a formula over their
+   scores (`Weights`): scores, not ranks, because ranks forget how sure a leg is. Each shape of
+   query has its own weights.
+3. The best candidates are looked at again with their text: quoted phrases and identifiers that
+   stand there literally come first, then how much of the query the page covers, and how closely
+   together.
+4. Hits get snippets (`index/snippets.py`). A page without any of the query's words whose best
+   passage is not near in meaning is not a hit.
+
+A store supplies `Retriever`; this module knows no Qdrant class, so that an embedded shard and a
+server share it. Scores are comparable within one query only.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from index import payload as codec
+from index.embedder import Embedder
+from index.matching import Matcher, PageMatches
+from index.query import QueryPlan, Shape, analyse, fuzzy_features, word_features
+from index.snippets import snippets
+from index.types import Hit, PageKey, SearchFilter
+from index.words import DEFAULT_WORDS, WordsConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much each evidence counts for one shape of query."""
+
+    dense: float
+    words: float
+    fuzzy: float
+    coverage: float
+    nearness: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchConfig:
+    """Chosen on the `tune` half of the sample questions (benchmarks/finding.py), not on the reported half."""
+
+    question: Weights = Weights(dense=1.0, words=0.5, fuzzy=0.1, coverage=0.1, nearness=0.1)
+    keywords: Weights = Weights(dense=0.7, words=0.7, fuzzy=0.2, coverage=0.2, nearness=0.2)
+    lookup: Weights = Weights(dense=0.25, words=1.0, fuzzy=0.2, coverage=0.3, nearness=0.3)
+    half_score: float = 4.0
+    """BM25 of one term at which it counts half: the words leg's score s becomes s / (s + terms * this)."""
+    prefetch: int = 100
+    """Candidates of each leg. A page that two legs know is rarely below the hundredth place in both."""
+    rerank: int = 40
+    """Candidates whose text is looked at."""
+    phrase: float = 3.0
+    """What a literal quoted phrase adds: more than all else together, so that such pages come first."""
+    identifier: float = 2.0
+    """The same for an identifier that stands on the page."""
+    floor: float = 0.22
+    """Cosine below which a page without any of the query's words is not a hit. Unrelated English text
+    scores 0.0 to 0.15 with all-MiniLM-L6-v2."""
+    snippets: int = 3
+    query_cache: int = 512
+    """Embedded queries kept: search-as-you-type and paging ask the same again."""
+    max_query: int = 2000
+    """Characters of a query that are looked at."""
+
+    def weights(self, shape: Shape) -> Weights:
+        return {Shape.QUESTION: self.question, Shape.KEYWORDS: self.keywords, Shape.LOOKUP: self.lookup}[shape]
+
+
+DEFAULT_SEARCH = SearchConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class LegQuery:
+    """One question to the store. `dense` is (dim,); sparse parts are (places, weights) and may be empty.
+
+    The fused score of a page is `weights.dense * cosine + weights.words * s / (s + words_half) +
+    weights.fuzzy * f / (f + fuzzy_half)`, with s and f the BM25 scores of the two word legs.
+    """
+
+    dense: np.ndarray
+    words: tuple[np.ndarray, np.ndarray]
+    fuzzy: tuple[np.ndarray, np.ndarray]
+    weights: Weights
+    words_half: float
+    fuzzy_half: float
+    prefetch: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A page that Qdrant found: its point id, fused score and Markdown."""
+
+    point: str
+    score: float
+    text: str
+
+
+class Retriever(Protocol):
+    """What a store must answer for hybrid search."""
+
+    def candidates(self, tenant: str, query: LegQuery, where: SearchFilter) -> list[Candidate]:
+        """The best pages that are done, by fused score."""
+
+    def details(self, points: Sequence[str]) -> dict[str, tuple[Mapping[str, Any], np.ndarray]]:
+        """By point id: payload, and passage vectors float32 (passages, dim). Points that are gone are left out."""
+
+
+@dataclass(slots=True)
+class HybridSearch:
+    """Thread-safe."""
+
+    embedder: Embedder
+    config: SearchConfig = DEFAULT_SEARCH
+    words: WordsConfig = DEFAULT_WORDS
+    _cache: OrderedDict[str, np.ndarray] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def search(
+        self, retriever: Retriever, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int = 0
+    ) -> list[Hit]:
+        """Hits `offset` to `offset + limit`, best first. Empty for a query without letters and digits."""
+        plan = analyse(query[: self.config.max_query], self.words)
+        if plan.empty or limit <= 0 or offset < 0:
+            return []
+        vector = self._embed(plan.text)
+        wanted = offset + limit
+        found = retriever.candidates(tenant, self._legs(plan, vector, wanted), where)
+        matcher = Matcher(plan, self.words)
+        ranked = self._rank(plan, matcher, found)[: wanted + limit]
+        details = retriever.details([candidate.point for candidate, _, _ in ranked])
+        hits = []
+        for candidate, score, matches in ranked:
+            if candidate.point not in details:
+                continue  # deleted since
+            payload, vectors = details[candidate.point]
+            cosines = vectors @ vector if len(vectors) else np.zeros(0, np.float32)
+            if not matches.matches and (not len(cosines) or float(cosines.max()) < self.config.floor):
+                continue
+            hits.append((payload, score, cosines, matches))
+        return [self._hit(plan, *hit) for hit in hits[offset:wanted]]
+
+    def _embed(self, text: str) -> np.ndarray:
+        with self._lock:
+            known = self._cache.get(text)
+            if known is not None:
+                self._cache.move_to_end(text)
+                return known
+        vector = np.asarray(self.embedder.embed([text])[0], np.float32)
+        with self._lock:
+            self._cache[text] = vector
+            if len(self._cache) > self.config.query_cache:
+                self._cache.popitem(last=False)
+        return vector
+
+    def _legs(self, plan: QueryPlan, vector: np.ndarray, wanted: int) -> LegQuery:
+        terms = max(1, sum(not t.part for t in plan.terms))
+        limit = max(self.config.rerank, wanted + wanted // 2)
+        return LegQuery(
+            dense=vector,
+            words=word_features(plan),
+            fuzzy=fuzzy_features(plan),
+            weights=self.config.weights(plan.shape),
+            words_half=self.config.half_score * terms,
+            fuzzy_half=self.config.half_score * terms,
+            prefetch=max(self.config.prefetch, limit),
+            limit=limit,
+        )
+
+    def _rank(
+        self, plan: QueryPlan, matcher: Matcher, found: Sequence[Candidate]
+    ) -> list[tuple[Candidate, float, PageMatches]]:
+        """Candidates with their final scores, best first."""
+        weights = self.config.weights(plan.shape)
+        pages = [matcher.find(candidate.text) for candidate in found]
+        rarity = _rarity(plan, pages)
+        strong = [n for n, term in enumerate(plan.terms) if term.strong]
+        scored = []
+        for candidate, matches in zip(found, pages, strict=True):
+            covered, near = _coverage(matches, rarity)
+            score = candidate.score + weights.coverage * covered + weights.nearness * near
+            if matches.phrases:
+                score += self.config.phrase * sum(matches.phrases) / len(matches.phrases)
+            if strong:
+                score += self.config.identifier * sum(matches.quality(n) for n in strong) / len(strong)
+            scored.append((candidate, score, matches))
+        return sorted(scored, key=lambda item: -item[1])
+
+    def _hit(
+        self, plan: QueryPlan, payload: Mapping[str, Any], score: float, cosines: np.ndarray, matches: PageMatches
+    ) -> Hit:
+        text = payload.get("text", "")
+        return Hit(
+            key=PageKey(payload["tenant"], payload["document_id"], int(payload["page"])),
+            labels=codec.decode_labels(payload),
+            score=round(float(score), 6),
+            snippets=snippets(
+                text,
+                passages=[(int(s), int(e)) for s, e in payload.get("passages", ())],
+                words=codec.decode_words(payload.get("words", "")),
+                cosines=cosines,
+                matches=matches,
+                meaning=self.config.weights(plan.shape).dense,
+                limit=self.config.snippets,
+            ),
+            width=int(payload.get("width", 0)),
+            height=int(payload.get("height", 0)),
+            trust=float(payload.get("trust", 0.0)),
+        )
+
+
+def _rarity(plan: QueryPlan, pages: Sequence[PageMatches]) -> list[float]:
+    """For each term how much it tells the candidates apart: 0 for parts of identifiers, little for what all have."""
+    total = max(1, len(pages))
+    counts = [0] * len(plan.terms)
+    for page in pages:
+        for term in {m.term for m in page.matches if m.term >= 0}:
+            counts[term] += 1
+    return [
+        0.0 if term.part else math.log(1 + (total - count + 0.5) / (count + 0.5)) + 0.1
+        for term, count in zip(plan.terms, counts, strict=True)
+    ]
+
+
+_WINDOW = 400
+"""Characters, some 60 words: terms that stand this close together are about the same thing."""
+
+
+def _coverage(matches: PageMatches, rarity: Sequence[float]) -> tuple[float, float]:
+    """(share of the query's weight on the page, largest share within a window), both 0..1."""
+    total = sum(rarity)
+    if total <= 0:
+        return 0.0, 0.0
+    terms = [m for m in matches.matches if m.term >= 0 and rarity[m.term] > 0]
+    best: dict[int, float] = {}
+    for m in terms:
+        best[m.term] = max(best.get(m.term, 0.0), m.quality)
+    covered = sum(rarity[t] * q for t, q in best.items()) / total
+    near = 0.0
+    left = 0
+    inside: dict[int, int] = {}
+    weight = 0.0
+    for m in terms:
+        if not inside.get(m.term):
+            weight += rarity[m.term] * best[m.term]
+        inside[m.term] = inside.get(m.term, 0) + 1
+        while m.start - terms[left].start > _WINDOW:
+            gone = terms[left].term
+            inside[gone] -= 1
+            if not inside[gone]:
+                weight -= rarity[gone] * best[gone]
+            left += 1
+        near = max(near, weight)
+    return covered, near / total

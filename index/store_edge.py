@@ -1,0 +1,217 @@
+"""`Store` on Qdrant Edge: one shard in a directory, in this process, without a server.
+
+* One process owns the directory; a second gets `StoreUnavailable` with the owner's number.
+* A method returns when its change is in Qdrant's write-ahead log, which survives SIGKILL
+  (`tests/test_index_durability.py`). The log is not fsynced at every commit: after a power cut
+  the last seconds may be missing, and recovery reads those pages again from the originals.
+* Another embedder or schema than the index was made with is a `ConfigError` (`index/edge_shard.py`).
+* Qdrant Edge holds Python's interpreter lock during each call (measured), so calls run one after
+  another and must be short: scans go in pieces, and building HNSW is not done behind a caller's
+  back (`EdgeStore.optimize`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import qdrant_edge as q
+
+from index import edge_query, ids
+from index import payload as codec
+from index.edge_query import PASSAGES, WORDS
+from index.edge_shard import Shard
+from index.embedder import Embedder
+from index.search import DEFAULT_SEARCH, Candidate, HybridSearch, LegQuery, SearchConfig
+from index.store import PageCounts, PageUpdate
+from index.types import Hit, PageKey, PageLabels, PagePoint, PageState, SearchFilter
+from index.words import DEFAULT_WORDS, WordsConfig, page_vector
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """How the store works; none of this but `words` shapes what is stored."""
+
+    scan_piece: int = 256
+    """Points fetched at once by a scan: some megabytes with content, a few milliseconds without."""
+    insert_piece: int = 512
+    flush_every: int = 500
+    """Changes after which Qdrant's log is folded into its segments: bounds the replay after a kill to
+    about a second, and costs some 0.1 s each time."""
+    words: WordsConfig = DEFAULT_WORDS
+    search: SearchConfig = field(default_factory=lambda: DEFAULT_SEARCH)
+
+
+DEFAULT_STORE = StoreConfig()
+
+
+class EdgeStore:
+    """Implements `index.store.Store`. Make one with `open`. Thread-safe."""
+
+    def __init__(self, shard: Shard, embedder: Embedder, config: StoreConfig) -> None:
+        self._shard = shard
+        self._config = config
+        self._write = threading.RLock()
+        self._unflushed = 0
+        self._search = HybridSearch(embedder, config.search, config.words)
+        self._tenants = set(shard.values("tenant", limit=2))
+
+    @classmethod
+    def open(cls, path: Path, embedder: Embedder, config: StoreConfig = DEFAULT_STORE) -> Self:
+        """The store in directory `path`, made if there is none. `StoreUnavailable` where another process has it,
+        `ConfigError` where it was made with another embedder.
+        """
+        return cls(Shard.open(path, embedder, config.words), embedder, config)
+
+    def close(self) -> None:
+        """Fold the log in and let go of the directory. Harmless twice."""
+        with self._write:
+            self._shard.close()
+
+    def add_pending(self, keys: Sequence[PageKey], labels: PageLabels, at: datetime) -> None:
+        for start in range(0, len(keys), self._config.insert_piece):
+            piece = keys[start : start + self._config.insert_piece]
+            points = [q.Point(_point_id(key), {}, codec.new_pending(key, labels, at)) for key in piece]
+            with self._write:
+                self._apply(q.UpdateOperation.upsert_points(points, update_mode=q.UpdateMode.InsertOnly), len(points))
+                self._tenants.update(key.tenant for key in piece)
+
+    def update(self, changes: Sequence[PageUpdate]) -> list[bool]:
+        # Counting words needs no lock and is the slow part.
+        vectors = [self._vectors(change) for change in changes]
+        return [self._update(change, vector) for change, vector in zip(changes, vectors, strict=True)]
+
+    def get(self, keys: Sequence[PageKey]) -> list[PagePoint | None]:
+        found = self._shard.retrieve([_point_id(key) for key in keys])
+        points = []
+        for key in keys:
+            payload = found.get(_point_id(key))
+            points.append(codec.decode(payload) if payload is not None and payload["tenant"] == key.tenant else None)
+        return points
+
+    def scan(
+        self,
+        tenant: str | None,
+        *,
+        document_ids: Sequence[str] = (),
+        states: Sequence[PageState] = (),
+        with_content: bool = False,
+    ) -> Iterable[PagePoint]:
+        where = edge_query.page_filter(tenant, document_ids=tuple(document_ids), states=tuple(states))
+        fields = True if with_content else q.PayloadSelector.Exclude(list(codec.CONTENT))
+        return self._scan(where, fields)
+
+    def _scan(self, where: q.Filter | None, fields: bool | q.PayloadSelector) -> Iterator[PagePoint]:
+        offset = None
+        while True:
+            request = q.ScrollRequest(offset=offset, limit=self._config.scan_piece, filter=where, with_payload=fields)
+            records, offset = self._shard.run(lambda shard, r=request: shard.scroll(r))
+            yield from (codec.decode(record.payload) for record in records)
+            if offset is None:
+                return
+
+    def count(self, tenant: str, *, document_id: str | None = None, where: SearchFilter | None = None) -> PageCounts:
+        documents = (document_id,) if document_id is not None else ()
+        counts = self._shard.facet("state", edge_query.page_filter(tenant, where=where, document_ids=documents))
+        return PageCounts(**{state.value: counts.get(state.value, 0) for state in PageState})
+
+    def search(self, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int = 0) -> list[Hit]:
+        return self._search.search(self, tenant, query, where, limit=limit, offset=offset)
+
+    def delete(self, tenant: str, document_id: str) -> int:
+        with self._write:
+            where = edge_query.page_filter(tenant, document_ids=(document_id,))
+            there = self._shard.run(lambda shard: shard.count(q.CountRequest(exact=True, filter=where)))
+            if there:
+                self._apply(q.UpdateOperation.delete_points_by_filter(where), there)
+            return there
+
+    # What `index.search.Retriever` asks.
+
+    def candidates(self, tenant: str, query: LegQuery, where: SearchFilter) -> list[Candidate]:
+        pages = edge_query.page_filter(tenant, where=where, states=(PageState.DONE,))
+        # IDF over the tenant's own pages; counting it costs milliseconds, so only where there are others.
+        corpus = edge_query.page_filter(tenant) if len(self._tenants) > 1 else None
+        found = self._shard.run(lambda shard: shard.query(edge_query.hybrid(query, pages, corpus)))
+        return [Candidate(str(p.id), p.score, (p.payload or {}).get("text", "")) for p in found]
+
+    def details(self, points: Sequence[str]) -> dict[str, tuple[Mapping[str, Any], np.ndarray]]:
+        records = self._shard.run(lambda shard: shard.retrieve(list(points), True, [PASSAGES]))
+        return {
+            str(r.id): (r.payload, np.array((r.vector or {}).get(PASSAGES, ()), np.float32))
+            for r in records
+            if r.payload and r.payload["state"] == PageState.DONE.value
+        }
+
+    # Beyond the port.
+
+    def flush(self) -> None:
+        """Fold the log into the segments: for idle moments."""
+        with self._write:
+            if self._unflushed:
+                self._unflushed = 0
+                self._shard.run(lambda shard: shard.flush())
+
+    def optimize(self) -> bool:
+        """Merge segments, drop deleted points and build HNSW. Blocks the whole process (some 3 s for 1,000 pages),
+        so it is for maintenance, not for a service that people wait for; up to tens of thousands of pages search
+        does not need it.
+        """
+        with self._write:
+            return bool(self._shard.run(lambda shard: shard.optimize()))
+
+    def _update(self, change: PageUpdate, vectors: dict[str, Any] | None) -> bool:
+        point = _point_id(change.key)
+        whole = change.reading is not None or change.passages is not None or _starts_anew(change)
+        with self._write:
+            # Content is fetched only where it is needed again: passages without a new reading.
+            keep_text = change.passages is not None and change.reading is None
+            fields = True if keep_text else q.PayloadSelector.Exclude(list(codec.CONTENT))
+            payload = self._shard.retrieve([point], fields).get(point)
+            if payload is None or payload["tenant"] != change.key.tenant:
+                return False
+            new = codec.changed(payload, change)
+            if whole:
+                if keep_text:
+                    vectors = self._vectors(change, text=payload.get("text", ""))
+                operation = q.UpdateOperation.upsert_points(
+                    [q.Point(point, vectors or {}, new)], update_mode=q.UpdateMode.UpdateOnly
+                )
+            else:
+                # One operation, so that a kill cannot leave half of it: fields that go become null.
+                gone = {name: None for name in payload if name not in new}
+                operation = q.UpdateOperation.set_payload([point], {**new, **gone})
+            self._apply(operation, 1)
+            return True
+
+    def _vectors(self, change: PageUpdate, text: str | None = None) -> dict[str, Any] | None:
+        """The named vectors of a commit; a page without text or passages goes without that vector."""
+        text = change.reading.text if change.reading is not None else text
+        if text is None:
+            return None
+        vectors: dict[str, Any] = {}
+        if change.passages is not None and len(change.passages.vectors):
+            vectors[PASSAGES] = np.asarray(change.passages.vectors, np.float32).tolist()
+        places, weights = page_vector(text, self._config.words)
+        if len(places):
+            vectors[WORDS] = edge_query.sparse(places, weights)
+        return vectors
+
+    def _apply(self, operation: q.UpdateOperation, changes: int) -> None:
+        self._shard.run(lambda shard: shard.update(operation))
+        self._unflushed += changes
+        if self._unflushed >= self._config.flush_every:
+            self.flush()
+
+
+def _point_id(key: PageKey) -> str:
+    return ids.page_id(key.document_id, key.page)
+
+
+def _starts_anew(change: PageUpdate) -> bool:
+    return change.state is PageState.PENDING and change.attempts == 0
