@@ -1,0 +1,74 @@
+"""Helpers for tests of the index: a deterministic embedder without weights, pages, labels."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+
+from index.passages import embed_passages
+from index.store import PageUpdate
+from index.types import Box, PageKey, PageLabels, PageReading, PageState, Reader, Region, RegionKind, Word
+from index.words import fold, stem, tokens
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+class HashEmbedder:
+    """A bag of stems, each a fixed random direction: texts that share words are near, nothing else is."""
+
+    def __init__(self, name: str = "hash@1", dim: int = 64) -> None:
+        self.name = name
+        self.dim = dim
+        self.calls = 0
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        self.calls += 1
+        out = np.zeros((len(texts), self.dim), np.float32)
+        for row, text in enumerate(texts):
+            for token in tokens(text):
+                seed = zlib.crc32(stem(fold(token.form)).encode())
+                out[row] += np.random.default_rng(seed).normal(size=self.dim)
+            out[row, 0] += 1e-3
+        return out / np.linalg.norm(out, axis=1, keepdims=True)
+
+
+def labels(
+    filename: str = "a.pdf",
+    media_type: str = "application/pdf",
+    created_at: datetime = NOW,
+    folders: tuple[str, ...] = (),
+) -> PageLabels:
+    return PageLabels(filename, media_type, created_at, folders, tuple(f"{f}/{filename}" for f in folders[-1:]))
+
+
+def words_of(text: str, per_line: int = 8) -> tuple[Word, ...]:
+    """Word boxes in lines of eight: word n stands in column n % 8, line n // 8."""
+    words = []
+    at = 0
+    for number, raw in enumerate(text.split()):
+        start = text.index(raw, at)
+        at = start + len(raw)
+        x, y = (number % per_line) / per_line, (number // per_line) * 0.02
+        words.append(Word(start, at, Box(x, y, x + 0.115, y + 0.015)))
+    return tuple(words)
+
+
+def reading(text: str, trust: float = 0.93) -> PageReading:
+    regions = (Region(RegionKind.PARAGRAPH, Box(0.1, 0.1, 0.9, 0.5), 0, len(text)),) if text else ()
+    return PageReading(text, regions, words_of(text), trust, 1240, 1754, 90, Reader("fake", "7", "ocr"))
+
+
+def commit(embedder, key: PageKey, text: str, at: datetime = NOW) -> PageUpdate:
+    return PageUpdate(
+        key, at, state=PageState.DONE, reading=reading(text), passages=embed_passages(embedder, text)
+    )
+
+
+def fill(store, embedder, tenant: str, document: str, texts: Sequence[str], of: PageLabels | None = None) -> None:
+    """A document with these pages, read."""
+    keys = [PageKey(tenant, document, n + 1) for n in range(len(texts))]
+    store.add_pending(keys, of or labels(), NOW)
+    assert all(store.update([commit(embedder, key, text) for key, text in zip(keys, texts, strict=True)]))
