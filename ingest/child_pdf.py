@@ -1,0 +1,204 @@
+"""Reads PDF pages with MuPDF. Runs only inside the render child: the one module that imports pymupdf.
+
+Works on MuPDF's own binding and opens with the PDF parser alone: the convenience `open()` looks at the
+content and would take an SVG or XPS file for what it is, whatever type was asked for. All coordinates are
+in points of the page as it is shown (crop box, /Rotate and UserUnit applied, origin top left).
+Raises `Refused` with a status; anything else is the caller's to turn into one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import mmap
+import sys
+from typing import Any
+
+from ingest.budget import Budget
+from ingest.child_text import layer_from
+from ingest.wire import Status
+
+# pymupdf imports these on its own where they are installed; they bring onnxruntime and a second of start-up.
+sys.modules.setdefault("pymupdf.layout", None)  # type: ignore[arg-type]
+sys.modules.setdefault("pymupdf4llm", None)  # type: ignore[arg-type]
+
+import pymupdf  # noqa: E402 - after the two lines above
+from pymupdf import mupdf  # noqa: E402
+
+MAX_LAYER_CHARS = 300_000  # a page with more is no page to read; its layer is left out
+MAX_PATHS = 20_000  # a drawing with more has no table lines worth the time
+SCAN_PATHS = 16  # a scan may have a frame or a white background drawn around it
+SCAN_COVERAGE = 0.6
+
+pymupdf.TOOLS.mupdf_display_errors(False)
+pymupdf.TOOLS.mupdf_display_warnings(False)
+pymupdf.TOOLS.set_small_glyph_heights(True)  # word boxes as high as the font size, not as the font's tallest glyph
+_RGB = mupdf.fz_device_rgb()
+
+
+class Refused(Exception):
+    """A document or page that will not be read, and why."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status.name)
+        self.status = status
+
+
+class Pdf:
+    """An open PDF. Keeps its file mapped, not read."""
+
+    def __init__(self, source: int | bytes, password: str | None, max_pages: int) -> None:
+        """`source` is an open descriptor, or the file itself (for warming up)."""
+        self._map = mmap.mmap(source, 0, access=mmap.ACCESS_READ) if isinstance(source, int) else source
+        self._bytes = memoryview(self._map)
+        try:
+            self._doc = self._open(password)
+            self.pages: int = mupdf.fz_count_pages(self._doc)
+        except BaseException:
+            self.close()
+            raise
+        if not 0 < self.pages <= max_pages:
+            self.close()
+            raise Refused(Status.TOO_MANY_PAGES if self.pages > max_pages else Status.EMPTY)
+
+    def _open(self, password: str | None) -> mupdf.FzDocument:
+        stream = mupdf.fz_open_memory(mupdf.python_buffer_data(self._bytes), len(self._bytes))
+        doc = mupdf.pdf_open_document_with_stream(stream).super()
+        if mupdf.fz_needs_password(doc):
+            if not password:
+                raise Refused(Status.PASSWORD_NEEDED)
+            if not mupdf.fz_authenticate_password(doc, password):
+                raise Refused(Status.PASSWORD_WRONG)
+        return doc
+
+    def close(self) -> None:
+        """Give everything back, as far as nothing else holds on to it."""
+        self._doc = None
+        mupdf.fz_empty_store()
+        with contextlib.suppress(BufferError):
+            self._bytes.release()
+            if isinstance(self._map, mmap.mmap):
+                self._map.close()
+
+    def sizes(self) -> list[tuple[float, float]]:
+        """Width and height of every page, in points; (0, 0) for a page that cannot be loaded."""
+        return [self._size_or_zero(number) for number in range(self.pages)]
+
+    def _size_or_zero(self, number: int) -> tuple[float, float]:
+        try:
+            return _size(mupdf.fz_load_page(self._doc, number))
+        except (Refused, mupdf.FzErrorFormat, mupdf.FzErrorSyntax, mupdf.FzErrorGeneric, mupdf.FzErrorArgument):
+            return (0.0, 0.0)
+
+    def render(self, number: int, budget: Budget) -> tuple[int, int, bytes]:
+        """Page `number` (from 0) as width, height and RGB bytes."""
+        pymupdf.TOOLS.reset_mupdf_warnings()
+        page = mupdf.fz_load_page(self._doc, number)
+        width, height = _size(page)
+        scale = budget.scale_for(width, height, self._scan_dpi(page, width * height))
+        pixmap = mupdf.fz_new_pixmap_from_page(page, mupdf.fz_scale(scale, scale), _RGB, 0)
+        pixels = bytes(mupdf.fz_pixmap_samples_memoryview(pixmap))
+        if pixels.count(pixels[0]) == len(pixels):
+            self._refuse_lost_content(page)
+        return pixmap.w(), pixmap.h(), pixels
+
+    def _refuse_lost_content(self, page: mupdf.FzPage) -> None:
+        """MuPDF leaves out what it cannot decode and says so in its log only. A page that came out blank for
+        that reason must not be taken for an empty one."""
+        log = pymupdf.TOOLS.mupdf_warnings().lower()
+        if "malloc" in log or "out of memory" in log:
+            raise Refused(Status.MEMORY)
+        if log and any(kind in ("fill-image", "fill-imgmask") for kind, _ in _paint_log(page)):
+            raise Refused(Status.DAMAGED)
+
+    def text(self, number: int) -> dict[str, Any] | None:
+        """Words, their quality, image coverage and ruling lines; None where the page has no words."""
+        page = mupdf.fz_load_page(self._doc, number)
+        width, height = _size(page)
+        flags = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_MEDIABOX_CLIP
+        textpage = _text_page(page, flags)
+        chars = len(textpage.extractText())
+        if not 0 < chars <= MAX_LAYER_CHARS:
+            return None
+        blocks = textpage.extractRAWDICT()["blocks"]
+        log = _paint_log(page)
+        images = [box for kind, box in log if kind in ("fill-image", "fill-imgmask")]
+        vectors: list[dict[str, Any]] = []
+        if 0 < sum(1 for kind, _ in log if kind.endswith("-path")) <= MAX_PATHS:
+            drawn = _text_page(page, pymupdf.TEXT_COLLECT_VECTORS).extractDICT()["blocks"]
+            vectors = [block for block in drawn if block["type"] == 3]
+        return layer_from(blocks, images, vectors, width, height)
+
+    @staticmethod
+    def _scan_dpi(page: mupdf.FzPage, area: float) -> float | None:
+        """Resolution of a page that is nothing but scanned images; None for any other page.
+
+        Several images (strips, or layers of a compound scan) count with the sharpest. One with a mask may hide
+        its detail in the mask, whose size is not known here: then None.
+        """
+        log = _paint_log(page)
+        kinds = [kind for kind, _ in log]
+        images = [box for kind, box in log if kind in ("fill-image", "fill-imgmask")]
+        if (
+            not images
+            or len(images) > 1_000
+            or any(kind in ("fill-text", "stroke-text", "clip-text") for kind in kinds)
+        ):
+            return None
+        if sum(kind in ("fill-path", "stroke-path", "fill-shade") for kind in kinds) > SCAN_PATHS:
+            return None
+        best = covered = 0.0
+        for image in _text_page(page, pymupdf.TEXT_PRESERVE_IMAGES).extractIMGINFO():
+            a, b, c, d = image["transform"][:4]
+            across, down = math.hypot(a, b), math.hypot(c, d)
+            if image.get("has-mask"):
+                return None
+            if across < 1.0 or down < 1.0 or not math.isfinite(across * down):
+                continue
+            covered += across * down
+            if across * down >= 0.02 * area:
+                best = max(best, image["width"] / across * 72.0, image["height"] / down * 72.0)
+        return best if best > 0.0 and covered >= SCAN_COVERAGE * area else None
+
+
+def rehearse(document: bytes) -> None:
+    """Open, render and read `document`, so that all code is loaded."""
+    pdf = Pdf(document, None, 1)
+    pdf.sizes()
+    pdf.render(0, Budget(10_000))
+    pdf.text(0)
+    pdf.close()
+
+
+def _size(page: mupdf.FzPage) -> tuple[float, float]:
+    box = mupdf.fz_bound_page(page)
+    width, height = box.x1 - box.x0, box.y1 - box.y0
+    if not (math.isfinite(width) and math.isfinite(height) and width > 0 and height > 0):
+        raise Refused(Status.DAMAGED)
+    return width, height
+
+
+def _text_page(page: mupdf.FzPage, flags: int) -> pymupdf.TextPage:
+    options = mupdf.FzStextOptions()
+    options.flags = flags
+    return pymupdf.TextPage(mupdf.FzStextPage(page, options))
+
+
+def _paint_log(page: mupdf.FzPage) -> list[tuple[str, tuple[float, float, float, float]]]:
+    """What the page paints, in order: kind of operation and its box. Decodes no image."""
+    log: list[tuple[str, tuple[float, float, float, float]]] = []
+    device = pymupdf.JM_new_bbox_device(log, False)
+    mupdf.fz_run_page(page, device, mupdf.FzMatrix(), mupdf.FzCookie())
+    mupdf.fz_close_device(device)
+    return log
+
+
+def status_of(error: BaseException) -> Status:
+    """The status for whatever came out of MuPDF or Python while a document was read."""
+    if isinstance(error, Refused):
+        return error.status
+    if isinstance(error, (MemoryError, mupdf.FzErrorSystem)):
+        return Status.MEMORY
+    if isinstance(error, mupdf.FzErrorLimit):
+        return Status.PAGE_TOO_LARGE
+    return Status.DAMAGED
