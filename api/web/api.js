@@ -1,0 +1,158 @@
+// The HTTP API as functions. Contract: every failure becomes one of two errors, `Problem` (the
+// service answered and refused; `message` is a sentence for people, `code` is stable) or `Gone`
+// (nobody answered). An aborted request rejects with the browser's AbortError.
+// `connection` tells when the service disappears and when it is back; it asks by itself.
+
+const BASE = new URL("..", import.meta.url);
+
+export class Problem extends Error {
+  constructor(body, status) {
+    super(body.detail || body.title || `The service refused this (status ${status}).`);
+    this.code = body.code ?? "error";
+    this.status = status;
+  }
+}
+
+export class Gone extends Error {
+  constructor() {
+    super("Folioscope does not answer.");
+    this.code = "gone";
+  }
+}
+
+/** Dispatches "down" (with detail.retryIn seconds) and "up". */
+class Connection extends EventTarget {
+  #down = false;
+  #wait = 1;
+  #timer = 0;
+
+  get down() {
+    return this.#down;
+  }
+
+  lost() {
+    if (this.#down) return;
+    this.#down = true;
+    this.#wait = 1;
+    this.#schedule();
+  }
+
+  /** Ask now instead of when the timer says so. */
+  async retry() {
+    clearTimeout(this.#timer);
+    try {
+      const response = await fetch(new URL("livez", BASE), { cache: "no-store" });
+      if (!response.ok) throw new Gone();
+      this.#down = false;
+      this.dispatchEvent(new Event("up"));
+    } catch {
+      this.#wait = Math.min(this.#wait * 2, 15);
+      this.#schedule();
+    }
+  }
+
+  #schedule() {
+    this.#timer = setTimeout(() => this.retry(), this.#wait * 1000);
+    this.dispatchEvent(new CustomEvent("down", { detail: { retryIn: this.#wait } }));
+  }
+}
+
+export const connection = new Connection();
+
+async function problemOf(status, readBody) {
+  try {
+    return new Problem(await readBody(), status);
+  } catch {
+    return new Problem({}, status);
+  }
+}
+
+async function call(method, path, { json, signal } = {}) {
+  let response;
+  try {
+    response = await fetch(new URL(`v1/${path}`, BASE), {
+      method,
+      signal,
+      headers: json === undefined ? {} : { "content-type": "application/json" },
+      body: json === undefined ? undefined : JSON.stringify(json),
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    connection.lost();
+    throw new Gone();
+  }
+  if (!response.ok) throw await problemOf(response.status, () => response.json());
+  return response.status === 204 ? null : response.json();
+}
+
+const segment = encodeURIComponent;
+
+export const search = (request, signal) => call("POST", "search", { json: request, signal });
+export const ask = (request, signal) => call("POST", "answers", { json: request, signal });
+export const getDocument = (id, signal) => call("GET", `documents/${segment(id)}`, { signal });
+export const deleteDocument = (id) => call("DELETE", `documents/${segment(id)}`);
+export const getPage = (id, page, signal) => call("GET", `documents/${segment(id)}/pages/${page}?words=true`, { signal });
+export const originalUrl = (id) => new URL(`v1/documents/${segment(id)}/original`, BASE).href;
+
+export function listDocuments({ cursor, limit = 50, signal } = {}) {
+  const query = new URLSearchParams({ limit: String(limit) });
+  if (cursor) query.set("cursor", cursor);
+  return call("GET", `documents?${query}`, { signal });
+}
+
+/** The picture of a page, `width` pixels wide. `from` is an `image_url` of the API, when there is one. */
+export function imageUrl(from, width) {
+  const url = new URL(from, BASE);
+  if (url.origin !== BASE.origin) return "";
+  url.searchParams.set("width", String(width));
+  url.searchParams.set("format", "webp");
+  return url.href;
+}
+
+export const pageImage = (id, page) => `v1/documents/${segment(id)}/pages/${page}/image`;
+
+/** Sends one file. Resolves to { document, isNew }. `onProgress` gets bytes sent and bytes in all. */
+export function upload(file, { password, onProgress, signal } = {}) {
+  return new Promise((resolve, reject) => {
+    const form = new FormData();
+    if (password) form.append("password", password);
+    form.append("file", file, file.name);
+    const request = new XMLHttpRequest();
+    request.open("POST", new URL("v1/documents", BASE));
+    request.responseType = "json";
+    request.upload.onprogress = (event) => onProgress?.(event.loaded, event.lengthComputable ? event.total : file.size);
+    request.onload = () => {
+      if (request.status >= 200 && request.status < 300 && request.response) {
+        resolve({ document: request.response, isNew: request.status === 202 });
+      } else {
+        reject(new Problem(request.response ?? {}, request.status));
+      }
+    };
+    request.onerror = () => {
+      connection.lost();
+      reject(new Gone());
+    };
+    request.onabort = () => reject(new DOMException("Cancelled", "AbortError"));
+    signal?.addEventListener("abort", () => request.abort());
+    request.send(form);
+  });
+}
+
+/**
+ * Follows a document by server-sent events. `onProgress` gets each progress, `onEnd` is called once,
+ * with true when reading ended and false when the stream broke (then poll instead). Returns a stop function.
+ */
+export function watch(id, { onProgress, onEnd }) {
+  const source = new EventSource(new URL(`v1/documents/${segment(id)}/events`, BASE));
+  const finish = (ended) => {
+    source.close();
+    onEnd(ended);
+  };
+  source.addEventListener("progress", (event) => onProgress(JSON.parse(event.data)));
+  source.addEventListener("end", (event) => {
+    if (event.data) onProgress(JSON.parse(event.data));
+    finish(true);
+  });
+  source.onerror = () => finish(false);
+  return () => source.close();
+}

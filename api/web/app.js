@@ -1,0 +1,118 @@
+// The page put together. Contract: finds the elements of index.html, connects the parts, and hands every change of the
+// address to them. Holds no state of its own.
+
+import * as api from "./api.js";
+import { announce, button, h, isTyping, replace } from "./dom.js";
+import { confirmDelete, showHelp, showReceipt } from "./dialogs.js";
+import { createLibrary } from "./library.js";
+import { onChange, read, writeSearch } from "./route.js";
+import { createSearch, moveFocus } from "./search.js";
+import { createUploads } from "./upload.js";
+import { createViewer } from "./viewer.js";
+
+const $ = (id) => document.getElementById(id);
+const input = $("q");
+
+const library = createLibrary(
+  { list: $("documents"), heading: $("library-count"), empty: $("library-empty"), more: $("library-more"), activity: $("activity") },
+  { remove, searchIn, enterPassword: (document) => uploads.enterPassword(document), onChange: () => search.offerDocuments(library.names()) },
+);
+const search = createSearch(
+  { form: $("search-form"), input, askButton: $("ask"), summary: $("summary"), results: $("results"), answerRoot: $("answer"), filterRoot: $("filters") },
+  { nameOf: library.nameOf, waitingPages: library.waitingPages },
+);
+const uploads = createUploads(
+  { list: $("uploads"), chooser: $("file-chooser"), folderChooser: $("folder-chooser"), curtain: $("curtain") },
+  {
+    onDocument(document) {
+      library.add(document);
+      if (read().query) announce(`${document.filename} was added.`);
+    },
+  },
+);
+const viewer = createViewer($("viewer"));
+
+async function remove(document, forget) {
+  if (!(await confirmDelete(document))) return;
+  try {
+    const receipt = await api.deleteDocument(document.id);
+    forget(document.id);
+    await showReceipt(receipt);
+    await library.refresh();
+  } catch (error) {
+    if (error.status === 404) forget(document.id);
+    else banner(error.message, { passing: true });
+  }
+}
+
+function searchIn(document) {
+  search.offerDocuments(new Map([[document.id, document.filename]]));
+  writeSearch({ filter: { document: document.id } }, { push: true });
+  input.focus();
+}
+
+function show(state) {
+  const searching = Boolean(state.query) || Object.values(state.filter).some(Boolean);
+  $("library-view").hidden = searching;
+  $("search-view").hidden = !searching;
+  if (!state.view) document.title = state.query ? `${state.query} – Folioscope` : "Folioscope";
+  search.show(state);
+  viewer.show(state.view);
+}
+
+// ---- the service went away, and came back ----
+
+function banner(text, { retry, passing } = {}) {
+  const node = $("banner");
+  replace(node, h("p", { text }), retry ? button("Try now", { kind: "small", on: { click: () => api.connection.retry() } }) : null,
+    passing ? button("Close", { glyph: "close", shown: false, kind: "plain", on: { click: () => node.hidePopover() } }) : null);
+  if (!node.matches(":popover-open")) node.showPopover();
+}
+
+api.connection.addEventListener("down", ({ detail }) => {
+  const seconds = detail.retryIn === 1 ? "a second" : `${detail.retryIn} seconds`;
+  banner(`Folioscope does not answer. Nothing is lost; trying again in ${seconds}.`, { retry: true });
+});
+api.connection.addEventListener("up", async () => {
+  $("banner").hidePopover();
+  announce("Folioscope answers again.");
+  await library.refresh();
+  search.again();
+});
+
+// ---- keys that work everywhere ----
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const typing = isTyping(event);
+  if (event.key === "?" && !typing) {
+    event.preventDefault();
+    showHelp();
+  } else if (document.querySelector("dialog[open]")) {
+    return;
+  } else if (event.key === "/" && !typing) {
+    event.preventDefault();
+    input.focus();
+    input.select();
+  } else if ((event.key === "ArrowDown" || event.key === "ArrowUp") && (!typing || event.target === input)) {
+    if (moveFocus(event.key === "ArrowDown" ? 1 : -1, input)) event.preventDefault();
+  } else if (event.key === "Escape" && !typing && read().query) {
+    input.focus();
+    input.select();
+  }
+});
+
+for (const id of ["add", "choose-files", "empty-choose"]) $(id).addEventListener("click", () => $("file-chooser").click());
+$("choose-folder").addEventListener("click", () => $("folder-chooser").click());
+$("help").addEventListener("click", showHelp);
+$("brand").addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  writeSearch({ query: "", ask: false, group: false, filter: {} }, { push: true });
+});
+$("activity").addEventListener("click", () => writeSearch({ query: "", ask: false, filter: {} }, { push: true }));
+
+onChange(show);
+show(read());
+library.refresh();
+if (!read().view && matchMedia("(hover: hover)").matches) input.focus();

@@ -1,0 +1,99 @@
+// Questions to the user. Contract: each function shows one modal dialog and resolves when it closes; focus is held
+// inside and returned by the browser; Esc answers "no". The dialog element is removed afterwards.
+
+import { button, h } from "./dom.js";
+
+function modal({ title, body, actions, onSubmit }) {
+  return new Promise((resolve) => {
+    let result = null;
+    const dialog = h("dialog", { class: "dialog", "aria-labelledby": "dialog-title" });
+    const form = h("form", { method: "dialog", on: { submit: (event) => {
+      event.preventDefault();
+      result = onSubmit ? onSubmit(event.submitter) : event.submitter?.value ?? null;
+      dialog.close();
+    } } },
+      h("h2", { id: "dialog-title", text: title }), body, h("div", { class: "dialog-actions" }, actions));
+    dialog.append(form);
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(result);
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+function submit(label, kind, value) {
+  const node = button(label, { kind, name: "choice", value });
+  node.type = "submit";
+  return node;
+}
+
+function cancel(label = "Cancel") {
+  return button(label, { on: { click: (event) => event.currentTarget.closest("dialog").close() } });
+}
+
+export async function confirmDelete(document) {
+  const inside = document.kind === "archive" ? " and every file in it that is nowhere else" : "";
+  const choice = await modal({
+    title: "Delete this document?",
+    body: h("p", {}, h("bdi", { class: "name", text: document.filename }), `${inside} will be removed: the original, its pages and everything read from them. This cannot be undone.`),
+    actions: [cancel("Keep it"), submit("Delete", "danger", "yes")],
+  });
+  return choice === "yes";
+}
+
+/** What was deleted, and that a look afterwards found nothing. */
+export function showReceipt(receipt) {
+  const left = Object.values(receipt.remaining).reduce((sum, n) => sum + n, 0);
+  const rows = [
+    ["Document", h("bdi", { text: receipt.filename })],
+    ["Pages removed", String(receipt.pages_deleted)],
+    ["Files removed", String(receipt.documents_deleted)],
+    ["Deleted", new Date(receipt.deleted_at).toLocaleString("en")],
+    ["Left afterwards", left === 0 ? "Nothing" : `${left} parts – please report this`],
+    ["Fingerprint (SHA-256)", h("code", { text: receipt.sha256 })],
+  ];
+  return modal({
+    title: left === 0 ? "Deleted, and nothing remains" : "Deleted, but something remains",
+    body: h("dl", { class: "receipt" }, rows.flatMap(([term, value]) => [h("dt", { text: term }), h("dd", {}, value)])),
+    actions: [submit("Close", "primary", "ok")],
+  });
+}
+
+/** The password for a file, and the file itself where the browser does not hold it any more. Null when cancelled. */
+export function askPassword(filename, { wrong = false, needsFile = false } = {}) {
+  const field = h("input", { id: "password", type: "password", required: true, autocomplete: "off" });
+  const file = needsFile ? h("input", { id: "password-file", type: "file", required: true }) : null;
+  return modal({
+    title: wrong ? "That password did not open it" : "A password is needed",
+    body: h("div", { class: "fields" },
+      h("p", {}, h("bdi", { class: "name", text: filename }), " is protected. With its password it can be read. The password is used for reading only."),
+      file ? h("label", { for: "password-file", text: "The file again" }) : null, file,
+      h("label", { for: "password", text: "Password" }), field),
+    actions: [cancel(), submit("Read it", "primary", "ok")],
+    onSubmit: () => ({ password: field.value, file: file?.files[0] ?? null }),
+  });
+}
+
+const KEYS = [
+  ["Anywhere", [["/", "Go to the search field"], ["?", "Show these keys"], ["Esc", "Close, or clear the search"]]],
+  ["In results", [["↓ ↑", "Next or previous result"], ["Enter", "Open the page"]]],
+  ["On a page", [["→ ←", "Next or previous page"], ["n p", "The same, when zoomed in"], ["+ −", "Larger, smaller"],
+    ["w", "Fit the width"], ["0", "Fit the whole page"], ["t", "Show or hide the text"]]],
+];
+
+export function showHelp() {
+  if (document.querySelector("dialog.dialog[open]")) return Promise.resolve();
+  return modal({
+    title: "Keyboard",
+    body: h("div", { class: "keys" },
+      KEYS.map(([where, keys]) => h("section", {}, h("h3", { text: where }),
+        h("dl", {}, keys.flatMap(([key, what]) => [h("dt", {}, key.split(" ").map((k) => h("kbd", { text: k }))), h("dd", { text: what })])))),
+      h("section", {}, h("h3", { text: "In a search" }), h("dl", {},
+        h("dt", {}, h("code", { text: "\"deed of gift\"" })), h("dd", { text: "Exactly these words, in this order" }),
+        h("dt", {}, h("code", { text: "INV-2024-0117" })), h("dd", { text: "Numbers and identifiers are found as they are" }),
+        h("dt", {}, h("code", { text: "Who signed it?" })), h("dd", { text: "A question is also answered, with its sources" })))),
+    actions: [submit("Close", "primary", "ok")],
+  });
+}

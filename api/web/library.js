@@ -1,0 +1,169 @@
+// The documents and how far they are read. Contract: rows are updated in place, newest first; documents being read
+// are followed live (server-sent events for the newest few, one shared poll for the rest and whenever a stream
+// breaks); nothing is followed while the page is hidden. Deleting asks first and shows the receipt.
+
+import * as api from "./api.js";
+import { announce, button, h, replace } from "./dom.js";
+import { createRow } from "./row.js";
+import { count } from "./words.js";
+
+const STREAMS = 2; // browsers allow six connections to a server; pictures and searches need some
+const POLL_MS = 1500;
+
+const isActive = (document) => document.state === "accepted" || document.state === "reading";
+
+export function createLibrary({ list, heading, empty, more, activity }, actions) {
+  const documents = new Map(); // id -> DocumentJSON, as last heard
+  const rows = new Map();
+  const streams = new Map(); // id -> stop function
+  const broken = new Set(); // ids whose stream broke: polled until they end
+  const names = new Map(); // names of documents that are not in the list (members of archives)
+  let cursor = null;
+  let loaded = false;
+  let timer = 0;
+
+  const rowActions = {
+    ...actions,
+    remove: (document) => actions.remove(document, (id) => forget(id)),
+    details: (id) => api.getDocument(id),
+  };
+
+  function put(document, { top = false } = {}) {
+    const before = documents.get(document.id);
+    documents.set(document.id, { ...before, ...document });
+    let row = rows.get(document.id);
+    if (!row) {
+      row = createRow(rowActions);
+      rows.set(document.id, row);
+      if (top) list.prepend(row.node);
+      else list.append(row.node);
+    } else if (top) {
+      list.prepend(row.node);
+    }
+    row.update(documents.get(document.id));
+    if (before && isActive(before) && !isActive(document)) announce(`${document.filename}: ${row.line()}`);
+  }
+
+  function forget(id) {
+    streams.get(id)?.();
+    streams.delete(id);
+    documents.delete(id);
+    rows.get(id)?.node.remove();
+    rows.delete(id);
+    changed();
+  }
+
+  function changed() {
+    const all = [...documents.values()];
+    const pages = all.reduce((sum, document) => sum + document.pages.done, 0);
+    const active = all.filter(isActive);
+    heading.textContent = all.length ? `${count(all.length, "document")}${cursor ? " and more" : ""}, ${count(pages, "page")} read` : "";
+    empty.hidden = !loaded || all.length > 0;
+    const total = active.reduce((sum, document) => sum + document.pages.total, 0);
+    const waiting = active.reduce((sum, document) => sum + document.pages.pending, 0);
+    activity.hidden = active.length === 0;
+    replace(activity,
+      h("span", { class: "activity-text", text: total ? `Reading ${total - waiting} of ${count(total, "page")}` : "Opening…" }),
+      h("progress", { max: String(total || 1), value: total ? String(total - waiting) : undefined, "aria-label": "Pages read" }));
+    actions.onChange?.(all);
+    follow();
+  }
+
+  function follow() {
+    clearTimeout(timer);
+    if (document.hidden) {
+      for (const stop of streams.values()) stop();
+      streams.clear();
+      return;
+    }
+    const active = [...documents.values()].filter(isActive);
+    for (const { id } of active) {
+      if (streams.size >= STREAMS) break;
+      if (!streams.has(id) && !broken.has(id)) stream(id);
+    }
+    if (active.some(({ id }) => !streams.has(id))) timer = setTimeout(poll, POLL_MS);
+  }
+
+  function stream(id) {
+    const stop = api.watch(id, {
+      onProgress: ({ state, pages }) => {
+        if (!documents.has(id)) return;
+        put({ ...documents.get(id), state, pages });
+        changed();
+      },
+      onEnd: async (ended) => {
+        streams.delete(id);
+        if (!ended) broken.add(id);
+        await reload(id);
+      },
+    });
+    streams.set(id, stop);
+  }
+
+  /** The whole of one document again: failures come with it. */
+  async function reload(id) {
+    try {
+      put(await api.getDocument(id));
+    } catch (error) {
+      if (error.status === 404) forget(id);
+    }
+    changed();
+  }
+
+  async function poll() {
+    try {
+      const active = [...documents.values()].filter((document) => isActive(document) && !streams.has(document.id));
+      const page = await api.listDocuments({ limit: Math.min(100, Math.max(20, active.length)) });
+      const heard = new Set(page.items.map((item) => item.id));
+      for (const item of page.items) if (documents.has(item.id)) put(item);
+      for (const { id } of active.filter((document) => !heard.has(document.id)).slice(0, 5)) await reload(id);
+    } catch {
+      // The banner says so already; the next poll tries again.
+    }
+    changed();
+  }
+
+  async function refresh() {
+    try {
+      const page = await api.listDocuments();
+      cursor = page.next_cursor;
+      const present = new Set(page.items.map((item) => item.id));
+      if (!cursor) for (const id of [...documents.keys()]) if (!present.has(id)) forget(id);
+      for (const item of page.items) put(item);
+      loaded = true;
+      broken.clear();
+      showMore();
+    } catch (error) {
+      if (error.code !== "gone") replace(more, h("p", { class: "failure", text: error.message }));
+    }
+    changed();
+  }
+
+  function showMore() {
+    replace(more, cursor ? button("Show older documents", { on: { click: async () => {
+      const page = await api.listDocuments({ cursor });
+      cursor = page.next_cursor;
+      for (const item of page.items) put(item);
+      showMore();
+      changed();
+    } } }) : null);
+  }
+
+  document.addEventListener("visibilitychange", follow);
+
+  return {
+    refresh,
+    add(document) {
+      put(document, { top: true });
+      changed();
+    },
+    names: () => new Map([...documents.values()].filter(({ kind }) => kind === "document").map(({ id, filename }) => [id, filename])),
+    waitingPages: () => [...documents.values()].reduce((sum, { pages }) => sum + pages.pending, 0),
+    /** The name of any document, asked for once. Undefined when it is gone. */
+    async nameOf(id) {
+      if (documents.has(id)) return documents.get(id).filename;
+      if (!names.has(id)) names.set(id, api.getDocument(id).then((found) => found.filename, () => { names.delete(id); }));
+      return names.get(id);
+    },
+  };
+}

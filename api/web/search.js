@@ -1,0 +1,179 @@
+// Search as you type. Contract: the address is the state (route.js). Typing writes it after a short pause; every
+// change of it runs at most one search, and an older answer never overwrites a newer one. Questions are answered too.
+
+import * as api from "./api.js";
+import { announce, button, debounce, h, icon, replace } from "./dom.js";
+import { createAnswer } from "./answer.js";
+import { createFilters, isFiltered, toRequest } from "./filters.js";
+import { groupList, hitList } from "./results.js";
+import { read, writeSearch } from "./route.js";
+import { count, foldersOf, isQuestion } from "./words.js";
+
+const TYPING_PAUSE = 140;
+const QUESTION_PAUSE = 650;
+const AT_A_TIME = 10; // pages, or documents when grouped
+const MOST = 1000; // the API's own bound of offset
+
+export function createSearch({ form, input, askButton, summary, results, answerRoot, filterRoot }, { nameOf, waitingPages }) {
+  const answer = createAnswer(answerRoot, { nameOf });
+  const filters = createFilters(filterRoot, { nameOf });
+  let running = null;
+  let shown = null; // key of the search whose results are on the page
+  let hits = [];
+  let groupCount = 0;
+  let committed = true; // the next typed change is a new step for Back
+  let prompt = false; // Enter and the Ask button do not wait for a pause
+
+  const actions = {
+    onlyDocument(id, name) {
+      filters.offerDocuments(new Map([[id, name]]));
+      writeSearch({ filter: { ...read().filter, document: id } }, { push: true });
+    },
+    onlyFolder: (folder) => writeSearch({ filter: { ...read().filter, folder } }, { push: true }),
+  };
+
+  const typed = debounce(() => {
+    const query = input.value.trim();
+    if (query === read().query) return;
+    writeSearch({ query, ask: false }, { push: committed });
+    committed = false;
+  }, TYPING_PAUSE);
+  input.addEventListener("input", typed);
+  input.addEventListener("change", () => { committed = true; });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    commit({ ask: event.submitter === askButton || read().ask });
+  });
+  input.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !input.value) return;
+    event.preventDefault();
+    input.value = "";
+    commit({ ask: false });
+  });
+
+  function commit(change) {
+    typed.cancel();
+    const query = input.value.trim();
+    if (change.ask && !query) {
+      input.focus();
+      return;
+    }
+    prompt = true;
+    writeSearch({ query, ...change }, { push: committed || query !== read().query });
+    committed = true;
+    prompt = false;
+  }
+
+  const askSoon = debounce((query, filter) => answer.ask(query, filter), QUESTION_PAUSE);
+
+  function show(state) {
+    if (input.value.trim() !== state.query) input.value = state.query;
+    filters.show(state);
+    const filter = toRequest(state.filter);
+    askSoon.cancel();
+    if (!state.query || !(state.ask || isQuestion(state.query))) answer.clear();
+    else if (prompt || state.ask) answer.ask(state.query, filter);
+    else askSoon(state.query, filter);
+    const key = JSON.stringify([state.query, filter, state.group]);
+    if (key === shown) return;
+    shown = key;
+    running?.abort();
+    if (!state.query) {
+      summary.textContent = "";
+      replace(results, isFiltered(state.filter) ? h("p", { class: "empty", text: "Type what you are looking for. Only what the filters leave is searched." }) : null);
+      return;
+    }
+    run(state, filter, 0);
+  }
+
+  async function run(state, filter, offset) {
+    running = new AbortController();
+    const { signal } = running;
+    results.setAttribute("aria-busy", "true");
+    try {
+      const found = await api.search({ query: state.query, filter, limit: AT_A_TIME, offset, group_by_document: state.group }, signal);
+      if (signal.aborted) return;
+      const groups = found.groups ?? null;
+      const page = groups ? groups.flatMap((group) => group.hits) : found.hits;
+      hits = offset ? [...hits, ...page] : page;
+      groupCount = (groups?.length ?? 0) + (offset ? groupCount : 0);
+      filters.offerFolders(page.flatMap((hit) => hit.paths.flatMap(foldersOf)));
+      summarize(found);
+      results.querySelector(".more")?.remove();
+      if (!hits.length) replace(results, nothing(state, found));
+      else extend(groups ? groupList(groups, actions) : hitList(page, actions), offset);
+      const complete = (groups ?? page).length < AT_A_TIME || offset + AT_A_TIME > MOST;
+      if (!complete) results.append(moreButton(state, filter, offset + AT_A_TIME));
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      shown = null;
+      summary.textContent = "";
+      replace(results, h("p", { class: "failure" }, icon("warning"), error.message));
+      announce(error.message);
+    }
+    results.removeAttribute("aria-busy");
+  }
+
+  function extend(more, offset) {
+    if (!offset) {
+      replace(results, more);
+      scrollTo({ top: 0 });
+      return;
+    }
+    const nodes = [more].flat();
+    results.append(...nodes);
+    nodes[0]?.querySelector(".hit-link")?.focus();
+  }
+
+  function moreButton(state, filter, offset) {
+    return h("div", { class: "more" }, button("Show more", { on: { click: () => run(state, filter, offset) } }));
+  }
+
+  function summarize(found) {
+    const waiting = waitingPages();
+    const ms = found.took_ms < 10 ? found.took_ms.toFixed(1) : Math.round(found.took_ms);
+    const shownWords = groupCount ? `${count(hits.length, "page")} in ${count(groupCount, "document")}` : count(hits.length, "page");
+    const line = hits.length ? `Best ${shownWords} of ${count(found.total_pages, "page")} searched` : `Nothing found on ${count(found.total_pages, "page")}`;
+    replace(summary, line, hits.length ? h("span", { class: "faint", text: ` · ${ms} ms` }) : null,
+      waiting ? h("span", { class: "hint", text: ` · ${count(waiting, "page")} still to be read` }) : null);
+    announce(line);
+  }
+
+  function nothing(state, found) {
+    const tips = [];
+    const unquoted = state.query.replace(/["“”„]/g, "");
+    if (isFiltered(state.filter)) {
+      tips.push(h("li", {}, button("Search all documents", { kind: "plain", on: { click: () => writeSearch({ filter: {} }, { push: true }) } }), " without filters."));
+    }
+    if (unquoted !== state.query) {
+      tips.push(h("li", {}, button("Search without quotes", { kind: "plain", on: { click: () => writeSearch({ query: unquoted }, { push: true }) } }), ": the words need not stand together then."));
+    }
+    if (waitingPages()) tips.push(h("li", { text: `${count(waitingPages(), "page")} are still to be read. Results appear as they come in; try again in a moment.` }));
+    tips.push(h("li", { text: "Try fewer words, or other words for the same thing: meaning counts, not only spelling." }));
+    return h("div", { class: "empty" },
+      h("h3", { text: found.total_pages ? "Nothing found" : isFiltered(state.filter) ? "No page passes these filters" : "There is nothing to search yet" }),
+      found.total_pages || isFiltered(state.filter) ? h("ul", {}, tips) : h("p", { text: "Add documents first. Pages can be searched as soon as each of them is read." }));
+  }
+
+  return {
+    show,
+    offerDocuments: filters.offerDocuments,
+    /** Search again, for example after the service came back or pages were read. */
+    again() {
+      shown = null;
+      show(read());
+    },
+  };
+}
+
+/** Arrow keys through links in the order they stand on the page. Returns whether it moved. */
+export function moveFocus(step, input) {
+  const links = [...document.querySelectorAll(".evidence-link, .considered a, .hit-link")].filter((link) => link.checkVisibility());
+  const at = links.indexOf(document.activeElement);
+  if (at === -1 && document.activeElement !== input && document.activeElement !== document.body) return false;
+  const next = at === -1 ? (step > 0 ? 0 : -1) : at + step;
+  if (next >= links.length) return false;
+  if (next < 0) input.focus();
+  else links[next].focus();
+  return true;
+}

@@ -1,0 +1,371 @@
+"""A shelf of drawn pages behind `ServiceProtocol`, for tests of the web page in a browser.
+
+Everything the page talks to is real but the reading: pages are drawn here, so words and their boxes are exact and no
+weights are loaded. An upload is JSON (`{"pages": [...], "password": ..., "broken": [...]}`), its pages are "read" one
+every `page_s` seconds, and anything else is a damaged file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from index.errors import NotFound
+from index.store import PageCounts
+from index.types import (
+    Answer,
+    Box,
+    Citation,
+    DocumentState,
+    Hit,
+    Manifest,
+    MemberFailure,
+    Origin,
+    PageKey,
+    PageLabels,
+    PagePoint,
+    PageSize,
+    PageState,
+    Reader,
+    Region,
+    RegionKind,
+    SearchFilter,
+    SearchResult,
+    Snippet,
+    Split,
+    Word,
+)
+from worker.service import DocumentView, Readiness, Receipt
+
+WIDTH, HEIGHT = 1240, 1754
+MARGIN = 130
+STOP = frozenset("a an and are at by did do for how in is it of on the to was what when where which who why with".split())
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A page's text with its places, and its picture."""
+
+    text: str
+    words: tuple[Word, ...]
+    regions: tuple[Region, ...]
+    image: Image.Image
+
+
+def draw(markdown: str, seed: int = 0) -> Drawn:
+    """Set a page: blank lines part blocks, `# ` begins a heading, rows of bars are a table. Paper is a little grey."""
+    paper = 244 + seed % 7
+    image = Image.new("RGB", (WIDTH, HEIGHT), (paper, paper - 2, paper - 8))
+    pen = ImageDraw.Draw(image)
+    words: list[Word] = []
+    regions: list[Region] = []
+    y = 150.0
+    for block in re.finditer(r"(?:(?!\n\n).)+", markdown, re.DOTALL):
+        start, text = block.start(), block.group()
+        table = text.startswith("|")
+        heading = text.startswith("#")
+        font = ImageFont.load_default(46 if heading else 27)
+        line_height = 64.0 if heading else 41.0
+        columns = max(1, text.split("\n")[0].count("|") - 1)
+        x, top, column = float(MARGIN), y, 0
+        for token in re.finditer(r"\n|[^\s]+", text):
+            word = token.group()
+            if word == "\n":
+                x, y, column = float(MARGIN), y + line_height, 0
+                continue
+            if set(word) <= set("#|-:"):
+                if table and word == "|":
+                    x = MARGIN + column * (WIDTH - 2 * MARGIN) / columns
+                    column += 1
+                continue
+            width = pen.textlength(word, font=font)
+            if not table and x + width > WIDTH - MARGIN:
+                x, y = float(MARGIN), y + line_height
+            pen.text((x, y), word, font=font, fill=(38, 36, 40))
+            box = Box(x / WIDTH, y / HEIGHT, (x + width) / WIDTH, (y + line_height * 0.86) / HEIGHT)
+            words.append(Word(start + token.start(), start + token.end(), box))
+            x += width + font.size * 0.3
+        kind = RegionKind.TABLE if table else RegionKind.HEADING if heading else RegionKind.PARAGRAPH
+        box = Box((MARGIN - 12) / WIDTH, (top - 8) / HEIGHT, (WIDTH - MARGIN + 12) / WIDTH, (y + line_height) / HEIGHT)
+        regions.append(Region(kind, box, start, block.end()))
+        y += line_height * 1.55
+    return Drawn(markdown, tuple(words), tuple(regions), image)
+
+
+@dataclass
+class Shelved:
+    """A document on the shelf. `page_s` 0 means: read at once."""
+
+    manifest: Manifest
+    pages: list[Drawn] = field(default_factory=list)
+    broken: frozenset[int] = frozenset()
+    error: tuple[str, str] | None = None
+    members: tuple[tuple[str, str], ...] = ()
+    member_failures: tuple[MemberFailure, ...] = ()
+    origins: tuple[Origin, ...] = ()
+    trust: float = 0.97
+    page_s: float = 0.0
+    since: float = 0.0
+
+
+class _Staged:
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def write(self, chunk: bytes) -> None:
+        self.data += chunk
+
+    def discard(self) -> None:
+        self.data.clear()
+
+
+class ShelfService:
+    """`ServiceProtocol` over drawn pages. One tenant; thread-safe enough for a test server."""
+
+    def __init__(self, *, page_s: float = 0.15, search_s: float = 0.0) -> None:
+        self.page_s = page_s
+        self.search_s = search_s
+        self.queries: list[str] = []
+        self._shelf: dict[str, Shelved] = {}
+        self._lock = threading.Lock()
+
+    # ---- filling it ----
+
+    def put(self, filename: str, pages: list[str], *, media_type: str = "application/pdf", **more: object) -> str:
+        """Shelve a document that is read already; returns its id."""
+        digest = hashlib.sha256(f"{filename}{pages}".encode()).hexdigest()
+        drawn = [draw(text, seed) for seed, text in enumerate(pages)]
+        manifest = self._manifest(filename, digest, sum(map(len, pages)) * 731, media_type)
+        self._shelf[manifest.document_id] = Shelved(manifest, drawn, **more)
+        return manifest.document_id
+
+    def put_archive(self, filename: str, members: list[tuple[str, str]], failures: list[MemberFailure]) -> str:
+        """Shelve an archive of documents that are shelved already, given as (path, document id)."""
+        digest = hashlib.sha256(filename.encode()).hexdigest()
+        manifest = self._manifest(filename, digest, 4_812_331, "application/zip")
+        archive_id = manifest.document_id
+        self._shelf[archive_id] = Shelved(manifest, members=tuple(members), member_failures=tuple(failures))
+        for path, member in members:
+            self._shelf[member].origins = (Origin(archive_id, path),)
+        return archive_id
+
+    def _manifest(self, filename: str, digest: str, size: int, media_type: str) -> Manifest:
+        document_id = str(uuid.uuid5(uuid.NAMESPACE_OID, digest))
+        return Manifest("default", document_id, digest, size, filename, media_type, datetime.now(UTC))
+
+    # ---- ServiceProtocol ----
+
+    def stage(self) -> _Staged:
+        return _Staged()
+
+    def accept(
+        self, tenant: str, staged: _Staged, *, filename: str, password: str | None = None, text_layer: object = None
+    ) -> tuple[DocumentView, bool]:
+        data = bytes(staged.data)
+        manifest = self._manifest(filename, hashlib.sha256(data).hexdigest(), len(data), "application/pdf")
+        with self._lock:
+            known = self._shelf.get(manifest.document_id)
+            if known and not (known.error and password):
+                return self._view(known), False
+            item = Shelved(manifest, page_s=self.page_s, since=time.monotonic())
+            try:
+                recipe = json.loads(data)
+                if recipe.get("password") not in (None, password):
+                    item.error = ("encrypted", "This PDF is protected; upload it again with its password.")
+                else:
+                    item.pages = [draw(text, seed) for seed, text in enumerate(recipe["pages"])]
+                    item.broken = frozenset(recipe.get("broken", ()))
+            except (ValueError, AttributeError):
+                item.error = ("bad_document", "This file is damaged: it ends in the middle of a page.")
+            self._shelf[manifest.document_id] = item
+            return self._view(item), True
+
+    def documents(self, tenant: str, *, cursor: str | None = None, limit: int = 50) -> tuple[list[DocumentView], None]:
+        items = [item for item in self._shelf.values() if not item.origins]
+        return [self._view(item) for item in reversed(items)][:limit], None
+
+    def document(self, tenant: str, document_id: str) -> DocumentView:
+        item = self._get(document_id)
+        done = self._seen(item)
+        failed = tuple(self._point(item, n) for n in range(1, done + 1) if n in item.broken)
+        return replace(self._view(item), failed_pages=failed)
+
+    def watch(self, tenant: str, document_id: str, *, poll_s: float = 0.3) -> Iterator[DocumentView]:
+        last = None
+        while True:
+            item = self._shelf.get(document_id)
+            if item is None:
+                return
+            view = self._view(item)
+            if view != last:
+                yield view
+            last = view
+            if not view.pages.pending and view.state not in (DocumentState.ACCEPTED, DocumentState.READING):
+                return
+            time.sleep(0.03)
+
+    def original(self, tenant: str, document_id: str) -> tuple[Manifest, Path]:
+        return self._get(document_id).manifest, Path(__file__)
+
+    def page(self, tenant: str, document_id: str, page: int) -> tuple[DocumentView, PagePoint]:
+        item = self._get(document_id)
+        if not 1 <= page <= len(item.pages):
+            raise NotFound("There is no such page.")
+        return self._view(item), self._point(item, page)
+
+    def page_image(self, tenant: str, document_id: str, page: int, *, width: int, kind: str) -> bytes:
+        item = self._get(document_id)
+        if not 1 <= page <= len(item.pages):
+            raise NotFound("There is no such page.")
+        image = item.pages[page - 1].image
+        out = io.BytesIO()
+        image.resize((width, round(image.height * width / image.width))).save(out, kind)
+        return out.getvalue()
+
+    def delete(self, tenant: str, document_id: str) -> Receipt:
+        with self._lock:
+            item = self._get(document_id)
+            del self._shelf[document_id]
+        facts = item.manifest
+        none = {"points": 0, "manifests": 0, "blobs": 0}
+        return Receipt(document_id, facts.filename, facts.sha256, datetime.now(UTC), len(item.pages), 1, 1, none)
+
+    def search(self, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int = 0) -> SearchResult:
+        self.queries.append(query)
+        time.sleep(self.search_s)
+        terms = _terms(query)
+        points = list(self._points(where))
+        hits = [hit for point in points if (hit := _hit(point, terms))]
+        hits.sort(key=lambda hit: -hit.score)
+        return SearchResult(query, tuple(hits[offset : offset + limit]), 4.2, len(points))
+
+    def ask(self, tenant: str, question: str, where: SearchFilter) -> Answer:
+        terms = _terms(question)
+        points = list(self._points(where))
+        best: tuple[int, PagePoint, re.Match[str]] | None = None
+        for point in points:
+            for sentence in re.finditer(r"[^.\n#|]+\.", point.text):
+                told = len(terms & _terms(sentence.group()))
+                if told and (best is None or told > best[0]):
+                    best = (told, point, sentence)
+        considered = tuple(point.key for point in points[:5])
+        if best is None or best[0] * 2 < len(terms):
+            return Answer(question, False, "Not found in these documents.", (), 0.0, considered, 9.0)
+        _, point, sentence = best
+        start = sentence.start() + len(sentence.group()) - len(sentence.group().lstrip())
+        quote = point.text[start : sentence.end()]
+        boxes = tuple(word.box for word in point.words if start <= word.start < sentence.end())
+        citation = Citation(point.key, point.labels.filename, quote, start, sentence.end(), boxes, 0.9)
+        return Answer(question, True, f"{quote} [1]", (citation,), 0.9, considered, 9.0)
+
+    def ready(self) -> Readiness:
+        return Readiness(True, "drawn", "none", {})
+
+    def close(self) -> None:
+        pass
+
+    # ---- inside ----
+
+    def _get(self, document_id: str) -> Shelved:
+        if document_id not in self._shelf:
+            raise NotFound("There is no such document.")
+        return self._shelf[document_id]
+
+    def _seen(self, item: Shelved) -> int:
+        """How many pages have been looked at by now."""
+        if not item.page_s:
+            return len(item.pages)
+        return min(len(item.pages), int((time.monotonic() - item.since) / item.page_s))
+
+    def _view(self, item: Shelved) -> DocumentView:
+        parts = [self._shelf[member] for _, member in item.members if member in self._shelf] or [item]
+        done = failed = pending = 0
+        for part in parts:
+            seen = self._seen(part)
+            bad = sum(1 for n in part.broken if n <= seen)
+            done, failed, pending = done + seen - bad, failed + bad, pending + len(part.pages) - seen
+        state = DocumentState.DONE
+        if item.error:
+            state = DocumentState.FAILED
+        elif pending:
+            state = DocumentState.READING
+        elif failed or item.member_failures:
+            state = DocumentState.PARTIAL if done else DocumentState.FAILED
+        code, message = item.error or (None, None)
+        sizes = tuple(PageSize(595, 842) for _ in item.pages)
+        split = Split(sizes, item.members, item.member_failures, code, message)
+        return DocumentView(item.manifest, state, PageCounts(pending, done, failed), split, item.origins)
+
+    def _point(self, item: Shelved, page: int) -> PagePoint:
+        facts = item.manifest
+        paths = tuple(origin.path for origin in item.origins)
+        folders = tuple(path[:at] for path in paths for at in (m.start() for m in re.finditer("/", path)))
+        labels = PageLabels(facts.filename, facts.media_type, facts.created_at, folders, paths)
+        key = PageKey("default", facts.document_id, page)
+        if page in item.broken:
+            return PagePoint(key, PageState.FAILED, labels, attempts=3, error_code="render_timeout")
+        if page > self._seen(item):
+            return PagePoint(key, PageState.PENDING, labels)
+        drawn = item.pages[page - 1]
+        return PagePoint(
+            key, PageState.DONE, labels, 1, 0, None, drawn.text, ((0, len(drawn.text)),), drawn.regions, drawn.words,
+            WIDTH, HEIGHT, 0, Reader("drawn", "1", "test"), item.trust, facts.created_at,
+        )  # fmt: skip
+
+    def _points(self, where: SearchFilter) -> Iterator[PagePoint]:
+        for item in list(self._shelf.values()):
+            facts = item.manifest
+            for n in range(1, len(item.pages) + 1):
+                point = self._point(item, n)
+                if point.state is not PageState.DONE:
+                    continue
+                if where.document_ids and facts.document_id not in where.document_ids:
+                    continue
+                if where.folder and where.folder not in point.labels.folders:
+                    continue
+                if where.media_types and facts.media_type not in where.media_types:
+                    continue
+                if where.created_from and facts.created_at < where.created_from:
+                    continue
+                if where.created_to and facts.created_at > where.created_to:
+                    continue
+                yield point
+
+
+def _terms(text: str) -> frozenset[str]:
+    words = (re.sub(r"^\W+|\W+$", "", word.lower()) for word in text.split())
+    return frozenset(word for word in words if word and word not in STOP)
+
+
+def _hit(point: PagePoint, terms: frozenset[str]) -> Hit | None:
+    """The page, if it has one of the terms; its snippets are the blocks that have most of them."""
+    found = [word for word in point.words if _terms(point.text[word.start : word.end]) & terms]
+    if not found:
+        return None
+    snippets = []
+    for region in point.regions:
+        inside = [word for word in found if region.start <= word.start < region.end]
+        if inside:
+            highlights = tuple((word.start - region.start, word.end - region.start) for word in inside)
+            text = point.text[region.start : region.end]
+            boxes = tuple(word.box for word in inside)
+            snippets.append(Snippet(text, region.start, region.end, highlights, boxes, float(len(inside))))
+    snippets.sort(key=lambda snippet: -snippet.score)
+    covered = {term for word in found for term in _terms(point.text[word.start : word.end]) & terms}
+    score = len(covered) + len(found) / 100
+    return Hit(point.key, point.labels, score, tuple(snippets[:3]), point.width, point.height, 0.0 or point.trust)
