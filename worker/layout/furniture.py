@@ -1,0 +1,72 @@
+"""Running headers, footers and page numbers: found by standing apart at the page's edge.
+
+They are taken out before columns are looked for and put back first and last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from worker.layout.kinds import is_page_number
+from worker.layout.pieces import Piece
+
+_EDGE = 0.085  # of the page height, where a running head or foot may stand
+_NUMBER_EDGE = 0.12  # a page number alone may stand further in
+_LONGEST = 110  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Furniture:
+    header: tuple[Piece, ...]
+    footer: tuple[Piece, ...]
+    body: tuple[Piece, ...]
+
+
+def take_furniture(pieces: Sequence[Piece]) -> Furniture:
+    """Pieces (canonical order) parted into header, body and footer; most pages have neither."""
+    body = list(pieces)
+    header = _take(body, top=True)
+    footer = _take(body, top=False)
+    second = _take(body, top=False, number_only=bool(footer)) if footer else []
+    return Furniture(tuple(header), (*second, *footer), tuple(body))
+
+
+def _take(body: list[Piece], *, top: bool, number_only: bool = False) -> list[Piece]:
+    """Remove the outermost line from `body` and return it, if it is furniture."""
+    if len(body) < 3:
+        return []
+    line = _outermost(body, top=top)
+    rest = [p for p in body if p not in line]
+    if not rest:
+        return []
+    size = median(p.size for p in body)
+    if top:
+        depth = max(p.y1 for p in line)
+        white = min(p.y0 for p in rest) - depth
+    else:
+        depth = 1.0 - min(p.y0 for p in line)
+        white = min(p.y0 for p in line) - max(p.y1 for p in rest)
+    texts = [p.text for p in line]
+    if max(p.size for p in line) > 1.25 * size or sum(map(len, texts)) > _LONGEST:
+        return []
+    number = any(is_page_number(text) for text in texts)
+    alone = number and len(texts) == 1
+    if alone:
+        taken = depth < _NUMBER_EDGE and white > 0.5 * size
+    elif number_only:
+        taken = False
+    else:
+        # Without a number it must stand well apart, and the page must have lines enough to compare with.
+        taken = depth < _EDGE and len(body) >= 8 and white > (0.9 if number else 1.6) * size
+    if not taken:
+        return []
+    body[:] = rest
+    return line
+
+
+def _outermost(body: Sequence[Piece], *, top: bool) -> list[Piece]:
+    first = min(body, key=lambda p: (p.y0, p.key)) if top else max(body, key=lambda p: (p.y1, p.key))
+    reach = 0.35 * first.size
+    return [p for p in body if abs(p.yc - first.yc) <= reach]

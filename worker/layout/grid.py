@@ -1,0 +1,166 @@
+"""Ruled tables: ruling lines that cross make a grid, and pieces go into its cells."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from index.types import Box
+from worker.layout.pieces import Piece, clean_box, part
+from worker.layout.rows import gather
+from worker.layout.tables import Table
+
+_REACH = 0.006  # page heights: ruling lines this near to each other touch
+_THIN = 0.012
+_MOST_RULES = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """A table and the rectangle of its grid, in layout units."""
+
+    table: Table
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    @property
+    def level(self) -> bool:
+        return self.x1 - self.x0 >= self.y1 - self.y0
+
+
+def take_ruled(pieces: Sequence[Piece], rules: Sequence[Box], aspect: float) -> tuple[list[Ruled], list[Piece]]:
+    """The ruled tables, and the pieces that are in none (in canonical order)."""
+    rest = list(pieces)
+    tables: list[Ruled] = []
+    for group in _touching(_usable(rules, aspect)):
+        xs = _lines([(r.x0 + r.x1) / 2 for r in group if not r.level])
+        ys = _lines([(r.y0 + r.y1) / 2 for r in group if r.level])
+        if len(xs) < 3 or len(ys) < 3 or len(xs) > 26:
+            continue
+        uprights = [r for r in group if not r.level]
+        inside = [p for p in rest if _inside(p, xs, ys)]
+        rows = _fill([q for p in inside for q in _cut_at(p, uprights)], xs, ys)
+        if not _plain(rows):
+            continue
+        kept = set(map(id, inside))
+        rest = [p for p in rest if id(p) not in kept]
+        tables.append(Ruled(Table(rows), xs[0], ys[0], xs[-1], ys[-1]))
+    return tables, rest
+
+
+def _usable(rules: Sequence[Box], aspect: float) -> list[_Rule]:
+    made = []
+    for rule in rules:
+        box = clean_box(rule)
+        one = _Rule(box.x0 * aspect, box.y0, box.x1 * aspect, box.y1)
+        long, thin = max(one.x1 - one.x0, one.y1 - one.y0), min(one.x1 - one.x0, one.y1 - one.y0)
+        if thin <= _THIN and long >= 0.01:
+            made.append(one)
+    made.sort(key=lambda r: (r.y0, r.x0, r.y1, r.x1))
+    return made[:_MOST_RULES]
+
+
+def _touching(rules: list[_Rule]) -> list[list[_Rule]]:
+    """Groups of rules that touch or cross, directly or through others."""
+    parent = list(range(len(rules)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    for i, a in enumerate(rules):
+        for j in range(i + 1, len(rules)):
+            b = rules[j]
+            if b.y0 - a.y1 > _REACH:  # sorted by y0: the rest begins lower still
+                break
+            if b.x0 - a.x1 <= _REACH and a.x0 - b.x1 <= _REACH and a.y0 - b.y1 <= _REACH:
+                parent[root(j)] = root(i)
+    groups: dict[int, list[_Rule]] = {}
+    for i, rule in enumerate(rules):
+        groups.setdefault(root(i), []).append(rule)
+    return list(groups.values())
+
+
+def _lines(values: list[float]) -> list[float]:
+    """Positions of distinct lines: pieces of one ruling line, and both edges of a thick one, count once."""
+    lines: list[list[float]] = []
+    for value in sorted(values):
+        if lines and value - lines[-1][-1] <= _REACH:
+            lines[-1].append(value)
+        else:
+            lines.append([value])
+    return [sum(line) / len(line) for line in lines]
+
+
+def _inside(piece: Piece, xs: list[float], ys: list[float]) -> bool:
+    xc = (piece.x0 + piece.x1) / 2
+    return xs[0] - _REACH <= xc <= xs[-1] + _REACH and ys[0] - _REACH <= piece.yc <= ys[-1] + _REACH
+
+
+def _cut_at(piece: Piece, uprights: Sequence[_Rule]) -> list[Piece]:
+    """A piece that runs across an upright rule is cut between the words there."""
+    crossed = sorted(
+        (r.x0 + r.x1) / 2
+        for r in uprights
+        if r.y0 <= piece.yc <= r.y1 and piece.x0 + 0.3 * piece.size < (r.x0 + r.x1) / 2 < piece.x1 - 0.3 * piece.size
+    )
+    if not crossed or len(piece.tokens) < 2:
+        return [piece]
+    cuts = [0]
+    for i in range(1, len(piece.tokens)):
+        a = (piece.edges[i - 1][0] + piece.edges[i - 1][1]) / 2
+        b = (piece.edges[i][0] + piece.edges[i][1]) / 2
+        if any(a < x <= b for x in crossed):
+            cuts.append(i)
+    cuts.append(len(piece.tokens))
+    return [part(piece, a, b) for a, b in itertools.pairwise(cuts)]
+
+
+def _slot(value: float, lines: list[float]) -> int:
+    for k in range(len(lines) - 2, -1, -1):
+        if value >= lines[k]:
+            return k
+    return 0
+
+
+def _fill(pieces: list[Piece], xs: list[float], ys: list[float]) -> tuple[tuple[tuple[Piece, ...], ...], ...]:
+    cells: list[list[list[Piece]]] = [[[] for _ in xs[1:]] for _ in ys[1:]]
+    for piece in pieces:
+        # By the left end rather than the middle where it spans cells without a rule between.
+        x = min((piece.x0 + piece.x1) / 2, piece.x0 + 2 * piece.size)
+        cells[_slot(piece.yc, ys)][_slot(x, xs)].append(piece)
+    filled_columns = [k for k in range(len(xs) - 1) if any(row[k] for row in cells)]
+    return tuple(
+        tuple(tuple(_reading_order(row[k])) for k in filled_columns)
+        for row in cells
+        if any(row[k] for k in filled_columns)
+    )
+
+
+def _reading_order(pieces: list[Piece]) -> list[Piece]:
+    pieces.sort(key=lambda p: p.key)
+    return [cell for row in gather(pieces) for cell in row.cells]
+
+
+def _plain(rows: tuple[tuple[tuple[Piece, ...], ...], ...]) -> bool:
+    """Two rows and two columns at least, not mostly empty, and no cell that is a page of its own."""
+    if len(rows) < 2 or len(rows[0]) < 2:
+        return False
+    cells = [cell for row in rows for cell in row]
+    filled = [cell for cell in cells if cell]
+    if len(filled) < 0.34 * len(cells) or sum(sum(1 for c in row if c) >= 2 for row in rows) < 2:
+        return False
+    return all(sum(len(p.text) for p in cell) <= 700 and len(cell) <= 14 for cell in filled)

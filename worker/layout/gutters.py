@@ -1,0 +1,224 @@
+"""Gutters: upright strips of white with text of its own on both sides.
+
+A gutter starts from the gap between two neighbours on a line and grows up and down over the lines
+around it, narrowing as they reach into it, until a piece bars the way. So it is measured over all
+its lines and never on one, bears ragged edges and indents, and ends by itself at a full-width
+heading. Growing does not say what a gutter divides: columns of prose, blocks set side by side,
+cells of a table, a label and its value. `separates_columns` decides that from what stands beside it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from worker.layout.kinds import is_enumerator, is_label, is_numeric
+from worker.layout.pieces import Piece, vertical_overlap
+
+_NEIGHBOURS = 48  # how far along the canonical order the partner on the same line is looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Gutter:
+    """`pieces[first:last + 1]` stand left or right of the strip `x0..x1`; `paired` of them face another."""
+
+    x0: float
+    x1: float
+    first: int
+    last: int
+    paired: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """What stands along one side of a gutter."""
+
+    pieces: list[Piece]
+    prose: bool
+    pitch: float  # median distance of lines in type sizes
+
+    @property
+    def lines(self) -> int:
+        return len(self.pieces)
+
+
+def find_gutters(pieces: Sequence[Piece]) -> list[Gutter]:
+    """All gutters among pieces in canonical order, tallest first."""
+    found: list[Gutter] = []
+    size = median(p.size for p in pieces) if pieces else 0.0
+    for i, j in _facing(pieces):
+        a, b = pieces[i], pieces[j]
+        middle = (a.x1 + b.x0) / 2
+        if any(g.first <= i and j <= g.last and g.x0 <= b.x0 and a.x1 <= g.x1 for g in found):
+            continue
+        narrow = 0.5 * size
+        if b.x0 - a.x1 < narrow or middle <= 0:
+            continue
+        gutter = _grow(pieces, i, j, narrow)
+        if gutter is not None and _wide_enough(gutter, size):
+            found.append(gutter)
+    found.sort(key=lambda g: (-g.paired, -(g.last - g.first), g.x0, g.first))
+    return found
+
+
+def _wide_enough(gutter: Gutter, size: float) -> bool:
+    """The fewer lines a strip runs along, the wider it has to be."""
+    width = (gutter.x1 - gutter.x0) / size
+    return gutter.paired >= 3 and width >= (0.5 if gutter.paired >= 10 else 0.75 if gutter.paired >= 6 else 1.2)
+
+
+def _facing(pieces: Sequence[Piece]) -> list[tuple[int, int]]:
+    """Pairs (left, right) of next neighbours on a line, as indices, the lower index first in a pair's order."""
+    pairs: list[tuple[int, int]] = []
+    nearest: list[tuple[float, int] | None] = [None] * len(pieces)
+    for i, a in enumerate(pieces):
+        for j in range(i + 1, min(len(pieces), i + _NEIGHBOURS)):
+            b = pieces[j]
+            if b.yc - a.yc > 0.6 * max(a.y1 - a.y0, b.y1 - b.y0):
+                break
+            if vertical_overlap(a, b) < 0.4:
+                continue
+            left, right = (i, j) if a.x0 <= b.x0 else (j, i)
+            gap = pieces[right].x0 - pieces[left].x1
+            known = nearest[left]
+            if gap > 0 and (known is None or (gap, right) < known):
+                nearest[left] = (gap, right)
+    for left, known in enumerate(nearest):
+        if known is not None:
+            pairs.append((left, known[1]))
+    return pairs
+
+
+def _grow(pieces: Sequence[Piece], i: int, j: int, narrow: float) -> Gutter | None:
+    lo, hi = pieces[i].x1, pieces[j].x0
+    low, high = min(i, j), max(i, j)
+    lo, hi, last = _extend(pieces, range(low, len(pieces)), lo, hi, narrow, high)
+    lo, hi, first = _extend(pieces, range(last, -1, -1), lo, hi, narrow, low)
+    if hi - lo < narrow:
+        return None
+    left = [p for p in pieces[first : last + 1] if p.x1 <= (lo + hi) / 2]
+    right = [p for p in pieces[first : last + 1] if p.x0 >= (lo + hi) / 2]
+    paired = min(_paired(left, right), _paired(right, left))
+    return Gutter(lo, hi, first, last, paired)
+
+
+def _extend(
+    pieces: Sequence[Piece], way: range, lo: float, hi: float, narrow: float, least: int
+) -> tuple[float, float, int]:
+    """Walk along `way`, narrowing the strip `lo..hi`; the result is the strip and the index where both sides last
+    had text. Lines that only one side has do not narrow it for good: they may not belong to the columns at all.
+    """
+    kept = (lo, hi, least)
+    left: Piece | None = None
+    right: Piece | None = None
+    for k in way:
+        p = pieces[k]
+        if p.x1 > lo and p.x0 < hi:
+            room_left, room_right = p.x0 - lo, hi - p.x1
+            if max(room_left, room_right) < narrow:
+                if way.step > 0 and k <= least:
+                    continue
+                break
+            if room_right >= room_left:
+                lo = p.x1
+            else:
+                hi = p.x0
+        if p.x1 <= lo:
+            left = p
+            partner = right
+        else:
+            right = p
+            partner = left
+        if partner is not None and vertical_overlap(p, partner) > 0.4:
+            kept = (lo, hi, k if way.step < 0 else max(k, least))
+    return kept
+
+
+def _paired(side: Sequence[Piece], other: Sequence[Piece]) -> int:
+    """How many lines of `side` have a line of `other` beside them. Both in canonical order."""
+    count, start = 0, 0
+    tallest = max((p.y1 - p.y0 for p in other), default=0.0)
+    for p in side:
+        while start < len(other) and other[start].yc < p.y0 - tallest:
+            start += 1
+        for k in range(start, len(other)):
+            if other[k].yc > p.y1 + tallest:
+                break
+            if vertical_overlap(p, other[k]) > 0.4:
+                count += 1
+                break
+    return count
+
+
+def separates_columns(pieces: Sequence[Piece], gutter: Gutter) -> bool:
+    """Are the two sides read one after the other (columns, blocks side by side)? False: row by row."""
+    middle = (gutter.x0 + gutter.x1) / 2
+    band = pieces[gutter.first : gutter.last + 1]
+    left = _side([p for p in band if p.x1 <= middle], nearest_right=True)
+    right = _side([p for p in band if p.x0 >= middle], nearest_right=False)
+    if min(left.lines, right.lines) < 2:
+        return False
+    if _share(left.pieces, lambda p: is_enumerator(p.text) or is_bullet_like(p)) > 0.5:
+        return False
+    if left.prose and right.prose:
+        return True
+    aligned = _aligned(left.pieces, right.pieces)
+    numbers = max(_share(s.pieces, lambda p: is_numeric(p.text)) for s in (left, right))
+    if numbers > 0.5 and aligned > 0.5:
+        return False
+    if _share(left.pieces, lambda p: is_label(p.text)) > 0.4 and aligned > 0.6:
+        return False
+    if aligned < 0.55:
+        return True  # lines that pay no heed to each other: independent blocks
+    few, many = (left, right) if left.lines <= right.lines else (right, left)
+    if many.prose:
+        # A column of notes has lines of its own close together; labels stand alone, one to an entry.
+        return few.pitch < 1.7 and few.lines >= 3 and aligned < 0.9
+    size = median(p.size for p in band)
+    cells = len(band) / max(left.lines, right.lines)
+    tight = left.pitch < 1.62 and right.pitch < 1.62
+    return tight and cells < 2.5 and gutter.x1 - gutter.x0 > 1.5 * size and max(left.lines, right.lines) <= 9
+
+
+def is_bullet_like(piece: Piece) -> bool:
+    """One lone mark: readers take bullets for "o", "e", "0" and the like."""
+    return len(piece.text) == 1
+
+
+def _share(pieces: Sequence[Piece], test) -> float:  # noqa: ANN001
+    return sum(1 for p in pieces if test(p)) / max(1, len(pieces))
+
+
+def _side(pieces: list[Piece], *, nearest_right: bool) -> _Side:
+    """The pieces next to the gutter: of several on a line only the one that faces it."""
+    facing: list[Piece] = []
+    for i, p in enumerate(pieces):
+        hidden = False
+        for q in pieces[max(0, i - 6) : i + 7]:
+            nearer = q.x0 >= p.x1 if nearest_right else q.x1 <= p.x0
+            if nearer and vertical_overlap(p, q) > 0.5:
+                hidden = True
+                break
+        if not hidden:
+            facing.append(p)
+    if not facing:
+        return _Side([], False, 0.0)
+    edge0, edge1 = min(p.x0 for p in facing), max(p.x1 for p in facing)
+    width = max(edge1 - edge0, 1e-9)
+    wordy = _share(facing, lambda p: len(p.tokens) >= 3 and len(p.text) >= 16)
+    full = _share(facing, lambda p: p.x1 - p.x0 >= 0.7 * width)
+    steps = [(b.yc - a.yc) / max(a.size, b.size) for a, b in itertools.pairwise(facing)]
+    steps = [step for step in steps if step > 0.4]
+    return _Side(facing, wordy >= 0.6 and full >= 0.5, median(steps) if steps else 9.0)
+
+
+def _aligned(left: Sequence[Piece], right: Sequence[Piece]) -> float:
+    """The share of the shorter side's lines that stand level with a line of the other side."""
+    few, many = (left, right) if len(left) <= len(right) else (right, left)
+    level = 0
+    for p in few:
+        if any(abs(p.yc - q.yc) < 0.22 * min(p.size, q.size) for q in many):
+            level += 1
+    return level / max(1, len(few))

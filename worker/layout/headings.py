@@ -1,0 +1,119 @@
+"""Which blocks are headings.
+
+Larger type; or bold, all capitals or a title's brevity, when the block also stands apart above and has
+running text below. Short lines alone are none: letters, forms and typewritten pages are full of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from index.types import RegionKind
+from worker.layout.blocks import Block
+from worker.layout.kinds import is_all_caps, is_item_number, is_numeric, is_page_number
+
+_LARGER = 1.27
+_LONGEST = 110  # characters
+_NO_END = (".", ",", ";", ":", "!", "-", "–")
+
+
+def body_size(blocks: Sequence[Block]) -> float:
+    """The size of type that most characters of a page have."""
+    weights: list[tuple[float, int]] = []
+    for block in blocks:
+        weights.extend((row.size, len(row.text)) for row in block.rows)
+        if block.table is not None:
+            weights.extend((p.size, len(p.text)) for row in block.table.rows for cell in row for p in cell)
+    if not weights:
+        return 0.0
+    weights.sort()
+    half = sum(weight for _, weight in weights) / 2
+    total = 0
+    for size, weight in weights:
+        total += weight
+        if total >= half:
+            return size
+    return weights[-1][0]
+
+
+def mark_headings(leaves: Sequence[Sequence[Block]]) -> None:
+    """Set kind and level of the headings among the blocks, leaf by leaf in reading order."""
+    every = [block for blocks in leaves for block in blocks]
+    body = body_size(every)
+    bold_share = _bold_share(every)
+    large: list[Block] = []
+    for blocks in leaves:
+        for k, block in enumerate(blocks):
+            if block.kind not in (RegionKind.PARAGRAPH, RegionKind.LIST) or not _could_be(block):
+                continue
+            above = blocks[k - 1] if k else None
+            below = blocks[k + 1] if k + 1 < len(blocks) else None
+            ratio = min(row.size for row in block.rows) / body if body > 0 else 1.0
+            if _by_size(block, ratio, below, len(every)):
+                large.append(block)
+                _make(block, 2)
+            elif _by_place(block, above, below, ratio, bold_share):
+                _make(block, 2)
+    title = _title(large, every)
+    if title is not None:
+        title.kind, title.level = RegionKind.TITLE, 1
+
+
+def _make(block: Block, level: int) -> None:
+    block.kind, block.level = RegionKind.HEADING, level
+    block.bullet = block.ordered = False
+    block.breaks = [False] * len(block.rows)
+
+
+def _could_be(block: Block) -> bool:
+    text = block.text
+    if block.bullet or len(block.rows) > 3 or len(text) > _LONGEST or any(row.set_out for row in block.rows):
+        return False
+    if block.kind is RegionKind.LIST and not is_item_number(block.rows[0].tokens[0].text):
+        return False
+    letters = sum(c.isalpha() for c in text)
+    return letters >= 3 and letters >= 0.5 * sum(not c.isspace() for c in text) and not is_page_number(text)
+
+
+def _by_size(block: Block, ratio: float, below: Block | None, blocks: int) -> bool:
+    if blocks < 2 or ratio < _LARGER or block.kind is RegionKind.LIST:
+        return False
+    if ratio < 1.5 and (block.text.endswith((",", ";", ".")) or below is None):
+        return False
+    return not is_numeric(block.text)
+
+
+def _by_place(block: Block, above: Block | None, below: Block | None, ratio: float, bold_share: float) -> bool:
+    text = block.text
+    if len(block.rows) > 2 or len(text) > 80 or text.endswith(_NO_END) or ratio < 0.85 or not text[:1].strip():
+        return False
+    if text[:1].islower() or below is None or below.kind is RegionKind.TABLE:
+        return False
+    size = block.rows[0].size
+    white_below = (below.y0 - block.y1) / size
+    white_above = (block.y0 - above.y1) / size if above is not None else 9.0
+    strong = is_all_caps(text) or (bold_share < 0.4 and all(row.bold for row in block.rows))
+    if strong:
+        return white_above > 0.35 and white_below < max(2.5, white_above + 0.2) and len(below.text) > 30
+    if above is None or block.kind is RegionKind.LIST or block.breaks[:-1].count(True):
+        return False
+    # A title's brevity: one short line, nearer to a paragraph of running text below than to what is above.
+    running = len(below.rows) >= 2 and not below.breaks[0] and below.rows[0].x1 - below.rows[0].x0 > 18 * size
+    short = len(block.rows) == 1 and len(text) <= 60 and len(block.rows[0].tokens) <= 8
+    return running and short and white_above > 0.3 and white_below < 0.7 * white_above - 0.05
+
+
+def _bold_share(blocks: Sequence[Block]) -> float:
+    rows = [row for block in blocks for row in block.rows]
+    total = sum(len(row.text) for row in rows)
+    return sum(len(row.text) for row in rows if row.bold) / total if total else 0.0
+
+
+def _title(large: Sequence[Block], every: Sequence[Block]) -> Block | None:
+    """The largest heading, if it is larger than the rest and no deeper than half of the blocks' way down the page."""
+    if not large:
+        return None
+    best = max(large, key=lambda b: (max(row.size for row in b.rows), -b.y0))
+    top = min((b.y0 for b in every if b.rows), default=0.0)
+    bottom = max((b.y1 for b in every if b.rows), default=1.0)
+    return best if best.y0 <= top + 0.5 * (bottom - top) else None

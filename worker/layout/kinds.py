@@ -1,0 +1,81 @@
+"""What a short text looks like: a bullet, a number, a label, a page number. Knows no geometry."""
+
+from __future__ import annotations
+
+import re
+
+BULLETS = frozenset("•●○◦▪▫■□◆◇►▶▸‣⁃∙·–*❖➢➤✓✔-")
+_ENUMERATOR = re.compile(
+    r"(?:\(?(?:\d{1,3}(?:\.\d{1,3}){0,4}|[a-z]|[A-Z]|[ivxlc]{1,6}|[IVXLC]{1,6})[.)]|\d{1,2}(?:\.\d{1,3}){1,4}|§+\s?\d{1,4})"
+)
+_ITEM = re.compile(
+    r"(?:\((?:\d{1,3}|[a-z]|[ivx]{1,5})\)|(?:\d{1,3}|[a-z])[.)]|[ivx]{1,5}[.)]|\d{1,2}(?:\.\d{1,3}){1,4}\.?)$"
+)
+_ROMAN = r"[ivxlc]{1,7}|[IVXLC]{1,7}"
+_PAGE = re.compile(
+    rf"[-–—\s\[(|]*(?:(?:page|seite|p|pg|s|pagina|página)\b\.?\s*)?(?:\d{{1,4}}|{_ROMAN})"
+    r"(?:\s*(?:/|of|von|de|sur|di)\s*\d{1,4})?[-–—\s\])|.]*",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"[.!?:…][\"'”’»)\]]*$")
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uff60]")
+
+
+def is_bullet(text: str) -> bool:
+    return len(text) == 1 and text in BULLETS
+
+
+def is_enumerator(text: str) -> bool:
+    """A bullet or a number of a list or clause standing alone: "•", "1.", "(a)", "iv)", "2.3"."""
+    return is_bullet(text) or _ENUMERATOR.fullmatch(text) is not None
+
+
+def is_item_number(word: str) -> bool:
+    """A first word that makes its line an item: "1.", "(a)", "3)", "2.1"."""
+    return _ITEM.match(word) is not None
+
+
+def item_ordinal(word: str) -> tuple[str, int] | None:
+    """The style and the number of "3." or "(c)" where it counts by plain numbers or letters."""
+    core = word.strip("().")
+    style = word.replace(core, "#", 1) if core else ""
+    if core.isdecimal():
+        return style + "1", int(core)
+    if len(core) == 1 and core.isascii() and core.isalpha():
+        return style + ("a" if core.islower() else "A"), ord(core.lower()) - 96
+    return None
+
+
+def is_numeric(text: str) -> bool:
+    """An amount, a date, a count, or the dash that stands for none: half of it or more is digits."""
+    marks = [c for c in text if not c.isspace()]
+    if marks and all(c in "-–—.*" for c in marks):
+        return True
+    letters = sum(c.isalpha() for c in marks)
+    digits = sum(c.isdigit() for c in marks)
+    return digits > 0 and (digits >= letters or (digits >= 2 and letters <= 4))
+
+
+def is_label(text: str) -> bool:
+    return text.endswith(":") and len(text) <= 48
+
+
+def is_page_number(text: str) -> bool:
+    return _PAGE.fullmatch(text.strip()) is not None
+
+
+def ends_sentence(text: str) -> bool:
+    return _SENTENCE_END.search(text) is not None
+
+
+def starts_lower(text: str) -> bool:
+    return text[:1].islower()
+
+
+def is_all_caps(text: str) -> bool:
+    letters = [c for c in text if c.isalpha()]
+    return len(letters) >= 4 and sum(c.isupper() for c in letters) >= 0.95 * len(letters)
+
+
+def is_cjk(char: str) -> bool:
+    return _CJK.match(char) is not None

@@ -1,0 +1,210 @@
+"""Rows of a leaf to blocks: paragraphs, list items, tables.
+
+A paragraph ends at white larger than its leading, at another size or weight of type, at an indented
+line, and at a line that stops short although the next word had room on it (a *deliberate* break) when
+the sentence ends there too. A deliberate break inside a paragraph stays a line break: addresses,
+signatures, verse and forms keep their lines, and running text does not.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from index.types import RegionKind
+from worker.layout.blocks import Block
+from worker.layout.kinds import ends_sentence, is_bullet, is_item_number, item_ordinal, starts_lower
+from worker.layout.rows import Row
+from worker.layout.tables import find_tables
+
+_MARK_LIKE = frozenset("oOeE0°¢©®.*+~»>")  # what readers make of bullets
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What is usual in a leaf: leading (line distance in type sizes) and the column's right edge."""
+
+    leading: float
+    right: float
+
+
+def blocks_of(rows: Sequence[Row], left: float, right: float) -> list[Block]:
+    """The blocks of a leaf's rows, top to bottom. `left` and `right` say how far the column may reach."""
+    measure = _measure(rows, right)
+    blocks: list[Block] = []
+    at = 0
+    for found in find_tables(rows):
+        blocks.extend(_text_blocks(rows[at : found.first], measure))
+        blocks.append(Block(RegionKind.TABLE, table=found.table))
+        at = found.last
+    blocks.extend(_text_blocks(rows[at:], measure))
+    return blocks
+
+
+def _measure(rows: Sequence[Row], bound: float) -> Measure:
+    if not rows:
+        return Measure(1.3, bound)
+    widest = max(row.x1 - row.x0 for row in rows)
+    steps: list[float] = []
+    long_steps: list[float] = []
+    for a, b in itertools.pairwise(rows):
+        step = (b.yc - a.yc) / max(a.size, b.size)
+        if 0.5 < step < 3.2 and max(a.size, b.size) < 1.3 * min(a.size, b.size):
+            steps.append(step)
+            if a.x1 - a.x0 > 0.7 * widest:
+                long_steps.append(step)
+    # Lines of running text tell the leading best; a form of short lines may be all white.
+    leading = median(long_steps) if len(long_steps) >= 3 else sorted(steps)[len(steps) // 3] if steps else 1.3
+    return Measure(min(max(leading, 0.9), 2.5), _right_edge(rows, bound))
+
+
+def _right_edge(rows: Sequence[Row], bound: float) -> float:
+    """Where lines of the column end when they are full: where several end, else where the column could end."""
+    ends = sorted((row.x1 for row in rows), reverse=True)
+    edge = ends[min(len(ends) - 1, len(ends) // 12)]
+    width = max(edge - min(row.x0 for row in rows), 1e-9)
+    near = sum(1 for end in ends if end > edge - 0.12 * width)
+    if near >= 3 and near >= 0.2 * len(ends):
+        return edge
+    return max(edge, bound)
+
+
+def _text_blocks(rows: Sequence[Row], measure: Measure) -> list[Block]:
+    marks = _items(rows)
+    blocks: list[Block] = []
+    for k, row in enumerate(rows):
+        block = blocks[-1] if blocks else None
+        joint = "new" if block is None else _joint(rows, k, block, marks, measure)
+        if block is None or joint == "new":
+            blocks.append(_open(row, marks.get(k)))
+        else:
+            block.rows.append(row)
+            block.breaks[-1] = joint == "break"
+            block.breaks.append(False)
+    return blocks
+
+
+def _open(row: Row, mark: str | None) -> Block:
+    if mark is None:
+        return Block(RegionKind.PARAGRAPH, [row], [False])
+    return Block(RegionKind.LIST, [row], [False], bullet=mark == "bullet", ordered=mark == "ordered")
+
+
+def _items(rows: Sequence[Row]) -> dict[int, str]:
+    """Rows that begin a list item, and how: "bullet", "ordered" (Markdown's own numbers) or "label" ("(a)")."""
+    items: dict[int, str] = {}
+    doubtful: dict[str, list[int]] = {}
+    numbered: list[int] = []
+    for k, row in enumerate(rows):
+        first = row.tokens[0].text
+        if len(row.tokens) < 2:
+            continue
+        if is_bullet(first):
+            if first in "-–·*" and len(row.tokens) < 3 and row.tokens[1].text[:1].isdigit():
+                continue  # a minus sign, or a dash before a number
+            items[k] = "bullet"
+        elif first in _MARK_LIKE:
+            doubtful.setdefault(first, []).append(k)
+        elif is_item_number(first):
+            numbered.append(k)
+    for same in doubtful.values():
+        # "o" or "e" once is a word; at the head of three lines at one margin it is a bullet misread.
+        edge = median(rows[k].x0 for k in same)
+        level = [k for k in same if abs(rows[k].x0 - edge) < 0.6 * rows[k].size]
+        if len(level) >= 3 or (len(level) >= 1 and any(abs(rows[k].x0 - edge) < 0.6 * rows[k].size for k in items)):
+            items.update(dict.fromkeys(level, "bullet"))
+    for k in numbered:
+        first = rows[k].tokens[0].text
+        ordinal = item_ordinal(first)
+        if ordinal is None or _neighbour_counts(rows, numbered, k) or ordinal[1] == 1:
+            plain = first[:-1].isdecimal() and first[-1] in ".)" and len(first) <= 4
+            items[k] = "ordered" if plain else "label"
+    return items
+
+
+def _neighbour_counts(rows: Sequence[Row], numbered: list[int], k: int) -> bool:
+    """Does the number before or after this one at the same margin count on from it?"""
+    mine = item_ordinal(rows[k].tokens[0].text)
+    at = numbered.index(k)
+    for other in (*numbered[max(0, at - 1) : at], *numbered[at + 1 : at + 2]):
+        its = item_ordinal(rows[other].tokens[0].text)
+        if mine and its and mine[0] == its[0] and abs(mine[1] - its[1]) == 1:
+            return True
+    return False
+
+
+def _joint(rows: Sequence[Row], k: int, block: Block, marks: dict[int, str], measure: Measure) -> str:
+    """How row `k` joins the block so far: "flow" (a space), "break" (a kept line break) or "new"."""
+    p, q = rows[k - 1], rows[k]
+    r = rows[k + 1] if k + 1 < len(rows) else None
+    size = max(p.size, q.size)
+    step = (q.yc - p.yc) / size
+    white = (q.y0 - p.y1) / size
+    if k in marks:
+        return "new"
+    if step > measure.leading * 1.35 + 0.08 and white > 0.12:
+        return "new"
+    if size > 1.3 * min(p.size, q.size) or (p.bold != q.bold and _stops(p, q, measure)):
+        return "new"
+    deliberate = _stops(p, q, measure)
+    divided = p.text.endswith(("-", "¬", "\u00ad")) and starts_lower(q.text)
+    if p.set_out or q.set_out:
+        return "break"
+    if block.kind is RegionKind.LIST:
+        return _in_item(block, p, q, deliberate, divided)
+    if divided:
+        return "flow"
+    if _indented(block, p, q, r, deliberate):
+        return "new"
+    if not deliberate:
+        return "flow"
+    if ends_sentence(p.text) and not starts_lower(q.text) and (len(block.rows) > 1 or len(p.tokens) > 5):
+        return "new"
+    if (
+        starts_lower(q.text)
+        and not p.text.endswith((":", "."))
+        and measure.right - p.x1 < 0.35 * (measure.right - p.x0)
+    ):
+        return "flow"
+    return "break"
+
+
+def _in_item(block: Block, p: Row, q: Row, deliberate: bool, divided: bool) -> str:
+    head = block.rows[0]
+    text_at = head.x0 + 0.7 * head.size
+    hanging = q.x0 >= text_at
+    if hanging or divided:
+        return "break" if deliberate and ends_sentence(p.text) and not starts_lower(q.text) else "flow"
+    if len(block.rows) > 1 and block.rows[-1].x0 >= text_at and len(block.rows[-1].text) > 2:
+        return "new"  # the item hung so far; this line is back at the margin
+    return "new" if deliberate and not starts_lower(q.text) else "flow"
+
+
+def _indented(block: Block, p: Row, q: Row, r: Row | None, deliberate: bool) -> bool:
+    indent = q.x0 - p.x0
+    if indent > 0.8 * q.size:
+        if len(block.rows) == 1 and r is not None and abs(r.x0 - q.x0) < 0.5 * q.size and not deliberate:
+            return False  # a hanging indent: all lines but the first are set in
+        centred = abs((p.x0 + p.x1) - (q.x0 + q.x1)) < 1.2 * q.size
+        if centred and deliberate:
+            return False
+        back = r is None or r.x0 < q.x0 - 0.5 * q.size
+        return back and (deliberate or ends_sentence(p.text) or indent < 6 * q.size)
+    # Out again after set-in lines: the next entry of a list with hanging indents.
+    hung = len(block.rows) >= 2 and block.rows[0].x0 < p.x0 - 0.8 * q.size
+    return (
+        indent < -0.8 * q.size
+        and hung
+        and abs(q.x0 - block.rows[0].x0) < 0.6 * q.size
+        and (deliberate or ends_sentence(p.text))
+    )
+
+
+def _stops(p: Row, q: Row, measure: Measure) -> bool:
+    """Did `p` end although the first word of `q` had room on it?"""
+    last = q.cells[0]
+    first_word = last.edges[0][1] - last.edges[0][0] if last.edges else 0.0
+    room = measure.right - p.x1
+    return room > first_word + 1.2 * p.size

@@ -1,0 +1,199 @@
+"""Tables without ruling lines: rows of short cells that stand in the same columns.
+
+Only what is plain becomes a table: three or more rows, cells that keep an edge or a middle, no
+column of running text beside another, and, with two columns only, one of them numbers. All else
+stays rows of text, read from left to right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from worker.layout.kinds import is_bullet, is_item_number, is_label, is_numeric
+from worker.layout.pieces import Piece
+from worker.layout.rows import Row
+
+_LONG_CELL = 44  # characters: only one column may be longer than this on average
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of cells; a cell is its pieces from top to bottom, and may be empty."""
+
+    rows: tuple[tuple[tuple[Piece, ...], ...], ...]
+
+    @property
+    def columns(self) -> int:
+        return max((len(row) for row in self.rows), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A table in `rows[first:last]`."""
+
+    first: int
+    last: int
+    table: Table
+
+
+def find_tables(rows: Sequence[Row]) -> list[Found]:
+    """The tables among the rows of a leaf, top to bottom."""
+    found: list[Found] = []
+    start = 0
+    while start < len(rows):
+        if not _tabular(rows[start]):
+            start += 1
+            continue
+        stop, several = start + 1, start + 1
+        while stop < len(rows) and _goes_on(rows, start, stop):
+            stop += 1
+            if _tabular(rows[stop - 1]):
+                several = stop
+        # Wrapped text under the last row belongs to it; further lone rows do not.
+        while several < stop and _wraps(rows, several):
+            several += 1
+        found.extend(_try(rows, start, several))
+        start = several
+    return found
+
+
+def _tabular(row: Row) -> bool:
+    return (
+        len(row.cells) >= 2
+        and not is_bullet(row.cells[0].text)
+        and not (len(row.cells) == 2 and is_item_number(row.cells[0].text))
+    )
+
+
+def _goes_on(rows: Sequence[Row], start: int, k: int) -> bool:
+    row, before = rows[k], rows[k - 1]
+    if row.y0 - before.y1 > 2.6 * row.size:
+        return False
+    if _tabular(row):
+        return True
+    # A lone cell: the wrapped text of the cell above, or a group's name between rows.
+    if not _tabular(before) and not _wraps(rows, k - 1):
+        return False
+    return _wraps(rows, k) or (k + 1 < len(rows) and _tabular(rows[k + 1]) and row.x1 - row.x0 < 24 * row.size)
+
+
+def _wraps(rows: Sequence[Row], k: int) -> bool:
+    """Is row `k` the second line of a cell of the row above it?"""
+    row, before = rows[k], rows[k - 1]
+    if len(row.cells) > 1 or row.y0 - before.y1 > 0.6 * row.size or is_numeric(row.text):
+        return False
+    cell = row.cells[0]
+    return any(abs(c.x0 - cell.x0) < 0.8 * row.size and len(c.text) >= 8 for c in before.cells)
+
+
+def _try(rows: Sequence[Row], start: int, stop: int) -> list[Found]:
+    if sum(_tabular(row) for row in rows[start:stop]) < 3:
+        return []
+    table = _table(rows[start:stop])
+    if table is not None:
+        return [Found(start, stop, table)]
+    # Two things of different columns may have run together: part them where most white is.
+    whites = [(rows[k].y0 - rows[k - 1].y1, -k) for k in range(start + 1, stop) if rows[k].y0 - rows[k - 1].y1 > 0]
+    if not whites:
+        return []
+    white, at = max(whites)
+    if white < 0.6 * rows[-at].size:
+        return []
+    return [*_try(rows, start, -at), *_try(rows, -at, stop)]
+
+
+def _table(rows: Sequence[Row]) -> Table | None:
+    full = [row for row in rows if _tabular(row)]
+    size = median(row.size for row in full)
+    columns = _columns(full, size)
+    if len(columns) < 2 or len(columns) > 24:
+        return None
+    grid: list[list[list[Piece]]] = []
+    alone: list[bool] = []
+    for k, row in enumerate(rows):
+        cells: list[list[Piece]] = [[] for _ in columns]
+        for cell in row.cells:
+            cells[_column_of(cell, columns)].append(cell)
+        if k and not _tabular(row) and _wraps(rows, k) and grid:
+            for into, more in zip(grid[-1], cells, strict=True):
+                into.extend(more)
+            continue
+        grid.append(cells)
+        alone.append(not _tabular(row))
+    if sum(not a for a in alone) < 3 or not _plain(full, columns, size):
+        return None
+    return Table(tuple(tuple(tuple(cell) for cell in row) for row in grid))
+
+
+def _columns(rows: Sequence[Row], size: float) -> list[tuple[float, float]]:
+    """x-ranges of columns: where hardly any row has text, columns part."""
+    allowed = len(rows) // 8  # a few cells may span columns (a heading over two, a remark)
+    events: list[tuple[float, int]] = []
+    for row in rows:
+        for cell in row.cells:
+            events.append((cell.x0, 1))
+            events.append((cell.x1, -1))
+    events.sort()
+    depth, open_at = 0, None
+    ranges: list[tuple[float, float]] = []
+    for x, step in events:
+        before, depth = depth, depth + step
+        if before <= allowed < depth and open_at is None:
+            open_at = x
+        elif depth <= allowed < before and open_at is not None:
+            ranges.append((open_at, x))
+            open_at = None
+    merged: list[tuple[float, float]] = []
+    for x0, x1 in ranges:
+        if merged and x0 - merged[-1][1] < 0.5 * size:
+            merged[-1] = (merged[-1][0], x1)
+        else:
+            merged.append((x0, x1))
+    return merged
+
+
+def _column_of(cell: Piece, columns: Sequence[tuple[float, float]]) -> int:
+    def distance(k: int) -> tuple[float, int]:
+        x0, x1 = columns[k]
+        shared = min(x1, cell.x1) - max(x0, cell.x0)
+        return (-shared, k)
+
+    return min(range(len(columns)), key=distance)
+
+
+def _plain(rows: Sequence[Row], columns: Sequence[tuple[float, float]], size: float) -> bool:
+    by_column: list[list[Piece]] = [[] for _ in columns]
+    filled = 0
+    for row in rows:
+        used = {_column_of(cell, columns) for cell in row.cells}
+        filled += len(used) >= 2
+        for cell in row.cells:
+            by_column[_column_of(cell, columns)].append(cell)
+    if filled < 3 or filled < 0.7 * len(rows):
+        return False
+    used_columns = [column for column in by_column if column]
+    lengths = [sum(len(c.text) for c in column) / len(column) for column in used_columns]
+    if sum(length > _LONG_CELL for length in lengths) > 1 or max(lengths) > 110:
+        return False
+    if sum(_keeps_edge(column, size) for column in used_columns) < 0.7 * len(used_columns):
+        return False
+    numbers = [sum(is_numeric(c.text) for c in column) / len(column) for column in used_columns]
+    labels = sum(is_label(c.text) for column in used_columns for c in column)
+    if labels > 0.25 * sum(len(row.cells) for row in rows):
+        return False
+    if len(used_columns) == 2:
+        return max(numbers) >= 0.6 and max(len(column) for column in used_columns) >= 3
+    return max(numbers) >= 0.5 or sum(len(row.cells) >= 3 for row in rows) >= max(3, 0.6 * len(rows))
+
+
+def _keeps_edge(column: Sequence[Piece], size: float) -> bool:
+    """Do most cells keep the column's left edge, right edge or middle?"""
+    if len(column) < 2:
+        return True
+    for values in ([c.x0 for c in column], [c.x1 for c in column], [(c.x0 + c.x1) / 2 for c in column]):
+        middle = median(values)
+        if sum(abs(v - middle) < 0.9 * size for v in values) >= 0.65 * len(values):
+            return True
+    return False
