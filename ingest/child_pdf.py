@@ -12,6 +12,7 @@ import contextlib
 import math
 import mmap
 import sys
+from collections import Counter
 from typing import Any
 
 from ingest.budget import Budget
@@ -27,6 +28,7 @@ from pymupdf import mupdf  # noqa: E402
 
 MAX_LAYER_CHARS = 300_000  # a page with more is no page to read; its layer is left out
 MAX_PATHS = 20_000  # a drawing with more has no table lines worth the time
+SCAN_IMAGES = 1_000
 SCAN_PATHS = 16  # a scan may have a frame or a white background drawn around it
 SCAN_COVERAGE = 0.6
 
@@ -104,7 +106,8 @@ class Pdf:
 
     def _refuse_lost_content(self, page: mupdf.FzPage) -> None:
         """MuPDF leaves out what it cannot decode and says so in its log only. A page that came out blank for
-        that reason must not be taken for an empty one."""
+        that reason must not be taken for an empty one.
+        """
         log = pymupdf.TOOLS.mupdf_warnings().lower()
         if "malloc" in log or "out of memory" in log:
             raise Refused(Status.MEMORY)
@@ -137,15 +140,12 @@ class Pdf:
         its detail in the mask, whose size is not known here: then None.
         """
         log = _paint_log(page)
-        kinds = [kind for kind, _ in log]
-        images = [box for kind, box in log if kind in ("fill-image", "fill-imgmask")]
-        if (
-            not images
-            or len(images) > 1_000
-            or any(kind in ("fill-text", "stroke-text", "clip-text") for kind in kinds)
-        ):
+        kinds = Counter(kind for kind, _ in log)
+        if not 0 < kinds["fill-image"] + kinds["fill-imgmask"] <= SCAN_IMAGES:
             return None
-        if sum(kind in ("fill-path", "stroke-path", "fill-shade") for kind in kinds) > SCAN_PATHS:
+        if kinds["fill-text"] + kinds["stroke-text"] + kinds["clip-text"]:
+            return None
+        if kinds["fill-path"] + kinds["stroke-path"] + kinds["fill-shade"] > SCAN_PATHS:
             return None
         best = covered = 0.0
         for image in _text_page(page, pymupdf.TEXT_PRESERVE_IMAGES).extractIMGINFO():

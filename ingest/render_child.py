@@ -92,8 +92,6 @@ class Child:
         is_pdf = header["media_type"] == "application/pdf"
         try:
             mapped = os.fstat(fd).st_size if is_pdf else 0
-            if mapped == 0 and os.fstat(fd).st_size == 0:
-                raise self._image.ImageRefused(Status.EMPTY)
             self._allow(mapped)
             document: OpenDocument
             if is_pdf:

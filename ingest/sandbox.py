@@ -25,7 +25,7 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from index.errors import BadDocument, FolioscopeError, InvalidRequest, TooLarge, Unavailable, UnsupportedMedia
 from index.types import PageSize
@@ -74,7 +74,7 @@ class SandboxRenderer:
         # A child dies with the *thread* that started it (PR_SET_PDEATHSIG): one thread starts them all and stays.
         self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="render-starter")
 
-    def __enter__(self) -> SandboxRenderer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -149,11 +149,13 @@ class SandboxRenderer:
         }
         fd = _open_file(path)
         try:
+            if os.fstat(fd).st_size == 0:
+                raise BadDocument("The file is empty.", code="empty")
             child.send(header, deadline, fd)
         finally:
             os.close(fd)
         reply, _ = child.receive(deadline)
-        _raise_for(untrusted.status(reply), password)
+        _raise_for(untrusted.status(reply))
         child.open_documents[key] = (slot, untrusted.page_count(reply, self._config.max_pages))
         return untrusted.page_sizes(reply, self._config.max_pages) if sizes else ()
 
@@ -174,7 +176,7 @@ class SandboxRenderer:
         request = {"op": "render", "slot": slot, "page": page, "max_pixels": max_pixels, "text": text_layer}
         child.send(request | {"cpu_s": cpu_s}, deadline)
         reply, untrusted_pixels = child.receive(deadline)
-        _raise_for(untrusted.status(reply), None)
+        _raise_for(untrusted.status(reply))
         size = untrusted.image_size(reply, len(untrusted_pixels), max_pixels, MAX_SIDE)
         image = Image.frombytes("RGB", size, bytes(untrusted_pixels))
         return RenderedPage(image, self._text_layer(child) if text_layer else None)
@@ -286,7 +288,7 @@ _MESSAGES = {
 }
 
 
-def _raise_for(status: Status, password: str | None) -> None:
+def _raise_for(status: Status) -> None:
     """The error for a status, with words of our own."""
     if status is Status.OK:
         return
@@ -311,7 +313,7 @@ def _key(path: Path, media_type: str, password: str | None) -> Hashable:
     if media_type not in MEDIA_TYPES:
         raise UnsupportedMedia(f"{media_type} has no pages that can be rendered.", code="unsupported_media_type")
     try:
-        facts = os.stat(path)
+        facts = Path(path).stat()
     except OSError as error:
         raise Unavailable(f"The file cannot be opened ({error.strerror}).") from error
     return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, media_type, password

@@ -211,7 +211,7 @@ def _looks_like_text(head: bytes) -> str | None:
         return "an e-mail: print it to PDF"
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "text"
-    if any(byte < 9 or 13 < byte < 32 and byte != 27 for byte in head):
+    if any(byte < 9 or (13 < byte < 32 and byte != 27) for byte in head):
         return None
     try:
         head.decode("utf-8")
