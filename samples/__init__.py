@@ -1,0 +1,1 @@
+"""The sample archive: a fictional harbour town's papers, drawn, scanned and zipped by seed."""
