@@ -130,12 +130,12 @@ class HybridSearch:
         self, retriever: Retriever, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int = 0
     ) -> list[Hit]:
         """Hits `offset` to `offset + limit`, best first. Empty for a query without letters and digits."""
-        plan = analyse(query[: self.config.max_query], self.words)
+        plan = self.analyse(query)
         if plan.empty or limit <= 0 or offset < 0:
             return []
-        vector = self._embed(plan.text)
+        vector = self.embed(plan.text)
         wanted = offset + limit
-        found = retriever.candidates(tenant, self._legs(plan, vector, wanted), where)
+        found = retriever.candidates(tenant, self.legs(plan, vector, wanted), where)
         matcher = Matcher(plan, self.words)
         ranked = self._rank(plan, matcher, found)[: wanted + limit]
         details = retriever.details([candidate.point for candidate, _, _ in ranked])
@@ -150,7 +150,10 @@ class HybridSearch:
             hits.append((payload, score, cosines, matches))
         return [self._hit(plan, *hit) for hit in hits[offset:wanted]]
 
-    def _embed(self, text: str) -> np.ndarray:
+    def analyse(self, query: str) -> QueryPlan:
+        return analyse(query[: self.config.max_query], self.words)
+
+    def embed(self, text: str) -> np.ndarray:
         with self._lock:
             known = self._cache.get(text)
             if known is not None:
@@ -163,7 +166,7 @@ class HybridSearch:
                 self._cache.popitem(last=False)
         return vector
 
-    def _legs(self, plan: QueryPlan, vector: np.ndarray, wanted: int) -> LegQuery:
+    def legs(self, plan: QueryPlan, vector: np.ndarray, wanted: int) -> LegQuery:
         terms = max(1, sum(not t.part for t in plan.terms))
         limit = max(self.config.rerank, wanted + wanted // 2)
         return LegQuery(
