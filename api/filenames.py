@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from email.message import Message
+from email.utils import collapse_rfc2231_value
 from urllib.parse import quote, unquote
 
 MAX_CHARS = 200
@@ -36,9 +37,14 @@ def from_content_disposition(value: str) -> str | None:
     """The filename of a `Content-Disposition` header, `filename*` (RFC 5987) before `filename`."""
     message = Message()
     message["Content-Disposition"] = value
-    name = message.get_filename()
-    if name is None:
+    names = [given for key, given in message.get_params([], "Content-Disposition") if key == "filename"]
+    # The email package hands extended values over as (charset, language, text).
+    extended = [given for given in names if isinstance(given, tuple)]
+    if extended:
+        return collapse_rfc2231_value(extended[0])
+    if not names:
         return None
+    name = names[0]
     # Header values arrive as latin-1; clients that send raw UTF-8 are understood too.
     try:
         return name.encode("latin-1").decode("utf-8")

@@ -1,0 +1,103 @@
+"""Every error has the same shape, whoever raises it."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from api import problems
+from index import errors
+from index.errors import FolioscopeError, StoreUnavailable
+from tests.api_kit import UNKNOWN_ID, Api, assert_problem, storage_full
+
+CASES = {
+    "unknown route": (404, "not_found", "GET", "/nothing", {}),
+    "unknown web file": (404, "not_found", "GET", "/web/nothing.js", {}),
+    "path out of the web files": (404, "not_found", "GET", "/web/..%2f..%2fpyproject.toml", {}),
+    "a slash too many": (404, "not_found", "GET", "/v1/documents/", {}),
+    "unknown document": (404, "not_found", "GET", f"/v1/documents/{UNKNOWN_ID}", {}),
+    "wrong method": (405, "method_not_allowed", "PUT", f"/v1/documents/{UNKNOWN_ID}", {}),
+    "wrong method on a file": (405, "method_not_allowed", "POST", "/web/app.js", {}),
+    "invalid parameter": (422, "invalid_request", "GET", "/v1/documents?limit=0", {}),
+    "invalid body": (422, "invalid_request", "POST", "/v1/search", {"json": {}}),
+    "json too large": (413, "too_large", "POST", "/v1/search", {"content": b" " * (2 << 20)}),
+    "foreign host": (421, "host_not_allowed", "GET", "/livez", {"headers": {"Host": "evil.example"}}),
+    "foreign origin": (403, "origin_not_allowed", "POST", "/v1/search", {"headers": {"Origin": "http://evil.example"}}),
+    "file type": (415, "unsupported_media_type", "POST", "/v1/documents", {"json": {}}),
+    "empty file": (422, "empty_file", "POST", "/v1/documents", {"content": b""}),
+    "broken form": (
+        400, "bad_request", "POST", "/v1/documents",
+        {"headers": {"Content-Type": "multipart/form-data"}, "content": b"x"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_all_errors_have_one_shape(case):
+    """Type, title, status, detail, code, and nothing but documented additions."""
+    status, code, method, url, options = CASES[case]
+    body = assert_problem(Api().request(method, url, **options), status, code)
+    assert body.keys() <= {"type", "title", "status", "detail", "code", "errors"}
+    assert body["title"] == problems.CODES[code].title
+
+
+def test_a_json_body_without_announced_size_is_bounded():
+    """It is counted as it comes."""
+
+    async def pieces():
+        for _ in range(40):
+            yield b" " * (64 << 10)
+
+    response = Api().post("/v1/search", content=pieces(), headers={"Content-Type": "application/json"})
+    assert_problem(response, 413, "too_large")
+
+
+def test_405_says_which_methods_there_are():
+    """All of them, though each is a route of its own."""
+    assert Api().request("PUT", f"/v1/documents/{UNKNOWN_ID}").headers["allow"] == "DELETE, GET"
+    assert Api().request("DELETE", "/v1/documents").headers["allow"] == "GET, POST"
+
+
+def test_503_says_when_to_try_again():
+    """Retry-After on every unavailability, but not on a full disk."""
+    api = Api(retry_after_s=9)
+    api.service.fail_with = StoreUnavailable("The index does not answer.")
+    response = api.post("/v1/search", json={"query": "x"})
+    assert_problem(response, 503, "store_unavailable")
+    assert response.headers["retry-after"] == "9"
+    api.service.fail_with = storage_full()
+    assert "retry-after" not in api.post("/v1/search", json={"query": "x"}).headers
+
+
+def test_every_error_class_becomes_its_status():
+    """No class of the tree is forgotten: each answers with its own status and code."""
+    classes = [
+        one
+        for _, one in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(one, FolioscopeError) and one.status != 500
+    ]
+    assert len(classes) >= 8
+    for one in classes:
+        api = Api()
+        api.service.fail_with = one("Do this instead.")
+        body = assert_problem(api.get("/v1/documents"), one.status, one.code)
+        assert body["detail"] == "Do this instead."
+        assert one.code in problems.CODES
+        assert problems.CODES[one.code].status == one.status
+
+
+def test_text_that_utf8_cannot_carry_does_not_break_a_problem():
+    """A message that quotes a lone surrogate from a request."""
+    api = Api()
+    api.service.fail_with = errors.InvalidRequest("The name \ud800 makes no sense.")
+    assert_problem(api.get("/v1/documents"), 422, "invalid_request")
+
+
+def test_request_ids_are_echoed_or_made():
+    """Those that could break a log line are replaced."""
+    api = Api()
+    assert api.get("/livez", headers={"X-Request-ID": "trace-1.2:3"}).headers["x-request-id"] == "trace-1.2:3"
+    made = api.get("/livez", headers={"X-Request-ID": "a b"}).headers["x-request-id"]
+    assert len(made) == 32
+    assert api.get("/livez").headers["x-request-id"] != made

@@ -1,0 +1,62 @@
+"""Names of files: harmless on the way in, exact on the way out."""
+
+from __future__ import annotations
+
+import pytest
+
+from api.filenames import attachment, display_name, from_content_disposition, from_multipart
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("scan.pdf", "scan.pdf"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\Users\\me\\scan.pdf", "scan.pdf"),
+        ("/", "document"),
+        ("..", "document"),
+        ("", "document"),
+        (" . ", "document"),
+        ("a\0b\r\nc\x1b[31m.pdf", "abc[31m.pdf"),
+        ("exe\u202efdp.pdf", "exefdp.pdf"),
+        ("a\ud800b.pdf", "ab.pdf"),
+        ("u\u0308ber.pdf", "über.pdf"),
+        ("x" * 500 + ".pdf", "x" * 196 + ".pdf"),
+        ("x" * 500, "x" * 200),
+        ("." + "y" * 500, "." + "y" * 199),
+        ("two  spaces\tand tab.pdf", "two spacesand tab.pdf"),
+    ],
+)
+def test_display_names(name, shown):
+    """The base name without anything that a display or a header could stumble over."""
+    assert display_name(name) == shown
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ('attachment; filename="a b.pdf"', "a b.pdf"),
+        ("attachment; filename*=UTF-8''%E2%82%AC.pdf", "€.pdf"),
+        ("attachment; filename=\"plain.pdf\"; filename*=UTF-8''%E2%82%AC.pdf", "€.pdf"),
+        ('attachment; filename="' + "ü.pdf".encode().decode("latin-1") + '"', "ü.pdf"),
+        ("attachment", None),
+        ("", None),
+    ],
+)
+def test_names_in_content_disposition(header, name):
+    """RFC 6266, and clients that send raw UTF-8."""
+    assert from_content_disposition(header) == name
+
+
+def test_names_in_forms():
+    """Browsers escape quotes and line ends and nothing else."""
+    assert from_multipart(b"a %22b%22 100%25.pdf") == 'a "b" 100%25.pdf'
+    assert from_multipart(b"\xfc.pdf") == "ü.pdf"
+
+
+def test_attachments_round_trip():
+    """What is sent is what a client reads, whatever is in the name."""
+    for name in ["scan.pdf", "naïve «scan».pdf", 'a"b\\c;d%41.pdf', "名前.pdf", "'.pdf"]:
+        header = attachment(name)
+        assert header.isascii()
+        assert from_content_disposition(header) == name
