@@ -38,7 +38,7 @@ def compose(lines: Sequence[Line], *, width: int, height: int, rules: Sequence[B
     if not pieces:
         return Composed("", (), ())
     ruled, rest = take_ruled(pieces, rules, aspect) if rules else ([], pieces)
-    furniture = take_furniture(rest) if not ruled else take_furniture(rest)
+    furniture = take_furniture(rest)
     left = min(p.x0 for p in pieces)
     right = max(p.x1 for p in pieces)
     # The sheet is set about evenly: lines could run as far on the right as the margin is wide on the left.
@@ -46,8 +46,7 @@ def compose(lines: Sequence[Line], *, width: int, height: int, rules: Sequence[B
 
     leaves: list[list[Block]] = []
     for stretch, table in _between_tables(furniture.body, ruled):
-        for leaf in segment(stretch, left, right):
-            leaves.append(blocks_of(gather(leaf.pieces), leaf.left, leaf.right))
+        leaves.extend(blocks_of(gather(leaf.pieces), leaf.left, leaf.right) for leaf in segment(stretch, left, right))
         if table is not None:
             leaves.append([Block(RegionKind.TABLE, table=table.table)])
     mark_headings(leaves)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from index.types import RegionKind
 from worker.layout.blocks import Block
-from worker.layout.kinds import is_all_caps, is_item_number, is_numeric, is_page_number
+from worker.layout.kinds import ends_sentence, is_all_caps, is_item_number, is_numeric, is_page_number, starts_lower
 
 _LARGER = 1.27
 _LONGEST = 110  # characters
@@ -43,10 +43,11 @@ def mark_headings(leaves: Sequence[Sequence[Block]]) -> None:
     bold_share = _bold_share(every)
     large: list[Block] = []
     for blocks in leaves:
+        _part_heads(blocks)
         for k, block in enumerate(blocks):
             if block.kind not in (RegionKind.PARAGRAPH, RegionKind.LIST) or not _could_be(block):
                 continue
-            above = blocks[k - 1] if k else None
+            above = blocks[k - 1] if k else _nearest_above(block, every)
             below = blocks[k + 1] if k + 1 < len(blocks) else None
             ratio = min(row.size for row in block.rows) / body if body > 0 else 1.0
             if _by_size(block, ratio, below, len(every)):
@@ -57,6 +58,35 @@ def mark_headings(leaves: Sequence[Sequence[Block]]) -> None:
     title = _title(large, every)
     if title is not None:
         title.kind, title.level = RegionKind.TITLE, 1
+
+
+def _part_heads(blocks: list[Block]) -> None:
+    """A short first line, set apart above and with its break kept, may be a heading that was not parted from its
+    text by white: it becomes a block of its own, and `_by_place` judges.
+    """
+    for k in range(len(blocks) - 1, 0, -1):
+        block = blocks[k]
+        if block.kind is not RegionKind.PARAGRAPH or len(block.rows) < 4 or not block.breaks[0] or block.breaks[1]:
+            continue
+        first, second = block.rows[0], block.rows[1]
+        white = (block.y0 - blocks[k - 1].y1) / first.size
+        if white > 0.3 and first.x1 - first.x0 < 0.7 * (second.x1 - second.x0) and len(first.text) <= 60:
+            head = Block(block.kind, [first], [False])
+            tail = Block(block.kind, block.rows[1:], block.breaks[1:])
+            if _could_be(head) and _by_place(head, blocks[k - 1], tail, first.size / second.size, 1.0):
+                blocks[k : k + 1] = [head, tail]
+
+
+def _nearest_above(block: Block, every: Sequence[Block]) -> Block | None:
+    """What stands over a block that is the first of its column."""
+    over = [
+        other
+        for other in every
+        if other.rows
+        and other.y1 <= block.y0 + 0.3 * block.rows[0].size
+        and any(row.x0 < block.rows[0].x1 and row.x1 > block.rows[0].x0 for row in other.rows)
+    ]
+    return max(over, key=lambda other: (other.y1, other.y0), default=None)
 
 
 def _make(block: Block, level: int) -> None:
@@ -78,6 +108,8 @@ def _could_be(block: Block) -> bool:
 def _by_size(block: Block, ratio: float, below: Block | None, blocks: int) -> bool:
     if blocks < 2 or ratio < _LARGER or block.kind is RegionKind.LIST:
         return False
+    if below is not None and starts_lower(below.text) and not ends_sentence(block.text):
+        return False  # the first words of a text in larger type
     if ratio < 1.5 and (block.text.endswith((",", ";", ".")) or below is None):
         return False
     return not is_numeric(block.text)
@@ -88,6 +120,8 @@ def _by_place(block: Block, above: Block | None, below: Block | None, ratio: flo
     if len(block.rows) > 2 or len(text) > 80 or text.endswith(_NO_END) or ratio < 0.85 or not text[:1].strip():
         return False
     if text[:1].islower() or below is None or below.kind is RegionKind.TABLE:
+        return False
+    if below.y0 < block.y0:
         return False
     size = block.rows[0].size
     white_below = (below.y0 - block.y1) / size
@@ -110,10 +144,8 @@ def _bold_share(blocks: Sequence[Block]) -> float:
 
 
 def _title(large: Sequence[Block], every: Sequence[Block]) -> Block | None:
-    """The largest heading, if it is larger than the rest and no deeper than half of the blocks' way down the page."""
-    if not large:
-        return None
-    best = max(large, key=lambda b: (max(row.size for row in b.rows), -b.y0))
+    """The largest of the headings in the upper half of what stands on the page."""
     top = min((b.y0 for b in every if b.rows), default=0.0)
     bottom = max((b.y1 for b in every if b.rows), default=1.0)
-    return best if best.y0 <= top + 0.5 * (bottom - top) else None
+    upper = [block for block in large if block.y0 <= top + 0.5 * (bottom - top)]
+    return max(upper, key=lambda b: (max(row.size for row in b.rows), -b.y0), default=None)

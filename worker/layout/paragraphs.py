@@ -24,15 +24,17 @@ _MARK_LIKE = frozenset("oOeE0°¢©®.*+~»>")  # what readers make of bullets
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What is usual in a leaf: leading (line distance in type sizes) and the column's right edge."""
+    """What is usual in a leaf: leading (line distance in type sizes) and the column's edges."""
 
     leading: float
+    left: float
     right: float
+    far_in: frozenset[int]  # ids of rows of a small block that begins far in from the left edge: an address, a date
 
 
 def blocks_of(rows: Sequence[Row], left: float, right: float) -> list[Block]:
     """The blocks of a leaf's rows, top to bottom. `left` and `right` say how far the column may reach."""
-    measure = _measure(rows, right)
+    measure = _measure(rows, left, right)
     blocks: list[Block] = []
     at = 0
     for found in find_tables(rows):
@@ -43,9 +45,9 @@ def blocks_of(rows: Sequence[Row], left: float, right: float) -> list[Block]:
     return blocks
 
 
-def _measure(rows: Sequence[Row], bound: float) -> Measure:
+def _measure(rows: Sequence[Row], left: float, bound: float) -> Measure:
     if not rows:
-        return Measure(1.3, bound)
+        return Measure(1.3, left, bound, frozenset())
     widest = max(row.x1 - row.x0 for row in rows)
     steps: list[float] = []
     long_steps: list[float] = []
@@ -57,7 +59,26 @@ def _measure(rows: Sequence[Row], bound: float) -> Measure:
                 long_steps.append(step)
     # Lines of running text tell the leading best; a form of short lines may be all white.
     leading = median(long_steps) if len(long_steps) >= 3 else sorted(steps)[len(steps) // 3] if steps else 1.3
-    return Measure(min(max(leading, 0.9), 2.5), _right_edge(rows, bound))
+    right = _right_edge(rows, bound)
+    return Measure(min(max(leading, 0.8), 2.5), left, right, _far_in(rows, left, right))
+
+
+def _far_in(rows: Sequence[Row], left: float, right: float) -> frozenset[int]:
+    """Rows of up to six that begin level with each other, more than a third of the way in."""
+    ids: set[int] = set()
+    run: list[Row] = []
+    for row in [*rows, None]:
+        if (
+            row is not None
+            and row.x0 - left > 0.35 * (right - left)
+            and (not run or abs(row.x0 - run[-1].x0) < row.size)
+        ):
+            run.append(row)
+            continue
+        if 2 <= len(run) <= 6:
+            ids.update(map(id, run))
+        run = [row] if row is not None and row.x0 - left > 0.35 * (right - left) else []
+    return frozenset(ids)
 
 
 def _right_edge(rows: Sequence[Row], bound: float) -> float:
@@ -146,9 +167,13 @@ def _joint(rows: Sequence[Row], k: int, block: Block, marks: dict[int, str], mea
         return "new"
     if step > measure.leading * 1.35 + 0.08 and white > 0.12:
         return "new"
-    if size > 1.3 * min(p.size, q.size) or (p.bold != q.bold and _stops(p, q, measure)):
-        return "new"
     deliberate = _stops(p, q, measure)
+    if size > 1.3 * min(p.size, q.size):
+        runs_on = starts_lower(q.text) and not deliberate and not ends_sentence(p.text)
+        if size > 1.8 * min(p.size, q.size) or not runs_on:
+            return "new"
+    if p.bold != q.bold and deliberate:
+        return "new"
     divided = p.text.endswith(("-", "¬", "\u00ad")) and starts_lower(q.text)
     if p.set_out or q.set_out:
         return "break"
@@ -184,13 +209,13 @@ def _in_item(block: Block, p: Row, q: Row, deliberate: bool, divided: bool) -> s
 
 def _indented(block: Block, p: Row, q: Row, r: Row | None, deliberate: bool) -> bool:
     indent = q.x0 - p.x0
-    if indent > 0.8 * q.size:
+    if indent > 0.6 * q.size:
         if len(block.rows) == 1 and r is not None and abs(r.x0 - q.x0) < 0.5 * q.size and not deliberate:
             return False  # a hanging indent: all lines but the first are set in
         centred = abs((p.x0 + p.x1) - (q.x0 + q.x1)) < 1.2 * q.size
         if centred and deliberate:
             return False
-        back = r is None or r.x0 < q.x0 - 0.5 * q.size
+        back = r is None or r.x0 < q.x0 - 0.45 * q.size
         return back and (deliberate or ends_sentence(p.text) or indent < 6 * q.size)
     # Out again after set-in lines: the next entry of a list with hanging indents.
     hung = len(block.rows) >= 2 and block.rows[0].x0 < p.x0 - 0.8 * q.size
@@ -204,6 +229,8 @@ def _indented(block: Block, p: Row, q: Row, r: Row | None, deliberate: bool) -> 
 
 def _stops(p: Row, q: Row, measure: Measure) -> bool:
     """Did `p` end although the first word of `q` had room on it?"""
+    if id(p) in measure.far_in and id(q) in measure.far_in and not starts_lower(q.text):
+        return True
     last = q.cells[0]
     first_word = last.edges[0][1] - last.edges[0][0] if last.edges else 0.0
     room = measure.right - p.x1

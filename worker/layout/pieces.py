@@ -168,13 +168,11 @@ def part(piece: Piece, start: int, end: int) -> Piece:
 
 
 def _cut(piece: Piece) -> list[Piece]:
-    cuts = [0]
-    for i in range(1, len(piece.edges)):
-        if piece.edges[i][0] - piece.edges[i - 1][1] > CUT_GAP * piece.size:
-            cuts.append(i)
-    if len(cuts) == 1:
+    wide = CUT_GAP * piece.size
+    cuts = [i for i in range(1, len(piece.edges)) if piece.edges[i][0] - piece.edges[i - 1][1] > wide]
+    if not cuts:
         return [piece]
-    cuts.append(len(piece.tokens))
+    cuts = [0, *cuts, len(piece.tokens)]
     return [part(piece, a, b) for a, b in itertools.pairwise(cuts)]
 
 

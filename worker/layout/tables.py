@@ -47,7 +47,7 @@ def find_tables(rows: Sequence[Row]) -> list[Found]:
             start += 1
             continue
         stop, several = start + 1, start + 1
-        while stop < len(rows) and _goes_on(rows, start, stop):
+        while stop < len(rows) and _goes_on(rows, stop):
             stop += 1
             if _tabular(rows[stop - 1]):
                 several = stop
@@ -67,7 +67,7 @@ def _tabular(row: Row) -> bool:
     )
 
 
-def _goes_on(rows: Sequence[Row], start: int, k: int) -> bool:
+def _goes_on(rows: Sequence[Row], k: int) -> bool:
     row, before = rows[k], rows[k - 1]
     if row.y0 - before.y1 > 2.6 * row.size:
         return False
