@@ -1,0 +1,1 @@
+"""Extractive answering in small steps: asking → candidates → features → model → quoting."""

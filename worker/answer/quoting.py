@@ -1,0 +1,55 @@
+"""From chosen spans to citations: boxes on the page, and the answer as people read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from index.passages import plain
+from index.types import Box, Citation, Hit, PagePoint, Word
+
+NOT_FOUND = "Not found in these documents."
+_SAME_LINE = 0.5
+"""Words whose boxes overlap by half their height stand on one line."""
+
+
+def cite(hit: Hit, page: PagePoint, span: tuple[int, int], score: float) -> Citation:
+    """The span of the page as a citation. A page without word boxes is cited without boxes."""
+    start, end = span
+    return Citation(
+        key=page.key,
+        filename=hit.labels.filename,
+        quote=page.text[start:end],
+        start=start,
+        end=end,
+        boxes=line_boxes([w for w in page.words if w.start < end and w.end > start]),
+        score=round(score, 4),
+    )
+
+
+def line_boxes(words: Sequence[Word]) -> tuple[Box, ...]:
+    """One box for each line of neighbouring words, in the order of the text."""
+    boxes: list[Box] = []
+    for word in sorted(words, key=lambda w: w.start):
+        if boxes and _continues(boxes[-1], word.box):
+            boxes[-1] = boxes[-1].union(word.box)
+        else:
+            boxes.append(word.box)
+    return tuple(boxes)
+
+
+def _continues(line: Box, word: Box) -> bool:
+    """Whether a word stands on the line, to its right and not a column away."""
+    overlap = min(line.y1, word.y1) - max(line.y0, word.y0)
+    height = min(line.y1 - line.y0, word.y1 - word.y0)
+    return overlap >= _SAME_LINE * height and word.x0 >= line.x0 and word.x0 - line.x1 < 0.2
+
+
+def wording(citations: Sequence[Citation]) -> str:
+    """The answer for people: the quotes without Markdown's marks, each with its number."""
+    return " ".join(f"“{_spoken(c.quote)}” [{n}]" for n, c in enumerate(citations, 1))
+
+
+def _spoken(quote: str) -> str:
+    if quote.startswith("|") and quote.endswith("|"):
+        return " · ".join(cell for cell in (plain(c) for c in quote.strip("|").split("|")) if cell)
+    return plain(quote) or quote
