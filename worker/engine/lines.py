@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from worker.engine.geometry import Levelling, Slab, bounding_box, crop, turn_pixels
-from worker.engine.recognise import MAX_WIDTH, Recognised
 from worker.engine.recognise import HEIGHT as CROP_HEIGHT
+from worker.engine.recognise import MAX_WIDTH, Recognised
 from worker.layout.lines import Line, LineWord
 
 Read = Callable[[Sequence[np.ndarray]], list[Recognised]]

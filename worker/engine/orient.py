@@ -45,7 +45,8 @@ def rotation(pixels: np.ndarray, slabs: Sequence[Slab], read: Read) -> int:
 
 def _legibility(pixels: np.ndarray, slabs: Sequence[Slab], turn: int, read: Read) -> tuple[float, bool]:
     """Mean score of sample lines after a turn, by length of text, and whether they hold enough letters to
-    tell (digits and signs can look as good upside down)."""
+    tell (digits and signs can look as good upside down).
+    """
     lines = read([turn_pixels(crop(pixels, item), turn) for item in _samples(slabs)])
     weight = sum(len(line.text) for line in lines)
     if not weight:
