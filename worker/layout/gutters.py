@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from worker.layout.kinds import is_enumerator, is_label, is_numeric
+from worker.layout.kinds import is_enumerator, is_label, is_numeric, starts_small
 from worker.layout.pieces import Piece, vertical_overlap
 
+_NARROWEST = 0.42  # in type sizes; readers' boxes stand out beyond the letters, so that a gutter looks narrower
 _NEIGHBOURS = 48  # how far along the canonical order the partner on the same line is looked for
 
 
@@ -53,20 +54,14 @@ def find_gutters(pieces: Sequence[Piece]) -> list[Gutter]:
         middle = (a.x1 + b.x0) / 2
         if any(g.first <= i and j <= g.last and g.x0 <= b.x0 and a.x1 <= g.x1 for g in found):
             continue
-        narrow = 0.5 * size
+        narrow = _NARROWEST * size
         if b.x0 - a.x1 < narrow or middle <= 0:
             continue
         gutter = _grow(pieces, i, j, narrow)
-        if gutter is not None and _wide_enough(gutter, size):
+        if gutter is not None and gutter.paired >= 3:
             found.append(gutter)
     found.sort(key=lambda g: (-g.paired, -(g.last - g.first), g.x0, g.first))
     return found
-
-
-def _wide_enough(gutter: Gutter, size: float) -> bool:
-    """The fewer lines a strip runs along, the wider it has to be."""
-    width = (gutter.x1 - gutter.x0) / size
-    return gutter.paired >= 3 and width >= (0.5 if gutter.paired >= 10 else 0.75 if gutter.paired >= 6 else 1.2)
 
 
 def _facing(pieces: Sequence[Piece]) -> list[tuple[int, int]]:
@@ -162,8 +157,11 @@ def separates_columns(pieces: Sequence[Piece], gutter: Gutter) -> bool:
         return False
     if _share(left.pieces, lambda p: is_enumerator(p.text) or is_bullet_like(p)) > 0.5:
         return False
+    size = median(p.size for p in band)
     if left.prose and right.prose:
-        return True
+        return gutter.paired >= 5 or _wide_enough(gutter, size)
+    if not _wide_enough(gutter, size):
+        return False
     aligned = _aligned(left.pieces, right.pieces)
     numbers = max(_share(s.pieces, lambda p: is_numeric(p.text)) for s in (left, right))
     if numbers > 0.5 and aligned > 0.5:
@@ -176,10 +174,15 @@ def separates_columns(pieces: Sequence[Piece], gutter: Gutter) -> bool:
     if many.prose:
         # A column of notes has lines of its own close together; labels stand alone, one to an entry.
         return few.pitch < 1.7 and few.lines >= 3 and aligned < 0.9
-    size = median(p.size for p in band)
     cells = len(band) / max(left.lines, right.lines)
     tight = left.pitch < 1.62 and right.pitch < 1.62
     return tight and cells < 2.5 and gutter.x1 - gutter.x0 > 1.5 * size and max(left.lines, right.lines) <= 9
+
+
+def _wide_enough(gutter: Gutter, size: float) -> bool:
+    """The fewer lines a strip runs along, the wider it has to be."""
+    width = (gutter.x1 - gutter.x0) / size
+    return gutter.paired >= 3 and width >= (0.5 if gutter.paired >= 10 else 0.75 if gutter.paired >= 6 else 1.2)
 
 
 def is_bullet_like(piece: Piece) -> bool:
@@ -207,11 +210,16 @@ def _side(pieces: list[Piece], *, nearest_right: bool) -> _Side:
         return _Side([], False, 0.0)
     edge0, edge1 = min(p.x0 for p in facing), max(p.x1 for p in facing)
     width = max(edge1 - edge0, 1e-9)
-    wordy = _share(facing, lambda p: len(p.tokens) >= 3 and len(p.text) >= 16)
-    full = _share(facing, lambda p: p.x1 - p.x0 >= 0.7 * width)
+    # Weighed by characters, so that headings and the last lines of paragraphs count for little.
+    total = sum(len(p.text) for p in facing)
+    full = sum(len(p.text) for p in facing if p.x1 - p.x0 >= 0.72 * width) / total
+    wordy = sum(len(p.text) for p in facing if len(p.tokens) >= 3) / total
+    # Lines of running text begin with small letters more often than not; cells and addresses do not.
+    runs_on = _share(facing[1:], lambda p: starts_small(p.text))
+    prose = len(facing) >= 3 and total >= 15 * len(facing) and wordy >= 0.7 and full >= (0.5 if runs_on >= 0.3 else 0.8)
     steps = [(b.yc - a.yc) / max(a.size, b.size) for a, b in itertools.pairwise(facing)]
     steps = [step for step in steps if step > 0.4]
-    return _Side(facing, wordy >= 0.6 and full >= 0.5, median(steps) if steps else 9.0)
+    return _Side(facing, prose, median(steps) if steps else 9.0)
 
 
 def _aligned(left: Sequence[Piece], right: Sequence[Piece]) -> float:

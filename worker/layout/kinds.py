@@ -72,6 +72,11 @@ def starts_lower(text: str) -> bool:
     return text[:1].islower()
 
 
+def starts_small(text: str) -> bool:
+    """A small letter, or one of a script without capitals."""
+    return text[:1].isalpha() and not text[:1].isupper()
+
+
 def is_all_caps(text: str) -> bool:
     letters = [c for c in text if c.isalpha()]
     return len(letters) >= 4 and sum(c.isupper() for c in letters) >= 0.95 * len(letters)

@@ -21,7 +21,7 @@ from index.types import Box
 from worker.layout.lines import Line, LineWord
 
 CUT_GAP = 0.9  # in type sizes: words further apart than this may belong to different columns
-JOIN_GAP = 0.5  # and nearer than this certainly belong together
+JOIN_GAP = 0.4  # and nearer than this certainly belong together
 
 
 @dataclass(frozen=True, slots=True)
