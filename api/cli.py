@@ -1,0 +1,249 @@
+"""The command `folioscope`.
+
+Exit codes: 0 all is well; 1 an error (one line on stderr); 2 wrong usage; 3 nothing was found, or a part failed while
+the rest went well; 130 interrupted. `--json` puts JSON on stdout and everything else on stderr.
+
+Everything heavy is imported inside the commands, so that `--help` is there at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from api.cli_client import Client
+    from api.cli_output import Output
+    from worker.settings import Settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_data = click.option("--data", type=click.Path(path_type=Path), help="Data directory (FOLIOSCOPE_DATA_DIR).")
+_url = click.option("--url", help="A service to talk to (FOLIOSCOPE_URL) instead of this machine's own.")
+_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, for programs.")
+
+
+def _talks(command: Command) -> Command:
+    """Options of the commands that speak to a service."""
+    return _json(_data(_url(command)))
+
+
+def _filters(command: Command) -> Command:
+    for option in (
+        click.option("--to", "created_to", type=click.DateTime(), help="Only documents added before."),
+        click.option("--from", "created_from", type=click.DateTime(), help="Only documents added since."),
+        click.option(
+            "--type", "media_types", multiple=True, help="Only this media type, e.g. image/tiff (repeatable)."
+        ),
+        click.option("--document", "document_ids", multiple=True, help="Only this document (repeatable)."),
+        click.option("--folder", help="Only this folder of archives, with all below it."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="folioscope")
+def cli() -> None:
+    """Search and question archives of scanned pages."""
+
+
+@cli.command()
+@click.option("--host", help="Address to listen on (FOLIOSCOPE_HOST).")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one (FOLIOSCOPE_PORT).")
+@click.option("--i-know-it-is-open", is_flag=True, help="Bind to an address that others reach, without any keys.")
+@click.option("--json-logs", is_flag=True, help="Log lines as JSON.")
+@_data
+@_json
+def serve(**options: Any) -> int:
+    """Serve the API and the web page until Ctrl-C."""
+    from api import cli_service
+
+    settings = _settings(options["data"], host=options["host"], port=options["port"])
+    return cli_service.serve(
+        _output(options), settings, open_to_network=options["i_know_it_is_open"], json_logs=options["json_logs"]
+    )
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--password", envvar="FOLIOSCOPE_PASSWORD", help="Opens encrypted PDFs; `-` asks for it.")
+@click.option("--text-layer", type=click.Choice(["auto", "never"]), help="Use trustworthy text layers, or never.")
+@click.option("--no-wait", is_flag=True, help="Do not wait until everything is read.")
+@_talks
+def add(paths: Sequence[Path], **options: Any) -> int:
+    """Add files, and folders with all below them."""
+    from api import cli_documents
+
+    password = options["password"]
+    if password == "-":  # noqa: S105
+        password = click.prompt("Password", hide_input=True, err=True)
+    return _run(
+        options,
+        lambda client, output: cli_documents.add(
+            client,
+            output,
+            paths,
+            password=password,
+            text_layer=options["text_layer"],
+            wait=not options["no_wait"],
+        ),
+    )
+
+
+@cli.command()
+@_talks
+def ls(**options: Any) -> int:
+    """List documents, newest first."""
+    from api import cli_documents
+
+    return _run(options, cli_documents.ls)
+
+
+@cli.command()
+@click.argument("query")
+@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True)
+@click.option("--group", is_flag=True, help="By document.")
+@_filters
+@_talks
+def search(query: str, limit: int, **options: Any) -> int:
+    """Find pages by meaning and by words; "quoted" words as an exact phrase."""
+    from api import cli_questions
+
+    request = {"query": query, "limit": limit, "group_by_document": options["group"], "filter": _filter(options)}
+    return _run(options, lambda client, output: cli_questions.search(client, output, request))
+
+
+@cli.command()
+@click.argument("question")
+@_filters
+@_talks
+def ask(question: str, **options: Any) -> int:
+    """Answer a question with quotations and their pages."""
+    from api import cli_questions
+
+    request = {"question": question, "filter": _filter(options)}
+    return _run(options, lambda client, output: cli_questions.ask(client, output, request))
+
+
+@cli.command()
+@click.argument("document_ids", metavar="ID...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_talks
+def rm(document_ids: Sequence[str], yes: bool, **options: Any) -> int:
+    """Delete documents, archives with their members."""
+    from api import cli_documents
+
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("Without a terminal to ask on, deleting needs --yes.")
+        many = "this document" if len(document_ids) == 1 else f"these {len(document_ids)} documents"
+        click.confirm(f"Delete {many} and everything read from it?", abort=True, err=True)
+    return _run(options, lambda client, output: cli_documents.rm(client, output, document_ids))
+
+
+@cli.command()
+@_data
+@_json
+def verify(**options: Any) -> int:
+    """Hash all files again and compare documents, pages and index. The service must not run."""
+    from api import cli_service
+
+    return cli_service.verify(_output(options), _settings(options["data"]))
+
+
+@cli.command()
+@_data
+@_json
+def rebuild(**options: Any) -> int:
+    """Make the index anew from the originals. The service must not run."""
+    from api import cli_service
+
+    return cli_service.rebuild(_output(options), _settings(options["data"]))
+
+
+@cli.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@_json
+def bench(arguments: Sequence[str], **options: Any) -> int:
+    """Run the benchmarks (in a checkout), or measure this installation."""
+    from api import cli_service
+
+    return cli_service.bench(_output(options), arguments)
+
+
+def _settings(data: Path | None, **given: Any) -> Settings:
+    from pydantic import ValidationError
+
+    from index.errors import ConfigError
+    from worker.settings import Settings
+
+    values = {"data_dir": data, **given}
+    try:
+        return Settings(**{name: value for name, value in values.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise ConfigError(f"FOLIOSCOPE_{name}: {first['msg']}.", code="bad_setting") from None
+
+
+def _output(options: dict[str, Any]) -> Output:
+    from api.cli_output import Output
+
+    return Output(as_json=options["as_json"])
+
+
+def _filter(options: dict[str, Any]) -> dict[str, Any]:
+    names = ("folder", "document_ids", "media_types", "created_from", "created_to")
+    given = {name: options[name] for name in names if options[name]}
+    return {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in given.items()}
+
+
+def _run(options: dict[str, Any], command: Callable[[Client, Output], Awaitable[int]]) -> int:
+    """Run a command against the service that its options mean."""
+    from api.cli_client import connect
+
+    async def connected() -> int:
+        async with connect(options["url"], _settings(options["data"])) as client:
+            return await command(client, _output(options))
+
+    return asyncio.run(connected())
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code. Errors are one line on stderr."""
+    try:
+        return cli.main(arguments, prog_name="folioscope", standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        print("Interrupted.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the interpreter must not complain when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        from api.cli_client import ApiError
+        from api.cli_output import Output
+        from index.errors import FolioscopeError
+
+        if not isinstance(error, ApiError | FolioscopeError):
+            raise
+        Output().error(str(error))
+        return 1
+
+
+def main() -> None:
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""The command line's HTTP client: one code path, whether a service is running or not.
+
+`connect` finds the service: the URL given, `FOLIOSCOPE_URL`, the one that owns the data directory, or, when none runs,
+one opened in this process and called without a socket.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import anyio
+import httpx
+
+from worker.settings import Settings
+
+SERVICE_FILE = "service.json"
+
+_CHUNK = 256 << 10
+_IN_PROCESS_URL = "http://localhost"
+# Reading an answer may wait for a model to load; sending waits only for the disk.
+_TIMEOUT = httpx.Timeout(60.0, connect=5.0, write=300.0)
+_LOOK_AGAIN_S = 0.4
+_ATTEMPTS = 4
+
+
+class ApiError(Exception):
+    """A problem that the API answered with, or no answer at all (`status` 0)."""
+
+    def __init__(self, detail: str, *, code: str = "unreachable", status: int = 0) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code
+        self.status = status
+
+
+class Client:
+    """The routes that the commands use, as methods that return JSON. All raise `ApiError`."""
+
+    def __init__(self, http: httpx.AsyncClient, *, in_process: bool) -> None:
+        self._http = http
+        self.in_process = in_process
+
+    async def upload(
+        self,
+        path: Path,
+        *,
+        password: str | None = None,
+        text_layer: str | None = None,
+        progress: Callable[[int], None] = lambda _sent: None,
+    ) -> tuple[dict[str, Any], bool]:
+        """Send a file; the document, and whether it is new. `progress` is told how many bytes were sent in all."""
+        fields = {"password": password, "text_layer": text_layer}
+        boundary = secrets.token_hex(16)
+        head, tail = _form(boundary, path.name, {name: value for name, value in fields.items() if value})
+        size = (await anyio.Path(path).stat()).st_size
+
+        async def body() -> AsyncIterator[bytes]:
+            yield head
+            sent = 0
+            async with await anyio.open_file(path, "rb") as file:
+                while chunk := await file.read(_CHUNK):
+                    yield chunk
+                    sent += len(chunk)
+                    progress(sent)
+            yield tail
+
+        headers = {
+            "Content-Type": f"multipart/form-data; boundary={boundary}",
+            "Content-Length": str(len(head) + size + len(tail)),
+        }
+        response = await self._send("POST", "/v1/documents", content=body(), headers=headers)
+        return response.json(), response.headers.get("folioscope-existing") != "true"
+
+    async def document(self, document_id: str) -> dict[str, Any]:
+        return (await self._send("GET", f"/v1/documents/{quote(document_id, safe='')}")).json()
+
+    async def documents(self) -> AsyncIterator[dict[str, Any]]:
+        """All, newest first."""
+        cursor: str | None = None
+        while True:
+            params = {"limit": "100"} | ({"cursor": cursor} if cursor else {})
+            page = (await self._send("GET", "/v1/documents", params=params)).json()
+            for item in page["items"]:
+                yield item
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    async def wait(
+        self, document_ids: list[str], progress: Callable[[dict[str, dict[str, Any]]], None] = lambda _seen: None
+    ) -> dict[str, dict[str, Any]]:
+        """The documents once nothing in them is pending, by id; deleted ones are left out."""
+        seen: dict[str, dict[str, Any]] = {}
+        pending = list(dict.fromkeys(document_ids))
+        while pending:
+            still = []
+            for document_id in pending:
+                try:
+                    seen[document_id] = await self.document(document_id)
+                except ApiError as error:
+                    if error.status != httpx.codes.NOT_FOUND:
+                        raise
+                    seen.pop(document_id, None)
+                    continue
+                if seen[document_id]["state"] in {"accepted", "reading"}:
+                    still.append(document_id)
+            progress(seen)
+            pending = still
+            if pending:
+                await anyio.sleep(_LOOK_AGAIN_S)
+        return seen
+
+    async def delete(self, document_id: str) -> dict[str, Any]:
+        return (await self._send("DELETE", f"/v1/documents/{quote(document_id, safe='')}")).json()
+
+    async def search(self, request: dict[str, Any]) -> dict[str, Any]:
+        return (await self._send("POST", "/v1/search", json=request)).json()
+
+    async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        return (await self._send("POST", "/v1/answers", json=request)).json()
+
+    async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                response = await self._http.request(method, path, **options)
+            except httpx.TransportError as error:
+                reason = str(error) or type(error).__name__
+                raise ApiError(f"No answer from {self._http.base_url}: {reason}") from error
+            busy = response.status_code == httpx.codes.SERVICE_UNAVAILABLE
+            if not busy or "content" in options or attempt == _ATTEMPTS:
+                break
+            after = response.headers.get("retry-after", "1")
+            await anyio.sleep(min(float(after), 5.0) if after.isdecimal() else 1.0)
+        if response.is_success:
+            return response
+        raise _error(response)
+
+
+@asynccontextmanager
+async def connect(url: str | None, settings: Settings) -> AsyncIterator[Client]:
+    """A client of the service that these options mean."""
+    url = url or os.environ.get("FOLIOSCOPE_URL") or await running_url(settings.data_dir)
+    if url:
+        async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT, trust_env=not _is_loopback(url)) as http:
+            yield Client(http, in_process=False)
+        return
+    # Imported here: a client of a running service waits for no model libraries.
+    from api.app import create_app
+    from api.serve import api_config
+    from worker.wiring import open_service
+
+    with open_service(settings) as service:
+        transport = httpx.ASGITransport(create_app(service, api_config(settings)))
+        async with httpx.AsyncClient(transport=transport, base_url=_IN_PROCESS_URL) as http:
+            yield Client(http, in_process=True)
+
+
+async def running_url(data_dir: Path) -> str | None:
+    """Of the service that owns the data directory; None when none answers."""
+    try:
+        info = json.loads((data_dir / SERVICE_FILE).read_text())
+        os.kill(int(info["pid"]), 0)
+        url = str(info["url"])
+    except PermissionError:
+        url = str(info["url"])  # the process is there and somebody else's
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    try:
+        async with httpx.AsyncClient(timeout=5.0, trust_env=False) as http:
+            return url if (await http.get(f"{url}/livez")).is_success else None
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return None
+
+
+def _is_loopback(url: str) -> bool:
+    """A proxy of the environment is not meant for this machine."""
+    return urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}
+
+
+def _form(boundary: str, filename: str, fields: dict[str, str]) -> tuple[bytes, bytes]:
+    """What stands before and after the file."""
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    ]
+    name = filename.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+    parts.append(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
+        "Content-Type: application/octet-stream\r\n\r\n"
+    )
+    # Names of files need not be UTF-8; what is not is shown as it can be.
+    return "".join(parts).encode("utf-8", "replace"), f"\r\n--{boundary}--\r\n".encode()
+
+
+def _error(response: httpx.Response) -> ApiError:
+    try:
+        problem = response.json()
+        return ApiError(str(problem["detail"]), code=str(problem["code"]), status=response.status_code)
+    except (ValueError, KeyError, TypeError):
+        detail = f"{response.url} answered {response.status_code}, and not as Folioscope would."
+        return ApiError(detail, code="unexpected_answer", status=response.status_code)

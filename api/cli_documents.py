@@ -1,0 +1,203 @@
+"""`folioscope add`, `ls` and `rm`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from api.cli_client import ApiError, Client
+from api.cli_output import ERROR, OK, PARTIAL, Output, bytes_of, failures, safe
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file to add. Files that were not named themselves may be of types that nobody meant to add."""
+
+    path: Path
+    named: bool
+
+
+@dataclass(slots=True)
+class Added:
+    ids: list[str] = field(default_factory=list)
+    failed: list[dict[str, str]] = field(default_factory=list)
+    skipped: list[dict[str, str]] = field(default_factory=list)
+
+
+def find_files(paths: Sequence[Path]) -> Iterator[Found]:
+    """Files as named, folders with all below them in order; hidden files and links to folders are passed over."""
+    for path in paths:
+        if not path.is_dir():
+            yield Found(path, named=True)
+            continue
+        for folder, folders, names in os.walk(path):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(names):
+                file = Path(folder) / name
+                if not name.startswith(".") and file.is_file():
+                    yield Found(file, named=False)
+
+
+async def add(
+    client: Client, output: Output, paths: Sequence[Path], *, password: str | None, text_layer: str | None, wait: bool
+) -> int:
+    files = list(find_files(paths))
+    if not files:
+        output.error("There are no files in these folders.")
+        return PARTIAL
+    added = await _upload(client, output, files, password=password, text_layer=text_layer)
+    documents = (await read(client, output, added.ids) if wait else await _look(client, added.ids)).values()
+    if output.as_json:
+        output.json({"documents": list(documents), "failed": added.failed, "skipped": added.skipped})
+    for document in documents:
+        output.say(_summary(document))
+        for line in failures(document):
+            output.say(f"    {line}", style="yellow")
+    if not wait and client.in_process and added.ids:
+        output.note("No service is running: the files are stored, and read once one runs (folioscope serve).")
+    if added.failed and not added.ids:
+        return ERROR if len(files) == 1 else PARTIAL
+    whole = all(document["state"] in {"done", "accepted", "reading"} for document in documents)
+    return OK if whole and not added.failed else PARTIAL
+
+
+async def _upload(
+    client: Client, output: Output, files: Sequence[Found], *, password: str | None, text_layer: str | None
+) -> Added:
+    added = Added()
+    with output.upload_progress() as bar:
+        task = bar.add_task("Uploading", total=sum(_size(file.path) for file in files))
+        sent_before = 0
+        for file in files:
+            shown = safe(str(file.path))
+            bar.update(task, description=f"Uploading {shown}" if len(files) > 1 else "Uploading")
+            try:
+                document, new = await client.upload(
+                    file.path,
+                    password=password,
+                    text_layer=text_layer,
+                    progress=lambda sent, before=sent_before: bar.update(task, completed=before + sent),
+                )
+            except (ApiError, OSError) as error:
+                _note_failure(added, output, file, shown, error)
+            else:
+                added.ids.append(document["id"])
+                if not output.err.is_terminal:
+                    output.note(f"uploaded {shown}" + ("" if new else " (it was there already)"))
+            sent_before += _size(file.path)
+            bar.update(task, completed=sent_before)
+        bar.update(task, description="Uploaded")
+    return added
+
+
+def _note_failure(added: Added, output: Output, file: Found, shown: str, error: ApiError | OSError) -> None:
+    if isinstance(error, ApiError) and not error.status:
+        raise error  # nobody answers: the other files would fare no better
+    detail = error.detail if isinstance(error, ApiError) else (error.strerror or str(error))
+    code = error.code if isinstance(error, ApiError) else "cannot_open"
+    entry = {"path": str(file.path), "code": code, "detail": detail}
+    if code == "unsupported_media_type" and not file.named:
+        added.skipped.append(entry)
+        output.note(f"skipped {shown}: {safe(detail)}", style="yellow")
+    else:
+        added.failed.append(entry)
+        output.error(f"{shown}: {detail}")
+
+
+async def read(client: Client, output: Output, document_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Wait until the documents are read, with a bar of pages."""
+    last = (-1, -1)
+    with output.page_progress() as bar:
+        task = bar.add_task("Reading", total=None)
+
+        def show(seen: dict[str, dict[str, Any]]) -> None:
+            nonlocal last
+            pages = [document["pages"] for document in seen.values()]
+            done = sum(count["done"] + count["failed"] for count in pages)
+            total = sum(count["total"] for count in pages)
+            bar.update(task, completed=done, total=total or None)
+            if not output.err.is_terminal and (done, total) != last and total:
+                output.note(f"read {done} of {total} pages")
+            last = (done, total)
+
+        return await client.wait(list(document_ids), show)
+
+
+async def _look(client: Client, document_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    return {document_id: await client.document(document_id) for document_id in dict.fromkeys(document_ids)}
+
+
+_MARKS = {"done": ("✓", "green"), "partial": ("!", "yellow"), "failed": ("✗", "red")}
+
+
+def _summary(document: dict[str, Any]) -> Text:
+    mark, style = _MARKS.get(document["state"], ("…", "dim"))
+    pages = document["pages"]
+    what = f"{len(document['members'])} documents, " if document["kind"] == "archive" else ""
+    many = f"{pages['done']} of {pages['total']} pages" if pages["done"] < pages["total"] else f"{pages['total']} pages"
+    line = Text.assemble((f"{mark} ", style), (safe(document["filename"]), "bold"), f"  {what}{many}  ")
+    return line.append(document["id"], style="dim")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+async def ls(client: Client, output: Output) -> int:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("id", "name", "state", "pages", "size", "added"):
+        table.add_column(heading, justify="right" if heading in {"pages", "size"} else "left", overflow="fold")
+    empty = True
+    async for item in client.documents():
+        empty = False
+        if output.as_json:
+            output.json(item)
+            continue
+        pages = item["pages"]
+        read_pages = str(pages["total"]) if pages["done"] == pages["total"] else f"{pages['done']}/{pages['total']}"
+        name = safe(item["filename"]) + (" (archive)" if item["kind"] == "archive" else "")
+        table.add_row(
+            item["id"],
+            Text(name),
+            Text(item["state"], style=_MARKS.get(item["state"], ("", "dim"))[1]),
+            read_pages,
+            bytes_of(item["size"]),
+            item["created_at"][:16].replace("T", " "),
+        )
+    if empty:
+        output.note("There are no documents yet: folioscope add PATH")
+    elif not output.as_json:
+        # Columns are cut to a terminal's width; in a log each row is one line.
+        output.out.print(table, soft_wrap=False)
+    return OK
+
+
+async def rm(client: Client, output: Output, document_ids: Sequence[str]) -> int:
+    missing = False
+    for document_id in document_ids:
+        try:
+            receipt = await client.delete(document_id)
+        except ApiError as error:
+            if error.code != "not_found":
+                raise
+            output.error(f"{safe(document_id)}: {error.detail}")
+            missing = True
+            continue
+        if output.as_json:
+            output.json(receipt)
+        remaining = sum(receipt["remaining"].values())
+        output.say(
+            f"deleted {safe(receipt['filename'])}: {receipt['pages_deleted']} pages, "
+            f"{receipt['documents_deleted']} documents, {receipt['blobs_deleted']} files; "
+            + ("nothing remains" if not remaining else f"remaining: {receipt['remaining']}")
+        )
+    return PARTIAL if missing else OK

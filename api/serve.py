@@ -1,0 +1,166 @@
+"""Runs the service behind a socket: bound first, then opened, then found by others, then closed in order.
+
+`running` does it in a thread, for the demonstration and tests; `serve` waits in the main thread for a signal.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from api.app import create_app
+from api.cli_client import SERVICE_FILE
+from api.config import ApiConfig
+from index.errors import ConfigError
+from worker.settings import Settings
+from worker.wiring import open_service
+
+_GRACE_S = 10
+_BACKLOG = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    url: str
+    alive: Callable[[], bool]
+
+
+def is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def check_address(host: str, *, open_to_network: bool) -> None:
+    """Without keys, everybody who reaches the address can read and delete everything."""
+    if not open_to_network and not is_loopback(host):
+        raise ConfigError(
+            f"Folioscope has no keys yet: it serves this machine only and does not bind to {host or 'all addresses'}. "
+            "Put a proxy that asks for a password in front of 127.0.0.1, or give --i-know-it-is-open "
+            "if everybody in the network may read and delete everything.",
+            code="open_address",
+        )
+
+
+def api_config(settings: Settings, *, host: str = "127.0.0.1") -> ApiConfig:
+    """The HTTP side's part of the settings. Bound to all addresses, no host name is known to be right or wrong."""
+    bound = host.strip("[]")
+    own = "*" if bound in {"", "0.0.0.0", "::"} else f"[{bound}]" if ":" in bound else bound  # noqa: S104
+    return ApiConfig(max_upload_bytes=settings.max_upload_bytes, allowed_hosts=(*settings.allowed_hosts, own))
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; `ConfigError` that says what to do when the address cannot be had."""
+    try:
+        found = socket.getaddrinfo(host.strip("[]") or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise ConfigError(f"There is no address {host!r}: {error.strerror}.", code="bad_address") from None
+    family, kind, protocol, _, address = found[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        # At once, so that the port is ours while the index opens; who connects meanwhile waits for a moment.
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigError(
+                f"Port {port} of {host} is in use, perhaps by another Folioscope. "
+                "Choose another with --port, or --port 0 for a free one.",
+                code="port_in_use",
+            ) from None
+        raise ConfigError(f"Cannot listen on {host} port {port}: {error.strerror}.", code="bad_address") from None
+    return listener
+
+
+@contextmanager
+def running(settings: Settings, listener: socket.socket, *, host: str) -> Iterator[Running]:
+    """A whole service that answers on `listener` while the block runs. Streams end promptly at its end."""
+    bound_host, port = listener.getsockname()[:2]
+    shown = "127.0.0.1" if bound_host in {"0.0.0.0", "::"} else bound_host  # noqa: S104
+    url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+    with listener, open_service(settings) as service:
+        app = create_app(service, api_config(settings, host=host))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                timeout_graceful_shutdown=_GRACE_S,
+            )
+        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="http")
+        thread.start()
+        try:
+            while not server.started and thread.is_alive():
+                time.sleep(0.01)
+            with _service_file(settings.data_dir / SERVICE_FILE, url):
+                yield Running(url, thread.is_alive)
+        finally:
+            app.state.context.stopping = True
+            server.should_exit = True
+            thread.join()
+
+
+@contextmanager
+def _service_file(path: Path, url: str) -> Iterator[None]:
+    """Tells other processes of this machine where the service is. Written whole or not at all."""
+    partial = path.with_suffix(".part")
+    partial.write_text(json.dumps({"pid": os.getpid(), "url": url}))
+    partial.replace(path)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()
+
+
+def serve(settings: Settings, *, open_to_network: bool, announce: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; requests that run are answered first, for a few seconds at most.
+
+    `announce` is told the URL once it answers.
+    """
+    check_address(settings.host, open_to_network=open_to_network)
+    listener = bind(settings.host, settings.port)
+    with stop_signal() as stop, running(settings, listener, host=settings.host) as service:
+        announce(service.url)
+        while service.alive() and not stop.wait(1.0):
+            pass
+
+
+@contextmanager
+def stop_signal() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set. The second one ends the process at once: nothing that was
+    acknowledged needs a clean end.
+    """
+    stop = threading.Event()
+
+    def on_signal(number: int, _frame: object) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    before = {one: signal.signal(one, on_signal) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
