@@ -50,7 +50,7 @@ from worker.service import DocumentView, Readiness, Receipt
 
 WIDTH, HEIGHT = 1240, 1754
 MARGIN = 130
-STOP = frozenset("a an and are at by did do for how in is it of on the to was what when where which who why with".split())
+STOP = frozenset("a an and are at by did do for how in is it of on the to was what when where who why".split())  # noqa: SIM905
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,10 @@ class _Staged:
 class ShelfService:
     """`ServiceProtocol` over drawn pages. One tenant; thread-safe enough for a test server."""
 
-    def __init__(self, *, page_s: float = 0.15, search_s: float = 0.0) -> None:
+    def __init__(self, *, page_s: float = 0.15) -> None:
         self.page_s = page_s
-        self.search_s = search_s
+        self.delays: dict[str, float] = {}  # query -> seconds that its search takes
+        self.phrases = True  # words in quotes must stand together
         self.queries: list[str] = []
         self._shelf: dict[str, Shelved] = {}
         self._lock = threading.Lock()
@@ -163,6 +164,10 @@ class ShelfService:
         for path, member in members:
             self._shelf[member].origins = (Origin(archive_id, path),)
         return archive_id
+
+    def find(self, filename: str) -> str:
+        """The id of a shelved document."""
+        return next(item.manifest.document_id for item in self._shelf.values() if item.manifest.filename == filename)
 
     def _manifest(self, filename: str, digest: str, size: int, media_type: str) -> Manifest:
         document_id = str(uuid.uuid5(uuid.NAMESPACE_OID, digest))
@@ -247,10 +252,11 @@ class ShelfService:
 
     def search(self, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int = 0) -> SearchResult:
         self.queries.append(query)
-        time.sleep(self.search_s)
+        time.sleep(self.delays.get(query, 0.0))
         terms = _terms(query)
         points = list(self._points(where))
-        hits = [hit for point in points if (hit := _hit(point, terms))]
+        phrase = query.strip('"').lower() if query.startswith('"') and self.phrases else ""
+        hits = [hit for point in points if phrase in point.text.lower() and (hit := _hit(point, terms))]
         hits.sort(key=lambda hit: -hit.score)
         return SearchResult(query, tuple(hits[offset : offset + limit]), 4.2, len(points))
 
@@ -272,6 +278,13 @@ class ShelfService:
         boxes = tuple(word.box for word in point.words if start <= word.start < sentence.end())
         citation = Citation(point.key, point.labels.filename, quote, start, sentence.end(), boxes, 0.9)
         return Answer(question, True, f"{quote} [1]", (citation,), 0.9, considered, 9.0)
+
+    def counts(self, tenant: str) -> PageCounts:
+        views = [self._view(item).pages for item in self._shelf.values() if not item.members]
+        return PageCounts(*(sum(getattr(view, part) for view in views) for part in ("pending", "done", "failed")))
+
+    def queue_depth(self) -> int:
+        return 0
 
     def ready(self) -> Readiness:
         return Readiness(True, "drawn", "none", {})
@@ -368,4 +381,4 @@ def _hit(point: PagePoint, terms: frozenset[str]) -> Hit | None:
     snippets.sort(key=lambda snippet: -snippet.score)
     covered = {term for word in found for term in _terms(point.text[word.start : word.end]) & terms}
     score = len(covered) + len(found) / 100
-    return Hit(point.key, point.labels, score, tuple(snippets[:3]), point.width, point.height, 0.0 or point.trust)
+    return Hit(point.key, point.labels, score, tuple(snippets[:3]), point.width, point.height, point.trust)

@@ -31,7 +31,7 @@ export function thumbnail(page, boxes = [], pixels = PICTURE_WIDTH) {
 /** The part of the page around the first of `boxes`, at reading size. The stylesheet does the placing. */
 export function strip(page, boxes) {
   const { width, height } = sane(page);
-  const [x, y, tall] = centre(boxes);
+  const [x, y, tall, left] = centre(boxes);
   const sheet = h("div", { class: "sheet" }, picture(page.image_url, width, height), overlay(joinLine(boxes)));
   const node = h("div", { class: "strip", "aria-hidden": "true" }, sheet);
   node.style.setProperty("--ratio", String(height / width));
@@ -40,6 +40,7 @@ export function strip(page, boxes) {
   image.addEventListener("load", () => node.style.setProperty("--ratio", String(image.naturalHeight / image.naturalWidth)));
   node.style.setProperty("--x", String(x));
   node.style.setProperty("--y", String(y));
+  node.style.setProperty("--left", String(left));
   node.style.setProperty("--tall", String(tall));
   return node;
 }
@@ -48,7 +49,7 @@ const NEARBY = 0.05; // of the page's height: about three lines of a letter
 
 /**
  * Where to look, and how tall it is: around the box that has the most others close by, so that one stray word does not
- * draw the eye away. Returns [x, y, height] in fractions of the page.
+ * draw the eye away. Returns [x, y, height, left edge] in fractions of the page.
  */
 function centre(boxes) {
   const some = boxes.slice(0, 60);
@@ -57,8 +58,8 @@ function centre(boxes) {
     const near = some.filter((box) => box[1] >= top - 0.004 && box[3] <= top + NEARBY);
     if (near.length > best.length) best = near;
   }
-  if (!best.length) return some.length ? [(some[0][0] + some[0][2]) / 2, some[0][1] + NEARBY / 2, NEARBY] : [0.5, 0.2, 0.02];
+  if (!best.length) return some.length ? [(some[0][0] + some[0][2]) / 2, some[0][1] + NEARBY / 2, NEARBY, some[0][0]] : [0.5, 0.2, 0.02, 0];
   const edge = (i, pick) => pick(...best.map((box) => box[i]));
   const [x0, y0, x1, y1] = [edge(0, Math.min), edge(1, Math.min), edge(2, Math.max), edge(3, Math.max)];
-  return [(x0 + x1) / 2, (y0 + y1) / 2, y1 - y0];
+  return [(x0 + x1) / 2, (y0 + y1) / 2, y1 - y0, x0];
 }

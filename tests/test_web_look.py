@@ -1,0 +1,244 @@
+"""The web page in Chromium: hostile names, narrow screens, dark mode, contrast, names of controls."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from index.types import MemberFailure
+from tests.browser_kit import Tab, open_tab
+from tests.web_kit import ShelfService
+
+pytest_plugins = ("tests.browser_fixtures",)
+pytestmark = pytest.mark.browser
+
+WEB = Path(__file__).parent.parent / "api" / "web"
+EVIL = '"><img src=x onerror="window.hurt=1"><script>window.hurt=1</script>\u202egnp.exe'
+EVIL_TEXT = (
+    f"# {EVIL}\n\n[quay](javascript:window.hurt=1) <img src=x onerror=window.hurt=1> <b>quay</b> quay's end.\n\n"
+    f"| {EVIL.replace('|', '')} | quay |\n| --- | --- |\n| <svg onload=window.hurt=1> | 1 |"
+)
+VIEWS = {
+    "documents": "",
+    "results": "?q=quay",
+    "groups": "?q=quay&group=1",
+    "answer": "?q=Who closed the north quay today?",
+    "not found": "?q=Who discovered radium in Paris?",
+}
+
+
+@pytest.fixture
+def shelf(service: ShelfService) -> ShelfService:
+    """Documents whose names and texts are long, odd and hostile."""
+    evil = service.put(EVIL, [EVIL_TEXT])
+    service.put_archive(
+        f"{EVIL}.zip", [(f"{EVIL}/Letters/{EVIL}", evil)], [MemberFailure(EVIL, "x<b>", f"Refused: {EVIL}")]
+    )
+    wide = "| " + " | ".join(f"Column{n}" for n in range(14)) + " |\n|" + " --- |" * 14 + "\n| quay " * 14 + "|"
+    words = "Captain Rowan closed the north quay today.\n\n" + "quay" * 60
+    service.put("An-unbroken-and-very-long-name-" * 6 + ".pdf", [words, wide], trust=0.3, broken=frozenset({2}))
+    return service
+
+
+def viewer_address(shelf: ShelfService) -> str:
+    return f"#/doc/{shelf.find(EVIL)}/page/1?q=quay"
+
+
+def test_hostile_names_and_texts_stay_text(tab: Tab, shelf: ShelfService):
+    """No name, path, message or text of a document becomes an element or runs, wherever it is shown."""
+    tab.expected = ("404",)
+    page = tab.goto()
+    expect(page.locator("#documents .row")).to_have_count(2)
+    for summary in page.locator("#documents summary").all():
+        if summary.is_visible():
+            summary.click()
+    expect(page.locator(".row-details li", has_text="Refused:")).to_be_visible()
+    checked = 0
+    for address in (
+        *VIEWS.values(),
+        viewer_address(shelf),
+        f"?q={EVIL}",
+        f"?folder={EVIL}&q=quay",
+        f"#/doc/{EVIL}/page/1",
+    ):
+        if address:
+            page.goto("about:blank")
+            tab.goto(address.replace("#", "%23") if address.startswith("?") else address)
+            page.wait_for_load_state("networkidle")
+        assert page.evaluate("window.hurt") is None
+        assert (
+            page.locator("img[src='x'], img[onerror], svg[onload], script:not([src]), a[href^='javascript']").count()
+            == 0
+        )
+        checked += 1
+    assert checked == len(VIEWS) + 4
+    tab.goto()
+    page.get_by_role("button", name=f"Delete {EVIL}", exact=True).click()
+    expect(page.locator("dialog[open] .name")).to_have_text(EVIL)
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.locator(".receipt")).to_contain_text("Nothing")
+    assert page.evaluate("window.hurt") is None
+
+
+def test_markdown_of_a_page_is_safe_and_whole(tab: Tab, shelf: ShelfService):
+    """In the viewer the text of a hostile page is all there, as text."""
+    page = tab.goto(viewer_address(shelf))
+    text = page.locator(".page-text")
+    expect(text.locator("h3").first).to_have_text(EVIL)
+    expect(text).to_contain_text("[quay](javascript:window.hurt=1) <img src=x onerror=window.hurt=1> <b>quay</b>")
+    expect(text.locator("td").first).to_have_text("<svg onload=window.hurt=1>")
+    page.get_by_role("button", name="Plain").click()
+    expect(text.locator("pre")).to_have_text(EVIL_TEXT)
+    assert page.title().startswith(EVIL[:20])
+
+
+def test_sources_never_parse_html():
+    """No module uses a way of turning strings into elements or code, and no page carries inline script or style."""
+    forbidden = re.compile(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|srcdoc|DOMParser"
+    )
+    for path in WEB.glob("*.js"):
+        assert not forbidden.search(path.read_text()), path.name
+    html = (WEB / "index.html").read_text()
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|https?://(?!www\.w3\.org)", html)
+
+
+def test_policy_stops_inline_script(tab: Tab, shelf: ShelfService):
+    """The policy holds: even an element that was made with a handler does not run it."""
+    tab.expected = ("Content Security Policy", "CSP")
+    page = tab.goto()
+    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=nothing onerror=\"window.hurt=1\">')")
+    page.wait_for_timeout(300)
+    tab.expected += ("404",)
+    assert page.evaluate("window.hurt") is None
+    assert any("Content Security Policy" in said for said in tab.complaints)
+
+
+@pytest.mark.parametrize("width", [320, 390, 768])
+def test_no_sideways_scrolling(browser, site: str, shelf: ShelfService, width: int):
+    """Nothing is wider than the window on narrow screens, however long names, words and tables are."""
+    with open_tab(browser, site, viewport={"width": width, "height": 640}) as tab:
+        for name, address in {**VIEWS, "viewer": viewer_address(shelf)}.items():
+            tab.page.goto("about:blank")
+            page = tab.goto(address)
+            page.wait_for_load_state("networkidle")
+            wide = page.evaluate("[document.documentElement.scrollWidth, document.body.scrollWidth]")
+            assert max(wide) <= width, name
+        expect(page.locator("#viewer")).to_be_visible()
+        beyond = page.evaluate(
+            "[...document.querySelectorAll('.viewer-bar :is(button, input, a)')]"
+            ".filter((e) => e.getBoundingClientRect().right > innerWidth).length"
+        )
+        assert beyond == 0, "controls of the viewer stand outside"
+        page.get_by_role("button", name="Text", exact=True).click()
+        expect(page.locator(".page-text mark").first).to_be_in_viewport()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+CONTRAST = """
+() => {
+  const channel = (v) => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; };
+  const light = ([r, g, b]) => .2126 * channel(r) + .7152 * channel(g) + .0722 * channel(b);
+  const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  const parse = (color) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
+                             return [...canvas.getImageData(0, 0, 1, 1).data]; };
+  const ground = (node) => {
+    for (; node; node = node.parentElement) {
+      const color = parse(getComputedStyle(node).backgroundColor);
+      if (color[3] > 200) return color;
+    }
+    return [255, 255, 255, 255];
+  };
+  const bad = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || !node.checkVisibility({opacityProperty: true})) continue;
+    if (node.closest('.visually-hidden, :disabled, svg, script, option, [hidden]')) continue;
+    const style = getComputedStyle(node);
+    const [a, b] = [light(parse(style.color)), light(ground(node))].sort((x, y) => y - x);
+    const ratio = (a + .05) / (b + .05);
+    const large = parseFloat(style.fontSize) >= 24;
+    if (ratio < (large ? 3 : 4.5)) bad.push(`${walker.currentNode.data.trim().slice(0, 30)} ${ratio.toFixed(2)}`);
+  }
+  return bad;
+}
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast(browser, site: str, shelf: ShelfService, scheme: str):
+    """Every text on every view reaches the contrast of WCAG AA, in light and in dark."""
+    with open_tab(browser, site, color_scheme=scheme) as tab:
+        for name, address in {**VIEWS, "viewer": viewer_address(shelf)}.items():
+            tab.page.goto("about:blank")
+            page = tab.goto(address)
+            page.wait_for_load_state("networkidle")
+            assert page.evaluate(CONTRAST) == [], name
+        page.keyboard.press("Escape")
+        page.locator("#help").click()
+        assert page.evaluate(CONTRAST) == [], "help"
+
+
+def test_dark_mode_is_dark(browser, site: str, shelf: ShelfService):
+    """With a dark system the ground is dark and the text light; the scans stay paper."""
+    lightness = {}
+    for scheme in ("light", "dark"):
+        with open_tab(browser, site, color_scheme=scheme) as tab:
+            page = tab.goto("?q=quay")
+            expect(page.locator(".strip").first).to_be_visible()
+            lightness[scheme] = [
+                sum(
+                    map(
+                        int,
+                        re.findall(r"\d+", page.evaluate(f"getComputedStyle(document.querySelector('{part}')).{rule}"))[
+                            :3
+                        ],
+                    )
+                )
+                for part, rule in (("body", "backgroundColor"), ("body", "color"), (".strip", "backgroundColor"))
+            ]
+    assert lightness["light"][0] > 600 > 150 > lightness["light"][1]
+    assert lightness["dark"][0] < 150 < 600 < lightness["dark"][1]
+    assert lightness["dark"][2] > 600
+
+
+NAMELESS = """
+() => [...document.querySelectorAll('a, button, input, select, summary, [tabindex="0"], dialog[open], nav, section')]
+  .filter((node) => node.checkVisibility() && !node.closest('[aria-hidden=true]') && node.tabIndex !== -2)
+  .filter((node) => node.tagName !== 'SECTION' || node.matches('[aria-label], [aria-labelledby]'))
+  .filter((node) => !(node.textContent.trim() || node.getAttribute('aria-label') || node.labels?.length
+                      || document.getElementById(node.getAttribute('aria-labelledby'))?.textContent.trim()))
+  .map((node) => node.outerHTML.slice(0, 120))
+"""
+
+
+def test_everything_has_a_name(tab: Tab, shelf: ShelfService):
+    """Every control has an accessible name, ids are unique, the landmarks are there once."""
+    page = tab.goto()
+    for name, address in {**VIEWS, "viewer": viewer_address(shelf)}.items():
+        page.goto("about:blank")
+        tab.goto(address)
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate(NAMELESS) == [], name
+        ids = page.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")
+        assert len(ids) == len(set(ids)), name
+        assert page.locator("main").count() == page.locator("body > header").count() == 1
+        assert page.locator("[role=search]").count() == 1
+        assert page.locator("img:not([alt])").count() == 0
+    assert page.locator("#viewer").get_attribute("aria-labelledby") == "viewer-title"
+
+
+def test_motion_is_reduced_on_request(browser, site: str, shelf: ShelfService):
+    """Who asks the system for less motion gets no transitions."""
+    with open_tab(browser, site, reduced_motion="reduce") as tab:
+        page = tab.goto("?q=quay")
+        expect(page.locator(".hit").first).to_be_visible()
+        moving = page.evaluate(
+            "[...document.querySelectorAll('*')]"
+            ".filter((e) => parseFloat(getComputedStyle(e).transitionDuration) > 0.01).length"
+        )
+        assert moving == 0
