@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from index.types import Box
 from worker.layout.pieces import Piece, clean_box, part
@@ -42,15 +43,23 @@ class _Rule:
 def take_ruled(pieces: Sequence[Piece], rules: Sequence[Box], aspect: float) -> tuple[list[Ruled], list[Piece]]:
     """The ruled tables, and the pieces that are in none (in canonical order)."""
     rest = list(pieces)
+    size = median(p.size for p in pieces) if pieces else 0.0
+    reach = max(_REACH, 0.5 * size)  # no line of text fits between two ruling lines nearer than that
     tables: list[Ruled] = []
     for group in _touching(_usable(rules, aspect)):
-        xs = _lines([(r.x0 + r.x1) / 2 for r in group if not r.level])
-        ys = _lines([(r.y0 + r.y1) / 2 for r in group if r.level])
+        uprights = [r for r in group if not r.level]
+        level = [r for r in group if r.level]
+        if not uprights or not level:
+            continue
+        # A table need not be closed at its sides: where its rules end, its outer cells end.
+        ends_x = [min(r.x0 for r in level), max(r.x1 for r in level)]
+        ends_y = [min(r.y0 for r in uprights), max(r.y1 for r in uprights)]
+        xs = _lines([*((r.x0 + r.x1) / 2 for r in uprights), *ends_x], reach)
+        ys = _lines([*((r.y0 + r.y1) / 2 for r in level), *ends_y], reach)
         if len(xs) < 3 or len(ys) < 3 or len(xs) > 26:
             continue
-        uprights = [r for r in group if not r.level]
         inside = [p for p in rest if _inside(p, xs, ys)]
-        rows = _fill([q for p in inside for q in _cut_at(p, uprights)], xs, ys)
+        rows = _fill([q for p in inside for q in _cut_at(p, uprights, xs)], xs, ys)
         if not _plain(rows):
             continue
         kept = set(map(id, inside))
@@ -94,11 +103,11 @@ def _touching(rules: list[_Rule]) -> list[list[_Rule]]:
     return list(groups.values())
 
 
-def _lines(values: list[float]) -> list[float]:
+def _lines(values: list[float], reach: float) -> list[float]:
     """Positions of distinct lines: pieces of one ruling line, and both edges of a thick one, count once."""
     lines: list[list[float]] = []
     for value in sorted(values):
-        if lines and value - lines[-1][-1] <= _REACH:
+        if lines and value - lines[-1][-1] <= reach:
             lines[-1].append(value)
         else:
             lines.append([value])
@@ -110,23 +119,23 @@ def _inside(piece: Piece, xs: list[float], ys: list[float]) -> bool:
     return xs[0] - _REACH <= xc <= xs[-1] + _REACH and ys[0] - _REACH <= piece.yc <= ys[-1] + _REACH
 
 
-def _cut_at(piece: Piece, uprights: Sequence[_Rule]) -> list[Piece]:
-    """A piece that runs across an upright rule is cut between the words there."""
-    crossed = sorted(
-        (r.x0 + r.x1) / 2
-        for r in uprights
-        if r.y0 <= piece.yc <= r.y1 and piece.x0 + 0.3 * piece.size < (r.x0 + r.x1) / 2 < piece.x1 - 0.3 * piece.size
-    )
-    if not crossed or len(piece.tokens) < 2:
-        return [piece]
-    cuts = [0]
+def _cut_at(piece: Piece, uprights: Sequence[_Rule], xs: Sequence[float]) -> list[Piece]:
+    """A piece that runs across an upright rule is cut between the words there; where a column's line is not drawn
+    (or was not seen), only at a gap that is wider than between words.
+    """
+    slack = 0.3 * piece.size
+    drawn = [(r.x0 + r.x1) / 2 for r in uprights if r.y0 <= piece.yc <= r.y1]
+    crossed = [x for x in drawn if piece.x0 + slack < x < piece.x1 - slack]
+    cuts = []
     for i in range(1, len(piece.tokens)):
-        a = (piece.edges[i - 1][0] + piece.edges[i - 1][1]) / 2
-        b = (piece.edges[i][0] + piece.edges[i][1]) / 2
-        if any(a < x <= b for x in crossed):
+        before, after = piece.edges[i - 1], piece.edges[i]
+        a, b = (before[0] + before[1]) / 2, (after[0] + after[1]) / 2
+        apart = after[0] - before[1] > 0.45 * piece.size
+        if any(a < x <= b for x in crossed) or (apart and any(before[1] < x < after[0] for x in xs)):
             cuts.append(i)
-    cuts.append(len(piece.tokens))
-    return [part(piece, a, b) for a, b in itertools.pairwise(cuts)]
+    if not cuts:
+        return [piece]
+    return [part(piece, a, b) for a, b in itertools.pairwise([0, *cuts, len(piece.tokens)])]
 
 
 def _slot(value: float, lines: list[float]) -> int:

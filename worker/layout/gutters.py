@@ -31,6 +31,10 @@ class Gutter:
     last: int
     paired: int
 
+    @property
+    def middle(self) -> float:
+        return (self.x0 + self.x1) / 2
+
 
 @dataclass(frozen=True, slots=True)
 class _Side:
@@ -58,7 +62,7 @@ def find_gutters(pieces: Sequence[Piece]) -> list[Gutter]:
         if b.x0 - a.x1 < narrow or middle <= 0:
             continue
         gutter = _grow(pieces, i, j, narrow)
-        if gutter is not None and gutter.paired >= 3:
+        if gutter is not None and gutter.paired >= 2:
             found.append(gutter)
     found.sort(key=lambda g: (-g.paired, -(g.last - g.first), g.x0, g.first))
     return found
@@ -147,10 +151,26 @@ def _paired(side: Sequence[Piece], other: Sequence[Piece]) -> int:
     return count
 
 
-def separates_columns(pieces: Sequence[Piece], gutter: Gutter) -> bool:
-    """Are the two sides read one after the other (columns, blocks side by side)? False: row by row."""
-    middle = (gutter.x0 + gutter.x1) / 2
-    band = pieces[gutter.first : gutter.last + 1]
+def separates_columns(pieces: Sequence[Piece], gutter: Gutter, others: Sequence[Gutter] = ()) -> bool:
+    """Are the two sides read one after the other (columns, blocks side by side)? False: row by row.
+
+    `others` are the gutters of the same pieces: only the columns next to this one are looked at.
+    """
+    middle = gutter.middle
+    beside = [
+        g.middle
+        for g in others
+        if min(g.last, gutter.last) - max(g.first, gutter.first) > 0.6 * (gutter.last - gutter.first)
+    ]
+    start = max((x for x in beside if x < gutter.x0), default=-1.0)
+    stop = min((x for x in beside if x > gutter.x1), default=1e9)
+    first, last = _with_lone(pieces, gutter)
+    band = [p for p in pieces[first : last + 1] if p.x1 > start and p.x0 < stop]
+    left = _side([p for p in band if p.x1 <= middle], nearest_right=True)
+    right = _side([p for p in band if p.x0 >= middle], nearest_right=False)
+    if left.prose and right.prose:
+        return gutter.paired >= 5 or (gutter.x1 - gutter.x0) > 0.5 * median(p.size for p in band)
+    band = [p for p in pieces[gutter.first : gutter.last + 1] if p.x1 > start and p.x0 < stop]
     left = _side([p for p in band if p.x1 <= middle], nearest_right=True)
     right = _side([p for p in band if p.x0 >= middle], nearest_right=False)
     if min(left.lines, right.lines) < 2:
@@ -158,8 +178,6 @@ def separates_columns(pieces: Sequence[Piece], gutter: Gutter) -> bool:
     if _share(left.pieces, lambda p: is_enumerator(p.text) or is_bullet_like(p)) > 0.5:
         return False
     size = median(p.size for p in band)
-    if left.prose and right.prose:
-        return gutter.paired >= 5 or _wide_enough(gutter, size)
     if not _wide_enough(gutter, size):
         return False
     aligned = _aligned(left.pieces, right.pieces)
@@ -177,6 +195,16 @@ def separates_columns(pieces: Sequence[Piece], gutter: Gutter) -> bool:
     cells = len(band) / max(left.lines, right.lines)
     tight = left.pitch < 1.62 and right.pitch < 1.62
     return tight and cells < 2.5 and gutter.x1 - gutter.x0 > 1.5 * size and max(left.lines, right.lines) <= 9
+
+
+def _with_lone(pieces: Sequence[Piece], gutter: Gutter) -> tuple[int, int]:
+    """The gutter's band with all lines above and below that stand clear of it."""
+    first, last = gutter.first, gutter.last
+    while first > 0 and not (pieces[first - 1].x1 > gutter.x0 and pieces[first - 1].x0 < gutter.x1):
+        first -= 1
+    while last + 1 < len(pieces) and not (pieces[last + 1].x1 > gutter.x0 and pieces[last + 1].x0 < gutter.x1):
+        last += 1
+    return first, last
 
 
 def _wide_enough(gutter: Gutter, size: float) -> bool:
@@ -227,6 +255,6 @@ def _aligned(left: Sequence[Piece], right: Sequence[Piece]) -> float:
     few, many = (left, right) if len(left) <= len(right) else (right, left)
     level = 0
     for p in few:
-        if any(abs(p.yc - q.yc) < 0.22 * min(p.size, q.size) for q in many):
+        if any(abs(p.yc - q.yc) < 0.3 * min(p.size, q.size) for q in many):
             level += 1
     return level / max(1, len(few))

@@ -35,7 +35,8 @@ def _split(pieces: list[Piece], left: float, right: float, depth: int) -> list[L
         return []
     gutter = None
     if depth < _DEPTH and len(pieces) >= 5:
-        gutter = next((g for g in find_gutters(pieces) if separates_columns(pieces, g)), None)
+        gutters = find_gutters(pieces)
+        gutter = next((g for g in gutters if separates_columns(pieces, g, gutters)), None)
     if gutter is None:
         return [Leaf(tuple(pieces), left, right)]
     first, last = _with_lone_lines(pieces, gutter)

@@ -7,12 +7,13 @@ stays rows of text, read from left to right.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from worker.layout.kinds import is_bullet, is_item_number, is_label, is_numeric
-from worker.layout.pieces import Piece
+from worker.layout.pieces import Piece, part
 from worker.layout.rows import Row
 
 _LONG_CELL = 44  # characters: only one column may be longer than this on average
@@ -114,7 +115,7 @@ def _table(rows: Sequence[Row]) -> Table | None:
     alone: list[bool] = []
     for k, row in enumerate(rows):
         cells: list[list[Piece]] = [[] for _ in columns]
-        for cell in row.cells:
+        for cell in (piece for whole in row.cells for piece in _cut_at_columns(whole, columns)):
             cells[_column_of(cell, columns)].append(cell)
         if k and not _tabular(row) and _wraps(rows, k) and grid:
             for into, more in zip(grid[-1], cells, strict=True):
@@ -152,6 +153,22 @@ def _columns(rows: Sequence[Row], size: float) -> list[tuple[float, float]]:
         else:
             merged.append((x0, x1))
     return merged
+
+
+def _cut_at_columns(cell: Piece, columns: Sequence[tuple[float, float]]) -> list[Piece]:
+    """Two cells so near to each other that they were taken for one, parted where the columns part."""
+    cuts = []
+    for i in range(1, len(cell.tokens)):
+        before, after = cell.edges[i - 1][1], cell.edges[i][0]
+        if after - before > 0.45 * cell.size and any(
+            left[1] - 0.4 * cell.size <= before and after <= right[0] + 0.4 * cell.size
+            for left, right in itertools.pairwise(columns)
+            if left[0] < after and before < right[1]
+        ):
+            cuts.append(i)
+    if not cuts:
+        return [cell]
+    return [part(cell, a, b) for a, b in itertools.pairwise([0, *cuts, len(cell.tokens)])]
 
 
 def _column_of(cell: Piece, columns: Sequence[tuple[float, float]]) -> int:
