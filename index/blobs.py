@@ -14,6 +14,10 @@ class Staged(Protocol):
 
     size: int
 
+    @property
+    def path(self) -> Path:
+        """A local file with the bytes so far, for looking at before the commit."""
+
     def write(self, chunk: bytes) -> None:
         """Append. `TooLarge` past the limit, `StorageFull` when the disk is; both leave nothing behind."""
 

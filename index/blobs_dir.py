@@ -28,13 +28,21 @@ class StagedFile:
 
     def __init__(self, path: Path, limit: int, min_free: int) -> None:
         self.size = 0
-        self.path = path
+        self._path = path
         self._limit = limit
         self._min_free = min_free
         self._hash = hashlib.sha256()
         self._checked = 0
         with storage_errors():
             self._file = path.open("xb")
+
+    @property
+    def path(self) -> Path:
+        """The file with all bytes so far."""
+        if not self._file.closed:
+            with storage_errors():
+                self._file.flush()
+        return self._path
 
     def write(self, chunk: bytes) -> None:
         if self.size + len(chunk) > self._limit:
@@ -57,7 +65,7 @@ class StagedFile:
         if self.size and self.size + coming - self._checked < 16 << 20:
             return
         self._checked = self.size + coming
-        if shutil.disk_usage(self.path.parent).free - coming < self._min_free:
+        if shutil.disk_usage(self._path.parent).free - coming < self._min_free:
             raise StorageFull(
                 f"Less than {self._min_free} bytes would be left on the disk of the data directory (setting "
                 "FOLIOSCOPE_MIN_FREE_BYTES). Nothing was stored; free some space and try again."
@@ -74,7 +82,7 @@ class StagedFile:
     def discard(self) -> None:
         with contextlib.suppress(OSError):
             self._file.close()
-        self.path.unlink(missing_ok=True)
+        self._path.unlink(missing_ok=True)
 
 
 class DirBlobStore:

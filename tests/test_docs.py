@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
+from index import payload
+from index.store import PageUpdate, PassageVectors
+from index.types import PageKey, PageLabels, PageState
+from tests.kit import reading
 from worker import settings
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -12,3 +20,26 @@ DOCS = Path(__file__).parent.parent / "docs"
 def test_settings_reference():
     """Every setting, its default and its meaning stand in docs/settings.md."""
     assert settings.reference() in (DOCS / "settings.md").read_text()
+
+
+def test_payload_reference():
+    """Every payload field that a page point can have stands in docs/payload.md, and no other."""
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    key = PageKey("default", "id", 1)
+    labels = PageLabels("scan.pdf", "application/pdf", at, ("box",), ("box/scan.pdf",))
+    fields = set(payload.new_pending(key, labels, at))
+    update = PageUpdate(
+        key,
+        at,
+        state=PageState.DONE,
+        error_code="x",
+        reading=reading("some text"),
+        passages=PassageVectors(((0, 9),), np.zeros((1, 3), np.float32)),
+    )
+    fields |= set(payload.changed({}, update))
+    table = (DOCS / "payload.md").read_text().split("## Vectors")[0]
+    documented = set()
+    for line in table.splitlines():
+        if line.startswith("| `"):
+            documented |= set(re.findall(r"`(\w+)`", line.split("|")[1]))
+    assert documented == fields

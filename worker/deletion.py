@@ -1,7 +1,8 @@
 """Deleting documents so that nothing remains, also when the process dies half-way.
 
 The order is tombstone, points, files of the catalog (manifest last), blob. A tombstone whose
-manifest still exists is an unfinished deletion; `finish` ends it at the next start.
+manifest still exists is an unfinished deletion, and a blob without a manifest the end of one;
+`finish` ends both at the next start.
 """
 
 from __future__ import annotations
@@ -75,7 +76,16 @@ class Deletion:
             with self._catalog.lock():
                 if entry := self._catalog.get(stone.tenant, stone.document_id):
                     self._remove(entry, stone.deleted_at, _Tally())
+        self._sweep()
         return len(unfinished)
+
+    def _sweep(self) -> None:
+        """Remove blobs that no manifest names: the last step of a deletion, or the first of an upload."""
+        with self._catalog.lock():
+            held = {entry.manifest.sha256 for entry in self._catalog.entries(None)}
+            for blob in list(self._blobs.blobs()):
+                if blob.sha256 not in held:
+                    self._blobs.delete(blob.sha256)
 
     def _remove(self, entry: Entry, at: datetime, tally: _Tally) -> None:
         manifest = entry.manifest

@@ -34,7 +34,7 @@ from index.types import (
     Split,
     TextLayerPolicy,
 )
-from ingest.archives import ARCHIVE_TYPES, ArchiveLimits, Member, members
+from ingest.archives import ARCHIVE_TYPES, REST, ArchiveLimits, Member, members
 from ingest.renderer import Renderer
 from ingest.sniff import sniff
 from worker.labels import MAX_DEPTH, depth, labels
@@ -187,24 +187,31 @@ class Jobs:
         found: list[tuple[str, str]] = []
         failures: list[MemberFailure] = []
         level = depth(self._catalog, entry) + 1
-        for member in members(
+        found_or_failed = members(
             self._blobs.path(manifest.sha256),
             manifest.media_type,
             limits=self._limits.archives,
             password=entry.password,
-        ):
-            if isinstance(member, MemberFailure):
-                failures.append(member)
-                continue
-            try:
-                child = self._add_member(entry, member, level)
-            except RequestError as error:
-                failures.append(MemberFailure(member.path, error.code, error.message))
-                continue
-            if child is None:
-                break  # the archive was deleted meanwhile
-            found.append((member.path, child))
-            self._ring([Expand(manifest.tenant, child)])
+        )
+        try:
+            for member in found_or_failed:
+                if isinstance(member, MemberFailure):
+                    failures.append(member)
+                    continue
+                try:
+                    child = self._add_member(entry, member, level)
+                except RequestError as error:
+                    failures.append(MemberFailure(member.path, error.code, error.message))
+                    continue
+                if child is None:
+                    break  # the archive was deleted meanwhile
+                found.append((member.path, child))
+                self._ring([Expand(manifest.tenant, child)])
+        except RequestError as error:
+            # Over a limit, or a bomb, further on: what came before it is kept, and the rest is reported.
+            if not found:
+                raise
+            failures.append(MemberFailure(REST, error.code, error.message))
         return Split(members=tuple(found), member_failures=tuple(failures))
 
     def _add_member(self, archive: Entry, member: Member, level: int) -> str | None:

@@ -13,12 +13,14 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 
-from index.errors import Unavailable
+from index.errors import StorageFull, Unavailable
 from worker.queue import Expand, Job, Read
 
 log = logging.getLogger("folioscope.queue")
 
 _BACK_OFF_S = 1.0
+# A full disk is not emptied within a second, and trying costs reads and writes.
+_BACK_OFF_FULL_S = 30.0
 
 
 class LocalQueue:
@@ -123,13 +125,15 @@ class LocalQueue:
             self._run(job)
         except Unavailable as error:
             log.warning("%s: %s; trying again", job, error.message)
-            self._pause()
+            self._pause(_BACK_OFF_FULL_S if isinstance(error, StorageFull) else _BACK_OFF_S)
             self.ring([job])
         except Exception:
             # State is in the store, so nothing is lost: the next reconcile rings again.
             log.exception("job failed: %s", job)
 
-    def _pause(self) -> None:
+    def _pause(self, seconds: float) -> None:
+        """Wait, but not for a queue that closes (other changes wake the condition too)."""
+        deadline = time.monotonic() + seconds
         with self._changed:
-            if not self._closed:
-                self._changed.wait(_BACK_OFF_S)
+            while not self._closed and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(left)

@@ -61,7 +61,7 @@ def open_truth(settings: Settings) -> Truth:
 
 
 def build_embedder_for(settings: Settings) -> Embedder:
-    from index.embedder_minilm import build_embedder
+    from index.embedder_st import build_embedder
 
     return build_embedder(settings.embedder, settings.data_dir / "cache")
 
