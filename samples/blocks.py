@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from samples.figures import figure, signature
 from samples.fonts import width
-from samples.layout import Atom, Glyphs, Mark, Stroke, Style, is_number, wrap
+from samples.marks import Atom, Glyphs, Mark, Stroke, Style, is_number, moved, wrap
 from samples.markup import Block
 
 _PAD = 4.0
@@ -88,15 +88,13 @@ def _lines(
 def _prose(text: str, style: Style, wide: float, justify: bool, indent: bool) -> list[Atom]:
     size, family = style.size, style.body
     first = size * 1.4 if indent else 0.0
-    lines = wrap(("\u00a0" if indent else "") + text, family, "regular", size, wide - (first if indent else 0.0))
-    if indent:  # wrapped a little narrow throughout, so that the first line has room for its indent
-        lines[0][0] = lines[0][0].lstrip("\u00a0")
+    lines = wrap(text, family, "regular", size, wide, first)
     atoms = []
     for at, words in enumerate(lines):
         x = first if at == 0 else 0.0
         used = width(" ".join(words), family, "regular", size)
         free, gaps = wide - x - used, len(words) - 1
-        stretch = free / gaps if justify and gaps and at < len(lines) - 1 and free / gaps < size * 0.9 else 0.0
+        stretch = free / gaps if justify and gaps and at < len(lines) - 1 and free / gaps < size * 1.3 else 0.0
         before = 0.0 if at else size * (0.1 if indent else 0.7)
         atoms.append(Atom(size * style.leading, _line(words, family, "regular", size, x, size, stretch), before))
     return atoms
@@ -246,7 +244,9 @@ def _directive(text: str, style: Style, wide: float) -> list[Atom]:
             return [Atom(style.size * 3.2, signature(style.size), before=style.size * 0.3)]
         case "figure":
             kind, _, caption = rest.partition("|")
-            drawn = Atom(wide * 0.55, figure(kind.strip(), wide, wide * 0.52), before=style.size, keep=True)
-            lines = _lines(caption.strip(), style.body, "italic", style.size * 0.9, wide, style, before=3.0)
-            return [drawn, *lines]
+            marks, y = figure(kind.strip(), wide, wide * 0.52), wide * 0.55
+            for line in _lines(caption.strip(), style.body, "italic", style.size * 0.9, wide, style):
+                marks += [moved(mark, 0.0, y) for mark in line.marks]
+                y += line.height
+            return [Atom(y, marks, before=style.size)]  # one atom, so that no column parts figure and caption
     raise ValueError(f"no such directive: {text}")

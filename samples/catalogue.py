@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from samples.layout import Style
+from samples.marks import Style
 
 MEDIA_TYPES = {
     "pdf": "application/pdf",
@@ -44,22 +44,22 @@ class Document:
         return MEDIA_TYPES[self.path.rsplit(".", 1)[1]]
 
 
-TYPED = Style(body="courier", head="courier", size=10.6, leading=1.42, margin=70, typed=True)
-LETTER = Style(body="times", head="times", size=12, leading=1.35, margin=76)
-OLD_LETTER = Style(body="caladea", head="caladea", size=11.5, leading=1.38, margin=78, indent=True)
+TYPED = Style(body="courier", head="courier", size=10.6, leading=1.42, margin=62, paper="quarto", typed=True)
+LETTER = Style(size=11.5, leading=1.35, margin=72, paper="quarto")
+OLD_LETTER = Style(body="caladea", head="caladea", size=11, leading=1.38, margin=72, paper="quarto", indent=True)
 INVOICE = Style(body="helvetica", head="helvetica", size=10, margin=56)
-BILL = Style(body="source-serif", head="source-serif", size=10.5, margin=60)
-REPORT = Style(body="source-serif", head="helvetica", size=10, leading=1.32, margin=56, justify=True)
-OLD_REPORT = Style(body="times", head="times", size=11, leading=1.26, margin=60, justify=True, indent=True)
+BILL = Style(body="source-serif", head="source-serif", size=10.5, growth=1.2, margin=58, paper="quarto")
+REPORT = Style(body="source-serif", head="helvetica", size=10, growth=1.2, margin=52, justify=True, paper="quarto")
+OLD_REPORT = Style(size=11, growth=1.2, leading=1.26, margin=56, justify=True, indent=True, paper="quarto")
 NEWS = Style(
-    body="times", head="caladea", size=9.6, leading=1.2, margin=42, gutter=18, justify=True, indent=True,
-    column_rule=True,
+    head="caladea", size=9, growth=1.2, leading=1.2, margin=36, gutter=18, justify=True, indent=True,
+    column_rule=True, paper="quarto",
 )  # fmt: skip
-FORM = Style(body="helvetica", head="helvetica", value="courier", size=10, margin=54)
-LEDGER = Style(body="caladea", head="caladea", size=10.5, margin=54)
-REGISTER = Style(body="caladea", head="caladea", size=10.2, margin=50, landscape=True)
-LIST = Style(body="source-serif", head="source-serif", size=10, margin=58)
-SHEET = Style(body="helvetica", head="helvetica", size=9.6, margin=54)
+FORM = Style(body="helvetica", head="helvetica", value="courier", size=10.5, growth=1.15, margin=50, paper="quarto")
+LEDGER = Style(body="caladea", head="caladea", size=9.6, growth=1.0, leading=1.5, margin=34, paper="a5")
+REGISTER = Style(body="caladea", head="caladea", size=11, growth=1.25, margin=44, paper="quarto", landscape=True)
+LIST = Style(body="source-serif", head="source-serif", size=10.5, growth=1.2, margin=50, paper="quarto")
+SHEET = Style(body="helvetica", head="helvetica", size=10, margin=54)
 MAIL = Style(body="helvetica", head="helvetica", value="helvetica", size=10.5, leading=1.36, margin=66)
 
 KEANE = "deposits/keane-family-papers.tar.gz"

@@ -12,7 +12,8 @@ import pymupdf
 from PIL import Image, ImageDraw
 
 from samples.fonts import pdf_font, pil_font, width
-from samples.layout import Glyphs, SetPage, Stroke
+from samples.layout import SetPage
+from samples.marks import Glyphs, Stroke
 
 _INKS = {"ink": (28, 27, 30), "stamp": (120, 30, 60), "pen": (30, 40, 110)}
 _OVERSAMPLE = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from samples.layout import Mark, Stroke
+from samples.marks import Mark, Stroke
 
 
 def figure(kind: str, wide: float, high: float) -> list[Mark]:

@@ -1,6 +1,6 @@
 """Sets a page of content: where every word, rule and figure stands, and the page's true text.
 
-Units are points on an upright page, origin top left. A page is set at the largest size (from its style's size down)
+Units are points on an upright page, origin top left. A page is set at the largest size (within its style's)
 at which all of it fits; what does not fit even at the smallest is an error, so that nothing drawn is ever clipped.
 The truth is made from the very blocks that are set, in reading order.
 """
@@ -8,58 +8,14 @@ The truth is made from the very blocks that are set, in reading order.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from samples.fonts import width
+from samples.blocks import set_block
+from samples.marks import Atom, Mark, Stroke, Style, moved
 from samples.markup import Block, Page
 
-A4 = (595.0, 842.0)
-_NUMBER = re.compile(r"^[£(+-]?[\d][\d,.:%-]*\)?$|^[-–—]$")
+PAPERS = {"a4": (595.0, 842.0), "quarto": (576.0, 720.0), "a5": (420.0, 595.0)}
 _SMALLEST = 7.0
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """How a document looks: faces, sizes and margins in points; `typed` letters stand unevenly when drawn."""
-
-    body: str = "times"
-    head: str = "times"
-    value: str = "courier"
-    size: float = 11.0
-    leading: float = 1.3
-    margin: float = 64.0
-    gutter: float = 20.0
-    justify: bool = False
-    indent: bool = False
-    typed: bool = False
-    column_rule: bool = False
-    landscape: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Glyphs:
-    """A word at its baseline."""
-
-    text: str
-    x: float
-    y: float
-    family: str
-    style: str
-    size: float
-    colour: str = "ink"
-
-
-@dataclass(frozen=True, slots=True)
-class Stroke:
-    """A line through points, closed and filled with a grey (0..1) when `fill` is given."""
-
-    points: tuple[tuple[float, float], ...]
-    weight: float = 0.7
-    fill: float | None = None
-    colour: str = "ink"
-
-
-Mark = Glyphs | Stroke
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +28,15 @@ class SetPage:
     type_size: float
 
 
-@dataclass(slots=True)
-class Atom:
-    """What is not split between columns: marks relative to its own top left, a height, space above it."""
-
-    height: float
-    marks: list[Mark] = field(default_factory=list)
-    before: float = 0.0
-    keep: bool = False
-
-
 class DoesNotFitError(ValueError):
     """A page holds more than its paper takes."""
 
 
 def set_page(page: Page, style: Style, name: str) -> SetPage:
-    """Sets a page. DoesNotFitError names the page when even the smallest type is too large."""
-    size = float(page.options.get("size", style.size))
-    style = replace(style, landscape=page.options.get("paper") == "landscape" or style.landscape)
-    paper = (A4[1], A4[0]) if style.landscape else A4
+    """Sets a page as large as fits. DoesNotFitError names the page when even the smallest type is too large."""
+    wide, high = PAPERS[style.paper]
+    paper = (high, wide) if style.landscape else (wide, high)
+    size = style.size * (1.0 if style.typed else style.growth)
     while size >= _SMALLEST:
         marks = _try(page, replace(style, size=size), paper)
         if marks is not None:
@@ -169,8 +115,6 @@ def _flow(atoms: list[Atom], columns: int, height: float) -> list[tuple[Atom, in
 
 
 def _atoms(blocks: list[Block], style: Style, wide: float) -> list[Atom]:
-    from samples.blocks import set_block  # blocks.py builds on this module's types
-
     atoms: list[Atom] = []
     ruled = not style.typed
     for block in blocks:
@@ -179,29 +123,3 @@ def _atoms(blocks: list[Block], style: Style, wide: float) -> list[Atom]:
             continue
         atoms += set_block(block, style, wide, ruled)
     return atoms
-
-
-def moved(mark: Mark, dx: float, dy: float) -> Mark:
-    """The same mark elsewhere."""
-    if isinstance(mark, Glyphs):
-        return replace(mark, x=mark.x + dx, y=mark.y + dy)
-    return replace(mark, points=tuple((x + dx, y + dy) for x, y in mark.points))
-
-
-def wrap(text: str, family: str, style: str, size: float, wide: float) -> list[list[str]]:
-    """The words of a text, line by line. A word wider than the column stands alone on its line."""
-    lines: list[list[str]] = [[]]
-    used, space = 0.0, width(" ", family, style, size)
-    for word in text.split():
-        needs = width(word, family, style, size)
-        if lines[-1] and used + space + needs > wide:
-            lines.append([])
-            used = 0.0
-        used += needs + (space if lines[-1] else 0.0)
-        lines[-1].append(word)
-    return lines
-
-
-def is_number(cell: str) -> bool:
-    """Whether a table cell is set to the right."""
-    return bool(_NUMBER.match(cell))
