@@ -4,11 +4,12 @@ A gutter starts from the gap between two neighbours on a line and grows up and d
 around it, narrowing as they reach into it, until a piece bars the way. So it is measured over all
 its lines and never on one, bears ragged edges and indents, and ends by itself at a full-width
 heading. Growing does not say what a gutter divides: columns of prose, blocks set side by side,
-cells of a table, a label and its value. `separates_columns` decides that from what stands beside it.
+cells of a table, a label and its value. `judge` decides that from what stands beside it.
 """
 
 from __future__ import annotations
 
+import enum
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,14 @@ from worker.layout.pieces import Piece, vertical_overlap
 
 _NARROWEST = 0.42  # in type sizes; readers' boxes stand out beyond the letters, so that a gutter looks narrower
 _NEIGHBOURS = 48  # how far along the canonical order the partner on the same line is looked for
+
+
+class Divides(enum.Enum):
+    """What stands on the two sides of a gutter."""
+
+    COLUMNS = "columns"  # running text on both sides, read one after the other
+    BLOCKS = "blocks"  # short things set side by side (two addresses, a note), read one after the other, too
+    CELLS = "cells"  # parts of the same lines (a table, a label and its value), read row by row
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +160,8 @@ def _paired(side: Sequence[Piece], other: Sequence[Piece]) -> int:
     return count
 
 
-def separates_columns(pieces: Sequence[Piece], gutter: Gutter, others: Sequence[Gutter] = ()) -> bool:
-    """Are the two sides read one after the other (columns, blocks side by side)? False: row by row.
+def judge(pieces: Sequence[Piece], gutter: Gutter, others: Sequence[Gutter] = ()) -> Divides:
+    """What a gutter divides.
 
     `others` are the gutters of the same pieces: only the columns next to this one are looked at.
     """
@@ -169,32 +178,35 @@ def separates_columns(pieces: Sequence[Piece], gutter: Gutter, others: Sequence[
     left = _side([p for p in band if p.x1 <= middle], nearest_right=True)
     right = _side([p for p in band if p.x0 >= middle], nearest_right=False)
     if left.prose and right.prose:
-        return gutter.paired >= 5 or (gutter.x1 - gutter.x0) > 0.5 * median(p.size for p in band)
+        wide = gutter.x1 - gutter.x0 > 0.5 * median(p.size for p in band)
+        return Divides.COLUMNS if wide or gutter.paired >= 5 else Divides.CELLS
     band = [p for p in pieces[gutter.first : gutter.last + 1] if p.x1 > start and p.x0 < stop]
     left = _side([p for p in band if p.x1 <= middle], nearest_right=True)
     right = _side([p for p in band if p.x0 >= middle], nearest_right=False)
     if min(left.lines, right.lines) < 2:
-        return False
+        return Divides.CELLS
     if _share(left.pieces, lambda p: is_enumerator(p.text) or is_bullet_like(p)) > 0.5:
-        return False
+        return Divides.CELLS
     size = median(p.size for p in band)
     if not _wide_enough(gutter, size):
-        return False
+        return Divides.CELLS
     aligned = _aligned(left.pieces, right.pieces)
     numbers = max(_share(s.pieces, lambda p: is_numeric(p.text)) for s in (left, right))
     if numbers > 0.5 and aligned > 0.5:
-        return False
+        return Divides.CELLS
     if _share(left.pieces, lambda p: is_label(p.text)) > 0.4 and aligned > 0.6:
-        return False
+        return Divides.CELLS
     if aligned < 0.55:
-        return True  # lines that pay no heed to each other: independent blocks
+        return Divides.BLOCKS  # lines that pay no heed to each other: independent blocks
     few, many = (left, right) if left.lines <= right.lines else (right, left)
     if many.prose:
         # A column of notes has lines of its own close together; labels stand alone, one to an entry.
-        return few.pitch < 1.7 and few.lines >= 3 and aligned < 0.9
+        notes = few.pitch < 1.7 and few.lines >= 3 and aligned < 0.9
+        return Divides.BLOCKS if notes else Divides.CELLS
     cells = len(band) / max(left.lines, right.lines)
     tight = left.pitch < 1.62 and right.pitch < 1.62
-    return tight and cells < 2.5 and gutter.x1 - gutter.x0 > 1.5 * size and max(left.lines, right.lines) <= 9
+    side_by_side = tight and cells < 2.5 and gutter.x1 - gutter.x0 > 1.5 * size and max(left.lines, right.lines) <= 9
+    return Divides.BLOCKS if side_by_side else Divides.CELLS
 
 
 def _with_lone(pieces: Sequence[Piece], gutter: Gutter) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from worker.layout.gutters import Gutter, find_gutters, separates_columns
+from worker.layout.gutters import Divides, Gutter, find_gutters, judge
 from worker.layout.pieces import Piece, vertical_overlap
 
 _DEPTH = 24
@@ -33,13 +33,16 @@ def segment(pieces: Sequence[Piece], left: float, right: float) -> list[Leaf]:
 def _split(pieces: list[Piece], left: float, right: float, depth: int) -> list[Leaf]:
     if not pieces:
         return []
-    gutter = None
+    gutter, divides = None, Divides.CELLS
     if depth < _DEPTH and len(pieces) >= 5:
         gutters = find_gutters(pieces)
-        gutter = next((g for g in gutters if separates_columns(pieces, g, gutters)), None)
-    if gutter is None:
+        for gutter in gutters:
+            divides = judge(pieces, gutter, gutters)
+            if divides is not Divides.CELLS:
+                break
+    if gutter is None or divides is Divides.CELLS:
         return [Leaf(tuple(pieces), left, right)]
-    first, last = _with_lone_lines(pieces, gutter)
+    first, last = _with_lone_lines(pieces, gutter, divides)
     middle = (gutter.x0 + gutter.x1) / 2
     band = pieces[first : last + 1]
     return [
@@ -50,11 +53,14 @@ def _split(pieces: list[Piece], left: float, right: float, depth: int) -> list[L
     ]
 
 
-def _with_lone_lines(pieces: Sequence[Piece], gutter: Gutter) -> tuple[int, int]:
-    """The band of a gutter with the lines above and below that go on with one of its columns."""
-    long = gutter.paired >= 8
-    first, _ = _reach(pieces, gutter, range(gutter.first - 1, -1, -1), 1.3 if long else 0.8)
-    last, barrier = _reach(pieces, gutter, range(gutter.last + 1, len(pieces)), 4.0 if long else 0.8)
+def _with_lone_lines(pieces: Sequence[Piece], gutter: Gutter, divides: Divides) -> tuple[int, int]:
+    """The band of a gutter with the lines above and below that go on with one of its columns.
+
+    A column goes on below a picture or a table, however tall, to what bars its way.
+    """
+    up, down = (2.5, 99.0) if divides is Divides.COLUMNS else (1.3, 4.0) if gutter.paired >= 8 else (0.8, 0.8)
+    first, _ = _reach(pieces, gutter, range(gutter.first - 1, -1, -1), up)
+    last, barrier = _reach(pieces, gutter, range(gutter.last + 1, len(pieces)), down)
     if barrier is not None:
         last = _give_back(pieces, gutter, last, barrier)
     return first, last
