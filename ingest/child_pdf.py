@@ -16,7 +16,7 @@ from collections import Counter
 from typing import Any
 
 from ingest.budget import Budget
-from ingest.child_text import layer_from
+from ingest.child_text import Quad, layer_from
 from ingest.wire import Status
 
 # pymupdf imports these on its own where they are installed; they bring onnxruntime and a second of start-up.
@@ -28,6 +28,7 @@ from pymupdf import mupdf  # noqa: E402
 
 MAX_LAYER_CHARS = 300_000  # a page with more is no page to read; its layer is left out
 MAX_PATHS = 20_000  # a drawing with more has no table lines worth the time
+INK_CONTRAST = 12  # of 255: less cannot be seen
 SCAN_IMAGES = 1_000
 SCAN_PATHS = 16  # a scan may have a frame or a white background drawn around it
 SCAN_COVERAGE = 0.6
@@ -53,6 +54,7 @@ class Pdf:
         """`source` is an open descriptor, or the file itself (for warming up)."""
         self._map = mmap.mmap(source, 0, access=mmap.ACCESS_READ) if isinstance(source, int) else source
         self._bytes = memoryview(self._map)
+        self._rendered: tuple[int, int, int, bytes] | None = None  # page, width, height, RGB
         try:
             self._doc = self._open(password)
             self.pages: int = mupdf.fz_count_pages(self._doc)
@@ -75,7 +77,7 @@ class Pdf:
 
     def close(self) -> None:
         """Give everything back, as far as nothing else holds on to it."""
-        self._doc = None
+        self._doc = self._rendered = None
         mupdf.fz_empty_store()
         with contextlib.suppress(BufferError):
             self._bytes.release()
@@ -100,9 +102,10 @@ class Pdf:
         scale = budget.scale_for(width, height, self._scan_dpi(page, width * height))
         pixmap = mupdf.fz_new_pixmap_from_page(page, mupdf.fz_scale(scale, scale), _RGB, 0)
         pixels = bytes(mupdf.fz_pixmap_samples_memoryview(pixmap))
-        if pixels.count(pixels[0]) == len(pixels):
+        if pixels == pixels[:1] * len(pixels):
             self._refuse_lost_content(page)
-        return pixmap.w(), pixmap.h(), pixels
+        self._rendered = number, pixmap.w(), pixmap.h(), pixels
+        return self._rendered[1:]
 
     def _refuse_lost_content(self, page: mupdf.FzPage) -> None:
         """MuPDF leaves out what it cannot decode and says so in its log only. A page that came out blank for
@@ -130,7 +133,18 @@ class Pdf:
         if 0 < sum(1 for kind, _ in log if kind.endswith("-path")) <= MAX_PATHS:
             drawn = _text_page(page, pymupdf.TEXT_COLLECT_VECTORS).extractDICT()["blocks"]
             vectors = [block for block in drawn if block["type"] == 3]
-        return layer_from(blocks, images, vectors, width, height)
+        return layer_from(blocks, images, vectors, (width, height), lambda box: self._has_ink(number, box))
+
+    def _has_ink(self, number: int, box: Quad) -> bool:
+        """Whether the page as it was just rendered shows more than one shade in `box`."""
+        if self._rendered is None or self._rendered[0] != number:
+            return True
+        _, width, height, pixels = self._rendered
+        left, right = int(box[0] * width), max(int(box[0] * width) + 1, int(box[2] * width))
+        top, bottom = int(box[1] * height), max(int(box[1] * height) + 1, int(box[3] * height))
+        rows = [pixels[3 * (row * width + left) : 3 * (row * width + right)] for row in range(top, min(bottom, height))]
+        shades = [shade for row in rows if row for shade in (min(row), max(row))]
+        return bool(shades) and max(shades) - min(shades) >= INK_CONTRAST
 
     @staticmethod
     def _scan_dpi(page: mupdf.FzPage, area: float) -> float | None:
@@ -184,9 +198,9 @@ def _text_page(page: mupdf.FzPage, flags: int) -> pymupdf.TextPage:
     return pymupdf.TextPage(mupdf.FzStextPage(page, options))
 
 
-def _paint_log(page: mupdf.FzPage) -> list[tuple[str, tuple[float, float, float, float]]]:
+def _paint_log(page: mupdf.FzPage) -> list[tuple[str, Quad]]:
     """What the page paints, in order: kind of operation and its box. Decodes no image."""
-    log: list[tuple[str, tuple[float, float, float, float]]] = []
+    log: list[tuple[str, Quad]] = []
     device = pymupdf.JM_new_bbox_device(log, False)
     mupdf.fz_run_page(page, device, mupdf.FzMatrix(), mupdf.FzCookie())
     mupdf.fz_close_device(device)

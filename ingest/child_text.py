@@ -7,13 +7,14 @@ left out. Runs inside the render child; its output is checked again on the other
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ingest.wire import MAX_RULES, MAX_WORD_CHARS, MAX_WORDS
 
 BOLD = 16  # MuPDF's font flag; char flag 8 is the same for synthesised weight
 SYNTHETIC_BOLD = 8
+LIGHT = 0xE0E0E0  # a colour with all these bits set may vanish on white paper
 RULE_THICKNESS = 4.0  # points; thicker is a bar
 RULE_LENGTH = 8.0
 GRID = 64  # image coverage is counted on a grid of so many cells a side
@@ -21,21 +22,61 @@ GRID = 64  # image coverage is counted on a grid of so many cells a side
 Quad = tuple[float, float, float, float]
 
 
-def layer_from(
-    blocks: list[dict[str, Any]], images: list[Quad], vectors: list[dict[str, Any]], width: float, height: float
-) -> dict[str, Any] | None:
-    """The layer as it crosses the wire; None without a word on the page.
+class _Word:
+    """A word while its characters come in."""
 
-    A word is `[text, x0, y0, x1, y1, block, line, size, bold, invisible]`.
+    __slots__ = ("bold", "box", "light", "parts", "size", "visible")
+
+    def __init__(self, box: Quad) -> None:
+        self.parts: list[str] = []
+        self.box = box
+        self.size = 0.0
+        self.bold = 0
+        self.visible = self.light = False
+
+    def add(self, char: str, box: Quad, span: dict[str, Any]) -> None:
+        x0, y0, x1, y1 = self.box
+        self.box = (
+            min(x0, box[0]),
+            min(y0, box[1]),
+            max(x1, box[2]),
+            max(y1, box[3]),
+        )
+        self.parts.append(char)
+        self.size = max(self.size, span["size"])
+        if span["flags"] & BOLD or span.get("char_flags", 0) & SYNTHETIC_BOLD:
+            self.bold += 1
+        if span.get("alpha", 255):
+            self.visible = True
+            if span.get("color", 0) & LIGHT == LIGHT:
+                self.light = True
+
+
+def layer_from(
+    blocks: list[dict[str, Any]],
+    images: list[Quad],
+    vectors: list[dict[str, Any]],
+    size: tuple[float, float],
+    has_ink: Callable[[Quad], bool],
+) -> dict[str, Any] | None:
+    """The layer as it crosses the wire; None without a word on the page. `size` is the page's, in points.
+
+    A word is `[text, x0, y0, x1, y1, block, line, size, bold, invisible]`. `has_ink` says whether the rendered
+    page shows anything in a box (in fractions); it is asked about words in nearly white only.
     """
+    width, height = size
     words: list[list[Any]] = []
     chars = unmapped = 0
-    for word in _words(blocks):
-        chars += len(word[0])
-        unmapped += sum(map(is_unmapped, word[0]))
-        box = _on_page(word[1], width, height)
-        if box is not None and len(words) < MAX_WORDS:
-            words.append([word[0][:MAX_WORD_CHARS], *box, *word[2:]])
+    for block, line, word in _words(blocks):
+        text = "".join(word.parts)
+        chars += len(text)
+        if not text.isprintable() or "\ufffd" in text:
+            unmapped += sum(map(is_unmapped, text))
+        box = _on_page(word.box, width, height)
+        if box is None or len(words) >= MAX_WORDS:
+            continue
+        invisible = not word.visible or (word.light and not has_ink(box))
+        words.append([text[:MAX_WORD_CHARS], *box, block, line, word.size, 2 * word.bold > len(text), invisible])
     if not words:
         return None
     return {
@@ -51,43 +92,23 @@ def is_unmapped(char: str) -> bool:
     return char == "\ufffd" or unicodedata.category(char) in ("Co", "Cc", "Cn", "Cs")
 
 
-def _words(blocks: list[dict[str, Any]]) -> Iterator[tuple[str, Quad, int, int, float, bool, bool]]:
-    """Words of all lines, cut at white space: text, box in points, block, line, size, bold, invisible."""
+def _words(blocks: list[dict[str, Any]]) -> Iterator[tuple[int, int, _Word]]:
+    """Block, line and word for all words of all lines, cut at white space."""
     for block_number, block in enumerate(blocks):
         for line_number, line in enumerate(block.get("lines", ())):
-            word: list[tuple[str, Quad, dict[str, Any]]] = []
+            word: _Word | None = None
             for span in line["spans"]:
                 for char in span["chars"]:
                     if char["c"].isspace() or char["c"] == "\0":
-                        if word:
-                            yield _word(word, block_number, line_number)
-                        word = []
+                        if word is not None:
+                            yield block_number, line_number, word
+                        word = None
                     else:
-                        word.append((char["c"], char["bbox"], span))
-            if word:
-                yield _word(word, block_number, line_number)
-
-
-def _word(
-    chars: list[tuple[str, Quad, dict[str, Any]]], block: int, line: int
-) -> tuple[str, Quad, int, int, float, bool, bool]:
-    boxes = [box for _, box, _ in chars]
-    spans = [span for _, _, span in chars]
-    bold = sum(bool(span["flags"] & BOLD or span.get("char_flags", 0) & SYNTHETIC_BOLD) for span in spans)
-    return (
-        "".join(char for char, _, _ in chars),
-        (
-            min(box[0] for box in boxes),
-            min(box[1] for box in boxes),
-            max(box[2] for box in boxes),
-            max(box[3] for box in boxes),
-        ),
-        block,
-        line,
-        max(span["size"] for span in spans),
-        2 * bold > len(chars),
-        all(span.get("alpha", 255) == 0 for span in spans),
-    )
+                        if word is None:
+                            word = _Word(char["bbox"])
+                        word.add(char["c"], char["bbox"], span)
+            if word is not None:
+                yield block_number, line_number, word
 
 
 def _on_page(box: Quad, width: float, height: float) -> Quad | None:

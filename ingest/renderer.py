@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class LayerWord:
     """One word of a text layer, in the file's order. `block` and `line` number the groups that the
     file's own structure suggests; `size` is the font size in points. `invisible` words are not painted
-    (text render mode 3, as OCR software writes them)."""
+    (text render mode 3, as OCR software writes them).
+    """
 
     text: str
     box: Box

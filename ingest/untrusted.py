@@ -18,6 +18,7 @@ from ingest.wire import Status, WireError
 
 FALLBACK_SIZE = PageSize(595.0, 842.0)  # a page whose size cannot be read is shown as A4
 MAX_PAGE_SIDE = 1e7
+MAX_FLOAT = 1e300
 MAX_FONT_SIZE = 10_000.0
 
 
@@ -113,6 +114,8 @@ def _word(untrusted_word: Any) -> LayerWord | None:
 
 def clean(untrusted_text: str) -> str:
     """Text without white space, control characters, surrogates and direction overrides."""
+    if untrusted_text.isprintable() and " " not in untrusted_text:
+        return untrusted_text
     return "".join(
         char
         for char in untrusted_text
@@ -123,7 +126,10 @@ def clean(untrusted_text: str) -> str:
 
 
 def _box(untrusted_box: Any) -> Box:
-    x0, y0, x1, y1 = (min(max(value, 0.0), 1.0) for value in _numbers(untrusted_box, 4))
+    x0, y0, x1, y1 = _numbers(untrusted_box, 4)
+    if 0.0 <= x0 <= x1 <= 1.0 and 0.0 <= y0 <= y1 <= 1.0:
+        return Box(x0, y0, x1, y1)
+    x0, y0, x1, y1 = (min(max(value, 0.0), 1.0) for value in (x0, y0, x1, y1))
     return Box(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
 
 
@@ -138,6 +144,8 @@ def _numbers(untrusted_values: Any, count: int) -> tuple[float, ...]:
 
 
 def _number(untrusted_value: Any) -> float:
+    if type(untrusted_value) is float and -MAX_FLOAT < untrusted_value < MAX_FLOAT:
+        return untrusted_value
     if isinstance(untrusted_value, bool) or not isinstance(untrusted_value, (int, float)):
         raise WireError("not a number")
     try:
