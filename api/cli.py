@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from api.config import version
+
 if TYPE_CHECKING:
     from api.cli_client import Client
     from api.cli_output import Output
@@ -49,7 +51,7 @@ def _filters(command: Command) -> Command:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="folioscope")
+@click.version_option(version())
 def cli() -> None:
     """Search and question archives of scanned pages."""
 

@@ -1,0 +1,255 @@
+"""The command line as a person and as a program sees it, over a real socket."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from pathlib import Path
+
+import click
+import pytest
+
+from api import cli
+from index.errors import RequestError, StoreUnavailable, UnsupportedMedia
+from tests.api_kit import UNKNOWN_ID, storage_full
+from tests.cli_kit import fake_cli
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+@pytest.fixture
+def folioscope(capsys, monkeypatch, tmp_path):
+    with fake_cli(capsys, monkeypatch, tmp_path / "data") as command:
+        yield command
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A folder with files above and below, hidden ones included."""
+    root = tmp_path / "scans"
+    (root / "deep").mkdir(parents=True)
+    (root / ".git").mkdir()
+    (root / "b.pdf").write_bytes(b"The bridge\ffund")
+    (root / "a.pdf").write_bytes(b"one page")
+    (root / "deep" / "c.pdf").write_bytes(b"deep")
+    (root / ".hidden.pdf").write_bytes(b"hidden")
+    (root / ".git" / "d.pdf").write_bytes(b"git")
+    return root
+
+
+def test_add_takes_folders_apart(folioscope, files):
+    """Everything below, in order, hidden files left out; then it is read."""
+    result = folioscope("add", files)
+    assert result.code == 0
+    assert [accepted[1] for accepted in folioscope.service.accepted] == ["a.pdf", "b.pdf", "c.pdf"]
+    assert "✓ b.pdf  2 pages" in result.out
+    assert "uploaded" in result.err
+    assert "\x1b" not in result.out + result.err
+
+
+def test_add_passes_options_on(folioscope, files):
+    """Password and text layer reach the service, and never the output."""
+    result = folioscope("add", files / "a.pdf", "--password", "hünter2", "--text-layer", "never")
+    assert folioscope.service.accepted == [("default", "a.pdf", "hünter2", "never")]
+    assert "hünter2" not in result.out + result.err
+
+
+def test_add_for_programs(folioscope, files):
+    """One JSON document on stdout and nothing else there."""
+    result = folioscope("add", files, "--json")
+    assert [document["state"] for document in result.json["documents"]] == ["done"] * 3
+    assert result.json["failed"] == []
+
+
+def test_add_goes_on_after_a_bad_file(folioscope, files):
+    """Exit code 3; the file is named, the others are there."""
+    (files / "a.pdf").write_bytes(b"!locked")
+    result = folioscope("add", files, "--json")
+    assert result.code == 3
+    assert [(Path(one["path"]).name, one["code"]) for one in result.json["failed"]] == [("a.pdf", "encrypted")]
+    assert len(result.json["documents"]) == 2
+    assert "a.pdf: The file is encrypted" in result.err
+
+
+def test_add_of_one_bad_file_is_an_error(folioscope, files):
+    """Exit code 1, one line."""
+    (files / "a.pdf").write_bytes(b"")
+    result = folioscope("add", files / "a.pdf")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.strip().endswith("a.pdf: The file is empty.")
+
+
+def test_other_files_in_folders_are_skipped(folioscope, files, monkeypatch):
+    """Nobody meant to add them; one that was named is an error."""
+
+    def refuse(*_arguments, **_facts):
+        raise UnsupportedMedia("This is no document.")
+
+    monkeypatch.setattr(folioscope.service, "accept", refuse)
+    skipped = folioscope("add", files, "--json")
+    assert (skipped.code, len(skipped.json["skipped"]), skipped.json["failed"]) == (0, 3, [])
+    assert folioscope("add", files / "a.pdf").code == 1
+
+
+def test_add_without_waiting(folioscope, files):
+    """Returns as soon as the file is accepted."""
+    folioscope.service.read_at_once = False
+    result = folioscope("add", files / "a.pdf", "--no-wait", "--json")
+    assert (result.code, result.json["documents"][0]["state"]) == (0, "accepted")
+
+
+def test_add_waits_until_all_is_read(folioscope, files):
+    """And says so in a log, where no bar can be drawn."""
+    folioscope.service.read_at_once = False
+    reader = threading.Timer(0.6, lambda: [folioscope.service.settle(one) for one in folioscope.service.views])
+    reader.start()
+    result = folioscope("add", files / "b.pdf")
+    reader.join()
+    assert result.code == 0
+    assert "read 2 of 2 pages" in result.err
+
+
+def test_names_with_strange_bytes_are_sent(folioscope, tmp_path):
+    """Quotes, line ends, and bytes that are no UTF-8."""
+    for name in (b'a"b.pdf', b"a\nb.pdf", b"a\xffb.pdf"):
+        path = tmp_path / os.fsdecode(name)
+        path.write_bytes(name)
+        assert folioscope("add", path).code == 0
+    assert [accepted[1] for accepted in folioscope.service.accepted] == ['a"b.pdf', "ab.pdf", "a?b.pdf"]
+
+
+def test_ls(folioscope, files):
+    """A line for each, or JSON lines; all pages of the listing."""
+    assert folioscope("ls").code == 0
+    folioscope("add", files)
+    shown = folioscope("ls").out.splitlines()
+    assert len(shown) == 4
+    assert re.match(r"[0-9a-f-]{36}  c\.pdf +done +1 +4 bytes", shown[1])
+    assert [line["filename"] for line in folioscope("ls", "--json").lines] == ["c.pdf", "b.pdf", "a.pdf"]
+
+
+def test_search(folioscope, files):
+    """Name, page and snippet; 3 when there is nothing."""
+    folioscope("add", files)
+    result = folioscope("search", "bridge")
+    assert result.code == 0
+    assert " 1. b.pdf, page 1" in result.out
+    assert "The bridge" in result.out
+    assert folioscope("search", "bridge", "--json").json["hits"][0]["page"] == 1
+    nothing = folioscope("search", "zeppelin")
+    assert (nothing.code, nothing.out) == (3, "")
+    assert "Nothing was found" in nothing.err
+
+
+def test_search_options_reach_the_service(folioscope, files):
+    """All filters."""
+    folioscope("add", files)
+    result = folioscope(
+        "search", "bridge", "--folder", "a/b", "--type", "image/png", "--type", "image/jpeg", "--from", "2026-01-02",
+        "--document", UNKNOWN_ID, "--group", "--limit", 1, "--json",
+    )  # fmt: skip
+    where = folioscope.service.last_filter
+    assert (where.folder, where.media_types, where.document_ids) == ("a/b", ("image/png", "image/jpeg"), (UNKNOWN_ID,))
+    assert where.created_from.isoformat() == "2026-01-02T00:00:00+00:00"
+    assert len(result.json["groups"]) == 1
+
+
+def test_ask(folioscope, files):
+    """The answer and its pages; 3 when there is none."""
+    folioscope("add", files)
+    result = folioscope("ask", "Where is the bridge?")
+    assert result.code == 0
+    assert "[1] b.pdf, page 1: “The bridge”" in result.out
+    assert folioscope("ask", "Where is the zeppelin?").code == 3
+    assert folioscope("ask", "Where is the zeppelin?", "--json").json["found"] is False
+
+
+def test_text_of_documents_cannot_steer_the_terminal(folioscope, tmp_path):
+    """Escape codes on a page or in a name are not printed, and markup is no markup."""
+    (tmp_path / "a.pdf").write_bytes(b"bridge \x1b]0;owned\x07 \x1b[2J [red]fund[/red]")
+    folioscope("add", tmp_path / "a.pdf")
+    for command in (["search", "bridge"], ["ask", "the bridge?"]):
+        shown = folioscope(*command)
+        assert "\x1b" not in shown.out
+        assert "\x07" not in shown.out
+        assert "[red]fund[/red]" in shown.out
+
+
+def test_rm(folioscope, files):
+    """A receipt for each; unknown ones do not stop the others."""
+    folioscope("add", files)
+    ids = [line["id"] for line in folioscope("ls", "--json").lines]
+    result = folioscope("rm", ids[0], UNKNOWN_ID, ids[1], "--yes")
+    assert result.code == 3
+    assert result.out.count("nothing remains") == 2
+    assert UNKNOWN_ID in result.err
+    assert folioscope("rm", ids[2], "--yes", "--json").json["documents_deleted"] == 1
+    assert folioscope("ls", "--json").out == ""
+
+
+def test_rm_without_a_terminal_needs_yes(folioscope):
+    """Nothing is deleted by accident in a script."""
+    result = folioscope("rm", UNKNOWN_ID)
+    assert result.code == 2
+    assert "--yes" in result.err
+
+
+def test_errors_are_one_line(folioscope):
+    """The problem's detail on stderr, exit code 1."""
+    folioscope.service.fail_with = RequestError("Do it\nanother way.")
+    result = folioscope("search", "x")
+    assert (result.code, result.out, result.err) == (1, "", "Do it another way.\n")
+
+
+def test_a_full_disk_stops_with_a_message(folioscope, files):
+    """And nothing is listed as added."""
+    folioscope.service.write_error = storage_full()
+    result = folioscope("add", files / "a.pdf")
+    assert (result.code, folioscope.service.accepted) == (1, [])
+    assert "The disk is full." in result.err
+
+
+def test_a_moment_of_absence_is_waited_for(folioscope, files):
+    """503 is tried again."""
+    folioscope.service.fail_with = StoreUnavailable("away")
+    threading.Timer(0.5, lambda: setattr(folioscope.service, "fail_with", None)).start()
+    assert folioscope("ls").code == 0
+
+
+def test_nobody_there(folioscope):
+    """Exit code 1 and the address."""
+    folioscope.url = "http://127.0.0.1:9"
+    result = folioscope("ls")
+    assert result.code == 1
+    assert "http://127.0.0.1:9" in result.err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["add"], ["add", "/nowhere/at/all"], ["search"], ["search", "x", "--limit", "0"]]
+)
+def test_wrong_usage_is_2(folioscope, arguments):
+    """With the usage on stderr."""
+    result = folioscope(*arguments, url=False)
+    assert (result.code, result.out) == (2, "")
+    assert "Usage" in result.err
+
+
+def test_help_and_version_need_no_service(folioscope):
+    """And exit with 0."""
+    for arguments in (["--help"], ["--version"], ["add", "--help"]):
+        result = folioscope(*arguments, url=False)
+        assert result.code == 0
+        assert result.out
+
+
+def test_docs_name_every_command_and_option():
+    """docs/cli.md has what the code has."""
+    text = (DOCS / "cli.md").read_text()
+    documented = set(re.findall(r"^### `folioscope (\w+)", text, re.MULTILINE))
+    assert documented == set(cli.cli.commands)
+    for name, command in cli.cli.commands.items():
+        section = text.split(f"### `folioscope {name}", 1)[1].split("\n### ", 1)[0]
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and parameter.name not in {"as_json", "data", "url"}:
+                assert max(parameter.opts, key=len) in section, f"{name} {parameter.opts}"
