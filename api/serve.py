@@ -25,7 +25,6 @@ from api.cli_client import SERVICE_FILE
 from api.config import ApiConfig
 from index.errors import ConfigError
 from worker.settings import Settings
-from worker.wiring import open_service
 
 _GRACE_S = 10
 _BACKLOG = 512
@@ -92,6 +91,9 @@ def bind(host: str, port: int) -> socket.socket:
 @contextmanager
 def running(settings: Settings, listener: socket.socket, *, host: str) -> Iterator[Running]:
     """A whole service that answers on `listener` while the block runs. Streams end promptly at its end."""
+    # Here and not above: a taken port is said before model libraries are loaded.
+    from worker.wiring import open_service
+
     bound_host, port = listener.getsockname()[:2]
     shown = "127.0.0.1" if bound_host in {"0.0.0.0", "::"} else bound_host  # noqa: S104
     url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"

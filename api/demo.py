@@ -1,0 +1,133 @@
+"""`python -m api.demo [--exit]`: the sample archive, sent in, read, searched and questioned, then served.
+
+Everything goes through the HTTP API of a service on loopback, as any other program would do it. With `--exit` it ends
+after the answer, with an exit code other than 0 when anything failed or nothing was found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.text import Text
+
+from api import logs
+from api.cli_client import ApiError, Client, connect
+from api.cli_documents import read
+from api.cli_output import ERROR, INTERRUPTED, OK, PARTIAL, Output, bytes_of, failures, safe
+from api.cli_questions import print_answer, print_hits
+from api.serve import bind, running, stop_signal
+from index.errors import ConfigError, FolioscopeError
+from index.ownership import Ownership
+from worker.settings import Settings
+
+CHECKOUT = Path(__file__).parent.parent
+ARCHIVE = CHECKOUT / "samples" / "archive.zip"
+DATA = CHECKOUT / ".demo"
+
+# One by meaning, one by a number, one by an exact phrase; and a question.
+SEARCHES = ("storm damage to the breakwater", "INV-2018-0226", '"a swarm of bees"')
+QUESTION = "How high did the water reach at the lock gauge in the flood of 1953?"
+_HITS = 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m api.demo", description="Read and question the sample archive.")
+    parser.add_argument("--exit", action="store_true", help="end after the answer instead of serving on")
+    options = parser.parse_args(arguments)
+    output = Output()
+    logs.configure("WARNING")
+    try:
+        return _demonstrate(output, stay=not options.exit)
+    except (FolioscopeError, ApiError) as error:
+        output.error(str(error))
+        return ERROR
+    except KeyboardInterrupt:
+        output.note("Interrupted.")
+        return INTERRUPTED
+
+
+def _demonstrate(output: Output, *, stay: bool) -> int:
+    if not ARCHIVE.is_file():
+        raise ConfigError(f"{ARCHIVE} is not there: the demonstration runs in a checkout of the repository.")
+    _clear(DATA)
+    settings = Settings(data_dir=DATA, host="127.0.0.1")
+    try:
+        listener = bind(settings.host, settings.port)
+    except ConfigError as error:
+        if error.code != "port_in_use":
+            raise
+        listener = bind(settings.host, 0)
+    output.say("Starting Folioscope …", style="dim")
+    with running(settings, listener, host=settings.host) as service:
+        output.say(Text.assemble("Folioscope is at ", (service.url, "bold underline")))
+        code = asyncio.run(_show(output, service.url, settings))
+        if not stay:
+            return code
+        output.say()
+        output.say(Text.assemble("Search and read on at ", (service.url, "bold underline"), " until you press Ctrl-C."))
+        with stop_signal() as stop:
+            while service.alive() and not stop.wait(1.0):
+                pass
+        output.note("Stopping …")
+    return code
+
+
+def _clear(data: Path) -> None:
+    """A fresh start, unless a demonstration runs already (`StoreUnavailable`)."""
+    Ownership(data).release()
+    shutil.rmtree(data)
+
+
+async def _show(output: Output, url: str, settings: Settings) -> int:
+    async with connect(url, settings) as client:
+        whole = await _send_and_read(client, output)
+        found = [await _search(client, output, query) for query in SEARCHES]
+        _heading(output, "Question", QUESTION)
+        answer = await client.ask({"question": QUESTION})
+        print_answer(output, answer)
+        output.say(f"     answered in {answer['took_ms']:.0f} ms", style="dim")
+    return OK if whole and all(found) and answer["found"] else PARTIAL
+
+
+async def _send_and_read(client: Client, output: Output) -> bool:
+    """Whether every page of every document was read."""
+    size = ARCHIVE.stat().st_size
+    output.say()
+    with output.upload_progress() as bar:
+        task = bar.add_task(f"Uploading {ARCHIVE.name}", total=size)
+        document, _ = await client.upload(ARCHIVE, progress=lambda sent: bar.update(task, completed=sent))
+    output.say(f"{ARCHIVE.name} ({bytes_of(size)}) was accepted as {document['id']}")
+    started_at = time.perf_counter()
+    document = (await read(client, output, [document["id"]]))[document["id"]]
+    seconds = time.perf_counter() - started_at
+    pages = document["pages"]
+    output.say(
+        f"{pages['done']} of {pages['total']} pages in {len(document['members'])} documents "
+        f"were read in {seconds:.0f} s ({pages['done'] / seconds:.1f} pages a second)"
+    )
+    for line in failures(document):
+        output.say(f"    {line}", style="yellow")
+    return document["state"] == "done"
+
+
+async def _search(client: Client, output: Output, query: str) -> bool:
+    found = await client.search({"query": query, "limit": _HITS})
+    _heading(output, "Search", query)
+    print_hits(output, found["hits"])
+    output.say(f"     searched {found['total_pages']} pages in {found['took_ms']:.0f} ms", style="dim")
+    return bool(found["hits"])
+
+
+def _heading(output: Output, kind: str, text: str) -> None:
+    output.say()
+    output.say(Text.assemble((f"{kind}: ", "bold green"), (safe(text), "bold")))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
