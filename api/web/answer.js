@@ -53,10 +53,16 @@ function citationHref(citation) {
 }
 
 function chip(citation) {
-  return h("a", {
-    class: "chip", href: citationHref(citation), title: `${citation.filename}, page ${citation.page}`,
-    "aria-label": `Source ${citation.number}: ${citation.filename}, page ${citation.page}`,
-  }, String(citation.number));
+  return h(
+    "a",
+    {
+      class: "chip",
+      href: citationHref(citation),
+      title: `${citation.filename}, page ${citation.page}`,
+      "aria-label": `Source ${citation.number}: ${citation.filename}, page ${citation.page}`,
+    },
+    String(citation.number),
+  );
 }
 
 function found(answer) {
@@ -74,20 +80,35 @@ function found(answer) {
   return [
     heading(unsure ? h("span", { class: "hint" }, icon("warning"), "Weak support – check the page") : null),
     text,
-    h("ol", { class: "evidence", "aria-label": "Sources" }, answer.citations.map((citation) => evidence(citation, answer.text))),
+    h(
+      "ol",
+      { class: "evidence", "aria-label": "Sources" },
+      answer.citations.map((citation) => evidence(citation, answer.text)),
+    ),
   ];
 }
 
 function evidence(citation, answerText) {
   const page = { image_url: citation.image_url, width: 0, height: 0, ...citation };
-  return h("li", {},
-    h("a", { class: "evidence-link", href: citationHref(citation) },
-      h("span", { class: "evidence-source" },
+  return h(
+    "li",
+    {},
+    h(
+      "a",
+      { class: "evidence-link", href: citationHref(citation) },
+      h(
+        "span",
+        { class: "evidence-source" },
         h("span", { class: "chip", "aria-hidden": "true", text: String(citation.number) }),
         h("bdi", { class: "name", text: citation.filename }),
-        h("span", { class: "folio" }, h("span", { class: "folio-word", text: "page " }), String(citation.page))),
+        h("span", { class: "folio" }, h("span", { class: "folio-word", text: "page " }), String(citation.page)),
+      ),
       citation.boxes.length ? strip(page, citation.boxes) : null,
-      answerText.includes(citation.quote) && citation.boxes.length ? null : h("q", { class: "quote", text: citation.quote })));
+      answerText.includes(citation.quote) && citation.boxes.length
+        ? null
+        : h("q", { class: "quote", text: citation.quote }),
+    ),
+  );
 }
 
 async function notFound(answer, nameOf) {
@@ -96,13 +117,29 @@ async function notFound(answer, nameOf) {
   return [
     heading(),
     h("p", { class: "answer-text", text: "Not found in these documents." }),
-    h("p", { class: "quiet", text: pages.length
-      ? `Nothing on the ${count(answer.considered.length, "closest page")} answers this. You may want to look yourself:`
-      : "There is no page yet that could answer this." }),
+    h("p", {
+      class: "quiet",
+      text: pages.length
+        ? `Nothing on the ${count(answer.considered.length, "closest page")} answers this. To look yourself:`
+        : "There is no page yet that could answer this.",
+    }),
     pages.length
-      ? h("ul", { class: "considered" }, pages.map((page, i) =>
-          h("li", {}, h("a", { href: pageHref(page.document_id, page.page) },
-            h("bdi", { class: "name", text: names[i] ?? "Document" }), h("span", { class: "folio" }, h("span", { class: "folio-word", text: "page " }), String(page.page))))))
+      ? h(
+          "ul",
+          { class: "considered" },
+          pages.map((page, i) =>
+            h(
+              "li",
+              {},
+              h(
+                "a",
+                { href: pageHref(page.document_id, page.page) },
+                h("bdi", { class: "name", text: names[i] ?? "Document" }),
+                h("span", { class: "folio" }, h("span", { class: "folio-word", text: "page " }), String(page.page)),
+              ),
+            ),
+          ),
+        )
       : null,
   ];
 }

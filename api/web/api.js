@@ -91,7 +91,8 @@ export const search = (request, signal) => call("POST", "search", { json: reques
 export const ask = (request, signal) => call("POST", "answers", { json: request, signal });
 export const getDocument = (id, signal) => call("GET", `documents/${segment(id)}`, { signal });
 export const deleteDocument = (id) => call("DELETE", `documents/${segment(id)}`);
-export const getPage = (id, page, signal) => call("GET", `documents/${segment(id)}/pages/${page}?words=true`, { signal });
+export const getPage = (id, page, signal) =>
+  call("GET", `documents/${segment(id)}/pages/${page}?words=true`, { signal });
 export const originalUrl = (id) => new URL(`v1/documents/${segment(id)}/original`, BASE).href;
 
 export function listDocuments({ cursor, limit = 50, signal } = {}) {

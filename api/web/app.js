@@ -14,11 +14,30 @@ const $ = (id) => document.getElementById(id);
 const input = $("q");
 
 const library = createLibrary(
-  { list: $("documents"), heading: $("library-count"), empty: $("library-empty"), more: $("library-more"), activity: $("activity") },
-  { remove, searchIn, enterPassword: (document) => uploads.enterPassword(document), onChange: () => search.offerDocuments(library.names()) },
+  {
+    list: $("documents"),
+    heading: $("library-count"),
+    empty: $("library-empty"),
+    more: $("library-more"),
+    activity: $("activity"),
+  },
+  {
+    remove,
+    searchIn,
+    enterPassword: (document) => uploads.enterPassword(document),
+    onChange: () => search.offerDocuments(library.names()),
+  },
 );
 const search = createSearch(
-  { form: $("search-form"), input, askButton: $("ask"), summary: $("summary"), results: $("results"), answerRoot: $("answer"), filterRoot: $("filters") },
+  {
+    form: $("search-form"),
+    input,
+    askButton: $("ask"),
+    summary: $("summary"),
+    results: $("results"),
+    answerRoot: $("answer"),
+    filterRoot: $("filters"),
+  },
   { nameOf: library.nameOf, waitingPages: library.waitingPages },
 );
 const uploads = createUploads(
@@ -64,8 +83,14 @@ function show(state) {
 
 function banner(text, { retry, passing } = {}) {
   const node = $("banner");
-  replace(node, h("p", { text }), retry ? button("Try now", { kind: "small", on: { click: () => api.connection.retry() } }) : null,
-    passing ? button("Close", { glyph: "close", shown: false, kind: "plain", on: { click: () => node.hidePopover() } }) : null);
+  replace(
+    node,
+    h("p", { text }),
+    retry ? button("Try now", { kind: "small", on: { click: () => api.connection.retry() } }) : null,
+    passing
+      ? button("Close", { glyph: "close", shown: false, kind: "plain", on: { click: () => node.hidePopover() } })
+      : null,
+  );
   if (!node.matches(":popover-open")) node.showPopover();
 }
 
@@ -102,7 +127,8 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-for (const id of ["add", "choose-files", "empty-choose"]) $(id).addEventListener("click", () => $("file-chooser").click());
+for (const id of ["add", "choose-files", "empty-choose"])
+  $(id).addEventListener("click", () => $("file-chooser").click());
 $("choose-folder").addEventListener("click", () => $("folder-chooser").click());
 $("help").addEventListener("click", showHelp);
 $("brand").addEventListener("click", (event) => {

@@ -7,12 +7,22 @@ function modal({ title, body, actions, onSubmit }) {
   return new Promise((resolve) => {
     let result = null;
     const dialog = h("dialog", { class: "dialog", "aria-labelledby": "dialog-title" });
-    const form = h("form", { method: "dialog", on: { submit: (event) => {
-      event.preventDefault();
-      result = onSubmit ? onSubmit(event.submitter) : event.submitter?.value ?? null;
-      dialog.close();
-    } } },
-      h("h2", { id: "dialog-title", text: title }), body, h("div", { class: "dialog-actions" }, actions));
+    const form = h(
+      "form",
+      {
+        method: "dialog",
+        on: {
+          submit: (event) => {
+            event.preventDefault();
+            result = onSubmit ? onSubmit(event.submitter) : (event.submitter?.value ?? null);
+            dialog.close();
+          },
+        },
+      },
+      h("h2", { id: "dialog-title", text: title }),
+      body,
+      h("div", { class: "dialog-actions" }, actions),
+    );
     dialog.append(form);
     dialog.addEventListener("close", () => {
       dialog.remove();
@@ -37,7 +47,12 @@ export async function confirmDelete(document) {
   const inside = document.kind === "archive" ? " and every file in it that is nowhere else" : "";
   const choice = await modal({
     title: "Delete this document?",
-    body: h("p", {}, h("bdi", { class: "name", text: document.filename }), `${inside} will be removed: the original, its pages and everything read from them. This cannot be undone.`),
+    body: h(
+      "p",
+      {},
+      h("bdi", { class: "name", text: document.filename }),
+      `${inside} will be removed: the original, its pages and everything read from them. This cannot be undone.`,
+    ),
     actions: [cancel("Keep it"), submit("Delete", "danger", "yes")],
   });
   return choice === "yes";
@@ -56,7 +71,11 @@ export function showReceipt(receipt) {
   ];
   return modal({
     title: left === 0 ? "Deleted, and nothing remains" : "Deleted, but something remains",
-    body: h("dl", { class: "receipt" }, rows.flatMap(([term, value]) => [h("dt", { text: term }), h("dd", {}, value)])),
+    body: h(
+      "dl",
+      { class: "receipt" },
+      rows.flatMap(([term, value]) => [h("dt", { text: term }), h("dd", {}, value)]),
+    ),
     actions: [submit("Close", "primary", "ok")],
   });
 }
@@ -67,33 +86,96 @@ export function askPassword(filename, { wrong = false, needsFile = false } = {})
   const file = needsFile ? h("input", { id: "password-file", type: "file", required: true }) : null;
   return modal({
     title: wrong ? "That password did not open it" : "A password is needed",
-    body: h("div", { class: "fields" },
-      h("p", {}, h("bdi", { class: "name", text: filename }), " is protected. With its password it can be read. The password is used for reading only."),
-      file ? h("label", { for: "password-file", text: "The file again" }) : null, file,
-      h("label", { for: "password", text: "Password" }), field),
+    body: h(
+      "div",
+      { class: "fields" },
+      h(
+        "p",
+        {},
+        h("bdi", { class: "name", text: filename }),
+        " is protected. With its password it can be read. The password is used for reading only.",
+      ),
+      file ? h("label", { for: "password-file", text: "The file again" }) : null,
+      file,
+      h("label", { for: "password", text: "Password" }),
+      field,
+    ),
     actions: [cancel(), submit("Read it", "primary", "ok")],
     onSubmit: () => ({ password: field.value, file: file?.files[0] ?? null }),
   });
 }
 
 const KEYS = [
-  ["Anywhere", [["/", "Go to the search field"], ["?", "Show these keys"], ["Esc", "Close, or clear the search"]]],
-  ["In results", [["↓ ↑", "Next or previous result"], ["Enter", "Open the page"]]],
-  ["On a page", [["→ ←", "Next or previous page"], ["n p", "The same, when zoomed in"], ["+ −", "Larger, smaller"],
-    ["w", "Fit the width"], ["0", "Fit the whole page"], ["t", "Show or hide the text"]]],
+  [
+    "Anywhere",
+    [
+      ["/", "Go to the search field"],
+      ["?", "Show these keys"],
+      ["Esc", "Close, or clear the search"],
+    ],
+  ],
+  [
+    "In results",
+    [
+      ["↓ ↑", "Next or previous result"],
+      ["Enter", "Open the page"],
+    ],
+  ],
+  [
+    "On a page",
+    [
+      ["→ ←", "Next or previous page"],
+      ["n p", "The same, when zoomed in"],
+      ["+ −", "Larger, smaller"],
+      ["w", "Fit the width"],
+      ["0", "Fit the whole page"],
+      ["t", "Show or hide the text"],
+    ],
+  ],
 ];
 
 export function showHelp() {
   if (document.querySelector("dialog.dialog[open]")) return Promise.resolve();
   return modal({
     title: "Keyboard",
-    body: h("div", { class: "keys" },
-      KEYS.map(([where, keys]) => h("section", {}, h("h3", { text: where }),
-        h("dl", {}, keys.flatMap(([key, what]) => [h("dt", {}, key.split(" ").map((k) => h("kbd", { text: k }))), h("dd", { text: what })])))),
-      h("section", {}, h("h3", { text: "In a search" }), h("dl", {},
-        h("dt", {}, h("code", { text: "\"deed of gift\"" })), h("dd", { text: "Exactly these words, in this order" }),
-        h("dt", {}, h("code", { text: "INV-2024-0117" })), h("dd", { text: "Numbers and identifiers are found as they are" }),
-        h("dt", {}, h("code", { text: "Who signed it?" })), h("dd", { text: "A question is also answered, with its sources" })))),
+    body: h(
+      "div",
+      { class: "keys" },
+      KEYS.map(([where, keys]) =>
+        h(
+          "section",
+          {},
+          h("h3", { text: where }),
+          h(
+            "dl",
+            {},
+            keys.flatMap(([key, what]) => [
+              h(
+                "dt",
+                {},
+                key.split(" ").map((k) => h("kbd", { text: k })),
+              ),
+              h("dd", { text: what }),
+            ]),
+          ),
+        ),
+      ),
+      h(
+        "section",
+        {},
+        h("h3", { text: "In a search" }),
+        h(
+          "dl",
+          {},
+          h("dt", {}, h("code", { text: '"deed of gift"' })),
+          h("dd", { text: "Exactly these words, in this order" }),
+          h("dt", {}, h("code", { text: "INV-2024-0117" })),
+          h("dd", { text: "Numbers and identifiers are found as they are" }),
+          h("dt", {}, h("code", { text: "Who signed it?" })),
+          h("dd", { text: "A question is also answered, with its sources" }),
+        ),
+      ),
+    ),
     actions: [submit("Close", "primary", "ok")],
   });
 }

@@ -14,7 +14,8 @@ export function h(tag, props = {}, ...children) {
     else if (name === "text") node.textContent = value;
     else if (name === "dataset") Object.assign(node.dataset, value);
     else if (name === "on") for (const [event, handler] of Object.entries(value)) node.addEventListener(event, handler);
-    else if (SAFE_ATTRIBUTES.has(name) || name.startsWith("aria-")) node.setAttribute(name, value === true ? "" : value);
+    else if (SAFE_ATTRIBUTES.has(name) || name.startsWith("aria-"))
+      node.setAttribute(name, value === true ? "" : value);
     else throw new TypeError(`h() does not set ${name}`);
   }
   node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
@@ -22,10 +23,49 @@ export function h(tag, props = {}, ...children) {
 }
 
 const SAFE_ATTRIBUTES = new Set([
-  "id", "type", "name", "value", "href", "src", "alt", "title", "role", "for", "hidden", "disabled", "multiple",
-  "placeholder", "autocomplete", "autocapitalize", "spellcheck", "enterkeyhint", "list", "min", "max", "step",
-  "loading", "decoding", "width", "height", "download", "tabindex", "open", "checked", "selected", "required",
-  "webkitdirectory", "inputmode", "scope", "rel", "target", "label", "lang", "dir", "draggable", "start", "method",
+  "id",
+  "type",
+  "name",
+  "value",
+  "href",
+  "src",
+  "alt",
+  "title",
+  "role",
+  "for",
+  "hidden",
+  "disabled",
+  "multiple",
+  "placeholder",
+  "autocomplete",
+  "autocapitalize",
+  "spellcheck",
+  "enterkeyhint",
+  "list",
+  "min",
+  "max",
+  "step",
+  "loading",
+  "decoding",
+  "width",
+  "height",
+  "download",
+  "tabindex",
+  "open",
+  "checked",
+  "selected",
+  "required",
+  "webkitdirectory",
+  "inputmode",
+  "scope",
+  "rel",
+  "target",
+  "label",
+  "lang",
+  "dir",
+  "draggable",
+  "start",
+  "method",
 ]);
 
 function svgElement(tag, attributes, ...children) {
@@ -56,7 +96,7 @@ const ICONS = {
   forward: "m8 4 6 6-6 6",
   download: "M10 3v10m-4-4 4 4 4-4M4 16.5h12",
   trash: "M4 6h12M8 6V4h4v2M6 6l.7 10.5h6.6L14 6M8.7 9v4.5m2.6-4.5v4.5",
-  link: "M8.5 11.5a3 3 0 0 0 4.3 0l2.6-2.6a3 3 0 0 0-4.3-4.3l-1 1M11.5 8.5a3 3 0 0 0-4.3 0l-2.6 2.6a3 3 0 0 0 4.3 4.3l1-1",
+  link: "M8.5 11.5a3 3 0 0 0 4.3 0l2.6-2.6A3 3 0 0 0 11 4.6l-1 1M11.5 8.5a3 3 0 0 0-4.3 0l-2.6 2.6a3 3 0 0 0 4.3 4.3l1-1",
   warning: "M10 3.5 17.5 16.5h-15L10 3.5Zm0 4.7v4m0 1.9v.2",
   check: "m4.5 10.5 3.7 3.7 7.3-8",
   folder: "M3 5.5h5l1.5 2H17v8.5H3v-10.5Z",
@@ -81,11 +121,17 @@ export function icon(name) {
 export function button(label, { glyph, shown = true, kind = "", title, ...props } = {}) {
   const content = [glyph ? icon(glyph) : null, shown ? h("span", { text: label }) : null];
   const name = shown ? {} : { "aria-label": label, title: title ?? label };
-  return h("button", { type: "button", class: `button ${kind}${shown ? "" : " icon-only"}`.trim(), ...name, ...props }, content);
+  return h(
+    "button",
+    { type: "button", class: `button ${kind}${shown ? "" : " icon-only"}`.trim(), ...name, ...props },
+    content,
+  );
 }
 
 export function replace(parent, ...children) {
-  parent.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  parent.replaceChildren(
+    ...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false),
+  );
 }
 
 /** Text with <mark> around half-open spans; spans may overlap or be out of order. */

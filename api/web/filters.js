@@ -34,32 +34,74 @@ function day(text) {
 function daysAgo(n) {
   const date = new Date();
   date.setDate(date.getDate() - n);
-  return `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, "0")}-${String(date.getDate()).padStart(2, "0")}`;
+  const two = (part) => String(part).padStart(2, "0");
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
 
-const TIMES = [["", "Any time"], ["0", "Today"], ["6", "Last 7 days"], ["29", "Last 30 days"], ["custom", "Between two days…"]];
+const TIMES = [
+  ["", "Any time"],
+  ["0", "Today"],
+  ["6", "Last 7 days"],
+  ["29", "Last 30 days"],
+  ["custom", "Between two days…"],
+];
 
 export function createFilters(root, { nameOf }) {
   const options = (pairs) => pairs.map(([value, text]) => h("option", { value, text }));
   const documents = h("select", { id: "f-document" });
-  const folder = h("input", { id: "f-folder", type: "text", list: "f-folders", placeholder: "Any folder", autocomplete: "off", spellcheck: "false" });
+  const folder = h("input", {
+    id: "f-folder",
+    type: "text",
+    list: "f-folders",
+    placeholder: "Any folder",
+    autocomplete: "off",
+    spellcheck: "false",
+  });
   const folders = h("datalist", { id: "f-folders" });
-  const type = h("select", { id: "f-type" }, options([["", "Any type"], ...MEDIA_CHOICES.map((value) => [value, media(value)])]));
+  const type = h(
+    "select",
+    { id: "f-type" },
+    options([["", "Any type"], ...MEDIA_CHOICES.map((value) => [value, media(value)])]),
+  );
   const time = h("select", { id: "f-time" }, options(TIMES));
   const from = h("input", { id: "f-from", type: "date" });
   const to = h("input", { id: "f-to", type: "date" });
-  const range = h("div", { class: "range", hidden: true }, h("label", { for: "f-from", text: "From" }), from, h("label", { for: "f-to", text: "To" }), to);
+  const range = h(
+    "div",
+    { class: "range", hidden: true },
+    h("label", { for: "f-from", text: "From" }),
+    from,
+    h("label", { for: "f-to", text: "To" }),
+    to,
+  );
   const group = h("input", { id: "f-group", type: "checkbox" });
-  const clear = button("Clear filters", { kind: "plain", glyph: "close", hidden: true, on: { click: () => writeSearch({ filter: EMPTY }, { push: true }) } });
+  const clear = button("Clear filters", {
+    kind: "plain",
+    glyph: "close",
+    hidden: true,
+    on: { click: () => writeSearch({ filter: EMPTY }, { push: true }) },
+  });
   const summary = h("summary", {}, "Filters");
   const knownFolders = new Set();
   let known = new Map();
 
-  const field = (label, control, ...more) => h("div", { class: "field" }, h("label", { for: control.id, text: label }), control, ...more);
-  const box = h("details", { class: "filter-box", open: matchMedia("(min-width: 64rem)").matches }, summary,
-    h("div", { class: "filter-fields" },
-      field("Document", documents), field("Folder in an archive", folder, folders), field("Type", type), field("Added", time, range),
-      h("div", { class: "check" }, group, h("label", { for: "f-group", text: "Group by document" })), clear));
+  const field = (label, control, ...more) =>
+    h("div", { class: "field" }, h("label", { for: control.id, text: label }), control, ...more);
+  const box = h(
+    "details",
+    { class: "filter-box", open: matchMedia("(min-width: 64rem)").matches },
+    summary,
+    h(
+      "div",
+      { class: "filter-fields" },
+      field("Document", documents),
+      field("Folder in an archive", folder, folders),
+      field("Type", type),
+      field("Added", time, range),
+      h("div", { class: "check" }, group, h("label", { for: "f-group", text: "Group by document" })),
+      clear,
+    ),
+  );
   replace(root, box);
 
   const change = (part) => writeSearch({ filter: { ...read().filter, ...part } }, { push: true });
@@ -78,7 +120,11 @@ export function createFilters(root, { nameOf }) {
   function listDocuments(selected) {
     const entries = [...known].sort((a, b) => a[1].localeCompare(b[1]));
     if (selected && !known.has(selected)) entries.unshift([selected, "One document"]);
-    replace(documents, h("option", { value: "", text: "All documents" }), entries.map(([value, text]) => h("option", { value, text })));
+    replace(
+      documents,
+      h("option", { value: "", text: "All documents" }),
+      entries.map(([value, text]) => h("option", { value, text })),
+    );
     documents.value = selected;
   }
 
@@ -88,8 +134,16 @@ export function createFilters(root, { nameOf }) {
     type.value = filter.type;
     from.value = filter.from;
     to.value = filter.to;
-    const preset = TIMES.find(([value]) => value && value !== "custom" && !filter.to && daysAgo(Number(value)) === filter.from);
-    time.value = preset ? preset[0] : filter.from || filter.to ? "custom" : time.value === "custom" && !range.hidden ? "custom" : "";
+    const preset = TIMES.find(
+      ([value]) => value && value !== "custom" && !filter.to && daysAgo(Number(value)) === filter.from,
+    );
+    time.value = preset
+      ? preset[0]
+      : filter.from || filter.to
+        ? "custom"
+        : time.value === "custom" && !range.hidden
+          ? "custom"
+          : "";
     range.hidden = time.value !== "custom";
     group.checked = grouped;
     const active = Object.entries(filter).filter(([name, value]) => value && !(name === "to" && filter.from)).length;
@@ -114,7 +168,11 @@ export function createFilters(root, { nameOf }) {
     offerFolders(names) {
       const before = knownFolders.size;
       for (const name of names) knownFolders.add(name);
-      if (knownFolders.size !== before) replace(folders, [...knownFolders].sort().map((value) => h("option", { value })));
+      if (knownFolders.size !== before)
+        replace(
+          folders,
+          [...knownFolders].sort().map((value) => h("option", { value })),
+        );
     },
   };
 }

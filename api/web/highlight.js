@@ -4,9 +4,11 @@
 
 const MOST = 400;
 const STOP = new Set(
-  ("a an and are as at be by did do does for from had has have how i in is it its of on or that the their there they " +
-    "this to was were what when where which who whom whose why will with would " +
-    "der die das und ist in zu den von mit im für auf ein eine le la les des du et est un une dans pour que qui").split(" "),
+  (
+    "a an and are as at be by did do does for from had has have how i in is it its of on or that the their there " +
+    "they this to was were what when where which who whom whose why will with would " +
+    "der die das und ist in zu den von mit im für auf ein eine le la les des du et est un une dans pour que qui"
+  ).split(" "),
 );
 
 /** Lower case, without accents or the punctuation around it. */
@@ -34,7 +36,8 @@ export function parseQuery(query) {
 const stem = (word) => (word.length > 4 ? word.replace(/('s|ies|ing|ed|es|s|ly)$/, "") : word);
 const hasDigit = (word) => /\d/.test(word);
 // Characters that scans confuse: they count as equal in numbers and identifiers.
-const blur = (word) => word.replace(/[oq]/g, "0").replace(/[il|]/g, "1").replace(/s/g, "5").replace(/b/g, "8").replace(/z/g, "2");
+const blur = (word) =>
+  word.replace(/[oq]/g, "0").replace(/[il|]/g, "1").replace(/s/g, "5").replace(/b/g, "8").replace(/z/g, "2");
 
 function withinEdits(a, b, most) {
   if (Math.abs(a.length - b.length) > most) return false;
@@ -72,10 +75,15 @@ export function findSpans(query, text, spans) {
       if (phrase.every((word, k) => folded[i + k] === word)) found.push([spans[i][0], spans[i + phrase.length - 1][1]]);
     }
   }
-  const wanted = found.length || !phrases.length ? words : [...words, ...phrases.flat().filter((word) => !STOP.has(word))];
+  const wanted =
+    found.length || !phrases.length ? words : [...words, ...phrases.flat().filter((word) => !STOP.has(word))];
   const verdicts = new Map();
   folded.forEach((word, i) => {
-    if (!verdicts.has(word)) verdicts.set(word, wanted.some((asked) => matches(asked, word)));
+    if (!verdicts.has(word))
+      verdicts.set(
+        word,
+        wanted.some((asked) => matches(asked, word)),
+      );
     if (verdicts.get(word)) found.push(spans[i]);
   });
   return mergeSpans(found).slice(0, MOST);
@@ -109,7 +117,12 @@ export function joinLine(boxes) {
     const height = box[3] - box[1];
     const shared = last ? Math.min(last[3], box[3]) - Math.max(last[1], box[1]) : 0;
     if (last && shared > height / 2 && box[0] >= last[0] && box[0] - last[2] < 1.5 * height) {
-      joined[joined.length - 1] = [last[0], Math.min(last[1], box[1]), Math.max(last[2], box[2]), Math.max(last[3], box[3])];
+      joined[joined.length - 1] = [
+        last[0],
+        Math.min(last[1], box[1]),
+        Math.max(last[2], box[2]),
+        Math.max(last[3], box[3]),
+      ];
     } else {
       joined.push([...box]);
     }

@@ -57,14 +57,25 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
     const all = [...documents.values()];
     const pages = all.reduce((sum, document) => sum + document.pages.done, 0);
     const active = all.filter(isActive);
-    heading.textContent = all.length ? `${count(all.length, "document")}${cursor ? " and more" : ""}, ${count(pages, "page")} read` : "";
+    heading.textContent = all.length
+      ? `${count(all.length, "document")}${cursor ? " and more" : ""}, ${count(pages, "page")} read`
+      : "";
     empty.hidden = !loaded || all.length > 0;
     const total = active.reduce((sum, document) => sum + document.pages.total, 0);
     const waiting = active.reduce((sum, document) => sum + document.pages.pending, 0);
     activity.hidden = active.length === 0;
-    replace(activity,
-      h("span", { class: "activity-text", text: total ? `Reading ${total - waiting} of ${count(total, "page")}` : "Opening…" }),
-      h("progress", { max: String(total || 1), value: total ? String(total - waiting) : undefined, "aria-label": "Pages read" }));
+    replace(
+      activity,
+      h("span", {
+        class: "activity-text",
+        text: total ? `Reading ${total - waiting} of ${count(total, "page")}` : "Opening…",
+      }),
+      h("progress", {
+        max: String(total || 1),
+        value: total ? String(total - waiting) : undefined,
+        "aria-label": "Pages read",
+      }),
+    );
     actions.onChange?.(all);
     follow();
   }
@@ -140,13 +151,22 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
   }
 
   function showMore() {
-    replace(more, cursor ? button("Show older documents", { on: { click: async () => {
-      const page = await api.listDocuments({ cursor });
-      cursor = page.next_cursor;
-      for (const item of page.items) put(item);
-      showMore();
-      changed();
-    } } }) : null);
+    replace(
+      more,
+      cursor
+        ? button("Show older documents", {
+            on: {
+              click: async () => {
+                const page = await api.listDocuments({ cursor });
+                cursor = page.next_cursor;
+                for (const item of page.items) put(item);
+                showMore();
+                changed();
+              },
+            },
+          })
+        : null,
+    );
   }
 
   document.addEventListener("visibilitychange", follow);
@@ -157,12 +177,24 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
       put(document, { top: true });
       changed();
     },
-    names: () => new Map([...documents.values()].filter(({ kind }) => kind === "document").map(({ id, filename }) => [id, filename])),
+    names: () =>
+      new Map(
+        [...documents.values()].filter(({ kind }) => kind === "document").map(({ id, filename }) => [id, filename]),
+      ),
     waitingPages: () => [...documents.values()].reduce((sum, { pages }) => sum + pages.pending, 0),
     /** The name of any document, asked for once. Undefined when it is gone. */
     async nameOf(id) {
       if (documents.has(id)) return documents.get(id).filename;
-      if (!names.has(id)) names.set(id, api.getDocument(id).then((found) => found.filename, () => { names.delete(id); }));
+      if (!names.has(id))
+        names.set(
+          id,
+          api.getDocument(id).then(
+            (found) => found.filename,
+            () => {
+              names.delete(id);
+            },
+          ),
+        );
       return names.get(id);
     },
   };

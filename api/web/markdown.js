@@ -52,7 +52,11 @@ function splitLines(source, start, end) {
   return lines;
 }
 
-const isTable = (lines, i) => lines[i].text.includes("|") && i + 1 < lines.length && RULE.test(lines[i + 1].text) && lines[i + 1].text.includes("|");
+const isTable = (lines, i) =>
+  lines[i].text.includes("|") &&
+  i + 1 < lines.length &&
+  RULE.test(lines[i + 1].text) &&
+  lines[i + 1].text.includes("|");
 const startsBlock = (lines, i) => HEADING.test(lines[i].text) || ITEM.test(lines[i].text) || isTable(lines, i);
 
 function heading(source, line, spans) {
@@ -109,22 +113,50 @@ const NUMERIC = /^[\s$€£¥+(-]*\d[\d\s.,']*[\s%)€$£-]*$/;
 
 function table(source, lines, spans) {
   const row = (line, tag) =>
-    h("tr", {}, cells(source, line).map(([from, to]) => {
-      const numeric = NUMERIC.test(source.slice(from, to));
-      const props = tag === "th" ? { scope: "col" } : { class: numeric ? "number" : undefined };
-      return h(tag, props, inline(source, from, to, spans));
-    }));
+    h(
+      "tr",
+      {},
+      cells(source, line).map(([from, to]) => {
+        const numeric = NUMERIC.test(source.slice(from, to));
+        const props = tag === "th" ? { scope: "col" } : { class: numeric ? "number" : undefined };
+        return h(tag, props, inline(source, from, to, spans));
+      }),
+    );
   const hasHead = cells(source, lines[0]).some(([from, to]) => to > from);
-  return h("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "Table" },
-    h("table", {},
+  return h(
+    "div",
+    { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "Table" },
+    h(
+      "table",
+      {},
       hasHead ? h("thead", {}, row(lines[0], "th")) : null,
-      h("tbody", {}, lines.slice(2).map((line) => row(line, "td")))));
+      h(
+        "tbody",
+        {},
+        lines.slice(2).map((line) => row(line, "td")),
+      ),
+    ),
+  );
 }
 
 // Emphasis must hug its words, so that "2 * 3 * 4" and "snake_case_name" stay as they are.
-const INLINE = /\\([\\`*_{}[\]()#+\-.!|<>])|(`+)(.+?)\2(?!`)|(\*\*|__)(?=\S)(.+?\S??)(?<=\S)\4|(?<![\w*])([*_])(?=[^\s*_])(.+?)(?<=[^\s*_])\6(?!\w)|<br\s*\/?>/g;
+const INLINE = new RegExp(
+  [
+    /\\([\\`*_{}[\]()#+\-.!|<>])/, // 1: an escaped sign
+    /(`+)(.+?)\2(?!`)/, // 2: the ticks around code
+    /(\*\*|__)(?=\S)(.+?)(?<=\S)\4/, // 4: the signs around bold text
+    /(?<![\w*])([*_])(?=[^\s*_])(.+?)(?<=[^\s*_])\6(?!\w)/, // 6: the sign around italic text
+    /<br\s*\/?>/,
+  ]
+    .map((part) => part.source)
+    .join("|"),
+  "g",
+);
+// Matching takes time that grows faster than the text: a line made to be slow is shown as it is.
+const LONGEST_LINE = 4000;
 
 function inline(source, start, end, spans) {
+  if (end - start > LONGEST_LINE) return plain(source, start, end, spans);
   const out = document.createDocumentFragment();
   const text = source.slice(start, end);
   let at = 0;

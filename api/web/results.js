@@ -6,15 +6,30 @@ import { pageHref } from "./route.js";
 import { strip, thumbnail } from "./scan.js";
 import { count, foldersOf, media, trustHint } from "./words.js";
 
-export const hitList = (hits, actions) => h("ol", { class: "hits" }, hits.map((hit) => h("li", {}, hitCard(hit, actions))));
+export const hitList = (hits, actions) =>
+  h(
+    "ol",
+    { class: "hits" },
+    hits.map((hit) => h("li", {}, hitCard(hit, actions))),
+  );
 
 export function groupList(groups, actions) {
   return groups.map((group) =>
-    h("section", { class: "group", "aria-label": group.filename },
-      h("h3", { class: "group-title" },
+    h(
+      "section",
+      { class: "group", "aria-label": group.filename },
+      h(
+        "h3",
+        { class: "group-title" },
         h("bdi", { class: "name", text: group.filename }),
-        h("span", { class: "quiet", text: count(group.hits.length, "page") })),
-      h("ol", { class: "hits compact" }, group.hits.map((hit) => h("li", {}, hitCard(hit, actions))))),
+        h("span", { class: "quiet", text: count(group.hits.length, "page") }),
+      ),
+      h(
+        "ol",
+        { class: "hits compact" },
+        group.hits.map((hit) => h("li", {}, hitCard(hit, actions))),
+      ),
+    ),
   );
 }
 
@@ -23,22 +38,51 @@ function hitCard(hit, actions) {
   const [first, ...more] = hit.snippets;
   const href = pageHref(hit.document_id, hit.page);
   const hint = trustHint(hit.trust);
-  const card = h("article", { class: "hit" },
+  const card = h(
+    "article",
+    { class: "hit" },
     thumbnail(hit, boxes),
-    h("div", { class: "hit-body" },
-      h("h3", {},
-        h("a", { class: "hit-link", href },
+    h(
+      "div",
+      { class: "hit-body" },
+      h(
+        "h3",
+        {},
+        h(
+          "a",
+          { class: "hit-link", href },
           h("bdi", { class: "name", text: hit.filename }),
-          h("span", { class: "folio" }, h("span", { class: "folio-word", text: "page " }), String(hit.page)))),
-      h("div", { class: "hit-meta" },
+          h("span", { class: "folio" }, h("span", { class: "folio-word", text: "page " }), String(hit.page)),
+        ),
+      ),
+      h(
+        "div",
+        { class: "hit-meta" },
         h("span", { text: media(hit.media_type) }),
         hit.paths.slice(0, 2).map((path) => crumbs(path, actions)),
-        hint ? h("span", { class: "hint" }, icon("warning"), hint) : null),
+        hint ? h("span", { class: "hint" }, icon("warning"), hint) : null,
+      ),
       first ? snippetLine(first) : null,
       first?.boxes.length ? strip(hit, first.boxes) : null,
-      more.length ? h("ul", { class: "more-places", "aria-label": "More on this page" }, more.slice(0, 2).map((s) => h("li", {}, snippetLine(s)))) : null),
-    h("div", { class: "hit-actions" },
-      button("Only this document", { glyph: "filter", shown: false, kind: "plain", on: { click: () => actions.onlyDocument(hit.document_id, hit.filename) } })));
+      more.length
+        ? h(
+            "ul",
+            { class: "more-places", "aria-label": "More on this page" },
+            more.slice(0, 2).map((s) => h("li", {}, snippetLine(s))),
+          )
+        : null,
+    ),
+    h(
+      "div",
+      { class: "hit-actions" },
+      button("Only this document", {
+        glyph: "filter",
+        shown: false,
+        kind: "plain",
+        on: { click: () => actions.onlyDocument(hit.document_id, hit.filename) },
+      }),
+    ),
+  );
   card.addEventListener("click", (event) => {
     // The whole card opens the page, but its buttons and selected text stay themselves.
     if (event.target.closest("a, button") || String(getSelection())) return;
@@ -50,11 +94,26 @@ function hitCard(hit, actions) {
 function crumbs(path, actions) {
   const folders = foldersOf(path);
   if (!folders.length) return null;
-  return h("span", { class: "crumbs" }, icon("folder"), folders.map((folder, i) => [
-    i ? h("span", { class: "slash", "aria-hidden": "true", text: "/" }) : null,
-    h("button", { type: "button", class: "crumb", title: `Only in ${folder}`, on: { click: () => actions.onlyFolder(folder) } },
-      h("bdi", { text: folder.split("/").at(-1) })),
-  ]).flat());
+  return h(
+    "span",
+    { class: "crumbs" },
+    icon("folder"),
+    folders
+      .map((folder, i) => [
+        i ? h("span", { class: "slash", "aria-hidden": "true", text: "/" }) : null,
+        h(
+          "button",
+          {
+            type: "button",
+            class: "crumb",
+            title: `Only in ${folder}`,
+            on: { click: () => actions.onlyFolder(folder) },
+          },
+          h("bdi", { text: folder.split("/").at(-1) }),
+        ),
+      ])
+      .flat(),
+  );
 }
 
 /** A snippet on one flow of text: Markdown's line breaks and table bars are for the page, not for here. */

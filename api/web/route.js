@@ -14,7 +14,13 @@ export function read(href = location.href) {
   const params = url.searchParams;
   const filter = Object.fromEntries(FILTERS.map((name) => [name, params.get(name) ?? ""]));
   const query = params.get("q") ?? "";
-  return { query, ask: params.get("ask") === "1", group: params.get("group") === "1", filter, view: readView(url.hash, query) };
+  return {
+    query,
+    ask: params.get("ask") === "1",
+    group: params.get("group") === "1",
+    filter,
+    view: readView(url.hash, query),
+  };
 }
 
 function readView(hash, query) {

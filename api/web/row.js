@@ -43,14 +43,47 @@ export function createRow(actions) {
     const key = JSON.stringify([document.id, readable, document.filename]);
     if (key !== last.key) {
       const name = h("bdi", { class: "name", text: document.filename });
-      replace(picture, readable
-        ? h("a", { href: pageHref(document.id, 1), tabindex: "-1", "aria-hidden": "true" }, thumbnail({ image_url: pageImage(document.id, 1) }, [], THUMB_PIXELS))
-        : h("div", { class: "thumb blank" }, icon(document.kind === "archive" ? "folder" : "page")));
+      replace(
+        picture,
+        readable
+          ? h(
+              "a",
+              { href: pageHref(document.id, 1), tabindex: "-1", "aria-hidden": "true" },
+              thumbnail({ image_url: pageImage(document.id, 1) }, [], THUMB_PIXELS),
+            )
+          : h("div", { class: "thumb blank" }, icon(document.kind === "archive" ? "folder" : "page")),
+      );
       replace(title, readable ? h("a", { class: "row-link", href: pageHref(document.id, 1) }, name) : name);
-      replace(buttons,
-        document.kind === "document" ? button(`Search in ${document.filename}`, { glyph: "search", shown: false, kind: "plain", title: "Search in this document", on: { click: () => actions.searchIn(document) } }) : null,
-        h("a", { class: "button plain icon-only", href: originalUrl(document.id), download: document.filename, "aria-label": `Download ${document.filename}`, title: "Download the original" }, icon("download")),
-        button(`Delete ${document.filename}`, { glyph: "trash", shown: false, kind: "plain", title: "Delete", on: { click: () => actions.remove(document) } }));
+      replace(
+        buttons,
+        document.kind === "document"
+          ? button(`Search in ${document.filename}`, {
+              glyph: "search",
+              shown: false,
+              kind: "plain",
+              title: "Search in this document",
+              on: { click: () => actions.searchIn(document) },
+            })
+          : null,
+        h(
+          "a",
+          {
+            class: "button plain icon-only",
+            href: originalUrl(document.id),
+            download: document.filename,
+            "aria-label": `Download ${document.filename}`,
+            title: "Download the original",
+          },
+          icon("download"),
+        ),
+        button(`Delete ${document.filename}`, {
+          glyph: "trash",
+          shown: false,
+          kind: "plain",
+          title: "Delete",
+          on: { click: () => actions.remove(document) },
+        }),
+      );
     }
     const reading = document.state === "accepted" || document.state === "reading";
     node.dataset.state = document.state;
@@ -66,7 +99,8 @@ export function createRow(actions) {
     showProblem(document);
     const summary = summaryOf(document);
     details.hidden = !summary;
-    if (summary && details.firstChild?.textContent !== summary) replace(details, h("summary", { text: summary }), [...details.childNodes].slice(1));
+    if (summary && details.firstChild?.textContent !== summary)
+      replace(details, h("summary", { text: summary }), [...details.childNodes].slice(1));
     const settled = document.state !== last.state;
     last = { key, id: document.id, state: document.state, document };
     if (details.open && settled) loadDetails();
@@ -78,29 +112,64 @@ export function createRow(actions) {
     if (said === problem.dataset.said) return;
     problem.dataset.said = said;
     const needsPassword = isPasswordCode(failure?.code);
-    replace(problem,
-      failure ? h("p", { text: needsPassword ? "This file is protected by a password." : reason(failure.code, failure.message) }) : null,
-      needsPassword ? button("Enter the password", { glyph: "key", kind: "primary small", on: { click: () => actions.enterPassword(last.document) } }) : null);
+    replace(
+      problem,
+      failure
+        ? h("p", {
+            text: needsPassword ? "This file is protected by a password." : reason(failure.code, failure.message),
+          })
+        : null,
+      needsPassword
+        ? button("Enter the password", {
+            glyph: "key",
+            kind: "primary small",
+            on: { click: () => actions.enterPassword(last.document) },
+          })
+        : null,
+    );
   }
 
   function fillDetails() {
     const { page_failures: pages, members, member_failures: bad, origins, id } = detailed;
     const items = [
-      ...bad.map((member) => h("li", { class: "bad" }, h("bdi", { class: "name", text: member.path }), h("span", { text: ` – ${isPasswordCode(member.code) ? "It is protected by a password. Add it on its own to enter the password." : reason(member.code, member.message)}` }))),
-      ...pages.map((failure) => h("li", { class: "bad" }, h("a", { href: pageHref(failure.document_id ?? id, failure.page), text: `Page ${failure.page}` }), ` – ${reason(failure.code)} Tried ${count(failure.attempts, "time")}.`)),
-      ...members.map((member) => h("li", {}, h("a", { href: pageHref(member.document_id, 1) }, h("bdi", { text: member.path })))),
+      ...bad.map((member) =>
+        h("li", { class: "bad" }, h("bdi", { class: "name", text: member.path }), ` – ${memberReason(member)}`),
+      ),
+      ...pages.map((failure) =>
+        h(
+          "li",
+          { class: "bad" },
+          h("a", { href: pageHref(failure.document_id ?? id, failure.page), text: `Page ${failure.page}` }),
+          ` – ${reason(failure.code)} Tried ${count(failure.attempts, "time")}.`,
+        ),
+      ),
+      ...members.map((member) =>
+        h("li", {}, h("a", { href: pageHref(member.document_id, 1) }, h("bdi", { text: member.path }))),
+      ),
       ...origins.map((origin) => h("li", {}, "From an archive, as ", h("bdi", { text: origin.path }))),
     ];
-    replace(details, details.firstChild, h("ul", {}, items.slice(0, MOST_LISTED)),
-      items.length > MOST_LISTED ? h("p", { class: "quiet", text: `and ${count(items.length - MOST_LISTED, "more", "more")}` }) : null);
+    replace(
+      details,
+      details.firstChild,
+      h("ul", {}, items.slice(0, MOST_LISTED)),
+      items.length > MOST_LISTED
+        ? h("p", { class: "quiet", text: `and ${count(items.length - MOST_LISTED, "more", "more")}` })
+        : null,
+    );
   }
 
   return { node, update, line: () => stateLine(last.document) };
 }
 
+function memberReason({ code, message }) {
+  if (isPasswordCode(code)) return "It is protected by a password. Add it on its own to enter the password.";
+  return reason(code, message);
+}
+
 function summaryOf(document) {
   const reading = document.state === "accepted" || document.state === "reading";
   if (document.kind === "archive") return document.failure || (reading && !document.pages.total) ? "" : "Files in it";
-  if (document.pages.failed) return document.pages.failed === 1 ? "Why one page could not be read" : "Why some pages could not be read";
+  if (document.pages.failed)
+    return document.pages.failed === 1 ? "Why one page could not be read" : "Why some pages could not be read";
   return "";
 }

@@ -10,8 +10,13 @@ export const PICTURE_WIDTH = devicePixelRatio > 1.4 ? 1600 : 1000;
 
 function picture(url, width, height, pixels = PICTURE_WIDTH) {
   const image = h("img", {
-    src: imageUrl(url, pixels), alt: "", loading: "lazy", decoding: "async", draggable: "false",
-    width: String(pixels), height: String(Math.round((pixels * height) / width)),
+    src: imageUrl(url, pixels),
+    alt: "",
+    loading: "lazy",
+    decoding: "async",
+    draggable: "false",
+    width: String(pixels),
+    height: String(Math.round((pixels * height) / width)),
   });
   image.addEventListener("load", () => image.classList.add("loaded"), { once: true });
   image.addEventListener("error", () => image.classList.add("missing"), { once: true });
@@ -23,7 +28,12 @@ const sane = ({ width, height }) => (width > 0 && height > 0 ? { width, height }
 /** A whole page, small. `page`: { image_url, width, height }. */
 export function thumbnail(page, boxes = [], pixels = PICTURE_WIDTH) {
   const { width, height } = sane(page);
-  const node = h("div", { class: "thumb", "aria-hidden": "true" }, picture(page.image_url, width, height, pixels), overlay(joinLine(boxes)));
+  const node = h(
+    "div",
+    { class: "thumb", "aria-hidden": "true" },
+    picture(page.image_url, width, height, pixels),
+    overlay(joinLine(boxes)),
+  );
   node.style.aspectRatio = `${width} / ${Math.min(height, width * 1.6)}`;
   return node;
 }
@@ -37,7 +47,9 @@ export function strip(page, boxes) {
   node.style.setProperty("--ratio", String(height / width));
   // A citation does not say how large its page is; the picture does.
   const image = sheet.querySelector("img");
-  image.addEventListener("load", () => node.style.setProperty("--ratio", String(image.naturalHeight / image.naturalWidth)));
+  image.addEventListener("load", () =>
+    node.style.setProperty("--ratio", String(image.naturalHeight / image.naturalWidth)),
+  );
   node.style.setProperty("--x", String(x));
   node.style.setProperty("--y", String(y));
   node.style.setProperty("--left", String(left));
@@ -58,7 +70,10 @@ function centre(boxes) {
     const near = some.filter((box) => box[1] >= top - 0.004 && box[3] <= top + NEARBY);
     if (near.length > best.length) best = near;
   }
-  if (!best.length) return some.length ? [(some[0][0] + some[0][2]) / 2, some[0][1] + NEARBY / 2, NEARBY, some[0][0]] : [0.5, 0.2, 0.02, 0];
+  if (!best.length)
+    return some.length
+      ? [(some[0][0] + some[0][2]) / 2, some[0][1] + NEARBY / 2, NEARBY, some[0][0]]
+      : [0.5, 0.2, 0.02, 0];
   const edge = (i, pick) => pick(...best.map((box) => box[i]));
   const [x0, y0, x1, y1] = [edge(0, Math.min), edge(1, Math.min), edge(2, Math.max), edge(3, Math.max)];
   return [(x0 + x1) / 2, (y0 + y1) / 2, y1 - y0, x0];

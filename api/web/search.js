@@ -14,7 +14,10 @@ const QUESTION_PAUSE = 650;
 const AT_A_TIME = 10; // pages, or documents when grouped
 const MOST = 1000; // the API's own bound of offset
 
-export function createSearch({ form, input, askButton, summary, results, answerRoot, filterRoot }, { nameOf, waitingPages }) {
+export function createSearch(
+  { form, input, askButton, summary, results, answerRoot, filterRoot },
+  { nameOf, waitingPages },
+) {
   const answer = createAnswer(answerRoot, { nameOf });
   const filters = createFilters(filterRoot, { nameOf });
   let running = null;
@@ -39,7 +42,9 @@ export function createSearch({ form, input, askButton, summary, results, answerR
     committed = false;
   }, TYPING_PAUSE);
   input.addEventListener("input", typed);
-  input.addEventListener("change", () => { committed = true; });
+  input.addEventListener("change", () => {
+    committed = true;
+  });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     commit({ ask: event.submitter === askButton || read().ask });
@@ -80,7 +85,12 @@ export function createSearch({ form, input, askButton, summary, results, answerR
     running?.abort();
     if (!state.query) {
       summary.textContent = "";
-      replace(results, isFiltered(state.filter) ? h("p", { class: "empty", text: "Type what you are looking for. Only what the filters leave is searched." }) : null);
+      replace(
+        results,
+        isFiltered(state.filter)
+          ? h("p", { class: "empty", text: "Type what you are looking for. Only what the filters leave is searched." })
+          : null,
+      );
       return;
     }
     run(state, filter, 0);
@@ -91,7 +101,10 @@ export function createSearch({ form, input, askButton, summary, results, answerR
     const { signal } = running;
     results.setAttribute("aria-busy", "true");
     try {
-      const found = await api.search({ query: state.query, filter, limit: AT_A_TIME, offset, group_by_document: state.group }, signal);
+      const found = await api.search(
+        { query: state.query, filter, limit: AT_A_TIME, offset, group_by_document: state.group },
+        signal,
+      );
       if (signal.aborted) return;
       const groups = found.groups ?? null;
       const page = groups ? groups.flatMap((group) => group.hits) : found.hits;
@@ -132,10 +145,18 @@ export function createSearch({ form, input, askButton, summary, results, answerR
   function summarize(found) {
     const waiting = waitingPages();
     const ms = found.took_ms < 10 ? found.took_ms.toFixed(1) : Math.round(found.took_ms);
-    const shownWords = groupCount ? `${count(hits.length, "page")} in ${count(groupCount, "document")}` : count(hits.length, "page");
-    const line = hits.length ? `Best ${shownWords} of ${count(found.total_pages, "page")} searched` : `Nothing found on ${count(found.total_pages, "page")}`;
-    replace(summary, line, hits.length ? h("span", { class: "faint", text: ` · ${ms} ms` }) : null,
-      waiting ? h("span", { class: "hint", text: ` · ${count(waiting, "page")} still to be read` }) : null);
+    const shownWords = groupCount
+      ? `${count(hits.length, "page")} in ${count(groupCount, "document")}`
+      : count(hits.length, "page");
+    const line = hits.length
+      ? `Best ${shownWords} of ${count(found.total_pages, "page")} searched`
+      : `Nothing found on ${count(found.total_pages, "page")}`;
+    replace(
+      summary,
+      line,
+      hits.length ? h("span", { class: "faint", text: ` · ${ms} ms` }) : null,
+      waiting ? h("span", { class: "hint", text: ` · ${count(waiting, "page")} still to be read` }) : null,
+    );
     announce(line);
   }
 
@@ -143,16 +164,54 @@ export function createSearch({ form, input, askButton, summary, results, answerR
     const tips = [];
     const unquoted = state.query.replace(/["“”„]/g, "");
     if (isFiltered(state.filter)) {
-      tips.push(h("li", {}, button("Search all documents", { kind: "plain", on: { click: () => writeSearch({ filter: {} }, { push: true }) } }), " without filters."));
+      tips.push(
+        h(
+          "li",
+          {},
+          button("Search all documents", {
+            kind: "plain",
+            on: { click: () => writeSearch({ filter: {} }, { push: true }) },
+          }),
+          " without filters.",
+        ),
+      );
     }
     if (unquoted !== state.query) {
-      tips.push(h("li", {}, button("Search without quotes", { kind: "plain", on: { click: () => writeSearch({ query: unquoted }, { push: true }) } }), ": the words need not stand together then."));
+      tips.push(
+        h(
+          "li",
+          {},
+          button("Search without quotes", {
+            kind: "plain",
+            on: { click: () => writeSearch({ query: unquoted }, { push: true }) },
+          }),
+          ": the words need not stand together then.",
+        ),
+      );
     }
-    if (waitingPages()) tips.push(h("li", { text: `${count(waitingPages(), "page")} are still to be read. Results appear as they come in; try again in a moment.` }));
-    tips.push(h("li", { text: "Try fewer words, or other words for the same thing: meaning counts, not only spelling." }));
-    return h("div", { class: "empty" },
-      h("h3", { text: found.total_pages ? "Nothing found" : isFiltered(state.filter) ? "No page passes these filters" : "There is nothing to search yet" }),
-      found.total_pages || isFiltered(state.filter) ? h("ul", {}, tips) : h("p", { text: "Add documents first. Pages can be searched as soon as each of them is read." }));
+    if (waitingPages())
+      tips.push(
+        h("li", {
+          text: `${count(waitingPages(), "page")} still to be read. What is on them can be found as soon as they are.`,
+        }),
+      );
+    tips.push(
+      h("li", { text: "Try fewer words, or other words for the same thing: meaning counts, not only spelling." }),
+    );
+    return h(
+      "div",
+      { class: "empty" },
+      h("h3", {
+        text: found.total_pages
+          ? "Nothing found"
+          : isFiltered(state.filter)
+            ? "No page passes these filters"
+            : "There is nothing to search yet",
+      }),
+      found.total_pages || isFiltered(state.filter)
+        ? h("ul", {}, tips)
+        : h("p", { text: "Add documents first. Pages can be searched as soon as each of them is read." }),
+    );
   }
 
   return {
@@ -168,7 +227,9 @@ export function createSearch({ form, input, askButton, summary, results, answerR
 
 /** Arrow keys through links in the order they stand on the page. Returns whether it moved. */
 export function moveFocus(step, input) {
-  const links = [...document.querySelectorAll(".evidence-link, .considered a, .hit-link")].filter((link) => link.checkVisibility());
+  const links = [...document.querySelectorAll(".evidence-link, .considered a, .hit-link")].filter((link) =>
+    link.checkVisibility(),
+  );
   const at = links.indexOf(document.activeElement);
   if (at === -1 && document.activeElement !== input && document.activeElement !== document.body) return false;
   const next = at === -1 ? (step > 0 ? 0 : -1) : at + step;

@@ -1,6 +1,6 @@
-// The large picture of a page. Contract: `createSheet(stage)` shows one page at a time, fitted or zoomed, with marks and
-// one lit region over it; coordinates are fractions of the page. A sharper picture replaces a coarser one when it has
-// arrived. Knows nothing of texts and routes.
+// The large picture of a page. Contract: `createSheet(stage)` shows one page at a time, fitted or zoomed, with marks
+// and one lit region over it; coordinates are fractions of the page. A sharper picture replaces a coarser one when it
+// has arrived. Knows nothing of texts and routes.
 
 import { imageUrl } from "./api.js";
 import { h, overlay, replace } from "./dom.js";
@@ -83,11 +83,15 @@ export function createSheet(stage, { onPoint, onClick, onZoom }) {
   sheet.addEventListener("pointermove", (event) => event.pointerType === "mouse" && onPoint(point(event)));
   sheet.addEventListener("pointerleave", () => onPoint(null));
   sheet.addEventListener("click", (event) => onClick(point(event)));
-  stage.addEventListener("wheel", (event) => {
-    if (!event.ctrlKey) return;
-    event.preventDefault();
-    zoom(event.deltaY < 0 ? STEP : 1 / STEP, point(event));
-  }, { passive: false });
+  stage.addEventListener(
+    "wheel",
+    (event) => {
+      if (!event.ctrlKey) return;
+      event.preventDefault();
+      zoom(event.deltaY < 0 ? STEP : 1 / STEP, point(event));
+    },
+    { passive: false },
+  );
   new ResizeObserver(layout).observe(stage);
 
   function zoom(factor, around) {

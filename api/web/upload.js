@@ -1,5 +1,5 @@
-// Files on their way in. Contract: files and folders come from a drop anywhere, or from the two choosers; two are sent at
-// a time; each shows how much is sent, can be cancelled, and says in words why it was refused. What arrives is handed
+// Files on their way in. Contract: files and folders come from a drop anywhere, or from the two choosers; two are sent
+// at a time; each shows how much is sent, can be cancelled, and says in words why it was refused. What arrives is handed
 // to the library. Files stay reachable for this visit, so a password can be added without choosing the file again.
 
 import * as api from "./api.js";
@@ -26,11 +26,27 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
     const abort = new AbortController();
     const line = h("span", { class: "row-status", text: "Waiting to be sent" });
     const bar = h("progress", { max: String(file.size || 1), value: "0", "aria-label": `Sending ${file.name}` });
-    const stop = button(`Cancel ${file.name}`, { glyph: "close", shown: false, kind: "plain", title: "Cancel", on: { click: () => abort.abort() } });
-    const node = h("li", { class: "row sending" },
+    const stop = button(`Cancel ${file.name}`, {
+      glyph: "close",
+      shown: false,
+      kind: "plain",
+      title: "Cancel",
+      on: { click: () => abort.abort() },
+    });
+    const node = h(
+      "li",
+      { class: "row sending" },
       h("div", { class: "row-picture" }, h("div", { class: "thumb blank" }, icon("page"))),
-      h("div", { class: "row-body" }, h("div", { class: "row-title" }, h("bdi", { class: "name", text: file.name })), h("p", { class: "row-meta", text: bytes(file.size) }), line, bar),
-      h("div", { class: "row-actions" }, stop));
+      h(
+        "div",
+        { class: "row-body" },
+        h("div", { class: "row-title" }, h("bdi", { class: "name", text: file.name })),
+        h("p", { class: "row-meta", text: bytes(file.size) }),
+        line,
+        bar,
+      ),
+      h("div", { class: "row-actions" }, stop),
+    );
     list.append(node);
     const job = { file, password, abort, node, line, bar, stop };
     abort.signal.addEventListener("abort", () => {
@@ -73,12 +89,35 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
       stop.remove();
       node.dataset.state = "failed";
       const again = isPasswordCode(error.code)
-        ? button("Enter the password", { glyph: "key", kind: "primary small", on: { click: () => withPassword(file, node) } })
+        ? button("Enter the password", {
+            glyph: "key",
+            kind: "primary small",
+            on: { click: () => withPassword(file, node) },
+          })
         : error.code === "gone" || error.status >= 500
-          ? button("Send again", { kind: "small", on: { click: () => { node.remove(); enqueue(file, password); pump(); } } })
+          ? button("Send again", {
+              kind: "small",
+              on: {
+                click: () => {
+                  node.remove();
+                  enqueue(file, password);
+                  pump();
+                },
+              },
+            })
           : null;
-      replace(line, h("span", { class: "dot", "aria-hidden": "true" }), `Not added. ${reason(error.code, error.message)}`);
-      const close = button(`Hide ${file.name}`, { glyph: "close", shown: false, kind: "plain", title: "Hide", on: { click: () => node.remove() } });
+      replace(
+        line,
+        h("span", { class: "dot", "aria-hidden": "true" }),
+        `Not added. ${reason(error.code, error.message)}`,
+      );
+      const close = button(`Hide ${file.name}`, {
+        glyph: "close",
+        shown: false,
+        kind: "plain",
+        title: "Hide",
+        on: { click: () => node.remove() },
+      });
       node.querySelector(".row-actions").append(close);
       if (again) node.querySelector(".row-body").append(again);
       announce(`${file.name} was not added. ${error.message}`);
@@ -96,7 +135,10 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
   /** For a document that turned out to be protected after it was accepted. */
   async function enterPassword(document) {
     const held = files.get(document.id);
-    const given = await askPassword(document.filename, { needsFile: !held, wrong: /wrong/.test(document.failure?.code ?? "") });
+    const given = await askPassword(document.filename, {
+      needsFile: !held,
+      wrong: /wrong/.test(document.failure?.code ?? ""),
+    });
     if (!given) return;
     const file = held ?? given.file;
     if (!file) return;
@@ -142,8 +184,12 @@ function acceptDrops(curtain, add) {
     event.preventDefault();
     lower();
     // Entries must be taken before the first pause; afterwards the browser empties them.
-    const entries = [...event.dataTransfer.items].filter((item) => item.kind === "file").map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
-    const found = await Promise.all(entries.filter(Boolean).map((entry) => (entry instanceof File ? [entry] : walk(entry))));
+    const entries = [...event.dataTransfer.items]
+      .filter((item) => item.kind === "file")
+      .map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
+    const found = await Promise.all(
+      entries.filter(Boolean).map((entry) => (entry instanceof File ? [entry] : walk(entry))),
+    );
     add(found.flat());
   });
 }

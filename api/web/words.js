@@ -34,7 +34,10 @@ export const MEDIA_CHOICES = ["application/pdf", "image/tiff", "image/jpeg", "im
 export function stateLine({ state, pages, kind }) {
   const { done, failed, pending, total } = pages;
   if (state === "accepted") return "Waiting to be read";
-  if (state === "reading") return total ? `Reading page ${number.format(Math.min(total, done + failed + 1))} of ${number.format(total)}` : "Opening the file";
+  if (state === "reading")
+    return total
+      ? `Reading page ${number.format(Math.min(total, done + failed + 1))} of ${number.format(total)}`
+      : "Opening the file";
   if (state === "failed") return total ? "None of its pages could be read" : "Could not be opened";
   const read = kind === "archive" ? `${count(done, "page")} read` : count(done, "page");
   if (state === "partial") {
@@ -48,7 +51,10 @@ const REASONS = [
   [/encrypt|password/, "It is protected by a password."],
   [/empty/, "The file is empty."],
   [/truncat/, "The file ends too early; it may not have been copied completely."],
-  [/unsupported/, "This kind of file cannot be read. Folioscope reads PDF, TIFF, JPEG, PNG, WebP, and ZIP or TAR archives of those."],
+  [
+    /unsupported/,
+    "This kind of file cannot be read. Folioscope reads PDF, TIFF, JPEG, PNG, WebP, and ZIP or TAR archives of those.",
+  ],
   [/bomb|ratio/, "It would unpack to far more than its size, so it was not opened."],
   [/too_large|limit|too_big|size|pixel/, "It is larger than this installation allows."],
   [/time_?out|deadline|too_slow/, "Reading it took too long, so it was stopped."],
@@ -70,9 +76,11 @@ export function reason(code, message) {
 export const isPasswordCode = (code) => /^encrypted|password/.test(code ?? "");
 
 const ASKING = new Set(
-  ("who whom whose what when where why which how is are was were do does did can could should has have had will would " +
+  (
+    "who whom whose what when where why which how is are was were do does did can could should has have had will " +
     "wer wem wen was wann wo warum wieso welche welcher welches wie wieviel " +
-    "qui que quoi quand où pourquoi comment combien quel quelle quels quelles").split(" "),
+    "qui que quoi quand où pourquoi comment combien quel quelle quels quelles"
+  ).split(" "),
 );
 
 /** Whether a query reads like a question, and not like words to look up. */
