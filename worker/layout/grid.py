@@ -56,7 +56,9 @@ def take_ruled(pieces: Sequence[Piece], rules: Sequence[Box], aspect: float) -> 
         ends_y = [min(r.y0 for r in uprights), max(r.y1 for r in uprights)]
         xs = _lines([*((r.x0 + r.x1) / 2 for r in uprights), *ends_x], reach)
         ys = _lines([*((r.y0 + r.y1) / 2 for r in level), *ends_y], reach)
-        if len(xs) < 3 or len(ys) < 3 or len(xs) > 26:
+        ys = _drawn(ys, xs, [(r.x0, r.x1, (r.y0 + r.y1) / 2) for r in level], reach)
+        xs = _drawn(xs, ys, [(r.y0, r.y1, (r.x0 + r.x1) / 2) for r in uprights], reach)
+        if len(xs) < 3 or len(ys) < 2 or len(xs) > 26:
             continue
         inside = [p for p in rest if _inside(p, xs, ys)]
         rows = _fill([q for p in inside for q in _cut_at(p, uprights, xs)], xs, ys)
@@ -114,6 +116,24 @@ def _lines(values: list[float], reach: float) -> list[float]:
     return [sum(line) / len(line) for line in lines]
 
 
+def _drawn(
+    lines: list[float], across: list[float], rules: Sequence[tuple[float, float, float]], reach: float
+) -> list[float]:
+    """The inner lines that are drawn along a whole cell at least, and the outer two. `across` are the grid's lines the
+    other way; `rules` are (start, end, position). A stroke of a letter or an underscore does not divide a table.
+    """
+    kept = []
+    for k, line in enumerate(lines):
+        spans = [(a, b) for a, b, at in rules if abs(at - line) <= reach]
+        whole = any(
+            sum(max(0.0, min(b, x1) - max(a, x0)) for a, b in spans) >= 0.75 * (x1 - x0)
+            for x0, x1 in itertools.pairwise(across)
+        )
+        if whole or k in (0, len(lines) - 1):
+            kept.append(line)
+    return kept
+
+
 def _inside(piece: Piece, xs: list[float], ys: list[float]) -> bool:
     xc = (piece.x0 + piece.x1) / 2
     return xs[0] - _REACH <= xc <= xs[-1] + _REACH and ys[0] - _REACH <= piece.yc <= ys[-1] + _REACH
@@ -165,11 +185,13 @@ def _reading_order(pieces: list[Piece]) -> list[Piece]:
 
 
 def _plain(rows: tuple[tuple[tuple[Piece, ...], ...], ...]) -> bool:
-    """Two rows and two columns at least, not mostly empty, and no cell that is a page of its own."""
-    if len(rows) < 2 or len(rows[0]) < 2:
+    """Two columns at least, not mostly empty, and no cell that is a page of its own. One row of short cells will do."""
+    if not rows or len(rows[0]) < 2:
         return False
     cells = [cell for row in rows for cell in row]
     filled = [cell for cell in cells if cell]
-    if len(filled) < 0.34 * len(cells) or sum(sum(1 for c in row if c) >= 2 for row in rows) < 2:
+    full = sum(sum(1 for c in row if c) >= 2 for row in rows)
+    if len(filled) < 0.34 * len(cells) or full < min(2, len(rows)):
         return False
-    return all(sum(len(p.text) for p in cell) <= 700 and len(cell) <= 14 for cell in filled)
+    most = 700 if len(rows) > 1 else 80
+    return all(sum(len(p.text) for p in cell) <= most and len(cell) <= 14 for cell in filled)

@@ -45,9 +45,11 @@ def _split(pieces: list[Piece], left: float, right: float, depth: int) -> list[L
     first, last = _with_lone_lines(pieces, gutter, divides)
     middle = (gutter.x0 + gutter.x1) / 2
     band = pieces[first : last + 1]
+    # A column is as wide as its longest line; a block set beside another could have been wider.
+    edge = gutter.x0 if divides is Divides.COLUMNS else max(gutter.x0, gutter.x1 - pieces[gutter.first].size)
     return [
         *_split(pieces[:first], left, right, depth + 1),
-        *_split([p for p in band if (p.x0 + p.x1) / 2 <= middle], left, gutter.x0, depth + 1),
+        *_split([p for p in band if (p.x0 + p.x1) / 2 <= middle], left, edge, depth + 1),
         *_split([p for p in band if (p.x0 + p.x1) / 2 > middle], gutter.x1, right, depth + 1),
         *_split(pieces[last + 1 :], left, right, depth + 1),
     ]

@@ -1,0 +1,141 @@
+"""Reading order: columns, full-width parts between them, side notes, blocks side by side."""
+
+from __future__ import annotations
+
+import pytest
+from layout_kit import OTHER, PROSE, Page, flat, in_order
+
+from index.types import RegionKind
+
+
+@pytest.mark.parametrize("jitter", [0.0, 1.0])
+@pytest.mark.parametrize("gutter", [9.0, 14.0, 40.0])
+def test_two_columns_are_read_one_after_the_other(jitter: float, gutter: float) -> None:
+    """Two columns whose lines are level come out left column first, whatever the gutter."""
+    page = Page(jitter=jitter, seed=3)
+    width = (500 - gutter) / 2
+    page.text(50, 80, width, PROSE * 2)
+    page.text(50 + width + gutter, 80, width, OTHER * 2)
+    text = page.composed(shuffle=1).text
+    assert in_order(text, PROSE + PROSE, OTHER + OTHER)
+    assert "|" not in text
+
+
+def test_three_narrow_columns_with_headings() -> None:
+    """A newspaper page: three columns of short lines, with headings inside them, under a full-width title."""
+    page = Page(jitter=0.6, seed=5)
+    page.line(150, 40, "THE HARBOUR GAZETTE", 26)
+    for k, x in enumerate((40, 217, 394)):
+        page.line(x, 90, f"PART NUMBER {'ABC'[k]}")
+        y = page.text(x, 106, 164, PROSE, indent=12)
+        page.line(x, y + 6, f"SECOND OF {'ABC'[k]}")
+        page.text(x, y + 22, 164, OTHER, indent=12)
+    text = page.composed(shuffle=2).text
+    assert in_order(text, "HARBOUR GAZETTE", *(p for c in "ABC" for p in (f"NUMBER {c}", PROSE, f"OF {c}", OTHER)))
+
+
+def test_full_width_parts_between_columns() -> None:
+    """Title, columns, a full-width heading and columns again: sections stay apart."""
+    page = Page()
+    y = page.text(50, 40, 500, PROSE)
+    page.text(50, y + 20, 240, "First left. " + PROSE)
+    y = page.text(310, y + 20, 240, "First right. " + PROSE)
+    page.line(50, y + 30, "A heading over both of the columns that crosses the gutter of the page", 12)
+    page.text(50, y + 60, 240, "Second left. " + OTHER)
+    page.text(310, y + 60, 240, "Second right. " + OTHER)
+    text = page.composed(shuffle=4).text
+    assert in_order(text, PROSE, "First left.", "First right.", "A heading over", "Second left.", "Second right.")
+
+
+def test_short_heading_over_full_width_text_below_columns() -> None:
+    """A short heading below the columns belongs to the full-width text under it, not to the left column."""
+    page = Page()
+    y = page.text(50, 60, 240, PROSE)
+    page.text(310, 60, 240, OTHER)
+    page.line(50, y + 18, "Further matters", 11)
+    page.text(50, y + 34, 500, PROSE)
+    assert in_order(page.composed(shuffle=5).text, PROSE, OTHER, "Further matters", PROSE)
+
+
+def test_column_goes_on_below_a_picture() -> None:
+    """A caption and text below a picture in the left column are read before the right column."""
+    page = Page()
+    y = page.text(50, 60, 240, PROSE)
+    page.line(50, y + 150, "Figure 1. The northern wall.", 9)
+    page.text(50, y + 180, 240, "After the picture. " + OTHER)
+    page.text(310, 60, 240, OTHER * 2 + PROSE)
+    assert in_order(page.composed(shuffle=6).text, PROSE, "Figure 1.", "After the picture.", OTHER + OTHER)
+
+
+def test_paragraph_goes_on_in_the_next_column() -> None:
+    """A sentence broken by the column's end is one paragraph with a region in each column."""
+    page = Page()
+    page.text(50, 60, 240, PROSE + "Then the members went down to look at the wall and found")
+    page.text(310, 60, 240, "nothing to add to what had been said. " + OTHER)
+    result = page.composed()
+    assert "wall and found nothing to add" in result.text
+    assert len(result.regions) == 2
+
+
+def test_ragged_and_indented_lists_in_columns() -> None:
+    """Short and set-in lines inside columns do not break the gutter."""
+    page = Page(jitter=0.8, seed=9)
+    for x, name in ((50, "left"), (320, "right")):
+        y = page.text(x, 60, 225, PROSE)
+        for k in range(5):
+            y = page.text(x + 14, y, 200, f"• item {k} of the {name} list, which is short")
+        page.text(x, y, 225, OTHER)
+    text = page.composed(shuffle=8).text
+    assert in_order(text, PROSE, "- item 0 of the left", "- item 4 of the left", OTHER, PROSE, "- item 0 of the right")
+
+
+def test_addresses_side_by_side_are_read_as_blocks() -> None:
+    """Two address blocks on the same lines are read one after the other and keep their lines."""
+    page = Page()
+    left = ["Bill to", "Anna Field", "12 Mill Lane", "Westport"]
+    right = ["Ship to", "Field & Daughters", "Unit 7, Dock Road", "Northam"]
+    for k in range(4):
+        page.row(100 + k * 12.5, [(50, left[k]), (330, right[k])])
+    page.text(50, 200, 500, PROSE)
+    text = page.composed(shuffle=3).text
+    assert in_order(text, *left, *right, PROSE)
+    assert "Anna Field\n12 Mill Lane\nWestport" in text
+
+
+def test_labels_and_values_stay_together() -> None:
+    """A form's "Label: value" rows are read row by row, a line each, and are no table."""
+    page = Page()
+    pairs = [("Name:", "Anna Field"), ("Born:", "4 May 1931"), ("Trade:", "net maker"), ("Parish:", "Westport")]
+    for k, (label, value) in enumerate(pairs):
+        page.row(100 + k * 18, [(50, label), (180, value)])
+    text = page.composed(shuffle=3).text
+    assert text.split("\n")[0] == "Name: Anna Field"
+    assert in_order(text, *(part for pair in pairs for part in pair))
+    assert "|" not in text
+
+
+def test_margin_notes_do_not_tear_lines_apart() -> None:
+    """Notes in the margin come out whole, and so does the text beside them."""
+    page = Page()
+    page.text(170, 80, 380, PROSE * 3)
+    for k, line in enumerate(["The state of", "the wall and", "of its joints", "in spring"]):
+        page.line(60, 133 + k * 9.5, line, 8)
+    text = flat(page.composed(shuffle=7).text)
+    assert "The state of the wall and of its joints in spring" in text
+    assert flat(PROSE * 3) in text
+
+
+def test_running_header_and_page_number() -> None:
+    """A running head stays first and a page number last, each a region of its kind."""
+    page = Page()
+    page.line(50, 25, "Annual report of the harbour board", 8)
+    page.line(540, 25, "17", 8)
+    page.text(50, 80, 240, PROSE * 3)
+    page.text(310, 80, 240, OTHER * 3)
+    page.line(290, 770, "- 17 -", 9)
+    result = page.composed(shuffle=2)
+    kinds = [r.kind for r in result.regions]
+    assert kinds[0] is RegionKind.HEADER
+    assert kinds[-1] is RegionKind.FOOTER
+    assert result.text.startswith("Annual report of the harbour board 17")
+    assert result.text.endswith("- 17 -")

@@ -1,0 +1,178 @@
+"""Paragraphs, hyphens, lists, headings and tables as Markdown."""
+
+from __future__ import annotations
+
+from layout_kit import OTHER, PROSE, Page, flat, grid
+
+from index.types import RegionKind
+
+
+def test_fragments_of_a_line_are_joined() -> None:
+    """A line that the detector split, and a bullet apart from its text, come out whole."""
+    page = Page()
+    page.line(50, 80, "•")
+    page.line(70, 80.8, "Bring a lamp")
+    page.line(132.5, 79.4, "and two men")
+    assert page.composed(shuffle=1).text == "- Bring a lamp and two men"
+
+
+def test_paragraphs_by_white_and_by_indent() -> None:
+    """White between lines and a set-in first line begin paragraphs; lines inside are joined by spaces."""
+    page = Page()
+    y = page.text(50, 60, 400, PROSE)
+    y = page.text(50, y + 12, 400, OTHER)
+    page.text(50, y, 400, PROSE, indent=20)
+    assert page.composed().text == "\n\n".join(flat(part) for part in (PROSE, OTHER, PROSE))
+
+
+def test_divided_words() -> None:
+    """A hyphen at the line end goes before a small letter, and stays in a compound and before a capital."""
+    page = Page()
+    lines = [
+        "This line is long enough and ends with a func-",
+        "tion of time, and the next one is a state-of-the-",
+        "art machine for the recording by means of multi-",
+        "track tape, as every multi-track tape is in Anglo-",
+        "American studios which are as long as this line.",
+    ]
+    for k, line in enumerate(lines):
+        page.line(50, 60 + 13 * k, line)
+    result = page.composed()
+    assert result.text == (
+        "This line is long enough and ends with a function of time, and the next one is a state-of-the-art machine "
+        "for the recording by means of multi-track tape, as every multi-track tape is in Anglo-American studios which "
+        "are as long as this line."
+    )
+    halves = [w for w in result.words if result.text[w.start : w.end] in ("func", "tion")]
+    assert len(halves) == 2
+    assert halves[0].end == halves[1].start
+    assert halves[0].box.y1 < halves[1].box.y1
+
+
+def test_letter_keeps_the_lines_of_addresses_and_has_no_headings() -> None:
+    """Address, date, salutation and signature of a letter stay lines; nothing becomes a heading."""
+    page = Page(jitter=0.5, seed=2)
+    for k, line in enumerate(["Mr Thomas Weir", "The Old Forge", "Harbour Street", "Westport"]):
+        page.line(60, 60 + 13 * k, line)
+    page.line(420, 140, "9th May 1934")
+    page.line(60, 175, "Dear Mr Weir,")
+    y = page.text(60, 200, 480, PROSE)
+    page.line(60, y + 13, "Yours faithfully,")
+    page.line(60, y + 60, "A. Field")
+    page.line(60, y + 73, "Secretary")
+    result = page.composed(shuffle=3)
+    assert "Mr Thomas Weir\nThe Old Forge\nHarbour Street\nWestport" in result.text
+    assert "A. Field\nSecretary" in result.text
+    assert flat(PROSE) in result.text
+    assert "#" not in result.text
+    assert {r.kind for r in result.regions} == {RegionKind.PARAGRAPH}
+
+
+def test_address_at_the_right_keeps_its_lines() -> None:
+    """A sender's address set far in keeps its lines although they reach the right edge."""
+    page = Page()
+    for k, line in enumerate(["Field and Daughters", "14 Long Mill Lane", "Westport (telephone 41)"]):
+        page.line(430, 60 + 13 * k, line)
+    page.text(50, 130, 500, PROSE)
+    assert page.composed().text.startswith("Field and Daughters\n14 Long Mill Lane\nWestport (telephone 41)\n\n")
+
+
+def test_headings_by_size_by_weight_and_by_place() -> None:
+    """Larger type, bold lines and short lines close above a paragraph are headings; the largest is the title."""
+    page = Page()
+    page.line(50, 40, "Report on the harbour", 20)
+    y = page.text(50, 80, 480, PROSE)
+    page.line(50, y + 14, "The state of the wall", 14)
+    y = page.text(50, y + 34, 480, OTHER)
+    page.line(50, y + 14, "What is to be done", bold=True)
+    y = page.text(50, y + 27, 480, PROSE)
+    page.line(50, y + 22, "On the ferry")
+    page.text(50, y + 34, 480, OTHER)
+    text = page.composed().text
+    heads = [line for line in text.split("\n") if line.startswith("#")]
+    assert heads == ["# Report on the harbour", "## The state of the wall", "## What is to be done", "## On the ferry"]
+
+
+def test_lists_with_bullets_and_numbers() -> None:
+    """Bullets become "- ", numbers stay as they are, and continuation lines join their item."""
+    page = Page()
+    y = page.text(50, 60, 480, PROSE) + 8
+    for text in ("• the first of the points which is so long that it runs over to", "• the second"):
+        page.line(60, y, text, 10)
+        y += 13
+        if "first" in text:
+            page.line(70, y, "the line below it")
+            y += 13
+    y += 10
+    for k in (1, 2, 3):
+        page.line(60, y, f"{k}. clause number {k}")
+        y += 13
+    result = page.composed()
+    assert (
+        "- the first of the points which is so long that it runs over to the line below it\n- the second" in result.text
+    )
+    assert "1. clause number 1\n2. clause number 2\n3. clause number 3" in result.text
+    assert "•" not in result.text
+    assert [r.kind for r in result.regions].count(RegionKind.LIST) == 2
+
+
+def test_year_at_a_line_start_is_no_list() -> None:
+    """A number that happens to begin a line of prose does not become an item."""
+    page = Page()
+    lines = [
+        "The wall was built by the board in the spring of the year",
+        "1931. It has stood since, and the mortar is in good order",
+        "from end to end, as far as could be seen from the boat in",
+        "which the surveyor went out to look at it on his own.",
+    ]
+    for k, line in enumerate(lines):
+        page.line(50, 60 + 13 * k, line)
+    assert page.composed().text == " ".join(lines)
+
+
+def test_ruled_table() -> None:
+    """Ruling lines make a table: cells of several lines are joined, pipes escaped, empty cells kept."""
+    page = Page()
+    page.text(50, 40, 480, PROSE)
+    page.row(202, [(55, "Part"), (205, "Use"), (355, "Price")])
+    page.row(222, [(55, "Valve A|B"), (205, "for steam"), (355, "12.50")])
+    page.row(234, [(205, "and water")])
+    page.row(252, [(55, "Cock"), (355, "3.00")])
+    page.text(50, 300, 480, OTHER)
+    result = page.composed(grid([50, 200, 350, 450], [200, 218, 248, 268]), shuffle=1)
+    table = next(r for r in result.regions if r.kind is RegionKind.TABLE)
+    assert result.text[table.start : table.end] == (
+        "| Part | Use | Price |\n| --- | --- | --- |\n| Valve A\\|B | for steam and water | 12.50 |\n| Cock | | 3.00 |"
+    )
+    assert result.text.startswith(flat(PROSE))
+    assert result.text.endswith(flat(OTHER))
+
+
+def test_unruled_table_of_an_invoice() -> None:
+    """Aligned short cells with numbers become a table, totals under empty cells included."""
+    page = Page(jitter=0.5, seed=4)
+    page.text(50, 40, 480, PROSE)
+    rows = [
+        ("Item", "Qty", "Price", "Amount"),
+        ("Rope, tarred", "4", "2.50", "10.00"),
+        ("Lamp glass", "12", "0.75", "9.00"),
+        ("Net twine", "1", "3.20", "3.20"),
+        ("", "", "Total", "22.20"),
+    ]
+    for k, cells in enumerate(rows):
+        xs = (60, 260, 360, 460)
+        page.row(200 + 16 * k, [(xs[0], cells[0]), *((x + 40 - 5 * len(c), c) for x, c in zip(xs[1:], cells[1:]))])
+    text = page.composed(shuffle=6).text
+    assert "| Item | Qty | Price | Amount |\n| --- | --- | --- | --- |\n| Rope, tarred | 4 | 2.50 | 10.00 |" in text
+    assert "| | | Total | 22.20 |" in text
+
+
+def test_drop_cap() -> None:
+    """A large initial is joined to the first word of its paragraph."""
+    page = Page()
+    page.line(50, 60, "T", 36)
+    lines = ["he committee met at noon in the old", "customs house and heard the report", "of the surveyor of the wall"]
+    for k, line in enumerate(lines):
+        page.line(72, 61 + 12 * k, line)
+    page.text(50, 97, 200, "who had walked along it with two men and a lamp in his hand all night.")
+    assert page.composed(shuffle=2).text.startswith("The committee met at noon in the old customs house")
