@@ -96,7 +96,7 @@ class RequestContext:
             await problems.internal(request_id)(scope, receive, send_with_headers)
         finally:
             seconds = time.perf_counter() - started_at
-            route = getattr(scope.get("route"), "path", None) or "(none)"
+            route = getattr(scope.get("route"), "path", None) or _without_route(scope["path"])
             self._metrics.request(scope["method"], route, status, None if streamed_events else seconds)
             access_log.info(
                 "%s %s %d %.1f ms",
@@ -107,6 +107,11 @@ class RequestContext:
                 extra={"route": route, "status": status, "duration_ms": round(seconds * 1000, 1)},
             )
             request_id_var.reset(token)
+
+
+def _without_route(path: str) -> str:
+    """A label for what no route answered: the web page's files, or nothing."""
+    return "/web" if path.startswith("/web/") else "(none)"
 
 
 class Guard:

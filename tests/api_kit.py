@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import socket
 import tempfile
 import threading
 import time
@@ -18,6 +17,7 @@ import uvicorn
 
 from api.app import create_app
 from api.config import ApiConfig
+from api.serve import bind
 from index import ids
 from index.errors import BadDocument, NotFound, StorageFull, TooLarge
 from index.store import PageCounts
@@ -265,8 +265,7 @@ class Api:
 @contextlib.contextmanager
 def serving(app):
     """The app behind a real socket; yields its URL."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+    with bind("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

@@ -230,3 +230,16 @@ def test_unknown_addresses_are_said():
     """No traceback of a resolver."""
     with pytest.raises(ConfigError, match="no address"):
         serve.bind("no.such.host.invalid", 0)
+
+
+def test_small_answers_do_not_wait_for_acknowledgements(start):
+    """On one connection, 50 of them: 40 ms each if the socket gathered small writes."""
+    _, address = serving(start)
+    connection = http.client.HTTPConnection(*address, timeout=10)
+    times = []
+    for _ in range(50):
+        started_at = time.perf_counter()
+        connection.request("GET", "/livez")
+        connection.getresponse().read()
+        times.append(time.perf_counter() - started_at)
+    assert sorted(times)[25] < 0.03
