@@ -62,6 +62,13 @@ export function matches(asked, word) {
   return withinEdits(asked, word, asked.length >= 9 ? 2 : 1);
 }
 
+/** The same for a word of the page that may be two: "harbour-master" answers to "master". */
+function matchesAny(asked, word) {
+  if (matches(asked, word)) return true;
+  const parts = word.split(/[-–—/’']/);
+  return parts.length > 1 && !hasDigit(word) && parts.some((part) => matches(asked, part));
+}
+
 /** Words of a text as [start, end] where the API gave none. */
 export const tokenize = (text) => Array.from(text.matchAll(/[^\s|*#`]+/g), (m) => [m.index, m.index + m[0].length]);
 
@@ -82,7 +89,7 @@ export function findSpans(query, text, spans) {
     if (!verdicts.has(word))
       verdicts.set(
         word,
-        wanted.some((asked) => matches(asked, word)),
+        wanted.some((asked) => matchesAny(asked, word)),
       );
     if (verdicts.get(word)) found.push(spans[i]);
   });

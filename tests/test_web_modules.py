@@ -1,0 +1,138 @@
+"""The page's own modules in Chromium: Markdown to elements, words of a query on a page, addresses."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser_kit import Tab
+
+pytest_plugins = ("tests.browser_fixtures",)
+pytestmark = pytest.mark.browser
+
+RENDER = """
+async ([source, spans]) => {
+  const { render } = await import('/web/markdown.js');
+  const box = document.createElement('div');
+  box.append(render(source, 0, source.length, spans));
+  return box.innerHTML;
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "spans", "html"),
+    [
+        ("plain", [], "<p>plain</p>"),
+        ("## Two *words*", [], "<h4>Two <em>words</em></h4>"),
+        ("a **b** `c*d*`", [], "<p>a <strong>b</strong> <code>c*d*</code></p>"),
+        ("2 * 3 * 4 and snake_case_name", [], "<p>2 * 3 * 4 and snake_case_name</p>"),
+        (r"\*not\* \| \# <b>", [], "<p>*not* | # &lt;b&gt;</p>"),
+        ("one\ntwo", [], "<p>one<br>two</p>"),
+        ("3. three\n4. four", [], '<ol start="3"><li>three</li><li>four</li></ol>'),
+        ("- a\n  more\n- b", [], "<ul><li>a more</li><li>b</li></ul>"),
+        ("see **the quay** here", [[4, 14]], "<p>see <strong><mark>the quay</mark></strong> here</p>"),
+        ("north quay", [[0, 5], [6, 10]], "<p><mark>north</mark> <mark>quay</mark></p>"),
+        ("# A quay", [[4, 8]], "<h3>A <mark>quay</mark></h3>"),
+        ("[x](javascript:alert(1))", [], "<p>[x](javascript:alert(1))</p>"),
+        ("![x](http://a/b.png)", [], "<p>![x](http://a/b.png)</p>"),
+        ("12 | not a table", [], "<p>12 | not a table</p>"),
+    ],
+)
+def test_markdown(tab: Tab, source: str, spans: list[list[int]], html: str):
+    """Structure becomes elements, everything else stays text, and marks cover exactly their characters."""
+    assert tab.goto().evaluate(RENDER, [source, spans]) == html
+
+
+def test_markdown_table(tab: Tab):
+    """Cells keep escaped bars, numbers stand right, empty heads vanish, marks find their cell."""
+    source = "|  |  |\n| --- | ---: |\n| a \\| b | 1,205.50 |\n| c |  |"
+    at = source.index("1,205.50")
+    html = tab.goto().evaluate(RENDER, [source, [[at, at + 8]]])
+    assert "<thead>" not in html
+    assert "<td>a | b</td>" in html
+    assert '<td class="number"><mark>1,205.50</mark></td>' in html
+    assert html.count("<tr>") == 2
+
+
+def test_markdown_of_a_hostile_line_is_quick(tab: Tab):
+    """Text made to be slow to match is shown within a moment."""
+    for sign in ("`", "*", "_", "**a", "|", "#", "- "):
+        took = tab.goto().evaluate(
+            """async (source) => {
+              const { render } = await import('/web/markdown.js');
+              const started = performance.now();
+              render(source, 0, source.length, []);
+              return performance.now() - started;
+            }""",
+            sign * 60_000,
+        )
+        assert took < 1000, sign
+
+
+FIND = """
+async ([query, text]) => {
+  const { findSpans, tokenize } = await import('/web/highlight.js');
+  return findSpans(query, text, tokenize(text)).map(([a, b]) => text.slice(a, b));
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "found"),
+    [
+        ("quay", "The Quay, and quays.", ["Quay,", "quays."]),
+        ("harbour master", "The harbor-master; the harhour maste", ["harbor-master;", "harhour", "maste"]),
+        ("who is the master?", "He is the master who", ["master"]),
+        ('"north quay"', "north quay, south quay", ["north quay,"]),
+        ('"north quay"', "the quay in the north", ["quay", "north"]),
+        ("INV-2024-0117", "lNV-2O24-0ll7. INV-2024-0118", ["lNV-2O24-0ll7."]),
+        ("1927", "1928 and 1927", ["1927"]),
+        ("Zürich", "Zurich ZÜRICH", ["Zurich", "ZÜRICH"]),
+        ("the", "the end", ["the"]),
+        ("cat", "car cats", []),
+    ],
+)
+def test_words_of_a_query_on_a_page(tab: Tab, query: str, text: str, found: list[str]):
+    """Same word, same stem or misread by a letter counts; numbers must agree; a phrase stands together."""
+    assert tab.goto().evaluate(FIND, [query, text]) == found
+
+
+def test_boxes_join_on_a_line(tab: Tab):
+    """Neighbouring words of a span are one box, a line break parts them, and a gap does too."""
+    boxes = tab.goto().evaluate(
+        """async () => {
+          const { boxesOf } = await import('/web/highlight.js');
+          const word = (a, b, box) => ({ span: [a, b], box });
+          return boxesOf([[0, 20]], [
+            word(0, 5, [.1, .1, .2, .12]), word(6, 9, [.21, .101, .3, .12]),
+            word(10, 14, [.1, .14, .2, .16]), word(15, 20, [.6, .14, .7, .16]), word(21, 25, [.8, .14, .9, .16]),
+          ]);
+        }"""
+    )
+    assert boxes == [[0.1, 0.1, 0.3, 0.12], [0.1, 0.14, 0.2, 0.16], [0.6, 0.14, 0.7, 0.16]]
+
+
+@pytest.mark.parametrize(
+    ("address", "view"),
+    [
+        ("#/doc/a/page/3", {"document": "a", "page": 3, "query": "", "at": None}),
+        ("?q=x#/doc/a%2Fb/page/3", {"document": "a/b", "page": 3, "query": "x", "at": None}),
+        ("?q=x#/doc/a/page/3?at=5-9&q=y", {"document": "a", "page": 3, "query": "y", "at": [5, 9]}),
+        ("#/doc/a/page/0", {"document": "a", "page": 1, "query": "", "at": None}),
+        ("#/doc/a/page/-1", None),
+        ("#/doc/%E0%A4%A/page/1", None),
+        ("#/elsewhere", None),
+    ],
+)
+def test_addresses(tab: Tab, address: str, view: object):
+    """What an address asks for; one that means nothing opens nothing."""
+    read = "async (href) => (await import('/web/route.js')).read(new URL(href, location.href).href).view"
+    assert tab.goto().evaluate(read, address) == view
+
+
+def test_questions_are_told_from_words(tab: Tab):
+    """Questions are answered unasked, words and quoted phrases are not."""
+    is_question = "async (list) => { const w = await import('/web/words.js'); return list.map(w.isQuestion); }"
+    questions = ["Who signed it?", "when was the quay repaired", "Wann wurde der Kai gebaut?", "the price of granite?"]
+    words = ["quay", "who", "how to", "?", '"who signed it?"', "minutes 1927"]
+    assert tab.goto().evaluate(is_question, questions + words) == [True] * len(questions) + [False] * len(words)
