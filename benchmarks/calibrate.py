@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.rendered import line, page
+from worker.engine.network import end_in
 from worker.engine.quantise import quantisable
 from worker.engine.recognise import fitted
 from worker.engine.weights import DETECTOR, RECOGNISER, weights
@@ -38,12 +39,9 @@ def measure(name: str, images: list[np.ndarray]) -> dict[str, tuple[float, float
         names.append(node.get_friendly_name())
         source = node.input_value(0)
         axes = np.array([0, 1, 2, 3])
-        taps += [op.result(op.reduce_min(source, axes, False)), op.result(op.reduce_max(source, axes, False))]
-        taps.append(op.result(op.shape_of(source)))
-    old = model.get_results()
-    model.add_results(taps)
-    for result in old:
-        model.remove_result(result)
+        taps += [op.reduce_min(source, axes, False).output(0), op.reduce_max(source, axes, False).output(0)]
+        taps.append(op.shape_of(source).output(0))
+    end_in(model, taps)
     steps = PrePostProcessor(model)
     accept_pixels(steps)
     compiled = core.compile_model(steps.build(), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})

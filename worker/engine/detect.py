@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from worker.engine.geometry import Slab, slab
-from worker.engine.network import Network
+from worker.engine.network import Network, end_in
 from worker.engine.quantise import quantise, ranges_of
 from worker.engine.weights import DETECTOR, weights
 
@@ -105,12 +105,7 @@ def _halve_output(model: Model) -> None:
     logits = op.convolution(
         node.input_value(0), op.constant(mean.transpose(1, 0, 2, 3)), [1, 1], [0, 0], [0, 0], [1, 1]
     )
-    result = op.result(op.sigmoid(op.add(logits, bias)))
-    old = model.get_results()
-    model.add_results([result])
-    for other in old:
-        model.remove_result(other)
-    model.validate_nodes_and_infer_types()
+    end_in(model, [op.sigmoid(op.add(logits, bias)).output(0)])
 
 
 def _mean_inside(probability: np.ndarray, contour: np.ndarray) -> float:

@@ -2,58 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from worker.engine.geometry import Levelling, Slab, bounding_box, crop, turn_pixels
 from worker.engine.recognise import HEIGHT as CROP_HEIGHT
-from worker.engine.recognise import MAX_WIDTH, Recognised
+from worker.engine.recognise import MAX_WIDTH, NOTHING, Recognised
 from worker.layout.lines import Line, LineWord
 
 Read = Callable[[Sequence[np.ndarray]], list[Recognised]]
 
 _MIN_SCORE = 0.5  # below this the marks are no text (the recogniser's published threshold)
+_SURE = 0.9  # of the way that vertical text runs
 _TALL = 2.5  # height over width, and over the common height of lines, of text that runs up or down
 
 
-def read_lines(pixels: np.ndarray, slabs: Sequence[Slab], level: Levelling, read: Read) -> list[Line]:
-    """Read the text of `slabs` on an upright page. Pieces that turn out to be no text are left out."""
+def read_lines(
+    pixels: np.ndarray, slabs: Sequence[Slab], level: Levelling, read: Read, known: Mapping[int, Recognised]
+) -> list[Line]:
+    """Read the text of `slabs` on an upright page. Pieces that turn out to be no text are left out.
+
+    `known` are readings that exist already, by index in `slabs`.
+    """
     common = float(np.median([item.short_side for item in slabs])) if slabs else 0.0
+    standing = {index for index, item in enumerate(slabs) if _stands(item, common)}
+    pieces = {index: _pieces(item) for index, item in enumerate(slabs) if index not in standing}
+    fresh = [
+        (index, piece) for index, parts in pieces.items() for piece in parts if index not in known or len(parts) > 1
+    ]
+    found: dict[int, list[tuple[Slab, Recognised]]] = {index: [] for index in pieces}
+    for (index, piece), line in zip(fresh, read([crop(pixels, piece) for _, piece in fresh]), strict=True):
+        found[index].append((piece, line))
     lines = []
-    for item in slabs:
-        if item.height > _TALL * item.width and item.height > _TALL * common:
+    for index, item in enumerate(slabs):
+        if index in standing:
             line = _vertical(pixels, item, level, read)
         else:
-            line = _level(pixels, item, level, read)
+            line = _level(item, found[index] or [(item, known[index])], level)
         if line is not None:
             lines.append(line)
     return lines
 
 
-def _level(pixels: np.ndarray, item: Slab, level: Levelling, read: Read) -> Line | None:
-    pieces = _pieces(item)
-    found = read([crop(pixels, piece) for piece in pieces])
-    parts = [(piece, line) for piece, line in zip(pieces, found, strict=True) if line.text.strip()]
+def _stands(item: Slab, common: float) -> bool:
+    """Whether the text runs up or down the page; narrow characters on their own do not."""
+    return item.height > _TALL * item.width and item.height > _TALL * common
+
+
+def _level(item: Slab, parts: Sequence[tuple[Slab, Recognised]], level: Levelling) -> Line | None:
     words: list[LineWord] = []
     for piece, line in parts:
         words += [
             LineWord(text, bounding_box(piece.part(start, end).corners(), level.page_width, level.page_height))
             for text, start, end in word_spans(line)
         ]
-    return _line(item, [line for _, line in parts], words, item.height, level)
+    return _line(item, [line for _, line in parts if line.text.strip()], words, item.height, level)
 
 
 def _vertical(pixels: np.ndarray, item: Slab, level: Levelling, read: Read) -> Line | None:
     """Text that runs up the page, or else down."""
-    best: Recognised | None = None
+    best, way = NOTHING, 90
     for turn in (90, 270):
         (found,) = read([turn_pixels(crop(pixels, item), turn)])
-        if best is None or found.score > best.score:
+        if found.score > best.score:
             best, way = found, turn
-        if found.score > 0.9:
+        if found.score > _SURE:
             break
-    assert best is not None
     words = []
     for text, start, end in word_spans(best):
         top, bottom = (1 - end, 1 - start) if way == 90 else (start, end)

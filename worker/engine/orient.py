@@ -17,14 +17,18 @@ from worker.engine.recognise import Recognised
 _SAMPLES = 5
 _SURE = 0.93  # mean score of a sample that is not upside down (measured: 0.97 and more upright, below 0.8 turned)
 _ELONGATED = 2.0
+_MARGIN = 0.01  # a turn must read better by this much: most pages are scanned the right way up
 
 Read = Callable[[Sequence[np.ndarray]], list[Recognised]]
 
 
-def rotation(pixels: np.ndarray, slabs: Sequence[Slab], read: Read) -> int:
-    """How many degrees clockwise (0, 90, 180, 270) `pixels` must be turned to stand upright."""
+def rotation(pixels: np.ndarray, slabs: Sequence[Slab], read: Read) -> tuple[int, dict[int, Recognised]]:
+    """How many degrees clockwise (0, 90, 180, 270) `pixels` must be turned to stand upright.
+
+    Also the lines that were read that way up to find out, by their index in `slabs`.
+    """
     if not slabs:
-        return 0
+        return 0, {}
     lying = sum(item.width for item in slabs if item.width >= _ELONGATED * item.height)
     standing = sum(item.height for item in slabs if item.height >= _ELONGATED * item.width)
     if lying == standing == 0:
@@ -33,21 +37,22 @@ def rotation(pixels: np.ndarray, slabs: Sequence[Slab], read: Read) -> int:
         candidates = (0, 180)
     else:
         candidates = (90, 270)
-    best, best_score = candidates[0], -1.0
+    chosen = _samples(slabs)
+    best, best_lines, best_score = candidates[0], [], -1.0
     for turn in candidates:
-        score, tellable = _legibility(pixels, slabs, turn, read)
-        if score > best_score + 1e-6:
-            best, best_score = turn, score
+        lines = read([turn_pixels(crop(pixels, slabs[index]), turn) for index in chosen])
+        score, tellable = _legibility(lines)
+        if score > best_score + _MARGIN:
+            best, best_lines, best_score = turn, lines, score
         if tellable and score >= _SURE:
             break
-    return best
+    return best, dict(zip(chosen, best_lines, strict=False))
 
 
-def _legibility(pixels: np.ndarray, slabs: Sequence[Slab], turn: int, read: Read) -> tuple[float, bool]:
-    """Mean score of sample lines after a turn, by length of text, and whether they hold enough letters to
-    tell (digits and signs can look as good upside down).
+def _legibility(lines: Sequence[Recognised]) -> tuple[float, bool]:
+    """Mean score by length of text, and whether there are enough letters to tell: digits and signs can look
+    as good upside down.
     """
-    lines = read([turn_pixels(crop(pixels, item), turn) for item in _samples(slabs)])
     weight = sum(len(line.text) for line in lines)
     if not weight:
         return 0.0, False
@@ -56,10 +61,10 @@ def _legibility(pixels: np.ndarray, slabs: Sequence[Slab], turn: int, read: Read
     return score, letters >= max(8, weight // 2)
 
 
-def _samples(slabs: Sequence[Slab]) -> list[Slab]:
-    """Lines long enough to tell and short enough to be cheap, spread over the page."""
-    ranked = sorted(slabs, key=lambda item: (item.y, item.x))
-    good = [item for item in ranked if 4 <= item.long_side / max(1.0, item.short_side) <= 14]
-    pool = good or sorted(ranked, key=lambda item: -item.long_side)[: 2 * _SAMPLES]
+def _samples(slabs: Sequence[Slab]) -> list[int]:
+    """Indices of lines long enough to tell and short enough to be cheap, spread over the page."""
+    ranked = sorted(range(len(slabs)), key=lambda index: (slabs[index].y, slabs[index].x))
+    good = [index for index in ranked if 4 <= slabs[index].long_side / max(1.0, slabs[index].short_side) <= 14]
+    pool = good or sorted(ranked, key=lambda index: -slabs[index].long_side)[: 2 * _SAMPLES]
     step = max(1.0, len(pool) / _SAMPLES)
-    return [pool[int(index * step)] for index in range(min(_SAMPLES, len(pool)))]
+    return [pool[int(place * step)] for place in range(min(_SAMPLES, len(pool)))]

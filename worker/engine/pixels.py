@@ -22,9 +22,9 @@ def rgb_pixels(image: Image) -> np.ndarray:
         grey = np.clip(grey * (255.0 / top), 0, 255).astype(np.uint8)
         return cv2.cvtColor(np.ascontiguousarray(grey), cv2.COLOR_GRAY2RGB)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        from PIL import Image as images
+        import PIL.Image
 
-        page = images.new("RGBA", image.size, "white")
+        page = PIL.Image.new("RGBA", image.size, "white")
         page.alpha_composite(image.convert("RGBA"))
         image = page
     return np.ascontiguousarray(np.asarray(image.convert("RGB")))

@@ -76,11 +76,11 @@ class RapidOcrEngine:
     def _read_page(self, image: Image) -> PageReading:
         pixels = rgb_pixels(image)
         slabs: list[Slab] = []
-        rotation = 0
+        rotation, known = 0, {}
         if not is_blank(pixels):
             detector, recogniser = self._loaded()
             slabs = detector.find(pixels)
-            rotation = orient.rotation(pixels, slabs, recogniser.read)
+            rotation, known = orient.rotation(pixels, slabs, recogniser.read)
         height, width = pixels.shape[:2]
         slabs = [turn_slab(item, rotation, width, height) for item in slabs]
         pixels = turn_pixels(pixels, rotation)
@@ -88,7 +88,7 @@ class RapidOcrEngine:
         if not slabs:
             return self._reading("", (), (), 1.0, width, height, rotation)
         level = Levelling(skew(slabs), width, height)
-        lines = read_lines(pixels, slabs, level, recogniser.read)
+        lines = read_lines(pixels, slabs, level, recogniser.read, known)
         page = compose(lines, width=level.width, height=level.height, rules=ruling_lines(pixels, level))
         return self._reading(page.text, page.regions, page.words, _trust(lines), width, height, rotation)
 

@@ -20,12 +20,12 @@ import cv2
 import numpy as np
 
 from worker.engine.detect import accept_pixels
-from worker.engine.network import Network
+from worker.engine.network import Network, end_in
 from worker.engine.quantise import quantise, ranges_of
 from worker.engine.weights import RECOGNISER, alphabet, weights
 
 if TYPE_CHECKING:
-    from openvino import Core, Model, Node
+    from openvino import Core, Model, Node, Output
 
 HEIGHT = 48  # of a crop as the network sees it
 _WIDTH_STEP = 32  # widths are rounded up to this, so that few different shapes occur
@@ -74,7 +74,7 @@ class Recogniser:
         self._alphabet = [_plain(character) for character in characters]
         self._common = np.array([index for index, text in enumerate(characters) if _is_common(text)])
         model = core.read_model(found.path)
-        self._head, self._bias = _narrow_head(model, self._common)
+        self._head = Network(core, _narrow_head(model, self._common), streams, cache_dir)
         quantise(model, ranges_of(found.sha256))
         steps = PrePostProcessor(model)
         accept_pixels(steps)
@@ -82,26 +82,23 @@ class Recogniser:
 
     def read(self, crops: Sequence[np.ndarray]) -> list[Recognised]:
         """Read level lines `(height, width, 3)` uint8, each upright."""
-        return [self._read(crop) for crop in crops]
+        canvases = [fitted(crop) if min(crop.shape[:2]) >= 2 else None for crop in crops]
+        found = [NOTHING] * len(crops)
+        # By width: the network prepares itself anew for each change of shape.
+        widths = {index: canvas[0].shape[1] for index, canvas in enumerate(canvases) if canvas is not None}
+        for index in sorted(widths, key=widths.__getitem__):
+            found[index] = self._read(*canvases[index])
+        return found
 
-    def _read(self, crop: np.ndarray) -> Recognised:
-        if min(crop.shape[:2]) < 2:
-            return NOTHING
-        canvas, share = fitted(crop)
+    def _read(self, canvas: np.ndarray, share: float) -> Recognised:
         classes, probabilities, logits, features = self._network.run(canvas[None])
         classes = self._common[classes.reshape(-1)]
         probabilities = probabilities.reshape(-1).copy()
         unsure = np.flatnonzero(logits.reshape(-1) < _SURE_LOGIT)
         if len(unsure):
-            classes[unsure], probabilities[unsure] = self._of_all(features[0, unsure])
+            best, probability = self._head.run(np.ascontiguousarray(features[:, unsure]))
+            classes[unsure], probabilities[unsure] = best.reshape(-1), probability.reshape(-1)
         return self._decode(classes, probabilities, share)
-
-    def _of_all(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Best class and its probability over the whole alphabet, for `features` (steps, 120)."""
-        logits = features @ self._head + self._bias
-        best = logits.argmax(axis=1)
-        top = logits[np.arange(len(best)), best]
-        return best, 1.0 / np.exp(logits - top[:, None]).sum(axis=1)
 
     def _decode(self, classes: np.ndarray, probabilities: np.ndarray, share: float) -> Recognised:
         """Greedy CTC: repeated classes are one character, blanks none. `classes`, `probabilities`: (steps,)."""
@@ -138,33 +135,35 @@ def _is_common(character: str) -> bool:
     return len(character) <= 1 and (not character or ord(character) < _FIRST_HAN)
 
 
-def _narrow_head(model: Model, common: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Let the network judge only the classes `common`; gives back the weights `(120, classes)` and biases of all.
+def _narrow_head(model: Model, common: np.ndarray) -> Model:
+    """Let the network judge only the classes `common`; gives back the head that judges all of them.
 
-    Outputs then are, for each of the steps: the best of the common classes (its index in `common`), its
-    probability among them, its logit, and the features `(1, steps, 120)` that a head judges.
+    The network's outputs then are, for each of the steps: the best of the common classes (its index in
+    `common`), its probability among them, its logit, and the features `(1, steps, 120)` that a head judges.
+    The head's, for such features: the best class and its probability.
     """
+    from openvino import Model, Type
     from openvino import opset13 as op
 
     softmax = model.output(0).get_node().input_value(0).get_node()
     add = _through_identities(softmax)
     bias = _constant(add, 1)
     matmul = _through_identities(add)
-    head = _constant(matmul, 1)
+    weight = _constant(matmul, 1)  # (120, classes)
     features = matmul.input_value(0)
-    logits = op.add(
-        op.matmul(features, op.constant(np.ascontiguousarray(head[:, common])), False, False),
-        op.constant(bias[common]),
-    )
-    best = op.topk(op.softmax(logits, 2), np.int32(1), axis=2, mode="max", sort="none", index_element_type="i32")
+
+    def judge(features: Output, classes: np.ndarray | slice) -> tuple[Node, Node]:
+        product = op.matmul(features, op.constant(np.ascontiguousarray(weight[:, classes])), False, False)
+        logits = op.add(product, op.constant(bias[classes]))
+        shares = op.softmax(logits, 2)
+        return logits, op.topk(shares, np.int32(1), axis=2, mode="max", sort="none", index_element_type="i32")
+
+    logits, best = judge(features, common)
     peak = op.reduce_max(logits, np.array([2]), False)
-    results = [op.result(output) for output in (best.output(1), best.output(0), peak.output(0), features)]
-    old = model.get_results()
-    model.add_results(results)
-    for result in old:
-        model.remove_result(result)
-    model.validate_nodes_and_infer_types()
-    return head, bias
+    end_in(model, [best.output(1), best.output(0), peak.output(0), features])
+    given = op.parameter([1, -1, weight.shape[0]], Type.f32)
+    _, best = judge(given.output(0), slice(None))
+    return Model([op.result(best.output(1)), op.result(best.output(0))], [given], "head")
 
 
 def _through_identities(node: Node) -> Node:
