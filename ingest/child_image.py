@@ -158,6 +158,8 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
     width, height = image.size
     if width < 1 or height < 1:
         raise ImageRefused(Status.DAMAGED)
+    if image.format == "TIFF":  # Pillow has turned its size already
+        return width, height
     return (height, width) if _orientation(image) in _SIDEWAYS else (width, height)
 
 

@@ -35,7 +35,6 @@ SCAN_COVERAGE = 0.6
 
 pymupdf.TOOLS.mupdf_display_errors(False)
 pymupdf.TOOLS.mupdf_display_warnings(False)
-pymupdf.TOOLS.set_small_glyph_heights(True)  # word boxes as high as the font size, not as the font's tallest glyph
 _RGB = mupdf.fz_device_rgb()
 
 

@@ -15,21 +15,24 @@ from ingest.wire import MAX_RULES, MAX_WORD_CHARS, MAX_WORDS
 BOLD = 16  # MuPDF's font flag; char flag 8 is the same for synthesised weight
 SYNTHETIC_BOLD = 8
 LIGHT = 0xE0E0E0  # a colour with all these bits set may vanish on white paper
+ALIGNED = 0.999  # cosine of a line direction that counts as along an axis
 RULE_THICKNESS = 4.0  # points; thicker is a bar
 RULE_LENGTH = 8.0
 GRID = 64  # image coverage is counted on a grid of so many cells a side
 
 Quad = tuple[float, float, float, float]
+Vector = tuple[float, float]
 
 
 class _Word:
     """A word while its characters come in."""
 
-    __slots__ = ("bold", "box", "light", "parts", "size", "visible")
+    __slots__ = ("bold", "box", "first", "light", "parts", "size", "visible")
 
-    def __init__(self, box: Quad) -> None:
+    def __init__(self, char: dict[str, Any], span: dict[str, Any]) -> None:
         self.parts: list[str] = []
-        self.box = box
+        self.box: Quad = char["bbox"]
+        self.first = char["origin"], span  # where its baseline begins, and in which font
         self.size = 0.0
         self.bold = 0
         self.visible = self.light = False
@@ -67,12 +70,12 @@ def layer_from(
     width, height = size
     words: list[list[Any]] = []
     chars = unmapped = 0
-    for block, line, word in _words(blocks):
+    for block, line, direction, word in _words(blocks):
         text = "".join(word.parts)
         chars += len(text)
         if not text.isprintable() or "\ufffd" in text:
             unmapped += sum(map(is_unmapped, text))
-        box = _on_page(word.box, width, height)
+        box = _on_page(_tight(word, direction), width, height)
         if box is None or len(words) >= MAX_WORDS:
             continue
         invisible = not word.visible or (word.light and not has_ink(box))
@@ -92,23 +95,46 @@ def is_unmapped(char: str) -> bool:
     return char == "\ufffd" or unicodedata.category(char) in ("Co", "Cc", "Cn", "Cs")
 
 
-def _words(blocks: list[dict[str, Any]]) -> Iterator[tuple[int, int, _Word]]:
-    """Block, line and word for all words of all lines, cut at white space."""
+def _words(blocks: list[dict[str, Any]]) -> Iterator[tuple[int, int, Vector, _Word]]:
+    """Words of all lines, cut at white space, with block, line and the line's direction (0, 0: top to bottom)."""
     for block_number, block in enumerate(blocks):
         for line_number, line in enumerate(block.get("lines", ())):
             word: _Word | None = None
+            direction = (0.0, 0.0) if line.get("wmode") else line["dir"]
             for span in line["spans"]:
                 for char in span["chars"]:
                     if char["c"].isspace() or char["c"] == "\0":
                         if word is not None:
-                            yield block_number, line_number, word
+                            yield block_number, line_number, direction, word
                         word = None
                     else:
                         if word is None:
-                            word = _Word(char["bbox"])
+                            word = _Word(char, span)
                         word.add(char["c"], char["bbox"], span)
             if word is not None:
-                yield block_number, line_number, word
+                yield block_number, line_number, direction, word
+
+
+def _tight(word: _Word, direction: Vector) -> Quad:
+    """The word's box, across its line as high as the font size: a font's own box has room for its tallest accent,
+    and so overlaps the neighbouring lines. Text that runs along neither axis keeps its box.
+    """
+    (x, y), span = word.first
+    ascent = min(max(span.get("ascender", 0.8), 0.5), 1.2)
+    descent = min(max(-span.get("descender", -0.2), 0.1), 0.5)
+    above = word.size * ascent / (ascent + descent)
+    below = word.size - above
+    x0, y0, x1, y1 = word.box
+    along, down = direction
+    if along > ALIGNED:
+        return x0, y - above, x1, y + below
+    if along < -ALIGNED:
+        return x0, y - below, x1, y + above
+    if down < -ALIGNED:  # upwards: letters lean to the left
+        return x - above, y0, x + below, y1
+    if down > ALIGNED:
+        return x - below, y0, x + above, y1
+    return word.box
 
 
 def _on_page(box: Quad, width: float, height: float) -> Quad | None:

@@ -65,7 +65,6 @@ _ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "getrusage": (98, 165),
     "getrlimit": (97, None),
     "setrlimit": (160, None),
-    "prlimit64": (302, 261),
     "rt_sigaction": (13, 134),
     "rt_sigprocmask": (14, 135),
     "rt_sigreturn": (15, 139),
@@ -96,10 +95,11 @@ _ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "dup": (32, 23),
     "fcntl": (72, 25),
 }
-# Allowed with a condition on one argument: name -> (numbers, argument index, kind, value).
+# Allowed unless the memory is to be executable.
 _MAPPING = {"mmap": (9, 222), "mprotect": (10, 226)}
 _PROT_EXEC = 4
-_OWN_PID_ONLY = {"tgkill": (234, 131)}  # abort() raises its signal with it
+# Allowed for this very process: by its number (abort() raises its signal with tgkill), or as 0.
+_OWN_PID_ONLY = {"tgkill": (234, 131), "prlimit64": (302, 261)}
 _ARCHES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 
@@ -185,7 +185,8 @@ def filter_program(machine: str, pid: int) -> bytes | None:
         program += [op(jeq, numbers[column], 0, 4), op(load, 32), op(jset, _PROT_EXEC, 0, 1), op(ret, refuse)]
         program += [op(ret, allow)]
     for numbers in _OWN_PID_ONLY.values():
-        program += [op(jeq, numbers[column], 0, 4), op(load, 16), op(jeq, pid, 0, 1), op(ret, allow), op(ret, refuse)]
+        program += [op(jeq, numbers[column], 0, 5), op(load, 16), op(jeq, pid, 1, 0), op(jeq, 0, 0, 1)]
+        program += [op(ret, allow), op(ret, refuse)]
     program.append(op(ret, refuse))
     return b"".join(program)
 

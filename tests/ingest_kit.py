@@ -7,6 +7,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
+from pathlib import Path
 
 import pymupdf
 from PIL import Image, ImageDraw
@@ -97,8 +98,8 @@ def endless_pdf(levels: int = 12) -> bytes:
     )
 
 
-def huge_image_pdf(side: int = 30_000) -> bytes:
-    """A page with an RGB image of `side` x `side` pixels, a few MB packed."""
+def huge_image_pdf(side: int) -> bytes:
+    """A page with an RGB image of `side` x `side` pixels, a thousandth of that packed."""
     packer = zlib.compressobj(9)
     row = bytes(3 * side)
     data = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
@@ -213,3 +214,8 @@ def encrypted_zip(members: dict[str, bytes], password: bytes) -> bytes:
         buffer += b"PK\x03\x04" + common + raw + body
     end = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, len(members), len(members), len(directory), len(buffer), 0)
     return bytes(buffer + directory) + end
+
+
+def open_descriptors(pid: int | None = None) -> int:
+    """How many files this process, or on Linux another one, holds open."""
+    return len(list(Path(f"/proc/{pid}/fd" if pid else "/dev/fd").iterdir()))
