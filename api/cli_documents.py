@@ -12,7 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli_client import ApiError, Client
-from api.cli_output import ERROR, OK, PARTIAL, Output, bytes_of, failures, safe
+from api.cli_output import ERROR, OK, PARTIAL, Output, bytes_of, count, failures, safe
+
+# Of a path beside a bar: its end says more than its beginning.
+_NAME_CHARS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ async def _upload(
         sent_before = 0
         for file in files:
             shown = safe(str(file.path))
-            bar.update(task, description=f"Uploading {shown}" if len(files) > 1 else "Uploading")
+            bar.update(task, description=f"Uploading {shown[-_NAME_CHARS:]}" if len(files) > 1 else "Uploading")
             try:
                 document, new = await client.upload(
                     file.path,
@@ -139,8 +142,8 @@ _MARKS = {"done": ("✓", "green"), "partial": ("!", "yellow"), "failed": ("✗"
 def _summary(document: dict[str, Any]) -> Text:
     mark, style = _MARKS.get(document["state"], ("…", "dim"))
     pages = document["pages"]
-    what = f"{len(document['members'])} documents, " if document["kind"] == "archive" else ""
-    many = f"{pages['done']} of {pages['total']} pages" if pages["done"] < pages["total"] else f"{pages['total']} pages"
+    what = f"{count(len(document['members']), 'document')}, " if document["kind"] == "archive" else ""
+    many = f"{pages['done']} of " * (pages["done"] < pages["total"]) + count(pages["total"], "page")
     line = Text.assemble((f"{mark} ", style), (safe(document["filename"]), "bold"), f"  {what}{many}  ")
     return line.append(document["id"], style="dim")
 
@@ -196,8 +199,8 @@ async def rm(client: Client, output: Output, document_ids: Sequence[str]) -> int
             output.json(receipt)
         remaining = sum(receipt["remaining"].values())
         output.say(
-            f"deleted {safe(receipt['filename'])}: {receipt['pages_deleted']} pages, "
-            f"{receipt['documents_deleted']} documents, {receipt['blobs_deleted']} files; "
+            f"deleted {safe(receipt['filename'])}: {count(receipt['pages_deleted'], 'page')}, "
+            f"{count(receipt['documents_deleted'], 'document')}, {count(receipt['blobs_deleted'], 'file')}; "
             + ("nothing remains" if not remaining else f"remaining: {receipt['remaining']}")
         )
     return PARTIAL if missing else OK

@@ -103,6 +103,11 @@ def snippet(text: str, highlights: Iterable[Iterable[int]]) -> Text:
     return Text("… " if start else "") + cut[start:end] + Text(" …" if end < len(flat) else "")
 
 
+def count(number: int, noun: str) -> str:
+    """`1 page`, `2 pages`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def bytes_of(size: int) -> str:
     """`2.4 MB`, in powers of 1000 as disks are sold."""
     value, units = float(size), iter(("bytes", "kB", "MB", "GB", "TB"))
@@ -119,7 +124,9 @@ def failures(document: Mapping[str, Any]) -> list[str]:
         found.append(f"{document['failure']['code']}: {document['failure']['message']}")
     paths = {member["document_id"]: member["path"] for member in document["members"]}
     for one in document["page_failures"]:
-        where = f"{paths[one['document_id']]}, " if one["document_id"] in paths else ""
-        found.append(f"{where}page {one['page']}: {one['code']} (tried {one['attempts']} times)")
+        of = one["document_id"]
+        # Members of archives inside are not in the list, but they have an id.
+        where = "" if of == document["id"] else f"{paths.get(of, of)}, "
+        found.append(f"{where}page {one['page']}: {one['code']} (tried {count(one['attempts'], 'time')})")
     found += [f"{one['path']}: {one['code']}: {one['message']}" for one in document["member_failures"]]
     return [safe(line).replace("\n", " ") for line in found]

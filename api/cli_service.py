@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from api.cli_output import OK, PARTIAL, Output, bytes_of, safe
+from api.cli_output import OK, PARTIAL, Output, bytes_of, count, safe
 from worker.settings import Settings
 
 _CHECKOUT = Path(__file__).parent.parent
@@ -42,8 +42,9 @@ def verify(output: Output, settings: Settings) -> int:
     for finding in result.findings:
         output.say(f"{finding.code}  {finding.subject}  {safe(finding.message)}", style="yellow")
     output.say(
-        f"{result.documents} documents, {result.pages} pages, {result.blobs} files of {bytes_of(result.bytes)}: "
-        + (f"{len(result.findings)} disagreements" if result.findings else "everything agrees")
+        f"{count(result.documents, 'document')}, {count(result.pages, 'page')}, "
+        f"{count(result.blobs, 'file')} of {bytes_of(result.bytes)}: "
+        + (count(len(result.findings), "disagreement") if result.findings else "everything agrees")
         + (f"; {result.unfinished} still to be read" if result.unfinished else "")
     )
     return PARTIAL if result.findings else OK

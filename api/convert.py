@@ -36,7 +36,11 @@ def document(view: DocumentView, *, brief: bool = False) -> s.DocumentJSON:
         pages=counts(view.pages),
         failure=failure,
         page_failures=[] if brief else [_page_failure(point) for point in view.failed_pages],
-        origins=[s.OriginJSON(archive_id=origin.archive_id, path=origin.path) for origin in view.origins],
+        origins=[
+            s.OriginJSON(archive_id=origin.archive_id, path=origin.path)
+            for origin in view.origins
+            if origin.archive_id is not None
+        ],
         members=[] if brief else [s.MemberJSON(path=path, document_id=member) for path, member in members],
         member_failures=[]
         if brief

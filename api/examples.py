@@ -61,7 +61,7 @@ HIT = {
     "page": 2,
     "filename": "minutes-1931.pdf",
     "media_type": "application/pdf",
-    "paths": ["council/minutes-1931.pdf"],
+    "paths": ["papers.zip/council/minutes-1931.pdf"],
     "score": 0.83,
     "trust": 0.97,
     "width": 1654,

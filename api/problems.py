@@ -66,7 +66,7 @@ CODES: dict[str, Code] = {
     "host_not_allowed": Code(421, "Host not allowed", "The `Host` header is not a name of this service."),
     "invalid_request": Code(422, "Invalid request", "A value makes no sense; `errors` lists which and why."),
     "bad_document": Code(422, "Unreadable document", "The file is damaged, encrypted or hostile."),
-    "empty_file": Code(422, "Empty file", "The file has no bytes."),
+    "empty": Code(422, "Empty file", "The file has no bytes."),
     "internal_error": Code(500, "Internal error", "Our bug. The log has the details under the request id."),
     "unavailable": Code(503, "Unavailable", "Something is not there at the moment; try again after `Retry-After`."),
     "store_unavailable": Code(503, "Index unavailable", "The index does not answer; try again after `Retry-After`."),

@@ -78,7 +78,7 @@ DocumentId = Annotated[str, Path(description="A document's id.", examples=[examp
         "too_large",
         "unsupported_media_type",
         "invalid_request",
-        "empty_file",
+        "empty",
         "bad_document",
         "store_unavailable",
         "storage_full",

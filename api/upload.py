@@ -101,7 +101,7 @@ async def _receive(
             password = _header_text(request.headers.get(PASSWORD_HEADER))
         await writer.flush()
         if not staged.size:
-            raise BadDocument("The file is empty.", code="empty_file")
+            raise BadDocument("The file is empty.", code="empty")
         return await context.call(
             context.service.accept,
             tenant,

@@ -25,7 +25,7 @@ CASES = {
     "foreign host": (421, "host_not_allowed", "GET", "/livez", {"headers": {"Host": "evil.example"}}),
     "foreign origin": (403, "origin_not_allowed", "POST", "/v1/search", {"headers": {"Origin": "http://evil.example"}}),
     "file type": (415, "unsupported_media_type", "POST", "/v1/documents", {"json": {}}),
-    "empty file": (422, "empty_file", "POST", "/v1/documents", {"content": b""}),
+    "empty file": (422, "empty", "POST", "/v1/documents", {"content": b""}),
     "broken form": (
         400, "bad_request", "POST", "/v1/documents",
         {"headers": {"Content-Type": "multipart/form-data"}, "content": b"x"},

@@ -67,7 +67,7 @@ def test_chunks_may_end_anywhere(api, size):
         (part("file", b"1", "a") + part("password", b"p" * 5000) + b"--XX--\r\n", 422, "invalid_request"),
         (part("password", b"1") + part("password", b"2") + b"--XX--\r\n", 422, "invalid_request"),
         (b"--XX\r\nX: y\r\n\r\nvalue\r\n--XX--\r\n", 400, "bad_request"),
-        (part("file", b"", "a.pdf") + b"--XX--\r\n", 422, "empty_file"),
+        (part("file", b"", "a.pdf") + b"--XX--\r\n", 422, "empty"),
     ],
 )
 def test_forms_that_make_no_sense_leave_nothing(api, body, status, code):
@@ -93,9 +93,9 @@ def test_bodies_that_are_no_files_are_refused(api, content_type):
     assert "curl -F" in body["detail"]
 
 
-def test_an_empty_body_is_an_empty_file(api):
+def test_an_empty_body_is_an_empty(api):
     """Raw uploads too."""
-    assert_problem(api.post("/v1/documents", headers={"Content-Type": "application/pdf"}), 422, "empty_file")
+    assert_problem(api.post("/v1/documents", headers={"Content-Type": "application/pdf"}), 422, "empty")
     assert discarded(api)
 
 

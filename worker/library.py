@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from index.blobs import BlobStore, Staged
@@ -17,6 +18,7 @@ from index.types import (
     Answer,
     DocumentState,
     Manifest,
+    MemberFailure,
     PageKey,
     PagePoint,
     PageState,
@@ -103,17 +105,15 @@ class Library:
     def document(self, tenant: str, document_id: str) -> DocumentView:
         entry = self._entry(tenant, document_id)
         view = self._view(entry)
+        if view.split and view.split.members and view.state in {DocumentState.PARTIAL, DocumentState.FAILED}:
+            failures = tuple(self._member_failures(tenant, view.split))
+            view = replace(view, split=replace(view.split, member_failures=failures))
         if not view.pages.failed:
             return view
         members = self._members(entry.manifest.tenant, view.split)
         failed = self._store.scan(tenant, document_ids=[document_id, *members], states=[PageState.FAILED])
-        return DocumentView(
-            view.manifest,
-            view.state,
-            view.pages,
-            view.split,
-            view.origins,
-            tuple(sorted(failed, key=lambda point: (point.key.document_id, point.key.page))),
+        return replace(
+            view, failed_pages=tuple(sorted(failed, key=lambda point: (point.key.document_id, point.key.page)))
         )
 
     def watch(self, tenant: str, document_id: str, *, poll_s: float = 0.3) -> Iterator[DocumentView]:
@@ -238,6 +238,17 @@ class Library:
                 found.append(member)
                 found.extend(self._members(tenant, self._catalog.split(tenant, member)))
         return found
+
+    def _member_failures(self, tenant: str, split: Split, above: str = "") -> Iterator[MemberFailure]:
+        """Members that are no documents, and those that turned out not to open, archives inside included."""
+        for failure in split.member_failures:
+            yield replace(failure, path=above + failure.path)
+        for path, member in split.members:
+            found = self._catalog.split(tenant, member) if self._catalog.get(tenant, member) else None
+            if found and found.error_code:
+                yield MemberFailure(above + path, found.error_code, found.error_message or "")
+            elif found:
+                yield from self._member_failures(tenant, found, f"{above}{path}/")
 
     def _view(self, entry: Entry) -> DocumentView:
         manifest = entry.manifest

@@ -1,0 +1,168 @@
+"""The API over the real library, store, catalog and jobs; only the models and the sandbox are stand-ins."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import pytest
+
+from tests.api_kit import Api, assert_problem
+from tests.kit import Archive, pdf
+
+
+@pytest.fixture
+def archive(tmp_path):
+    made = Archive(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def api(archive):
+    return Api(archive.library, max_upload_bytes=1 << 20)
+
+
+def add(api, content, filename="scan.pdf", **data):
+    response = api.post("/v1/documents", files={"file": (filename, content)}, data=data)
+    assert response.status_code == 202, response.text
+    return response.json()["id"]
+
+
+def zip_of(**members):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        for name, content in members.items():
+            packed.writestr(name.replace("__", "/"), content)
+    return buffer.getvalue()
+
+
+def test_from_upload_to_hit(api, archive):
+    """Accepted, read, found, shown, given back, deleted: nothing remains."""
+    content = pdf("The bridge fund stands at 412 pounds.", "Other business was deferred.")
+    document = add(api, content)
+    assert api.get(f"/v1/documents/{document}").json()["state"] == "accepted"
+    archive.settle()
+    shown = api.get(f"/v1/documents/{document}").json()
+    assert (shown["state"], shown["pages"]["done"], shown["origins"]) == ("done", 2, [])
+    found = api.post("/v1/search", json={"query": "bridge fund"}).json()
+    assert (found["hits"][0]["document_id"], found["hits"][0]["page"], found["total_pages"]) == (document, 1, 2)
+    snippet = found["hits"][0]["snippets"][0]
+    assert {snippet["text"][start:end] for start, end in snippet["highlights"]} == {"bridge", "fund"}
+    page = api.get(f"/v1/documents/{document}/pages/1?words=true").json()
+    assert page["text"][slice(*page["words"][1]["span"])] == "bridge"
+    assert page["pages"] == 2
+    image = api.get(f"/v1/documents/{document}/pages/1/image?width=64&format=png")
+    assert image.content.startswith(b"\x89PNG")
+    assert api.get(f"/v1/documents/{document}/original").content == content
+    receipt = api.request("DELETE", f"/v1/documents/{document}").json()
+    assert (receipt["pages_deleted"], receipt["documents_deleted"], receipt["blobs_deleted"]) == (2, 1, 1)
+    assert set(receipt["remaining"].values()) == {0}
+    assert api.post("/v1/search", json={"query": "bridge fund"}).json()["hits"] == []
+    assert api.get("/v1/documents").json()["items"] == []
+
+
+def test_an_archive_and_its_members(api, archive):
+    """Members know the archive and their path, bad ones are named, folders filter."""
+    packed = zip_of(council__minutes_pdf=pdf("The bridge fund"), notes_txt=b"no document", b_pdf=pdf("The bridge"))
+    document = add(api, packed, "papers.zip")
+    archive.settle()
+    shown = api.get(f"/v1/documents/{document}").json()
+    assert (shown["kind"], shown["state"], shown["pages"]["done"]) == ("archive", "partial", 2)
+    assert [one["path"] for one in shown["member_failures"]] == ["notes_txt"]
+    paths = {one["path"]: one["document_id"] for one in shown["members"]}
+    member = api.get(f"/v1/documents/{paths['council/minutes_pdf']}").json()
+    assert member["origins"] == [{"archive_id": document, "path": "council/minutes_pdf"}]
+    request = {"query": "bridge", "filter": {"folder": "council"}}
+    (hit,) = api.post("/v1/search", json=request).json()["hits"]
+    assert hit["document_id"] == paths["council/minutes_pdf"]
+    assert hit["paths"] == ["papers.zip/council/minutes_pdf"]
+
+
+def test_failures_are_told_by_page(api, archive):
+    """The others are read."""
+    document = add(api, pdf("one", "!render_timeout", "three"))
+    archive.settle()
+    shown = api.get(f"/v1/documents/{document}").json()
+    assert (shown["state"], shown["pages"]) == ("partial", {"pending": 0, "done": 2, "failed": 1, "total": 3})
+    (failure,) = shown["page_failures"]
+    assert (failure["page"], failure["code"], failure["document_id"]) == (2, "render_timeout", document)
+    page = api.get(f"/v1/documents/{document}/pages/2").json()
+    assert (page["state"], page["error_code"], page["text"]) == ("failed", "render_timeout", "")
+
+
+def test_failures_in_an_archive_name_the_member(api, archive):
+    """A page failure of an archive says whose page it is."""
+    document = add(api, zip_of(a_pdf=pdf("one", "!render_timeout"), b_pdf=pdf("two")), "papers.zip")
+    archive.settle()
+    shown = api.get(f"/v1/documents/{document}").json()
+    members = {one["document_id"]: one["path"] for one in shown["members"]}
+    assert [(members[one["document_id"]], one["page"]) for one in shown["page_failures"]] == [("a_pdf", 2)]
+
+
+def test_files_that_cannot_be_opened_say_why(api, archive):
+    """Encrypted without its password, and damaged; a password with the upload opens it."""
+    locked = add(api, pdf("!locked"))
+    broken = add(api, pdf("!broken"))
+    archive.settle()
+    assert api.get(f"/v1/documents/{locked}").json()["failure"]["code"] == "encrypted"
+    assert api.get(f"/v1/documents/{broken}").json()["failure"]["code"] == "damaged"
+    assert_problem(api.get(f"/v1/documents/{broken}/pages/1"), 404, "not_found")
+    assert add(api, pdf("!locked"), password="open sesame") == locked
+    archive.settle()
+    assert api.get(f"/v1/documents/{locked}").json()["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "code"),
+    [(b"", 422, "empty"), (b"just text", 415, "unsupported_media_type"), (b"%PDF-" * 300_000, 413, "too_large")],
+)
+def test_bad_uploads_leave_nothing(api, archive, content, status, code):
+    """No document, no blob, nothing half-way."""
+    assert_problem(api.post("/v1/documents", files={"file": ("../../x.pdf", content)}), status, code)
+    assert api.get("/v1/documents").json()["items"] == []
+    assert not [path for name in ("blobs", "incoming") for path in (archive.root / name).iterdir()]
+
+
+def test_names_like_paths_are_names(api, archive):
+    """Nothing is written where the name points."""
+    document = add(api, pdf("one"), "../../../tmp/evil.pdf")
+    assert api.get(f"/v1/documents/{document}").json()["filename"] == "evil.pdf"
+
+
+def test_pages_that_are_not_known_yet(api, archive):
+    """409 that says to ask again, until the file was opened."""
+    document = add(api, pdf("one"))
+    assert_problem(api.get(f"/v1/documents/{document}/pages/1"), 409, "not_ready")
+    assert_problem(api.get(f"/v1/documents/{document}/pages/1/image"), 409, "not_ready")
+
+
+def test_listing_pages_through(api, archive):
+    """Newest first; the cursor is the library's own, and others are refused."""
+    ids = [add(api, pdf(f"page {number}")) for number in range(5)]
+    first = api.get("/v1/documents?limit=3").json()
+    rest = api.get("/v1/documents", params={"limit": 3, "cursor": first["next_cursor"]}).json()
+    assert [item["id"] for item in first["items"] + rest["items"]] == ids[::-1]
+    assert rest["next_cursor"] is None
+    assert_problem(api.get("/v1/documents?cursor=x"), 422, "invalid_request")
+
+
+def test_metrics_count_pages_by_state(api, archive):
+    """From the store, at the time of the scrape."""
+    add(api, pdf("one", "!render_timeout"))
+    assert "folioscope_queue_depth 1.0" in api.get("/metrics").text
+    archive.settle()
+    text = api.get("/metrics").text
+    assert 'folioscope_pages{state="done"} 1.0' in text
+    assert 'folioscope_pages{state="failed"} 1.0' in text
+
+
+def test_an_archive_names_the_members_that_could_not_be_opened(api, archive):
+    """By path, beside those that are no documents at all; the others are read."""
+    packed = zip_of(a_pdf=pdf("one"), b_pdf=pdf("!locked"), c_txt=b"no document")
+    document = add(api, packed, "papers.zip")
+    archive.settle()
+    shown = api.get(f"/v1/documents/{document}").json()
+    assert shown["state"] == "partial"
+    failed = {one["path"]: one["code"] for one in shown["member_failures"]}
+    assert failed == {"b_pdf": "encrypted", "c_txt": "unsupported_media_type"}
