@@ -7,6 +7,7 @@ threads at once; each call runs on one core.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from functools import cached_property
@@ -35,14 +36,14 @@ if TYPE_CHECKING:
 class RapidOcrEngine:
     """Reads page images on the CPU.
 
-    `threads` is how many pages are read at the same time, one core each; `cache_dir` keeps compiled
-    networks, so that the next start is quick.
+    `threads` is how many pages are read at the same time, one core each (by default as many as there are
+    cores for this process); `cache_dir` keeps compiled networks, so that the next start is quick.
     """
 
     name = "rapidocr"
 
-    def __init__(self, threads: int = 1, cache_dir: Path | None = None) -> None:
-        self._threads = max(1, threads)
+    def __init__(self, threads: int | None = None, cache_dir: Path | None = None) -> None:
+        self._threads = max(1, threads or len(os.sched_getaffinity(0)))
         self._cache_dir = cache_dir
         self._loading = threading.Lock()
         self._networks: tuple[Detector, Recogniser] | None = None
@@ -72,6 +73,10 @@ class RapidOcrEngine:
             part = image.crop((left, top, max(left + 1, right), max(top + 1, bottom)))
             crops.append(rgb_pixels(part))
         return [(line.text, line.score) for line in recogniser.read(crops)]
+
+    def knows(self, text: str) -> bool:
+        """Whether nine in ten letters of `text` are in the recogniser's alphabet."""
+        return self._loaded()[1].knows(text)
 
     def _read_page(self, image: Image) -> PageReading:
         pixels = rgb_pixels(image)

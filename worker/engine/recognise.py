@@ -72,6 +72,7 @@ class Recogniser:
         found = weights(RECOGNISER)
         characters = alphabet(found.path)
         self._alphabet = [_plain(character) for character in characters]
+        self._letters = frozenset("".join(self._alphabet))
         self._common = np.array([index for index, text in enumerate(characters) if _is_common(text)])
         model = core.read_model(found.path)
         self._head = Network(core, _narrow_head(model, self._common), streams, cache_dir)
@@ -79,6 +80,11 @@ class Recogniser:
         steps = PrePostProcessor(model)
         accept_pixels(steps)
         self._network = Network(core, steps.build(), streams, cache_dir)
+
+    def knows(self, text: str) -> bool:
+        """Whether nine in ten letters of `text` are in the alphabet. Accents apart count as their letters."""
+        letters = [character for character in unicodedata.normalize("NFC", text) if character.isalnum()]
+        return 10 * sum(character in self._letters for character in letters) >= 9 * len(letters)
 
     def read(self, crops: Sequence[np.ndarray]) -> list[Recognised]:
         """Read level lines `(height, width, 3)` uint8, each upright."""

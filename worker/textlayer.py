@@ -1,0 +1,191 @@
+"""Text layers: whether to believe one, and a page's reading made of one.
+
+A layer is believed (`trustworthy`) when its characters mean something, when it can be the text of the
+whole page, and when a few of its words, looked up in the pixels where it says they stand, are there.
+
+The look costs a few words for each page: two samples, and four more where those two do not settle it.
+Who looks may be unable to read the script. Then a layer of visible type stands, for what is painted is
+what the author wrote; an invisible one stands too where its script is beyond the recogniser, which could
+do no better, and falls where the recogniser simply does not find it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Protocol
+
+from rapidfuzz.distance import Levenshtein
+
+from index.types import Box, PageReading, Reader
+from ingest.renderer import LayerWord, TextLayer
+from worker.layout.compose import compose
+from worker.layout.lines import Line, LineWord
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+REVISION = "1"  # of what this module makes of a layer
+
+_MAX_UNMAPPED = 0.1  # bullets and dingbats of symbol fonts are a few per cent of a good page
+_SCAN_COVERAGE = 0.5  # of a page that is mostly a picture
+_SCAN_LETTERS = 60  # fewer on a scan: a stamp, a page number, a notice; reading the picture tells more
+_FIRST_SAMPLES, _MORE_SAMPLES = 2, 4
+_SAMPLE_CHARS = 14  # a run of words up to about so many characters; a line costs time by its length
+_MIN_SAMPLE_CHARS = 5
+_ALIKE, _UNLIKE = 0.7, 0.45  # similarity of what the layer says and what the pixels show
+_CONFIDENT = 0.85  # a recogniser that is less sure does not contradict
+
+
+class LineRecogniser(Protocol):
+    """Reads lines whose places are known, as `RapidOcrEngine` does."""
+
+    def read_lines(self, image: Image, boxes: Sequence[Box]) -> list[tuple[str, float]]:
+        """What stands in each box, and how sure it is (0..1)."""
+
+    def knows(self, text: str) -> bool:
+        """Whether the letters of `text` are ones that it can read at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`ok`: believe the layer. `reason` says why not: `empty`, `unmapped`, `sparse`, `not_on_page`."""
+
+    ok: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    text: str
+    box: Box
+
+
+def trustworthy(layer: TextLayer, image: Image, recogniser: LineRecogniser) -> Verdict:
+    """Judge a layer against the rendered page it belongs to. Deterministic."""
+    letters = sum(character.isalnum() for word in layer.words for character in word.text)
+    if not letters:
+        return Verdict(False, "empty")
+    if layer.unmapped > _MAX_UNMAPPED:
+        return Verdict(False, "unmapped")
+    scan = layer.image_coverage >= _SCAN_COVERAGE
+    if scan and letters < _SCAN_LETTERS:
+        return Verdict(False, "sparse")
+    hidden = sum(len(word.text) for word in layer.words if word.invisible)
+    painted = not scan and 2 * hidden < sum(len(word.text) for word in layer.words)
+    runs = _runs(layer.words)
+    readable = [run for run in runs if recogniser.knows(run.text)]
+    if 2 * len(readable) < len(runs):
+        return Verdict(True)  # a script that the recogniser cannot read
+    order = _spread(len(readable))
+    first, more = order[:_FIRST_SAMPLES], order[_FIRST_SAMPLES : _FIRST_SAMPLES + _MORE_SAMPLES]
+    votes = _votes([readable[index] for index in first], image, recogniser)
+    if sum(votes) < len(first):
+        votes += _votes([readable[index] for index in more], image, recogniser)
+    if not votes:
+        return Verdict(painted, "" if painted else "not_on_page")
+    # Painted type needs a majority against it; what nobody sees needs a majority for it.
+    ok = sum(votes) >= 0 if painted else votes.count(1) > len(votes) / 2
+    return Verdict(ok, "" if ok else "not_on_page")
+
+
+def read_layer(layer: TextLayer, width: int, height: int) -> PageReading:
+    """The reading that a layer amounts to, on an upright page of `width` x `height` pixels."""
+    lines = [
+        _line(list(words)) for _, words in itertools.groupby(layer.words, key=lambda word: (word.block, word.line))
+    ]
+    page = compose([line for line in lines if line is not None], width=width, height=height, rules=layer.rules)
+    trust = max(0.0, 1.0 - layer.unmapped)
+    reader = Reader("text-layer", REVISION, "text-layer")
+    return PageReading(page.text, page.regions, page.words, trust, width, height, 0, reader)
+
+
+def _line(words: Sequence[LayerWord]) -> Line | None:
+    pieces = tuple(LineWord(text, word.box) for word in words if (text := readable_text(word.text)))
+    if not pieces:
+        return None
+    box = _around(word.box for word in words)
+    upright = [word.box.y1 - word.box.y0 for word in words]
+    return Line(
+        text=" ".join(piece.text for piece in pieces),
+        box=box,
+        page_box=box,
+        words=pieces,
+        score=1.0,
+        size=median(upright),
+        bold=2 * sum(word.bold for word in words) > len(words),
+    )
+
+
+def readable_text(text: str) -> str:
+    """`text` without what has no meaning (private use, control characters), ligatures as letters."""
+    kept = (character for character in text if unicodedata.category(character) not in ("Cc", "Co", "Cs", "Cn"))
+    return "".join(_LIGATURES.get(character, character) for character in kept if character != "\ufffd")
+
+
+_LIGATURES = {chr(code): unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
+
+
+def _runs(words: Sequence[LayerWord]) -> list[_Sample]:
+    """Runs of a few words of one line that can be looked up: level, with letters or digits."""
+    runs = []
+    for _, group in itertools.groupby(words, key=lambda word: (word.block, word.line)):
+        taken: list[LayerWord] = []
+        for word in group:
+            if word.box.x1 <= word.box.x0 or word.box.y1 <= word.box.y0:
+                continue
+            if taken and not _next_to(taken[-1], word):
+                runs.append(taken)
+                taken = []
+            taken.append(word)
+            if sum(len(part.text) + 1 for part in taken) > _SAMPLE_CHARS:
+                runs.append(taken)
+                taken = []
+        if taken:
+            runs.append(taken)
+    samples = [_Sample(" ".join(word.text for word in run), _around(word.box for word in run)) for run in runs]
+    return [sample for sample in samples if len(_folded(sample.text)) >= _MIN_SAMPLE_CHARS]
+
+
+def _next_to(left: LayerWord, right: LayerWord) -> bool:
+    """Whether two words follow each other with no more than a space or two between."""
+    height = left.box.y1 - left.box.y0
+    level = abs(left.box.y0 - right.box.y0) < height and abs(left.box.y1 - right.box.y1) < height
+    return level and -height < right.box.x0 - left.box.x1 < 2 * height
+
+
+def _spread(count: int) -> list[int]:
+    """Up to six indices below `count`: the outer parts of the page first, then what lies between."""
+    places = (0.3, 0.75, 0.1, 0.5, 0.9, 0.6)
+    return list(dict.fromkeys(int(place * count) for place in places)) if count else []
+
+
+def _votes(samples: Sequence[_Sample], image: Image, recogniser: LineRecogniser) -> list[int]:
+    """For each sample: 1 the pixels say so too, -1 they say something else, 0 they do not tell."""
+    votes = []
+    found = recogniser.read_lines(image, [_with_margin(sample.box) for sample in samples]) if samples else []
+    for sample, (text, score) in zip(samples, found, strict=True):
+        alike = Levenshtein.normalized_similarity(_folded(sample.text), _folded(text))
+        votes.append(1 if alike >= _ALIKE else -1 if alike < _UNLIKE and score >= _CONFIDENT else 0)
+    return votes
+
+
+def _folded(text: str) -> str:
+    """Letters and digits alone, without case and accents: what must agree for two readings to be of one text."""
+    plain = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(character for character in plain if character.isalnum())
+
+
+def _with_margin(box: Box) -> Box:
+    margin_y = 0.15 * (box.y1 - box.y0)
+    return Box(box.x0 - margin_y / 2, box.y0 - margin_y, box.x1 + margin_y / 2, box.y1 + margin_y)
+
+
+def _around(boxes: Iterable[Box]) -> Box:
+    first, *others = boxes
+    for box in others:
+        first = first.union(box)
+    return first
