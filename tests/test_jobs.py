@@ -159,7 +159,7 @@ def test_archive_members_become_documents(archive):
     archive.settle()
     view = archive.view(box)
     assert view.state is DocumentState.PARTIAL
-    assert [failure.path for failure in view.split.member_failures] == ["notes/txt"]
+    assert [failure.path for failure in view.split.member_failures] == ["notes/txt", "bad/pdf"]
     assert dict(view.split.members).keys() == {"letters/1923/may/pdf", "bad/pdf"}
     letter = dict(view.split.members)["letters/1923/may/pdf"]
     point = archive.library.page(TENANT, letter, 1)[1]
