@@ -126,9 +126,14 @@ async def list_documents(
         Query(max_length=500, description="`next_cursor` of the page before.", examples=["1772442847.0_0b8f"]),
     ] = None,
     limit: Annotated[int, Query(ge=1, le=200, description="Most documents to return.", examples=[50])] = 50,
+    uploaded: Annotated[
+        bool, Query(description="Only what was uploaded by itself, without the members of archives.", examples=[True])
+    ] = False,
 ) -> DocumentListJSON:
     """List documents, newest first, without their members and page failures."""
-    views, next_cursor = await context.call(context.service.documents, tenant, cursor=cursor, limit=limit)
+    views, next_cursor = await context.call(
+        context.service.documents, tenant, cursor=cursor, limit=limit, uploaded_only=uploaded
+    )
     return DocumentListJSON(items=[convert.document(view, brief=True) for view in views], next_cursor=next_cursor)
 
 

@@ -126,7 +126,7 @@ class FakeService:
         split = Split(tuple(PageSize(100, 100) for _ in texts))
         self.views[document_id] = replace(view, state=state, pages=counts, split=split)
 
-    def documents(self, tenant, *, cursor=None, limit=50):
+    def documents(self, tenant, *, cursor=None, limit=50, uploaded_only=False):
         self._check()
         views = sorted(self.views.values(), key=lambda view: view.manifest.created_at, reverse=True)
         start = int(cursor or 0)

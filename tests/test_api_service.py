@@ -147,6 +147,18 @@ def test_listing_pages_through(api, archive):
     assert_problem(api.get("/v1/documents?cursor=x"), 422, "invalid_request")
 
 
+def test_listing_without_members(api, archive):
+    """`uploaded=true` lists the archive but not its members, and a member again once it is uploaded by itself."""
+    packed = add(api, zip_of(a_pdf=pdf("one"), b_pdf=pdf("two")), "papers.zip")
+    archive.settle()
+    assert len(api.get("/v1/documents").json()["items"]) == 3
+    uploaded = api.get("/v1/documents?uploaded=true").json()["items"]
+    assert [item["id"] for item in uploaded] == [packed]
+    member = add(api, pdf("one"))
+    uploaded = api.get("/v1/documents?uploaded=true").json()["items"]
+    assert {item["id"] for item in uploaded} == {packed, member}
+
+
 def test_metrics_count_pages_by_state(api, archive):
     """From the store, at the time of the scrape."""
     add(api, pdf("one", "!render_timeout"))

@@ -200,8 +200,10 @@ class ShelfService:
             self._shelf[manifest.document_id] = item
             return self._view(item), True
 
-    def documents(self, tenant: str, *, cursor: str | None = None, limit: int = 50) -> tuple[list[DocumentView], None]:
-        items = [item for item in self._shelf.values() if not item.origins]
+    def documents(
+        self, tenant: str, *, cursor: str | None = None, limit: int = 50, uploaded_only: bool = False
+    ) -> tuple[list[DocumentView], None]:
+        items = [item for item in self._shelf.values() if not (uploaded_only and item.origins)]
         return [self._view(item) for item in reversed(items)][:limit], None
 
     def document(self, tenant: str, document_id: str) -> DocumentView:

@@ -83,9 +83,11 @@ class Library:
         return self._view(entry), new
 
     def documents(
-        self, tenant: str, *, cursor: str | None = None, limit: int = 50
+        self, tenant: str, *, cursor: str | None = None, limit: int = 50, uploaded_only: bool = False
     ) -> tuple[list[DocumentView], str | None]:
         entries = self._catalog.entries(tenant)
+        if uploaded_only:
+            entries = (entry for entry in entries if entry.uploaded)
         if cursor is not None:
             # Ids are in no order, so a cursor names the last document that was listed, by time and id.
             seconds, _, last_id = cursor.partition("_")

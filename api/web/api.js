@@ -95,8 +95,9 @@ export const getPage = (id, page, signal) =>
   call("GET", `documents/${segment(id)}/pages/${page}?words=true`, { signal });
 export const originalUrl = (id) => new URL(`v1/documents/${segment(id)}/original`, BASE).href;
 
+/** What was uploaded; members of archives are listed by their archive. */
 export function listDocuments({ cursor, limit = 50, signal } = {}) {
-  const query = new URLSearchParams({ limit: String(limit) });
+  const query = new URLSearchParams({ limit: String(limit), uploaded: "true" });
   if (cursor) query.set("cursor", cursor);
   return call("GET", `documents?${query}`, { signal });
 }
@@ -124,7 +125,7 @@ export function upload(file, { password, onProgress, signal } = {}) {
     request.upload.onprogress = (event) => onProgress?.(event.loaded, event.lengthComputable ? event.total : file.size);
     request.onload = () => {
       if (request.status >= 200 && request.status < 300 && request.response) {
-        resolve({ document: request.response, isNew: request.status === 202 });
+        resolve({ document: request.response, isNew: request.getResponseHeader("folioscope-existing") !== "true" });
       } else {
         reject(new Problem(request.response ?? {}, request.status));
       }

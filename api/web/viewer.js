@@ -158,17 +158,22 @@ export function createViewer(dialog) {
 
   function presentError(error) {
     const missing = error.status === 404;
+    const early = error.status === 409;
     page = null;
     sheet.clear();
-    title.textContent = missing ? "Not here" : "Not shown";
+    title.textContent = missing ? "Not here" : early ? "Not yet" : "Not shown";
     total.textContent = "";
     previous.disabled = view.page <= 1;
     next.disabled = true;
-    const sentence = missing ? "There is no such page. The document may have been deleted." : error.message;
+    const sentence = missing
+      ? "There is no such page. The document may have been deleted."
+      : early
+        ? "This document has not been opened yet. The page will appear here as soon as it is."
+        : error.message;
     pane.say(sentence);
     setText(true);
     announce(sentence);
-    if (error.code === "gone") timer = setTimeout(load, 2 * READ_AGAIN_MS);
+    if (early || error.code === "gone") timer = setTimeout(load, 2 * READ_AGAIN_MS);
   }
 
   /** The smallest region under a point of the picture. */
