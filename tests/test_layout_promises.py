@@ -99,7 +99,7 @@ def test_bad_numbers_do_no_harm() -> None:
     lines = [Line(f"word{k} more", b, b, (), 0.5, math.nan) for k, b in enumerate(boxes)]
     result = compose(lines, width=600, height=800)
     check_spans(result)
-    assert sorted(result.text.split()) == sorted("word0 more word1 more word2 more word3 more".split())
+    assert sorted(result.text.split()) == sorted(["word0", "more", "word1", "more", "word2", "more", "word3", "more"])
 
 
 def test_words_beside_their_line_text() -> None:

@@ -23,7 +23,7 @@ from worker.layout.lines import Composed, Line
 from worker.layout.markdown import write
 from worker.layout.paragraphs import blocks_of
 from worker.layout.pieces import Piece, prepare
-from worker.layout.rows import gather
+from worker.layout.rows import Row, gather
 from worker.layout.segment import segment
 
 
@@ -37,10 +37,12 @@ def compose(lines: Sequence[Line], *, width: int, height: int, rules: Sequence[B
     pieces = prepare(lines, aspect)
     if not pieces:
         return Composed("", (), ())
+    upright = [piece for piece in pieces if _runs_up(piece)]
+    pieces = [piece for piece in pieces if not _runs_up(piece)]
     ruled, rest = take_ruled(pieces, rules, aspect) if rules else ([], pieces)
     furniture = take_furniture(rest)
-    left = min(p.x0 for p in pieces)
-    right = max(p.x1 for p in pieces)
+    left = min((p.x0 for p in pieces), default=0.0)
+    right = max((p.x1 for p in pieces), default=aspect)
     # The sheet is set about evenly: lines could run as far on the right as the margin is wide on the left.
     right = max(right, min(aspect - left, aspect * 0.92)) if left < 0.3 * aspect else right
 
@@ -54,9 +56,16 @@ def compose(lines: Sequence[Line], *, width: int, height: int, rules: Sequence[B
     blocks = [
         *_furniture_block(furniture.header, RegionKind.HEADER),
         *(block for leaf in leaves for block in leaf),
+        *(Block(RegionKind.PARAGRAPH, [Row([piece])], [False]) for piece in upright),
         *_furniture_block(furniture.footer, RegionKind.FOOTER),
     ]
     return write(blocks)
+
+
+def _runs_up(piece: Piece) -> bool:
+    """Text that runs up or down the margin: it stands beside many lines and belongs to none."""
+    height = piece.y1 - piece.y0
+    return height > 2.5 * (piece.x1 - piece.x0) and len(piece.text) > 2 and height > 0.05
 
 
 def _between_tables(body: Sequence[Piece], ruled: Sequence[Ruled]) -> list[tuple[list[Piece], Ruled | None]]:

@@ -73,7 +73,7 @@ def find_gutters(pieces: Sequence[Piece]) -> list[Gutter]:
         gutter = _grow(pieces, i, j, narrow)
         if gutter is not None and gutter.paired >= 2:
             found.append(gutter)
-    found.sort(key=lambda g: (-g.paired, -(g.last - g.first), g.x0, g.first))
+    found.sort(key=lambda g: (pieces[g.first].yc - pieces[g.last].yc, -g.paired, g.x0, g.first))
     return found
 
 
@@ -147,6 +147,7 @@ def _extend(
 def _paired(side: Sequence[Piece], other: Sequence[Piece]) -> int:
     """How many lines of `side` have a line of `other` beside them. Both in canonical order."""
     count, start = 0, 0
+    level = -1.0  # words of one line count once
     tallest = max((p.y1 - p.y0 for p in other), default=0.0)
     for p in side:
         while start < len(other) and other[start].yc < p.y0 - tallest:
@@ -155,7 +156,9 @@ def _paired(side: Sequence[Piece], other: Sequence[Piece]) -> int:
             if other[k].yc > p.y1 + tallest:
                 break
             if vertical_overlap(p, other[k]) > 0.4:
-                count += 1
+                if p.yc > level + 0.5 * p.size:
+                    count += 1
+                    level = p.yc
                 break
     return count
 
@@ -203,10 +206,80 @@ def judge(pieces: Sequence[Piece], gutter: Gutter, others: Sequence[Gutter] = ()
         # A column of notes has lines of its own close together; labels stand alone, one to an entry.
         notes = few.pitch < 1.7 and few.lines >= 3 and aligned < 0.9
         return Divides.BLOCKS if notes else Divides.CELLS
-    cells = len(band) / max(left.lines, right.lines)
-    tight = left.pitch < 1.62 and right.pitch < 1.62
-    side_by_side = tight and cells < 2.5 and gutter.x1 - gutter.x0 > 1.5 * size and max(left.lines, right.lines) <= 9
-    return Divides.BLOCKS if side_by_side else Divides.CELLS
+    across = pieces[gutter.first : gutter.last + 1]
+    cells = len(across) / max(left.lines, right.lines)
+    width = gutter.x1 - gutter.x0
+    if left.pitch > 1.62 or right.pitch > 1.62 or width < 1.5 * size:
+        return Divides.CELLS  # rows set apart, as a table's are
+    if cells >= 2.5:
+        # More than two on a row: a table, unless this gutter is far wider than its neighbours.
+        next_widest = max(
+            (g.x1 - g.x0 for g in others if g.first <= gutter.last and gutter.first <= g.last and g != gutter),
+            default=0.0,
+        )
+        return Divides.BLOCKS if width > 8 * size and width > 2 * next_widest else Divides.CELLS
+    alike = max(left.lines, right.lines) <= 9 or _alike(left.pieces, right.pieces)
+    return Divides.BLOCKS if alike else Divides.CELLS
+
+
+def sections(pieces: Sequence[Piece], gutter: Gutter) -> list[Gutter]:
+    """A gutter in parts, top to bottom, cut where white runs right across its band: what stands above such white
+    (addresses, say) and below it (a table) may be of different kinds.
+    """
+    cuts = [gutter.first]
+    low = pieces[gutter.first].y1
+    for k in range(gutter.first + 1, gutter.last + 1):
+        if pieces[k].y0 - low > 1.2 * pieces[k].size:
+            cuts.append(k)
+        low = max(low, pieces[k].y1)
+    if len(cuts) == 1:
+        return []
+    parts = []
+    for first, stop in itertools.pairwise([*cuts, gutter.last + 1]):
+        left = [p for p in pieces[first:stop] if p.x1 <= gutter.middle]
+        right = [p for p in pieces[first:stop] if p.x0 >= gutter.middle]
+        paired = min(_paired(left, right), _paired(right, left))
+        if paired >= 3:
+            x0 = max(p.x1 for p in left)
+            x1 = min(p.x0 for p in right)
+            parts.append(Gutter(x0, x1, first, stop - 1, paired))
+    return parts
+
+
+def is_strong(pieces: Sequence[Piece], gutter: Gutter) -> bool:
+    """Does the strip run along so many lines that it cannot be gaps between words that chance to meet?
+
+    Lines that stand alone beside it count, too: within running text the very next line bars a strip.
+    """
+    size = median(p.size for p in pieces[gutter.first : gutter.last + 1])
+    if _wide_enough(gutter, size):
+        return True
+    first, last = _with_lone(pieces, gutter)
+    band = pieces[first : last + 1]
+    return all(_levels([p for p in band if (p.x1 <= gutter.middle) is left]) >= 5 for left in (True, False))
+
+
+def is_level(pieces: Sequence[Piece], gutter: Gutter) -> bool:
+    """Do the lines of both sides mostly stand level with each other?"""
+    band = pieces[gutter.first : gutter.last + 1]
+    return _aligned([p for p in band if p.x1 <= gutter.middle], [p for p in band if p.x0 >= gutter.middle]) > 0.8
+
+
+def _levels(pieces: Sequence[Piece]) -> int:
+    """How many lines of text the pieces make."""
+    count, level = 0, -1.0
+    for p in pieces:
+        if p.yc > level + 0.5 * p.size:
+            count += 1
+            level = p.yc
+    return count
+
+
+def _alike(left: Sequence[Piece], right: Sequence[Piece]) -> bool:
+    """Two columns of one list are of one make; the columns of a table seldom are."""
+    widths = [max(p.x1 for p in side) - min(p.x0 for p in side) for side in (left, right)]
+    lengths = [sum(len(p.text) for p in side) / len(side) for side in (left, right)]
+    return min(widths) > 0.6 * max(widths) and min(lengths) > 0.6 * max(lengths)
 
 
 def _with_lone(pieces: Sequence[Piece], gutter: Gutter) -> tuple[int, int]:

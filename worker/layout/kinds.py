@@ -17,6 +17,9 @@ _PAGE = re.compile(
     r"(?:\s*(?:/|of|von|de|sur|di)\s*\d{1,4})?[-–—\s\])|.]*",
     re.IGNORECASE,
 )
+_DATE = re.compile(
+    r"\d{1,2}(?:st|nd|rd|th|\.)?\s?[^\W\d_]{3,9}\.?(?:\s\d{2,4})?|[^\W\d_]{3,9}\.?\s?\d{1,2}(?:,?\s\d{4})?"
+)
 _SENTENCE_END = re.compile(r"[.!?:…][\"'”’»)\]]*$")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uff60]")
 
@@ -49,6 +52,8 @@ def item_ordinal(word: str) -> tuple[str, int] | None:
 def is_numeric(text: str) -> bool:
     """An amount, a date, a count, or the dash that stands for none: half of it or more is digits."""
     marks = [c for c in text if not c.isspace()]
+    if _DATE.fullmatch(text.strip()):
+        return True
     if marks and all(c in "-–—.*" for c in marks):
         return True
     letters = sum(c.isalpha() for c in marks)

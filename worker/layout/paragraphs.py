@@ -15,11 +15,12 @@ from statistics import median
 
 from index.types import RegionKind
 from worker.layout.blocks import Block
-from worker.layout.kinds import ends_sentence, is_bullet, is_item_number, item_ordinal, starts_lower
+from worker.layout.kinds import ends_sentence, is_bullet, is_item_number, item_ordinal, starts_lower, starts_small
 from worker.layout.rows import Row
 from worker.layout.tables import find_tables
 
-_MARK_LIKE = frozenset("oOeE0°¢©®.*+~»>")  # what readers make of bullets
+_MARK_LIKE = frozenset("°¢©®.+~»>")  # what readers make of bullets
+_LETTER_LIKE = frozenset("oOeE0")  # and these, which may be words: they stay in the text
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Measure:
     leading: float
     left: float
     right: float
+    running: bool  # is it mostly running text, or lines that stand each for themselves?
     far_in: frozenset[int]  # ids of rows of a small block that begins far in from the left edge: an address, a date
 
 
@@ -47,7 +49,7 @@ def blocks_of(rows: Sequence[Row], left: float, right: float) -> list[Block]:
 
 def _measure(rows: Sequence[Row], left: float, bound: float) -> Measure:
     if not rows:
-        return Measure(1.3, left, bound, frozenset())
+        return Measure(1.3, left, bound, True, frozenset())
     widest = max(row.x1 - row.x0 for row in rows)
     steps: list[float] = []
     long_steps: list[float] = []
@@ -60,7 +62,7 @@ def _measure(rows: Sequence[Row], left: float, bound: float) -> Measure:
     # Lines of running text tell the leading best; a form of short lines may be all white.
     leading = median(long_steps) if len(long_steps) >= 3 else sorted(steps)[len(steps) // 3] if steps else 1.3
     right = _right_edge(rows, bound)
-    return Measure(min(max(leading, 0.8), 2.5), left, right, _far_in(rows, left, right))
+    return Measure(min(max(leading, 0.8), 2.5), left, right, _running(rows), _far_in(rows, left, right))
 
 
 def _far_in(rows: Sequence[Row], left: float, right: float) -> frozenset[int]:
@@ -79,6 +81,14 @@ def _far_in(rows: Sequence[Row], left: float, right: float) -> frozenset[int]:
             ids.update(map(id, run))
         run = [row] if row is not None and row.x0 - left > 0.35 * (right - left) else []
     return frozenset(ids)
+
+
+def _running(rows: Sequence[Row]) -> bool:
+    """Lines of running text are long, or go on with small letters."""
+    total = sum(len(row.text) for row in rows)
+    long = sum(len(row.text) for row in rows if len(row.text) >= 28)
+    small = sum(starts_small(row.text) for row in rows[1:])
+    return len(rows) < 4 or long > 0.4 * total or small > 0.2 * len(rows)
 
 
 def _right_edge(rows: Sequence[Row], bound: float) -> float:
@@ -118,6 +128,7 @@ def _items(rows: Sequence[Row]) -> dict[int, str]:
     items: dict[int, str] = {}
     doubtful: dict[str, list[int]] = {}
     numbered: list[int] = []
+    stars: list[int] = []
     for k, row in enumerate(rows):
         first = row.tokens[0].text
         if len(row.tokens) < 2:
@@ -125,17 +136,22 @@ def _items(rows: Sequence[Row]) -> dict[int, str]:
         if is_bullet(first):
             if first in "-–·*" and len(row.tokens) < 3 and row.tokens[1].text[:1].isdigit():
                 continue  # a minus sign, or a dash before a number
+            if first == "*":  # alone it is the mark of a footnote
+                stars.append(k)
+                continue
             items[k] = "bullet"
-        elif first in _MARK_LIKE:
+        elif first in _MARK_LIKE or first in _LETTER_LIKE:
             doubtful.setdefault(first, []).append(k)
         elif is_item_number(first):
             numbered.append(k)
-    for same in doubtful.values():
-        # "o" or "e" once is a word; at the head of three lines at one margin it is a bullet misread.
+    if len(stars) > 1:
+        items.update(dict.fromkeys(stars, "bullet"))
+    for first, same in doubtful.items():
+        # Once it is a word or a speck; at the head of three lines at one margin it is a bullet misread.
         edge = median(rows[k].x0 for k in same)
         level = [k for k in same if abs(rows[k].x0 - edge) < 0.6 * rows[k].size]
-        if len(level) >= 3 or (len(level) >= 1 and any(abs(rows[k].x0 - edge) < 0.6 * rows[k].size for k in items)):
-            items.update(dict.fromkeys(level, "bullet"))
+        if len(level) >= 3:
+            items.update(dict.fromkeys(level, "label" if first in _LETTER_LIKE else "bullet"))
     for k in numbered:
         first = rows[k].tokens[0].text
         ordinal = item_ordinal(first)
@@ -175,7 +191,7 @@ def _joint(rows: Sequence[Row], k: int, block: Block, marks: dict[int, str], mea
     if p.bold != q.bold and deliberate:
         return "new"
     divided = p.text.endswith(("-", "¬", "\u00ad")) and starts_lower(q.text)
-    if p.set_out or q.set_out:
+    if q.set_out or (p.set_out and not _under_last_cell(p, q)):
         return "break"
     if block.kind is RegionKind.LIST:
         return _in_item(block, p, q, deliberate, divided)
@@ -187,13 +203,15 @@ def _joint(rows: Sequence[Row], k: int, block: Block, marks: dict[int, str], mea
         return "flow"
     if ends_sentence(p.text) and not starts_lower(q.text) and (len(block.rows) > 1 or len(p.tokens) > 5):
         return "new"
-    if (
-        starts_lower(q.text)
-        and not p.text.endswith((":", "."))
-        and measure.right - p.x1 < 0.35 * (measure.right - p.x0)
-    ):
+    if starts_lower(q.text) and not p.text.endswith((":", ".")) and measure.right - p.x1 < 0.6 * (measure.right - p.x0):
         return "flow"
     return "break"
+
+
+def _under_last_cell(p: Row, q: Row) -> bool:
+    """Does `q` go on with the running text beside a label in `p`?"""
+    cell = p.cells[-1]
+    return len(cell.tokens) >= 3 and abs(q.x0 - cell.x0) < 0.8 * q.size and starts_small(q.text)
 
 
 def _in_item(block: Block, p: Row, q: Row, deliberate: bool, divided: bool) -> str:
@@ -216,7 +234,7 @@ def _indented(block: Block, p: Row, q: Row, r: Row | None, deliberate: bool) -> 
         if centred and deliberate:
             return False
         back = r is None or r.x0 < q.x0 - 0.45 * q.size
-        return back and (deliberate or ends_sentence(p.text) or indent < 6 * q.size)
+        return back and (deliberate or ends_sentence(p.text))
     # Out again after set-in lines: the next entry of a list with hanging indents.
     hung = len(block.rows) >= 2 and block.rows[0].x0 < p.x0 - 0.8 * q.size
     return (
@@ -230,6 +248,8 @@ def _indented(block: Block, p: Row, q: Row, r: Row | None, deliberate: bool) -> 
 def _stops(p: Row, q: Row, measure: Measure) -> bool:
     """Did `p` end although the first word of `q` had room on it?"""
     if id(p) in measure.far_in and id(q) in measure.far_in and not starts_lower(q.text):
+        return True
+    if not measure.running and not starts_small(q.text) and not p.text.endswith("-"):
         return True
     last = q.cells[0]
     first_word = last.edges[0][1] - last.edges[0][0] if last.edges else 0.0

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -69,7 +69,7 @@ def prepare(lines: Sequence[Line], aspect: float) -> list[Piece]:
     for line in usable:
         pieces.extend(_cut(_piece(line, aspect, typical)))
     pieces.sort(key=lambda piece: (piece.key, piece.y1, piece.size, _boxes_key(piece)))
-    return _join(pieces)
+    return join_near(pieces, JOIN_GAP)
 
 
 def _boxes_key(piece: Piece) -> tuple[tuple[float, float, float, float], ...]:
@@ -193,17 +193,22 @@ def join_pieces(pieces: Sequence[Piece]) -> Piece:
     )
 
 
-def _join(pieces: list[Piece]) -> list[Piece]:
-    """Put neighbours of one line together where the gap is that of words. Keeps the canonical order."""
+def join_near(
+    pieces: Sequence[Piece], limit: float, apart: Callable[[Piece, Piece], bool] = lambda _a, _b: False
+) -> list[Piece]:
+    """Put neighbours of one line together where the gap is at most `limit` type sizes and they are not `apart`.
+
+    Takes and gives the canonical order.
+    """
     chains: list[list[Piece]] = []
     open_chains: list[list[Piece]] = []
     for piece in sorted(pieces, key=lambda p: (p.x0, p.key)):
         best, best_gap = None, math.inf
         for chain in open_chains:
             last = chain[-1]
-            limit = JOIN_GAP * min(last.size, piece.size)
+            most = limit * min(last.size, piece.size)
             gap = piece.x0 - last.x1
-            if -2 * limit <= gap <= limit and abs(gap) < best_gap and _same_line(last, piece):
+            if -most <= gap <= most and abs(gap) < best_gap and _same_line(last, piece) and not apart(last, piece):
                 best, best_gap = chain, abs(gap)
         if best is None:
             best = []

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from worker.layout.gutters import Divides, Gutter, find_gutters, judge
-from worker.layout.pieces import Piece, vertical_overlap
+from worker.layout.gutters import Divides, Gutter, find_gutters, is_level, is_strong, judge, sections
+from worker.layout.pieces import CUT_GAP, Piece, join_near, vertical_overlap
 
 _DEPTH = 24
 
@@ -27,7 +27,18 @@ class Leaf:
 
 def segment(pieces: Sequence[Piece], left: float, right: float) -> list[Leaf]:
     """Leaves in reading order; every piece is in exactly one."""
-    return _split(list(pieces), left, right, 0)
+    return _split(_settle(pieces), left, right, 0)
+
+
+def _settle(pieces: Sequence[Piece]) -> list[Piece]:
+    """Join the words of loosely set lines, now that it is known where gutters run."""
+    gutters = [g for g in find_gutters(pieces) if is_strong(pieces, g)]
+    strips = [(g.middle, pieces[g.first].y0, pieces[g.last].y1) for g in gutters]
+
+    def apart(a: Piece, b: Piece) -> bool:
+        return any(a.x1 <= x <= b.x0 and y0 <= a.yc <= y1 for x, y0, y1 in strips)
+
+    return join_near(pieces, CUT_GAP, apart)
 
 
 def _split(pieces: list[Piece], left: float, right: float, depth: int) -> list[Leaf]:
@@ -35,12 +46,8 @@ def _split(pieces: list[Piece], left: float, right: float, depth: int) -> list[L
         return []
     gutter, divides = None, Divides.CELLS
     if depth < _DEPTH and len(pieces) >= 5:
-        gutters = find_gutters(pieces)
-        for gutter in gutters:
-            divides = judge(pieces, gutter, gutters)
-            if divides is not Divides.CELLS:
-                break
-    if gutter is None or divides is Divides.CELLS:
+        gutter, divides = _best(pieces)
+    if gutter is None:
         return [Leaf(tuple(pieces), left, right)]
     first, last = _with_lone_lines(pieces, gutter, divides)
     middle = (gutter.x0 + gutter.x1) / 2
@@ -53,6 +60,23 @@ def _split(pieces: list[Piece], left: float, right: float, depth: int) -> list[L
         *_split([p for p in band if (p.x0 + p.x1) / 2 > middle], gutter.x1, right, depth + 1),
         *_split(pieces[last + 1 :], left, right, depth + 1),
     ]
+
+
+def _best(pieces: Sequence[Piece]) -> tuple[Gutter | None, Divides]:
+    """The tallest gutter that divides columns or blocks, or the first part of one that does."""
+    gutters = find_gutters(pieces)
+    for gutter in gutters:
+        divides = judge(pieces, gutter, gutters)
+        if divides is Divides.COLUMNS:
+            return gutter, divides
+        parts = [(part, judge(pieces, part, gutters)) for part in sections(pieces, gutter)]
+        table = any(kind is Divides.CELLS and is_level(pieces, part) for part, kind in parts)
+        if divides is Divides.BLOCKS and not table:
+            return gutter, divides
+        for part, kind in parts:
+            if kind is not Divides.CELLS:
+                return part, kind
+    return None, Divides.CELLS
 
 
 def _with_lone_lines(pieces: Sequence[Piece], gutter: Gutter, divides: Divides) -> tuple[int, int]:
