@@ -7,11 +7,25 @@ first frame. Thumbnails and masks inside a TIFF's chain of pages are not pages.
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from typing import Any
 
-from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401
+# Pillow loads some of these only when a file needs them, and then the sealed process could not.
+from PIL import (
+    ExifTags,  # noqa: F401
+    Image,
+    ImageCms,  # noqa: F401
+    ImageColor,  # noqa: F401
+    ImageFilter,  # noqa: F401
+    ImagePalette,  # noqa: F401
+    JpegImagePlugin,
+    MpoImagePlugin,  # noqa: F401
+    PngImagePlugin,  # noqa: F401
+    TiffImagePlugin,  # noqa: F401
+    WebPImagePlugin,  # noqa: F401
+)
 
 from ingest.budget import Budget
 from ingest.wire import Status
@@ -76,9 +90,12 @@ class Picture:
                 image.seek(frame)
             except EOFError:
                 break
-            except Exception:  # damaged further on: the pages before it are good
+            except Exception:
                 if frame == 0:
                     raise
+                # Damaged further on: the pages before it are good, and one that fails tells of what is lost.
+                frames.append(frame)
+                sizes.append((0, 0))
                 break
             if not _subfile_type(image) & _REDUCED_OR_MASK:
                 frames.append(frame)
@@ -113,7 +130,7 @@ class Picture:
 def _page(image: Image.Image, budget: Budget) -> Image.Image:
     target = budget.fit(*image.size)
     turn = _orientation(image)
-    if image.format == "JPEG":
+    if isinstance(image, JpegImagePlugin.JpegImageFile):  # MPO too: a photograph with more images behind it
         image.draft(None, target)  # decode at 1/2, 1/4 or 1/8 where that is still large enough
     image.load()
     if image.format != "TIFF":  # Pillow turns a TIFF itself while it loads
@@ -175,6 +192,15 @@ def _orientation(image: Image.Image) -> int:
 def _subfile_type(image: Any) -> int:
     value = image.tag_v2.get(_SUBFILE_TYPE, 0)
     return value if isinstance(value, int) else 0
+
+
+def rehearse() -> None:
+    """Read an image of every format, so that all code is loaded."""
+    for name in FORMATS.values():
+        buffer = io.BytesIO()
+        options = {"compression": "tiff_lzw"} if name == "TIFF" else {}
+        Image.new("RGBA" if name != "JPEG" else "RGB", (8, 8), "white").save(buffer, name, **options)
+        _page(Image.open(buffer, formats=[name]), Budget(16))
 
 
 def status_of(error: BaseException) -> Status:

@@ -174,9 +174,13 @@ class Pdf:
         return best if best > 0.0 and covered >= SCAN_COVERAGE * area else None
 
 
-def rehearse(document: bytes) -> None:
-    """Open, render and read `document`, so that all code is loaded."""
-    pdf = Pdf(document, None, 1)
+def rehearse() -> None:
+    """Open, render and read a page, so that all code is loaded."""
+    document = pymupdf.Document()
+    page = document.new_page(width=50, height=50)
+    page.insert_text((5, 20), "a")
+    page.draw_line((0, 30), (50, 30))
+    pdf = Pdf(document.tobytes(), None, 1)
     pdf.sizes()
     pdf.render(0, Budget(10_000))
     pdf.text(0)
@@ -192,9 +196,14 @@ def _size(page: mupdf.FzPage) -> tuple[float, float]:
 
 
 def _text_page(page: mupdf.FzPage, flags: int) -> pymupdf.TextPage:
+    """Structured text of all that the page shows: form fields and annotations too, which are rendered as well."""
     options = mupdf.FzStextOptions()
     options.flags = flags
-    return pymupdf.TextPage(mupdf.FzStextPage(page, options))
+    text = mupdf.FzStextPage(mupdf.fz_bound_page(page))
+    device = mupdf.fz_new_stext_device(text, options)
+    mupdf.fz_run_page(page, device, mupdf.FzMatrix(), mupdf.FzCookie())
+    mupdf.fz_close_device(device)
+    return pymupdf.TextPage(text)
 
 
 def _paint_log(page: mupdf.FzPage) -> list[tuple[str, Quad]]:

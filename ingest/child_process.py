@@ -137,8 +137,12 @@ class RenderChild:
         self.kill()
         return ChildDied(f"render child {what} (exit {code})", cpu=code == -signal.SIGXCPU)
 
+    def interrupt(self) -> None:
+        """End it under the hands of another thread, which then finds it dead, and reaps it."""
+        self._process.kill()
+
     def kill(self) -> None:
-        """End it now and reap it. May be called twice, and by another thread while one waits for an answer."""
+        """End it now, reap it, close its socket. For the thread that uses it; may be called twice."""
         self._process.kill()
         self._process.wait()
         self._sock.close()

@@ -8,6 +8,7 @@ A document arrives as a read-only descriptor and stays open in one of a few slot
 from __future__ import annotations
 
 import array
+import codecs
 import contextlib
 import os
 import socket
@@ -18,6 +19,8 @@ from typing import Any, Protocol
 from ingest import confine, wire
 from ingest.budget import Budget
 from ingest.wire import Status
+
+_ENCODINGS = ("utf-8", "ascii", "latin-1", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "cp437")  # of metadata
 
 
 class OpenDocument(Protocol):
@@ -152,24 +155,10 @@ class Child:
 
     def warm_up(self) -> None:
         """Use every code path once, so that nothing is left to be loaded from disk after sealing."""
-        import io
-        import tempfile  # noqa: F401 - some readers import it late
-
-        from PIL import Image
-
-        for media_type, name in self._image.FORMATS.items():
-            buffer = io.BytesIO()
-            extra = {"compression": "tiff_lzw"} if name == "TIFF" else {}
-            Image.new("RGB", (8, 8), "white").save(buffer, name, **extra)
-            image = Image.open(io.BytesIO(buffer.getvalue()), formats=[name])
-            image.load()
-            image.getexif()
-            del media_type
-        pdf = self._pdf.pymupdf.Document()
-        page = pdf.new_page(width=50, height=50)
-        page.insert_text((5, 20), "a")
-        page.draw_line((0, 30), (50, 30))
-        self._pdf.rehearse(pdf.tobytes())
+        for encoding in _ENCODINGS:
+            codecs.lookup(encoding)
+        self._image.rehearse()
+        self._pdf.rehearse()
 
 
 def main() -> None:

@@ -84,10 +84,11 @@ class SandboxRenderer:
         """Kill all children, busy ones too; their calls end with `Unavailable`. May be called twice."""
         with self._changed:
             self._closed = True
-            children = [*self._idle, *self._busy]
-            self._idle.clear()
+            idle, self._idle = self._idle, []
+            for child in self._busy:
+                child.interrupt()
             self._changed.notify_all()
-        for child in children:
+        for child in idle:
             child.kill()
         self._starter.shutdown(wait=True)
 
@@ -235,7 +236,9 @@ class SandboxRenderer:
         """An idle child, the one that has `key` open if any; or a new one while there may be more; or wait."""
         with self._changed:
             while not self._closed:
-                self._idle = [child for child in self._idle if child.alive]
+                for dead in [child for child in self._idle if not child.alive]:
+                    self._idle.remove(dead)
+                    dead.kill()
                 if self._idle:
                     child = next((idle for idle in self._idle if key in idle.open_documents), self._idle[-1])
                     self._idle.remove(child)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import math
+import struct
+import time
 
 import pymupdf
 import pytest
-from PIL import Image, ImageChops, ImageDraw
+from PIL import Image, ImageChops, ImageCms, ImageDraw
 
 from index.errors import BadDocument, InvalidRequest, TooLarge, UnsupportedMedia
 from index.types import PageSize
@@ -431,3 +433,57 @@ def test_png_orientation_after_the_pixels(renderer, put):
     exif[274] = 6
     buffer = io.BytesIO(kit.saved(kit.picture(), "PNG", exif=exif))
     assert renderer.render(put(buffer.getvalue()), PNG, 1, None).image.size == (80, 120)
+
+
+def test_photographs_with_more_images_behind_them(renderer, put):
+    """MPO, as phones write it, is a JPEG of one page."""
+    path = put(kit.saved(kit.picture(), "MPO", save_all=True, append_images=[kit.picture(10, 10)]))
+    assert renderer.split(path, JPEG, None) == (PageSize(120, 80),)
+    assert difference(renderer.render(path, JPEG, 1, None).image, kit.picture()) < 10
+
+
+def test_lab_tiff(renderer, put):
+    """A colour space whose converter is loaded late elsewhere works in the sealed process."""
+    profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    lab = ImageCms.profileToProfile(kit.picture(), *profiles, outputMode="LAB")
+    assert difference(renderer.render(put(kit.saved(lab, "TIFF")), TIFF, 1, None).image, kit.picture()) < 8
+
+
+def test_words_of_forms_and_annotations(renderer, put):
+    """What is filled into a form or written on a page is rendered, and so it is in the text layer too."""
+    document = pymupdf.open()
+    page = document.new_page()
+    page.insert_text((50, 50), "Surname")
+    page.add_freetext_annot((50, 100, 300, 130), "approved")
+    field = pymupdf.Widget()
+    field.field_type, field.field_name, field.field_value = pymupdf.PDF_WIDGET_TYPE_TEXT, "surname", "Grabowski"
+    field.rect = pymupdf.Rect(150, 35, 300, 55)
+    page.add_widget(field)
+    layer = renderer.render(put(document.tobytes()), PDF, 1, None, text_layer=True).text_layer
+    assert {word.text for word in layer.words} == {"Surname", "approved", "Grabowski"}
+
+
+def test_a_tiff_that_breaks_off_shows_it(renderer, put):
+    """Pages before the damage are read; one page more fails, so that the loss is not silent."""
+    data = bytearray(kit.tiff_bytes(3))
+    first = struct.unpack_from("<I", data, 4)[0]
+    (entries,) = struct.unpack_from("<H", data, first)
+    struct.pack_into("<I", data, first + 2 + 12 * entries, len(data) - 1)
+    path = put(bytes(data))
+    assert len(renderer.split(path, TIFF, None)) == 2
+    assert renderer.render(path, TIFF, 1, None).image.size == (10, 40)
+    with pytest.raises(BadDocument) as refused:
+        renderer.render(path, TIFF, 2, None)
+    assert refused.value.code == "damaged"
+
+
+def test_pages_come_fast_enough(renderer, put):
+    """A document is opened once, not for each page: 40 plain pages with words in a few seconds."""
+    path = put(kit.pdf_bytes(pages=40))
+    renderer.render(path, PDF, 1, None)
+    started = time.monotonic()
+    for number in range(1, 41):
+        renderer.render(path, PDF, number, None, max_pixels=1_000_000, text_layer=True)
+    assert time.monotonic() - started < 8
+    (child,) = renderer._idle
+    assert sum(pages == 40 for _, pages in child.open_documents.values()) == 1
