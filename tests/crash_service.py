@@ -28,6 +28,9 @@ class PixelEngine:
     def read_lines(self, image, boxes):
         return [("", 0.0) for _ in boxes]
 
+    def knows(self, text):
+        return True
+
     def warm(self):
         pass
 

@@ -121,12 +121,17 @@ def _line(words: Sequence[LayerWord]) -> Line | None:
 
 
 def readable_text(text: str) -> str:
-    """`text` without what has no meaning (private use, control characters), ligatures as letters."""
+    """`text` without what has no meaning (private use, control characters, soft hyphens), ligatures as
+    letters, and the typographic hyphens that some fonts give for `-` as `-`, or identifiers would not match."""
     kept = (character for character in text if unicodedata.category(character) not in ("Cc", "Co", "Cs", "Cn"))
-    return "".join(_LIGATURES.get(character, character) for character in kept if character != "\ufffd")
+    return "".join(_PLAIN.get(character, character) for character in kept if character != "\ufffd")
 
 
-_LIGATURES = {chr(code): unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
+_PLAIN = {chr(code): unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)} | {
+    "\u2010": "-",
+    "\u2011": "-",
+    "\u00ad": "",
+}
 
 
 def _runs(words: Sequence[LayerWord]) -> list[_Sample]:
