@@ -12,6 +12,7 @@ from index.search import LegQuery
 from index.types import PageState, SearchFilter
 
 PASSAGES = "passages"
+SENTENCES = "sentences"
 WORDS = "words"
 
 
@@ -52,35 +53,41 @@ def page_filter(
 
 
 def hybrid(query: LegQuery, where: q.Filter, corpus: q.Filter | None) -> q.QueryRequest:
-    """Three prefetches and the formula that fuses their scores; `corpus` is what IDF is counted over."""
-    prefetches = [
-        q.Prefetch(limit=query.prefetch, query=q.Query.Nearest([query.dense.tolist()], using=PASSAGES), filter=where)
-    ]
-    parts = [_times(query.weights.dense, q.Expression.Variable("$score[0]"))]
+    """The legs and the formula that fuses their scores; `corpus` is what IDF is counted over.
+
+    Dense in two steps: passages (few rows, all pages) find candidates, and so do the words; the sentences of
+    these pages (many rows, few pages) give the score.
+    """
     params = q.SearchParams(idf=q.IdfParams(corpus=corpus)) if corpus is not None else None
-    legs = (
-        (query.words, query.weights.words, query.words_half),
-        (query.fuzzy, query.weights.fuzzy, query.fuzzy_half),
-    )
-    for (places, weights), weight, half in legs:
-        if not len(places) or weight == 0.0:
-            continue
-        score = q.Expression.Variable(f"$score[{len(prefetches)}]")
-        prefetches.append(
-            q.Prefetch(
-                limit=query.prefetch,
-                query=q.Query.Nearest(q.SparseVector(places.tolist(), weights.tolist()), using=WORDS),
-                filter=where,
-                params=params,
-            )
+    vector = [query.dense.tolist()]
+
+    def by_words(features: tuple[np.ndarray, np.ndarray]) -> q.Prefetch:
+        nearest = q.Query.Nearest(sparse(*features), using=WORDS)
+        return q.Prefetch(limit=query.prefetch, query=nearest, filter=where, params=params)
+
+    legs = [
+        (by_words(features), weight, half)
+        for features, weight, half in (
+            (query.words, query.weights.words, query.words_half),
+            (query.fuzzy, query.weights.fuzzy, query.fuzzy_half),
         )
-        rest = q.Expression.Sum([score, q.Expression.Constant(half)])
-        parts.append(_times(weight, q.Expression.Div(score, rest, by_zero_default=0.0)))
-    defaults = {f"$score[{i}]": 0.0 for i in range(len(prefetches))}
+        if len(features[0]) and weight != 0.0
+    ]
+    by_passage = q.Prefetch(limit=query.prefetch, query=q.Query.Nearest(vector, using=PASSAGES), filter=where)
+    meaning = q.Prefetch(
+        limit=query.prefetch * (1 + len(legs)),
+        query=q.Query.Nearest(vector, using=SENTENCES),
+        prefetches=[by_passage, *(leg for leg, _, _ in legs)],
+    )
+    parts = [_times(query.weights.dense, q.Expression.Variable("$score[0]"))]
+    for number, (_, weight, half) in enumerate(legs, start=1):
+        score = q.Expression.Variable(f"$score[{number}]")
+        saturated = q.Expression.Div(score, q.Expression.Sum([score, q.Expression.Constant(half)]), by_zero_default=0.0)
+        parts.append(_times(weight, saturated))
     return q.QueryRequest(
         limit=query.limit,
-        prefetches=prefetches,
-        query=q.Formula(q.Expression.Sum(parts), defaults=defaults),
+        prefetches=[meaning, *(leg for leg, _, _ in legs)],
+        query=q.Formula(q.Expression.Sum(parts), defaults={f"$score[{i}]": 0.0 for i in range(1 + len(legs))}),
         with_payload=["text"],
     )
 

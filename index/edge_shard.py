@@ -19,14 +19,14 @@ from typing import Any, Self, TypeVar
 
 import qdrant_edge as q
 
-from index.edge_query import PASSAGES, WORDS
+from index.edge_query import PASSAGES, SENTENCES, WORDS
 from index.embedder import Embedder
 from index.errors import ConfigError, InternalError, StorageFull, StoreUnavailable
 from index.files import write_atomic
 from index.ownership import Ownership
 from index.words import WordsConfig
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of payload and vectors. Raised when an older index must be rebuilt."""
 
 _INDEXED = {
@@ -136,13 +136,18 @@ def _check(recorded: Mapping[str, Any], wanted: Mapping[str, Any], directory: Pa
 
 def _create(files: Path, dim: int) -> q.EdgeShard:
     files.mkdir(parents=True)
+    most_similar = q.MultiVectorConfig(q.MultiVectorComparator.MaxSim)
     config = q.EdgeConfig(
         vectors={
-            PASSAGES: q.EdgeVectorParams(
+            PASSAGES: q.EdgeVectorParams(size=dim, distance=q.Distance.Cosine, multivector_config=most_similar),
+            # Only ever asked about pages that were found already, so no HNSW (m=0) and half precision.
+            SENTENCES: q.EdgeVectorParams(
                 size=dim,
                 distance=q.Distance.Cosine,
-                multivector_config=q.MultiVectorConfig(q.MultiVectorComparator.MaxSim),
-            )
+                multivector_config=most_similar,
+                datatype=q.VectorStorageDatatype.Float16,
+                hnsw_config=q.HnswIndexConfig(m=0, ef_construct=16, full_scan_threshold=10_000),
+            ),
         },
         sparse_vectors={WORDS: q.EdgeSparseVectorParams(modifier=q.Modifier.Idf)},
     )

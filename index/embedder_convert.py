@@ -4,7 +4,8 @@
 
 A process of its own, because converting needs torch and transformers, which would stay in the
 service's memory (about 450 MB) for nothing. Writes `model.xml`, `model.bin`, `tokenizer.json`
-and `meta.json` (dim, max_tokens, the least cosine to torch on sample texts), all or nothing.
+and `meta.json` (dim, max_tokens, the least cosine to torch on sample texts, whether the model
+averages its tokens), all or nothing.
 Prints one line of JSON; exit status 0 or 1. Knows nothing of the index.
 """
 
@@ -15,6 +16,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 MIN_COSINE = 0.999
@@ -27,6 +29,15 @@ _SAMPLES = (
     "boiler pressure, feed water, and the coal used during the trial of the 11th",
     "x",
 )
+
+
+def averages_tokens(model: Sequence[object]) -> bool:
+    """Whether the model's vector is the mean of its token vectors, so that parts of a text have vectors too."""
+    modules = [type(module).__name__ for module in model]
+    if modules not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
+        return False
+    mode = getattr(model[1], "pooling_mode", None) or model[1].get_config_dict().get("pooling_mode")
+    return mode == "mean" or bool(getattr(model[1], "pooling_mode_mean_tokens", False))
 
 
 def convert(model_directory: Path, target: Path) -> dict[str, object]:
@@ -46,16 +57,18 @@ def convert(model_directory: Path, target: Path) -> dict[str, object]:
         raise RuntimeError("the model has no fast tokenizer")
 
     class Graph(torch.nn.Module):
-        """Token ids and mask (B, T) to unit sentence vectors (B, dim): all modules of the model in one graph."""
+        """Token ids and mask (B, T) to unit vectors (B, dim) and token vectors (B, T, dim): the whole model in one
+        graph.
+        """
 
         def __init__(self) -> None:
             super().__init__()
             self.model = model
 
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-            features = {"input_ids": input_ids, "attention_mask": attention_mask}
-            vectors = self.model(features)["sentence_embedding"]
-            return torch.nn.functional.normalize(vectors, dim=1)
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            features = self.model({"input_ids": input_ids, "attention_mask": attention_mask})
+            vectors = torch.nn.functional.normalize(features["sentence_embedding"], dim=1)
+            return vectors, features["token_embeddings"]
 
     example = {
         "input_ids": torch.ones(2, 8, dtype=torch.long),
@@ -71,7 +84,12 @@ def convert(model_directory: Path, target: Path) -> dict[str, object]:
     cosine = float((ours * theirs).sum(axis=1).min())
     if cosine < MIN_COSINE:
         raise RuntimeError(f"the graph's vectors differ from torch's: cosine {cosine:.5f}")
-    meta = {"dim": int(ours.shape[1]), "max_tokens": max_tokens, "cosine": round(cosine, 6)}
+    meta = {
+        "dim": int(ours.shape[1]),
+        "max_tokens": max_tokens,
+        "cosine": round(cosine, 6),
+        "averages": averages_tokens(model),
+    }
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
     try:

@@ -19,14 +19,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from index.embedder import Embedder
+from index.embedder_convert import averages_tokens
 from index.embedder_weights import ModelFiles, locate
 from index.errors import ConfigError
 
@@ -49,12 +50,20 @@ class EmbedderConfig:
 
 
 DEFAULT_EMBEDDER = EmbedderConfig()
+GRAPH = "v2"
+"""Version of what `index/embedder_convert.py` makes: older graphs in a cache are left alone."""
+
+Parts = list[tuple[np.ndarray, np.ndarray]]
 
 
 class _Backend(Protocol):
     dim: int
 
+    averages: bool
+
     def encode(self, texts: Sequence[str]) -> np.ndarray: ...
+
+    def encode_parts(self, texts: Sequence[str], parts: Sequence[Sequence[tuple[int, int]]]) -> Parts: ...
 
 
 def build_embedder(
@@ -91,6 +100,11 @@ class SentenceEmbedder:
             return np.zeros((0, self.dim), np.float32)
         return self._loaded().encode(texts)
 
+    def embed_parts(self, texts: Sequence[str], parts: Sequence[Sequence[tuple[int, int]]]) -> Parts | None:
+        """See `index.embedder.ContextEmbedder`."""
+        backend = self._loaded()
+        return backend.encode_parts(texts, parts) if backend.averages else None
+
     def warm(self) -> None:
         """Load the model now instead of at the first text."""
         self.embed(["warm"])
@@ -118,8 +132,9 @@ class SentenceEmbedder:
         import openvino
 
         root = self._cache or Path(tempfile.gettempdir()) / f"folioscope-{os.getuid()}"
-        key = f"{self._files.name}-openvino-{openvino.__version__.split('-')[0]}".replace("/", "--").replace("@", "-")
-        target = root / key
+        runtime = openvino.__version__.split("-")[0]
+        key = f"{self._files.name}-{GRAPH}-openvino-{runtime}"
+        target = root / key.replace("/", "--").replace("@", "-")
         if (target / "meta.json").is_file():
             return target
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -149,6 +164,7 @@ class _OpenVino:
         self.dim = int(meta["dim"])
         self._batch = config.batch
         self._bucket = config.bucket
+        self.averages = bool(meta["averages"])
         self._max_tokens = int(meta["max_tokens"])
         self._tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
         self._tokenizer.enable_truncation(self._max_tokens)
@@ -160,9 +176,25 @@ class _OpenVino:
         self._requests: queue.SimpleQueue = queue.SimpleQueue()
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        ids = [e.ids for e in self._tokenizer.encode_batch(list(texts))]
-        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        vectors = np.zeros((len(ids), self.dim), np.float32)
+        encoded = self._tokenizer.encode_batch(list(texts))
+        vectors = np.zeros((len(encoded), self.dim), np.float32)
+        for rows, pooled, _tokens in self._infer(encoded):
+            vectors[rows] = pooled
+        return vectors
+
+    def encode_parts(self, texts: Sequence[str], parts: Sequence[Sequence[tuple[int, int]]]) -> Parts:
+        encoded = self._tokenizer.encode_batch(list(texts))
+        result: list = [None] * len(encoded)
+        for rows, _pooled, tokens in self._infer(encoded):
+            for row, i in enumerate(rows):
+                result[i] = pool_parts(tokens[row], encoded[i].offsets, parts[i])
+        return result
+
+    def _infer(self, encoded: Sequence[Any]) -> Iterator[tuple[list[int], np.ndarray, np.ndarray]]:
+        """(indices, vectors (B, dim), token vectors (B, T, dim)) in batches of like length. The arrays are the
+        request's own memory: to be used before the next batch.
+        """
+        order = sorted(range(len(encoded)), key=lambda i: len(encoded[i].ids))
         try:
             request = self._requests.get_nowait()
         except queue.Empty:
@@ -170,18 +202,34 @@ class _OpenVino:
         try:
             for at in range(0, len(order), self._batch):
                 rows = order[at : at + self._batch]
-                longest = max(len(ids[i]) for i in rows)
-                width = min(-(-longest // self._bucket) * self._bucket, max(self._max_tokens, longest))
+                longest = len(encoded[rows[-1]].ids)
+                width = max(longest, min(-(-longest // self._bucket) * self._bucket, self._max_tokens))
                 tokens = np.zeros((len(rows), width), np.int64)
                 mask = np.zeros((len(rows), width), np.int64)
                 for r, i in enumerate(rows):
-                    tokens[r, : len(ids[i])] = ids[i]
-                    mask[r, : len(ids[i])] = 1
+                    ids = encoded[i].ids
+                    tokens[r, : len(ids)] = ids
+                    mask[r, : len(ids)] = 1
                 request.infer({"input_ids": tokens, "attention_mask": mask})
-                vectors[rows] = request.get_output_tensor(0).data
+                yield rows, request.get_output_tensor(0).data, request.get_output_tensor(1).data
         finally:
             self._requests.put(request)
-        return vectors
+
+
+def pool_parts(
+    tokens: np.ndarray, offsets: Sequence[tuple[int, int]], parts: Sequence[tuple[int, int]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sums (parts, dim) and counts (parts,) of the token vectors (T, dim) whose characters lie in each part."""
+    starts = np.array([s for s, _ in offsets])
+    ends = np.array([e for _, e in offsets])
+    sums = np.zeros((len(parts), tokens.shape[1]), np.float32)
+    counts = np.zeros(len(parts), np.int64)
+    for number, (start, end) in enumerate(parts):
+        inside = np.flatnonzero((starts >= start) & (ends <= end) & (ends > starts))
+        if len(inside):
+            sums[number] = tokens[inside].sum(axis=0)
+            counts[number] = len(inside)
+    return sums, counts
 
 
 class _Torch:
@@ -197,6 +245,7 @@ class _Torch:
         self._batch = max(config.batch, 16)
         self._lock = threading.Lock()  # fast tokenizers change their own padding while they work
         self.dim = int(self._model.encode(["x"]).shape[1])
+        self.averages = averages_tokens(self._model) and hasattr(self._model.tokenizer, "backend_tokenizer")
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         with self._lock:
@@ -204,3 +253,21 @@ class _Torch:
                 list(texts), batch_size=self._batch, normalize_embeddings=True, show_progress_bar=False
             )
         return np.asarray(vectors, np.float32)
+
+    def encode_parts(self, texts: Sequence[str], parts: Sequence[Sequence[tuple[int, int]]]) -> Parts:
+        import torch
+
+        result = []
+        for text, spans in zip(texts, parts, strict=True):
+            with self._lock, torch.no_grad():
+                encoded = self._model.tokenizer(
+                    text,
+                    truncation=True,
+                    max_length=self._model.max_seq_length,
+                    return_offsets_mapping=True,
+                    return_tensors="pt",
+                )
+                offsets = encoded.pop("offset_mapping")[0].tolist()
+                tokens = self._model[0](dict(encoded))["token_embeddings"][0].numpy()
+            result.append(pool_parts(tokens, offsets, spans))
+        return result

@@ -6,22 +6,21 @@ is a contiguous slice of the page's Markdown, never empty, never longer than wha
 embedding model reads (about 256 word pieces). Sentences that are longer than a passage are
 cut at spaces, and tokens that are longer than that (hashes, scripts without spaces) anywhere.
 
-`embed_passages` turns them into vectors; the model sees the words without Markdown's marks.
+`embed_passages` turns them and their sentences into vectors; the model sees the words without
+Markdown's marks.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import numpy as np
+
+from index.embedder import ContextEmbedder, Embedder
 from index.sentences import sentence_spans
 from index.store import PassageVectors
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from index.embedder import Embedder
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,11 @@ class PassageConfig:
     """About one sentence. More costs embeddings and finds nothing more."""
     heading_break: int = 60
     """A heading begins a new passage once the current one has this many words."""
+    window: int = 45
+    """Words that the model reads at once. Of 30, 45, 60, 90 and 120, the best mean reciprocal rank on
+    development questions, and faster than 120 (docs/lab.md)."""
+    least_tokens: int = 3
+    """Shorter sentences (a page number, "Yes.") get no vector of their own: they are near to everything."""
 
 
 DEFAULT_PASSAGES = PassageConfig()
@@ -68,19 +72,91 @@ def plain(text: str) -> str:
 
 
 def embed_passages(embedder: Embedder, text: str, config: PassageConfig = DEFAULT_PASSAGES) -> PassageVectors:
-    """Passages of a page and their vectors, float32 `(passages, dim)`; no rows for a page without letters or digits."""
-    import numpy as np
+    """Passages and sentences of a page with their vectors; no rows for a page without letters or digits.
 
-    spans = []
-    plains = []
-    for start, end in passage_spans(text, config):
-        words = plain(text[start:end])
-        if any(c.isalnum() for c in words):
-            spans.append((start, end))
-            plains.append(words)
+    Each sentence is read once by the model, in a window of its neighbours. A sentence's vector is the mean
+    of its own tokens in that window, a passage's the mean of all its sentences' tokens: overlap costs nothing,
+    and a small window blurs less than the whole passage at once (docs/lab.md). With an embedder that gives
+    no vectors of parts, sentences and passages are embedded one by one.
+    """
+    spans = [span for span in passage_spans(text, config) if _worded(text, *span)]
     if not spans:
-        return PassageVectors((), np.zeros((0, embedder.dim), np.float32))
-    return PassageVectors(tuple(spans), embedder.embed(plains))
+        none = np.zeros((0, embedder.dim), np.float32)
+        return PassageVectors((), none, (), none)
+    pieces = [
+        _Piece(start, end, plain(text[start:end]), words)
+        for span in sentence_spans(text)
+        for start, end, words, _ in _cut(text, *span, config.window)
+        if _worded(text, start, end)
+    ]
+    pooled = _embed_windows(embedder, _windows(pieces, config.window))
+    if pooled is None:
+        vectors = embedder.embed([plain(text[s:e]) for s, e in spans] + [piece.plain for piece in pieces])
+        sentences = tuple((piece.start, piece.end) for piece in pieces)
+        return PassageVectors(tuple(spans), vectors[: len(spans)], sentences, vectors[len(spans) :])
+    sums, counts = pooled
+    # Pieces may be cut where passages are not; one belongs to the passages that its middle lies in.
+    middles = np.array([(piece.start + piece.end) / 2 for piece in pieces])
+    inside = [(middles >= start) & (middles < end) & (counts > 0) for start, end in spans]
+    kept = [n for n, rows in enumerate(inside) if rows.any()]
+    worth = np.flatnonzero(counts >= max(1, min(config.least_tokens, int(counts.max()))))
+    return PassageVectors(
+        spans=tuple(spans[n] for n in kept),
+        vectors=_unit(np.array([sums[inside[n]].sum(axis=0) for n in kept]).reshape(len(kept), embedder.dim)),
+        sentence_spans=tuple((pieces[n].start, pieces[n].end) for n in worth),
+        sentence_vectors=_unit(sums[worth]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A sentence, or a part of one that is longer than a window."""
+
+    start: int
+    end: int
+    plain: str
+    words: int
+
+
+def _windows(pieces: list[_Piece], target: int) -> list[list[_Piece]]:
+    """Neighbouring sentences in groups of about `target` words."""
+    windows: list[list[_Piece]] = []
+    size = 0
+    for piece in pieces:
+        if not windows or size + piece.words > target * 1.15:
+            windows.append([])
+            size = 0
+        windows[-1].append(piece)
+        size += piece.words
+    return windows
+
+
+def _embed_windows(embedder: Embedder, windows: list[list[_Piece]]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Sums and counts of token vectors for all pieces in order; None where the embedder gives none."""
+    if not isinstance(embedder, ContextEmbedder):
+        return None
+    texts, parts = [], []
+    for window in windows:
+        at = 0
+        spans = []
+        for piece in window:
+            spans.append((at, at + len(piece.plain)))
+            at += len(piece.plain) + 1
+        texts.append(" ".join(piece.plain for piece in window))
+        parts.append(spans)
+    pooled = embedder.embed_parts(texts, parts)
+    if pooled is None:
+        return None
+    return np.concatenate([sums for sums, _ in pooled]), np.concatenate([counts for _, counts in pooled])
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return (rows / np.maximum(norms, 1e-12)).astype(np.float32)
+
+
+def _worded(text: str, start: int, end: int) -> bool:
+    return any(c.isalnum() for c in text[start:end])
 
 
 def _overlap(pieces: list[tuple[int, int, int, bool]], first: int, number: int, allowed: int) -> tuple[int, int]:

@@ -11,6 +11,7 @@
 | `error_code` | string | why it failed |
 | `text` | string | the page as Markdown |
 | `passages` | list of [start, end] | character spans of the embedded passages, in the order of their vectors |
+| `sentences` | list of [start, end] | spans of the sentences that have vectors, in the order of these |
 | `regions` | list of [kind, x0, y0, x1, y1, start, end] | blocks in reading order |
 | `words` | string | base64 of little-endian uint16 rows: start low, start high, length, x0, y0, x1, y1 |
 | `width`, `height` | integer | pixels of the upright page when it was read |
@@ -40,10 +41,10 @@ import numpy as np
 from index.store import PageUpdate
 from index.types import Box, PageKey, PageLabels, PagePoint, PageReading, PageState, Reader, Region, RegionKind, Word
 
-CONTENT = ("text", "passages", "regions", "words")
+CONTENT = ("text", "passages", "sentences", "regions", "words")
 """The fields that hold a page's content: left out of scans without content, dropped when a page is read anew."""
 
-_READING = ("text", "passages", "regions", "words", "width", "height", "rotation", "reader", "trust")
+_READING = (*CONTENT, "width", "height", "rotation", "reader", "trust")
 _BOX = 65535
 
 
@@ -85,8 +86,10 @@ def changed(payload: Mapping[str, Any], change: PageUpdate) -> dict[str, Any]:
     if change.reading is not None:
         new.update(_reading(change.reading))
         new["passages"] = []
+        new["sentences"] = []
     if change.passages is not None:
         new["passages"] = [list(span) for span in change.passages.spans]
+        new["sentences"] = [list(span) for span in change.passages.sentence_spans]
     return new
 
 

@@ -2,9 +2,9 @@
 
 1. The query is analysed (`index/query.py`) and embedded.
 2. Qdrant prefetches three legs over the pages that the filter leaves: passages by meaning (dense,
-   MaxSim), words exactly (BM25), words by near spelling; and fuses them with a formula over their
-   scores (`Weights`): scores, not ranks, because ranks forget how sure a leg is. Each shape of
-   query has its own weights.
+   MaxSim, and their pages scored again by their nearest sentence), words exactly (BM25), words by
+   near spelling; and fuses them with a formula over their scores (`Weights`): scores, not ranks,
+   because ranks forget how sure a leg is. Each shape of query has its own weights.
 3. The best candidates are looked at again with their text: quoted phrases and identifiers that
    stand there literally come first, then how much of the query the page covers, and how closely
    together.
@@ -113,7 +113,7 @@ class Retriever(Protocol):
         """The best pages that are done, by fused score."""
 
     def details(self, points: Sequence[str]) -> dict[str, tuple[Mapping[str, Any], np.ndarray]]:
-        """By point id: payload, and passage vectors float32 (passages, dim). Points that are gone are left out."""
+        """By point id: payload, and sentence vectors float32 (sentences, dim). Points that are gone are left out."""
 
 
 @dataclass(slots=True)
@@ -137,18 +137,26 @@ class HybridSearch:
         wanted = offset + limit
         found = retriever.candidates(tenant, self.legs(plan, vector, wanted), where)
         matcher = Matcher(plan, self.words)
-        ranked = self._rank(plan, matcher, found)[: wanted + limit]
-        details = retriever.details([candidate.point for candidate, _, _ in ranked])
-        hits = []
-        for candidate, score, matches in ranked:
-            if candidate.point not in details:
-                continue  # deleted since
-            payload, vectors = details[candidate.point]
-            cosines = vectors @ vector if len(vectors) else np.zeros(0, np.float32)
-            if not matches.matches and (not len(cosines) or float(cosines.max()) < self.config.floor):
-                continue
-            hits.append((payload, score, cosines, matches))
-        return [self._hit(plan, *hit) for hit in hits[offset:wanted]]
+        ranked = self._rank(plan, matcher, found)
+        hits: list[Hit] = []
+        skip = offset
+        for start in range(0, len(ranked), limit):
+            piece = ranked[start : start + limit]
+            details = retriever.details([candidate.point for candidate, _, _ in piece])
+            for candidate, score, matches in piece:
+                if candidate.point not in details:
+                    continue  # deleted since
+                payload, vectors = details[candidate.point]
+                cosines = vectors @ vector if len(vectors) else np.zeros(0, np.float32)
+                if not matches.matches and float(cosines.max(initial=0.0)) < self.config.floor:
+                    continue
+                if skip:
+                    skip -= 1
+                    continue
+                hits.append(self._hit(plan, payload, score, cosines, matches))
+                if len(hits) == limit:
+                    return hits
+        return hits
 
     def analyse(self, query: str) -> QueryPlan:
         return analyse(query[: self.config.max_query], self.words)
@@ -209,7 +217,7 @@ class HybridSearch:
             score=round(float(score), 6),
             snippets=snippets(
                 text,
-                passages=[(int(s), int(e)) for s, e in payload.get("passages", ())],
+                sentences=[(int(s), int(e)) for s, e in payload.get("sentences", ())],
                 words=codec.decode_words(payload.get("words", "")),
                 cosines=cosines,
                 matches=matches,

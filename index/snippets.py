@@ -1,14 +1,14 @@
-"""Snippets: the passages of a page that a query matched, cut to what a list of results can show.
+"""Snippets: the places of a page that a query matched, cut to what a list of results can show.
 
-A snippet is an exact slice of the page's Markdown: whole sentences around the best place of a
-passage, some 280 characters. Its highlights are the query's words inside it; its boxes are
+A snippet is an exact slice of the page's Markdown: the best sentence, with neighbours up to some
+280 characters. Its highlights are the query's words inside it; its boxes are
 where these words stand on the page, or the snippet's lines where no word is the query's.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -19,57 +19,59 @@ from index.types import Box, Snippet, Word
 TARGET = 280
 """Characters of a snippet: three lines of a result list."""
 _MAX = 420
+_WORTH = 0.6
+"""A further snippet is shown when it weighs at least this share of the first."""
 
 
 def snippets(
     text: str,
     *,
-    passages: Sequence[tuple[int, int]],
+    sentences: Sequence[tuple[int, int]],
     words: Sequence[Word],
     cosines: np.ndarray,
     matches: PageMatches,
     meaning: float,
     limit: int,
 ) -> tuple[Snippet, ...]:
-    """The best passages, best first, without overlaps. `cosines` (passages,) are their nearness in meaning to the
-    query, which counts `meaning` against the matched words. At least one for a page with text.
+    """The best places, best first, without overlaps. `cosines` (sentences,) are the nearness in meaning of
+    `sentences` to the query, which counts `meaning` against the matched words. At least one for a page with text.
     """
-    passages = list(passages) or ([(0, len(text))] if text.strip() else [])
-    if len(cosines) != len(passages):
-        cosines = np.zeros(len(passages), np.float32)
-    scored = []
-    for (start, end), cosine in zip(passages, cosines.tolist(), strict=True):
-        inside = [m for m in matches.matches if m.start >= start and m.end <= end]
-        scored.append((meaning * cosine + _weight(inside), start, end, inside))
-    scored.sort(key=lambda item: -item[0])
-    sentences = sentence_spans(text)
-    starts = [s for s, _ in sentences]
-    order = sorted(range(len(words)), key=lambda i: words[i].start)
-    by_start = [words[i] for i in order]
-    word_starts = [w.start for w in by_start]
+    spans = sentence_spans(text)
+    near = dict(zip(sentences, cosines.tolist(), strict=False))
+    inside = [[m for m in matches.matches if m.start < end and m.end > start] for start, end in spans]
+    weights = [
+        meaning * max(0.0, _nearness(near, span)) + _weight(here) for span, here in zip(spans, inside, strict=True)
+    ]
+    by_start = sorted(words, key=lambda word: word.start)
+    word_starts = [word.start for word in by_start]
+    ranked = sorted(range(len(spans)), key=lambda i: (-weights[i], i))
     chosen: list[Snippet] = []
-    taken: list[tuple[int, int]] = []
-    for score, start, end, inside in scored:
-        if chosen and (score < 0.5 * scored[0][0] or len(chosen) >= limit):
+    for best in ranked:
+        if len(chosen) >= limit or (chosen and weights[best] < _WORTH * weights[ranked[0]]):
             break
-        here = _sentences_in(sentences, starts, start, end)
-        begin, stop = _around(text, here, inside, (start, end))
-        if any(begin < t and s < stop for s, t in taken) or begin >= stop:
+        start, end = _around(text, spans, weights, best, inside[best])
+        if start >= end or any(start < other.end and other.start < end for other in chosen):
             continue
-        taken.append((begin, stop))
-        marks = _merge([(m.start, m.end) for m in inside if m.start >= begin and m.end <= stop])
-        spots = marks or [(begin, stop)]
+        marks = _merge([(m.start, m.end) for m in matches.matches if m.start >= start and m.end <= end])
         chosen.append(
             Snippet(
-                text=text[begin:stop],
-                start=begin,
-                end=stop,
-                highlights=tuple((s - begin, e - begin) for s, e in marks),
-                boxes=boxes_of(by_start, word_starts, spots),
-                score=round(float(score), 6),
+                text=text[start:end],
+                start=start,
+                end=end,
+                highlights=tuple((s - start, e - start) for s, e in marks),
+                boxes=boxes_of(by_start, word_starts, marks or [(start, end)]),
+                score=round(float(weights[best]), 6),
             )
         )
     return tuple(chosen)
+
+
+def _nearness(near: Mapping[tuple[int, int], float], span: tuple[int, int]) -> float:
+    """The cosine of a sentence; a long one was embedded in pieces, of which the nearest counts."""
+    known = near.get(span)
+    if known is not None:
+        return known
+    return max((cosine for (s, e), cosine in near.items() if s >= span[0] and e <= span[1]), default=0.0)
 
 
 def boxes_of(words: Sequence[Word], starts: Sequence[int], spans: Sequence[tuple[int, int]]) -> tuple[Box, ...]:
@@ -112,41 +114,19 @@ def _weight(matches: Sequence[Match]) -> float:
     return 0.25 * sum(2.0 * q if t < 0 else q for t, q in best.items()) + 0.01 * min(len(matches), 10)
 
 
-def _sentences_in(
-    sentences: Sequence[tuple[int, int]], starts: Sequence[int], start: int, end: int
-) -> list[tuple[int, int]]:
-    """The sentences of a passage, cut to it."""
-    at = max(0, bisect_left(starts, start) - 1)
-    found = []
-    while at < len(sentences) and sentences[at][0] < end:
-        s, e = max(sentences[at][0], start), min(sentences[at][1], end)
-        if s < e:
-            found.append((s, e))
-        at += 1
-    return found
-
-
 def _around(
-    text: str, sentences: Sequence[tuple[int, int]], inside: Sequence[Match], passage: tuple[int, int]
+    text: str, spans: Sequence[tuple[int, int]], weights: Sequence[float], best: int, inside: Sequence[Match]
 ) -> tuple[int, int]:
-    """The span to show: sentences around the one with most matches, or the passage's beginning."""
-    if not sentences:
-        return _cut(text, *passage, passage[0])
-    weights = [_weight([m for m in inside if m.start >= s and m.end <= e]) for s, e in sentences]
-    best = max(range(len(sentences)), key=lambda i: (weights[i], -i))
+    """The span to show: the best sentence, and neighbours while they fit, the heavier side first."""
     first = last = best
     while True:
-        size = sentences[last][1] - sentences[first][0]
         before = weights[first - 1] if first else -1.0
-        after = weights[last + 1] if last + 1 < len(sentences) else -1.0
-        grow_front = before > after
-        if before < 0 and after < 0:
+        after = weights[last + 1] if last + 1 < len(spans) else -1.0
+        grown = (first - 1, last) if before > after else (first, last + 1)
+        if max(before, after) < 0 or spans[grown[1]][1] - spans[grown[0]][0] > TARGET:
             break
-        candidate = (first - 1, last) if grow_front else (first, last + 1)
-        if sentences[candidate[1]][1] - sentences[candidate[0]][0] > TARGET or size >= TARGET:
-            break
-        first, last = candidate
-    start, end = sentences[first][0], sentences[last][1]
+        first, last = grown
+    start, end = spans[first][0], spans[last][1]
     if end - start <= _MAX:
         return start, end
     focus = next((m.start for m in inside if start <= m.start < end), start)

@@ -27,10 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PassageVectors:
-    """Passages of a page: character spans in its text, and float32 `(passages, dim)`, unit length."""
+    """Passages of a page: character spans in its text, and float32 `(passages, dim)`, unit length; and the same
+    for its sentences, which decide among the pages that passages find.
+    """
 
     spans: tuple[tuple[int, int], ...]
     vectors: np.ndarray
+    sentence_spans: tuple[tuple[int, int], ...] = ()
+    sentence_vectors: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,8 @@ class PageUpdate:
     """A change of one page. Fields that are None stay as they are.
 
     A commit carries `state=done, reading, passages`; a failure `state=failed, error_code`; the
-    start of an attempt `attempts`; a new origin of the document `labels`. `state=pending` with
-    `attempts=0` asks for reading again and drops what was read.
+    start of an attempt `attempts` and an empty `error_code` (which clears it); a new origin of the
+    document `labels`. `state=pending` with `attempts=0` asks for reading again and drops what was read.
     """
 
     key: PageKey
@@ -85,7 +89,8 @@ class Store(Protocol):
         with_content: bool = False,
     ) -> Iterable[PagePoint]:
         """All points that match, in no promised order, read in bounded pieces. `tenant=None` (recovery
-        and verify only) spans tenants; without content, text, passages, regions and words stay empty."""
+        and verify only) spans tenants; without content, text, passages, regions and words stay empty.
+        """
 
     def count(self, tenant: str, *, document_id: str | None = None, where: SearchFilter | None = None) -> PageCounts:
         """Pages by state, of one document or of all that a filter leaves."""

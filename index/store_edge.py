@@ -24,7 +24,7 @@ import qdrant_edge as q
 
 from index import edge_query, ids
 from index import payload as codec
-from index.edge_query import PASSAGES, WORDS
+from index.edge_query import PASSAGES, SENTENCES, WORDS
 from index.edge_shard import Shard
 from index.embedder import Embedder
 from index.search import DEFAULT_SEARCH, Candidate, HybridSearch, LegQuery, SearchConfig
@@ -141,9 +141,9 @@ class EdgeStore:
         return [Candidate(str(p.id), p.score, (p.payload or {}).get("text", "")) for p in found]
 
     def details(self, points: Sequence[str]) -> dict[str, tuple[Mapping[str, Any], np.ndarray]]:
-        records = self._shard.run(lambda shard: shard.retrieve(list(points), True, [PASSAGES]))
+        records = self._shard.run(lambda shard: shard.retrieve(list(points), True, [SENTENCES]))
         return {
-            str(r.id): (r.payload, np.array((r.vector or {}).get(PASSAGES, ()), np.float32))
+            str(r.id): (r.payload, np.array((r.vector or {}).get(SENTENCES, ()), np.float32))
             for r in records
             if r.payload and r.payload["state"] == PageState.DONE.value
         }
@@ -195,8 +195,10 @@ class EdgeStore:
         if text is None:
             return None
         vectors: dict[str, Any] = {}
-        if change.passages is not None and len(change.passages.vectors):
-            vectors[PASSAGES] = np.asarray(change.passages.vectors, np.float32).tolist()
+        if change.passages is not None:
+            for name, rows in ((PASSAGES, change.passages.vectors), (SENTENCES, change.passages.sentence_vectors)):
+                if rows is not None and len(rows):
+                    vectors[name] = np.asarray(rows, np.float32).tolist()
         places, weights = page_vector(text, self._config.words)
         if len(places):
             vectors[WORDS] = edge_query.sparse(places, weights)
