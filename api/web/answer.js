@@ -103,7 +103,7 @@ function evidence(citation, answerText) {
         h("bdi", { class: "name", text: citation.filename }),
         h("span", { class: "folio" }, h("span", { class: "folio-word", text: "page " }), String(citation.page)),
       ),
-      citation.boxes.length ? strip(page, citation.boxes) : null,
+      citation.boxes.length ? strip(page, citation.boxes, { reach: 0.1 }) : null,
       answerText.includes(citation.quote) && citation.boxes.length
         ? null
         : h("q", { class: "quote", text: citation.quote }),

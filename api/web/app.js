@@ -64,9 +64,9 @@ async function remove(document, forget) {
   }
 }
 
-function searchIn(document) {
-  search.offerDocuments(new Map([[document.id, document.filename]]));
-  writeSearch({ filter: { document: document.id } }, { push: true });
+function searchIn({ id, kind, filename }) {
+  // An archive is the outermost folder of its files.
+  writeSearch({ filter: kind === "archive" ? { folder: filename } : { document: id } }, { push: true });
   input.focus();
 }
 

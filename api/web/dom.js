@@ -165,6 +165,19 @@ export function debounce(run, wait) {
   return later;
 }
 
+/** Runs once, when the element first comes near the window. */
+export function whenVisible(node, run) {
+  const observer = new IntersectionObserver(
+    (entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      observer.disconnect();
+      run();
+    },
+    { rootMargin: "200px" },
+  );
+  observer.observe(node);
+}
+
 /** True when a key press belongs to a field and must not become a shortcut. */
 export function isTyping(event) {
   const node = event.target;

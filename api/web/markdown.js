@@ -109,6 +109,8 @@ function cells(source, line) {
   return found;
 }
 
+const SHORT_CELL = 14; // characters that are not worth a line break
+
 const NUMERIC = /^[\s$€£¥+(-]*\d[\d\s.,']*[\s%)€$£-]*$/;
 
 function table(source, lines, spans) {
@@ -118,7 +120,10 @@ function table(source, lines, spans) {
       {},
       cells(source, line).map(([from, to]) => {
         const numeric = NUMERIC.test(source.slice(from, to));
-        const props = tag === "th" ? { scope: "col" } : { class: numeric ? "number" : undefined };
+        const props =
+          tag === "th"
+            ? { scope: "col" }
+            : { class: numeric ? "number" : to - from <= SHORT_CELL ? "short" : undefined };
         return h(tag, props, inline(source, from, to, spans));
       }),
     );

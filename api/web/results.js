@@ -116,20 +116,24 @@ function crumbs(path, actions) {
   );
 }
 
-/** A snippet on one flow of text: Markdown's line breaks and table bars are for the page, not for here. */
+/** A snippet as one flow of text: Markdown's line breaks, signs and table bars are for the page, not for here. */
 function snippetLine({ text, highlights }) {
   const start = firstWindow(text, highlights);
   const shown = text.slice(start);
   const spans = highlights.map(([a, b]) => [a - start, b - start]);
   const line = h("p", { class: "snippet" }, start ? "… " : null, marked(shown, spans));
-  for (const node of textNodes(line)) node.data = withoutMarkdown(node.data);
-  const first = textNodes(line)[0];
-  if (first) first.data = first.data.replace(/^[\s·]+/, "");
+  const nodes = textNodes(line);
+  for (const node of nodes) node.data = withoutMarkdown(node.data);
+  if (nodes.length) {
+    nodes[0].data = nodes[0].data.replace(/^[\s·]+/, "");
+    nodes.at(-1).data = nodes.at(-1).data.replace(/[\s·]+$/, "");
+  }
   return line;
 }
 
 const withoutMarkdown = (text) =>
   text
+    .replace(/\|[\s|:-]*\n[\s|:-]*/g, " · ")
     .replace(/\s*\|[\s|:-]*/g, " · ")
     .replace(/(^|\n)#{1,6}\s/g, "$1")
     .replace(/\*(?=[\p{L}\p{N}*])|(?<=[\p{L}\p{N}*.,])\*/gu, "")

@@ -1,0 +1,55 @@
+// What a document is made of. Contract: `partsList` turns a whole DocumentJSON into lists of what could not be read,
+// with reasons, and of the files in an archive; `contactSheet` shows the first pages of an archive's files, small.
+
+import { pageImage } from "./api.js";
+import { h } from "./dom.js";
+import { pageHref } from "./route.js";
+import { THUMB_PIXELS, thumbnail } from "./scan.js";
+import { count, isPasswordCode, reason } from "./words.js";
+
+const MOST_LISTED = 200;
+const MOST_PICTURES = 12;
+const LOOKS_PACKED = /\.(zip|tar|tgz|gz)$/i; // archives in archives have no pages of their own
+
+export function partsList({ id, page_failures: pages, members, member_failures: unopened }) {
+  const items = [
+    ...unopened.map((member) => h("li", { class: "bad" }, bold(member.path), ` – ${memberReason(member)}`)),
+    ...pages.map((failure) => failedPage(failure, id, members)),
+    ...members.map(memberLink),
+  ];
+  const left = items.length - MOST_LISTED;
+  return [
+    h("ul", {}, items.slice(0, MOST_LISTED)),
+    left > 0 ? h("p", { class: "quiet", text: `and ${count(left, "more", "more")}` }) : null,
+  ];
+}
+
+export function contactSheet(members) {
+  const shown = members.filter(({ path }) => !LOOKS_PACKED.test(path));
+  return shown.slice(0, MOST_PICTURES).map(({ path, document_id: id }) => {
+    const picture = thumbnail({ image_url: pageImage(id, 1) }, [], THUMB_PIXELS);
+    const link = h("a", { href: pageHref(id, 1), "aria-label": path, title: path }, picture);
+    picture.querySelector("img").addEventListener("error", () => link.remove());
+    return link;
+  });
+}
+
+const bold = (text) => h("bdi", { class: "name", text });
+
+function memberReason({ code, message }) {
+  if (isPasswordCode(code)) return "It is protected by a password. Add it on its own to enter the password.";
+  return reason(code, message);
+}
+
+function failedPage(failure, ownId, members) {
+  const owner = failure.document_id ?? ownId;
+  const path = members.find((member) => member.document_id === owner)?.path;
+  const place = path ? `${path}, page ${failure.page}` : `Page ${failure.page}`;
+  const link = h("a", { href: pageHref(owner, failure.page) }, h("bdi", { text: place }));
+  return h("li", { class: "bad" }, link, ` – ${reason(failure.code)} Tried ${count(failure.attempts, "time")}.`);
+}
+
+function memberLink({ path, document_id: id }) {
+  const name = h("bdi", { text: path });
+  return h("li", {}, LOOKS_PACKED.test(path) ? name : h("a", { href: pageHref(id, 1) }, name));
+}
