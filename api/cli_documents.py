@@ -114,20 +114,20 @@ def _note_failure(added: Added, output: Output, file: Found, shown: str, error: 
 
 
 async def read(client: Client, output: Output, document_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Wait until the documents are read, with a bar of pages."""
-    last = (-1, -1)
+    """Wait until the documents are read, with a bar of pages; in a log, a line for each tenth."""
+    told = 0
     with output.page_progress() as bar:
         task = bar.add_task("Reading", total=None)
 
         def show(seen: dict[str, dict[str, Any]]) -> None:
-            nonlocal last
+            nonlocal told
             pages = [document["pages"] for document in seen.values()]
-            done = sum(count["done"] + count["failed"] for count in pages)
-            total = sum(count["total"] for count in pages)
+            done = sum(one["done"] + one["failed"] for one in pages)
+            total = sum(one["total"] for one in pages)
             bar.update(task, completed=done, total=total or None)
-            if not output.err.is_terminal and (done, total) != last and total:
+            if not output.err.is_terminal and done > told and (done == total or done - told >= total / 10):
                 output.note(f"read {done} of {total} pages")
-            last = (done, total)
+                told = done
 
         return await client.wait(list(document_ids), show)
 

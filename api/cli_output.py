@@ -6,6 +6,7 @@ Results go to stdout, everything else to stderr. Text out of documents is made s
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -23,6 +24,9 @@ from rich.progress import (
 from rich.text import Text
 
 OK, ERROR, USAGE, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 130
+
+# Rows between a table's head and body, and the signs of headings.
+_MARKDOWN = re.compile(r"^[ |:]*-{3}[-| :]*$|^#{1,6} ", re.MULTILINE)
 
 _SNIPPET_CHARS = 280
 _BEFORE_HIGHLIGHT = 80
@@ -88,19 +92,21 @@ def safe(untrusted_text: str) -> str:
 
 
 def snippet(text: str, highlights: Iterable[Iterable[int]]) -> Text:
-    """A line or three around the first highlight, highlights bold."""
+    """A line or three around the first highlight, highlights bold, without the marks of Markdown."""
     spans = [tuple(span) for span in highlights]
-    flat = safe(text).replace("\n", " ")
+    flat = _MARKDOWN.sub(lambda found: " " * len(found[0]), safe(text)).replace("\n", " ")
     start = max(0, spans[0][0] - _BEFORE_HIGHLIGHT) if spans else 0
     if start:
-        start = flat.find(" ", start) + 1 or start
+        start = flat.find(" ", start, spans[0][0]) + 1 or start
     end = min(len(flat), start + _SNIPPET_CHARS)
     if end < len(flat):
         end = max(flat.rfind(" ", start, end), start + 1)
-    cut = Text(flat)
-    for begin, stop in spans:
-        cut.stylize("bold", begin, stop)
-    return Text("… " if start else "") + cut[start:end] + Text(" …" if end < len(flat) else "")
+    bold = {at for begin, stop in spans for at in range(begin, stop)}
+    shown = Text("… " if start else "")
+    for at in range(start, end):
+        if flat[at] != " " or not shown.plain.endswith(" "):
+            shown.append(flat[at], style="bold" if at in bold else None)
+    return shown.append(" …" if end < len(flat) else "")
 
 
 def count(number: int, noun: str) -> str:

@@ -31,7 +31,7 @@ ARCHIVE = CHECKOUT / "samples" / "archive.zip"
 DATA = CHECKOUT / ".demo"
 
 # One by meaning, one by a number, one by an exact phrase; and a question.
-SEARCHES = ("storm damage to the breakwater", "INV-2018-0226", '"a swarm of bees"')
+SEARCHES = ("which animal was rescued from a ship", "INV-2018-0226", '"a swarm of bees"')
 QUESTION = "How high did the water reach at the lock gauge in the flood of 1953?"
 _HITS = 3
 
@@ -107,8 +107,9 @@ async def _send_and_read(client: Client, output: Output) -> bool:
     document = (await read(client, output, [document["id"]]))[document["id"]]
     seconds = time.perf_counter() - started_at
     pages = document["pages"]
+    documents = sum([one["kind"] == "document" async for one in client.documents()])
     output.say(
-        f"{pages['done']} of {pages['total']} pages in {len(document['members'])} documents "
+        f"{pages['done']} of {pages['total']} pages in {documents} documents "
         f"were read in {seconds:.0f} s ({pages['done'] / seconds:.1f} pages a second)"
     )
     for line in failures(document):

@@ -13,6 +13,7 @@ import logging
 import re
 import time
 import uuid
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -98,7 +99,10 @@ class RequestContext:
             seconds = time.perf_counter() - started_at
             route = getattr(scope.get("route"), "path", None) or _without_route(scope["path"])
             self._metrics.request(scope["method"], route, status, None if streamed_events else seconds)
-            access_log.info(
+            # Looking at things is what pollers and probes do all day; only what changed or failed is worth a line.
+            quiet = scope["method"] in SAFE_METHODS and status < HTTPStatus.BAD_REQUEST
+            access_log.log(
+                logging.DEBUG if quiet else logging.INFO,
                 "%s %s %d %.1f ms",
                 scope["method"],
                 scope["path"],

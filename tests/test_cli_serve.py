@@ -187,7 +187,7 @@ def test_other_addresses_for_those_who_know(start):
 
 def test_json_logs(start):
     """Each line is one JSON object that names the request."""
-    one, address = serving(start, "--json-logs", "--json")
+    one, address = serving(start, "--json-logs", "--json", FOLIOSCOPE_LOG_LEVEL="DEBUG")
     get(address, "/livez").read()
     one.process.terminate()
     _, out, err = one.end()
@@ -243,3 +243,14 @@ def test_small_answers_do_not_wait_for_acknowledgements(start):
         connection.getresponse().read()
         times.append(time.perf_counter() - started_at)
     assert sorted(times)[25] < 0.03
+
+
+def test_looking_is_not_logged(start):
+    """Probes and pollers would drown the rest; what failed is there."""
+    one, address = serving(start)
+    get(address, "/livez").read()
+    get(address, "/nothing").read()
+    one.process.terminate()
+    err = one.end()[2]
+    assert "/livez" not in err
+    assert "GET /nothing 404" in err
