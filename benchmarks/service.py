@@ -115,7 +115,12 @@ def idle_and_upload(gigabytes: float) -> list[list[object]]:
         rows: list[list[object]] = [
             ["start until ready", f"{running.start_s:.1f} s", "–", "–"],
             ["idle memory, with models loaded", f"{own:.0f} MiB", f"{IDLE_TARGET_MIB} MiB", own < IDLE_TARGET_MIB],
-            ["… with rendering children", f"{everything:.0f} MiB", f"{IDLE_TARGET_MIB} MiB", everything < IDLE_TARGET_MIB],
+            [
+                "… with rendering children",
+                f"{everything:.0f} MiB",
+                f"{IDLE_TARGET_MIB} MiB",
+                everything < IDLE_TARGET_MIB,
+            ],
         ]
         peak = own
         chunk = os.urandom(_MIB)
@@ -126,13 +131,20 @@ def idle_and_upload(gigabytes: float) -> list[list[object]]:
             for number in range(int(gigabytes * 1000)):
                 if number % 20 == 0:
                     peak = max(peak, running.memory()[0])
-                yield chunk[: 1_000_000]
+                yield chunk[:1_000_000]
 
         begin = time.perf_counter()
         running.upload("large.pdf", body())
         seconds = time.perf_counter() - begin
         peak = max(peak, running.memory()[0])
-        rows.append([f"growth during an upload of {gigabytes:g} GB", f"{peak - own:.0f} MiB", f"{UPLOAD_TARGET_MIB} MiB", peak - own < UPLOAD_TARGET_MIB])
+        rows.append(
+            [
+                f"growth during an upload of {gigabytes:g} GB",
+                f"{peak - own:.0f} MiB",
+                f"{UPLOAD_TARGET_MIB} MiB",
+                peak - own < UPLOAD_TARGET_MIB,
+            ]
+        )
         rows.append(["… its speed", f"{gigabytes * 1000 / seconds:.0f} MB/s", "–", "–"])
         return rows
 

@@ -150,7 +150,8 @@ class Blob:
 @dataclass(frozen=True, slots=True)
 class Origin:
     """A way in which a document came: uploaded (`archive_id` None, `path` the file's name), or as the
-    member `path` of an archive. A document lives as long as one of its origins does."""
+    member `path` of an archive. A document lives as long as one of its origins does.
+    """
 
     archive_id: str | None
     path: str

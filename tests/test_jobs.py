@@ -41,7 +41,9 @@ def tarred(members):
 
 
 def states(archive, document):
-    return [archive.library.page(TENANT, document, n)[1].state for n in range(1, archive.view(document).pages.total + 1)]
+    return [
+        archive.library.page(TENANT, document, n)[1].state for n in range(1, archive.view(document).pages.total + 1)
+    ]
 
 
 def test_read_in_order(archive):

@@ -66,7 +66,10 @@ def accept_all(root, monkeypatch):
 
 def start(root):
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.crash_service", str(root)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.crash_service", str(root)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     errors = []
     threading.Thread(target=lambda: errors.append(process.stderr.read()), daemon=True).start()

@@ -22,7 +22,8 @@ from worker.labels import labels
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What existed, and what a look afterwards still finds. `remaining["archives"]` counts kept archives
-    whose original still contains a deleted member: delete those too if nothing is to remain."""
+    whose original still contains a deleted member: delete those too if nothing is to remain.
+    """
 
     document_id: str
     filename: str

@@ -131,7 +131,8 @@ class Jobs:
         password: str | None,
     ) -> tuple[Entry, bool]:
         """Blob, then manifest. The caller holds the catalog's lock, or a deletion could take the blob away
-        between the two."""
+        between the two.
+        """
         blob = self._blobs.commit(staged)
         document_id = ids.document_id(tenant, blob.sha256)
         manifest = Manifest(

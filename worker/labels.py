@@ -32,7 +32,8 @@ def paths(catalog: Catalog, entry: Entry, *, limit: int = MAX_DEPTH + 2) -> tupl
 
 def labels(catalog: Catalog, entry: Entry) -> PageLabels:
     """Labels of a document's pages. Folders are given with the archive's name in front and without it,
-    so that both `box.zip/letters` and `letters` find what lies in that folder."""
+    so that both `box.zip/letters` and `letters` find what lies in that folder.
+    """
     ways = paths(catalog, entry)
     folders: set[str] = set()
     for way in ways:

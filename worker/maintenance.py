@@ -30,7 +30,8 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Verification:
     """What was looked at, and everything that does not agree (none: all is well). `unfinished` counts
-    pages and documents that wait to be read, which is no fault: the next start of the service goes on."""
+    pages and documents that wait to be read, which is no fault: the next start of the service goes on.
+    """
 
     documents: int
     pages: int

@@ -21,7 +21,8 @@ PDF = "application/pdf"
 @dataclass(frozen=True, slots=True)
 class ReadingConfig:
     """Pixel budgets. `check_pixels` is what comparing a text layer with the page needs: an A4 page at
-    about 110 dpi, where the recogniser still reads 8 point type."""
+    about 110 dpi, where the recogniser still reads 8 point type.
+    """
 
     page_pixels: int = 4_000_000
     check_pixels: int = 1_200_000

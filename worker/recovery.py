@@ -29,7 +29,8 @@ _CHUNK = 1_000
 
 class CrashLog:
     """Tells a crash of this process from a kill: Python's faulthandler writes to a file on a fatal signal
-    (SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL), which SIGKILL and power cuts cannot."""
+    (SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL), which SIGKILL and power cuts cannot.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
