@@ -91,6 +91,16 @@ class Page:
             if text:
                 self.line(x, y, text, size)
 
+    def in_words(self) -> Page:
+        """The same page as a reader returns it that knows words and no lines."""
+        page = Page()
+        page.lines = [
+            Line(w.text, w.box, w.box, (w,), line.score, line.size, line.bold)
+            for line in self.lines
+            for w in line.words
+        ]
+        return page
+
     def composed(self, rules: list[Box] | None = None, *, shuffle: int | None = None) -> Composed:
         lines = list(self.lines)
         if shuffle is not None:

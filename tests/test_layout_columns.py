@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from layout_kit import OTHER, PROSE, Page, flat, in_order
+from layout_kit import OTHER, PROSE, Page, flat, in_order, rule
 
 from index.types import RegionKind
+from worker.layout.lines import Line
 
 
 @pytest.mark.parametrize("jitter", [0.0, 1.0])
@@ -139,3 +140,50 @@ def test_running_header_and_page_number() -> None:
     assert kinds[-1] is RegionKind.FOOTER
     assert result.text.startswith("Annual report of the harbour board 17")
     assert result.text.endswith("- 17 -")
+
+
+def test_addresses_over_a_table() -> None:
+    """White that runs across parts two address blocks from the table below, although one gutter fits both."""
+    page = Page()
+    left = ["Bill to", "Anna Field", "12 Mill Lane", "Westport"]
+    right = ["Ship to", "Field & Daughters", "Unit 7, Dock Road", "Northam"]
+    for k in range(4):
+        page.row(60 + k * 12.5, [(50, left[k]), (330, right[k])])
+    for k, cells in enumerate(
+        [("Item", "Qty", "Amount"), ("Rope", "4", "10.00"), ("Lamp", "1", "9.50"), ("Net", "2", "3.00")]
+    ):
+        page.row(150 + k * 13, [(50, cells[0]), (330, cells[1]), (430, cells[2])])
+    text = page.composed(shuffle=3).text
+    assert in_order(text, *left, *right, "| Item | Qty | Amount |", "| Rope | 4 | 10.00 |", "| Net | 2 | 3.00 |")
+
+
+def test_words_without_lines_read_the_same() -> None:
+    """A reader that gives single words gets the same text as one that gives lines."""
+    page = Page()
+    page.line(150, 40, "THE HARBOUR GAZETTE", 26)
+    page.text(50, 90, 240, PROSE * 2)
+    page.text(310, 90, 240, OTHER * 2)
+    assert page.in_words().composed(shuffle=9).text == page.composed().text
+
+
+def test_sidebar_of_short_lines() -> None:
+    """Short lines beside running text come first, whole, a line each."""
+    page = Page()
+    side = ["Anna Field", "12 Mill Lane", "Westport", "Surveying", "Drawing", "Masonry"]
+    for k, line in enumerate(side):
+        page.line(50, 60 + 14.5 * k, line)
+    page.text(220, 61, 330, PROSE + OTHER)
+    text = page.composed(shuffle=4).text
+    assert in_order(text, *side, PROSE + OTHER)
+    assert "Surveying\nDrawing\nMasonry" in text
+
+
+def test_text_that_runs_up_the_margin() -> None:
+    """Text turned on its side stands apart and does not tear the lines beside it."""
+    page = Page()
+    page.text(80, 60, 450, PROSE * 3)
+    box = rule(30, 80, 42, 260)
+    page.lines.append(Line("printed at Westport", box, box, (), 0.9, 10 / 800))
+    text = page.composed(shuffle=4).text
+    assert flat(PROSE * 3) in text
+    assert "printed at Westport" in text

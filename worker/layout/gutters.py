@@ -150,10 +150,10 @@ def _paired(side: Sequence[Piece], other: Sequence[Piece]) -> int:
     level = -1.0  # words of one line count once
     tallest = max((p.y1 - p.y0 for p in other), default=0.0)
     for p in side:
-        while start < len(other) and other[start].yc < p.y0 - tallest:
+        while start < len(other) and other[start].yc < p.y0 - tallest / 2:
             start += 1
         for k in range(start, len(other)):
-            if other[k].yc > p.y1 + tallest:
+            if other[k].y0 > p.y1 and other[k].yc > p.y1 + tallest / 2:
                 break
             if vertical_overlap(p, other[k]) > 0.4:
                 if p.yc > level + 0.5 * p.size:
@@ -321,8 +321,8 @@ def _side(pieces: list[Piece], *, nearest_right: bool) -> _Side:
             facing.append(p)
     if not facing:
         return _Side([], False, 0.0)
-    edge0, edge1 = min(p.x0 for p in facing), max(p.x1 for p in facing)
-    width = max(edge1 - edge0, 1e-9)
+    widths = sorted(p.x1 - p.x0 for p in facing)
+    width = max(widths[int(0.88 * (len(widths) - 1) + 0.5)], 1e-9)  # a heading may be wider than its column
     # Weighed by characters, so that headings and the last lines of paragraphs count for little.
     total = sum(len(p.text) for p in facing)
     full = sum(len(p.text) for p in facing if p.x1 - p.x0 >= 0.72 * width) / total

@@ -234,7 +234,7 @@ def _indented(block: Block, p: Row, q: Row, r: Row | None, deliberate: bool) -> 
         if centred and deliberate:
             return False
         back = r is None or r.x0 < q.x0 - 0.45 * q.size
-        return back and (deliberate or ends_sentence(p.text))
+        return back and (deliberate or ends_sentence(p.text)) and not starts_lower(q.text)
     # Out again after set-in lines: the next entry of a list with hanging indents.
     hung = len(block.rows) >= 2 and block.rows[0].x0 < p.x0 - 0.8 * q.size
     return (

@@ -38,7 +38,14 @@ class Row:
         self.tokens = [token for c in cells for token in c.tokens]
         self.text = " ".join(c.text for c in cells)
         gaps = [(b.x0 - a.x1, is_enumerator(a.text)) for a, b in itertools.pairwise(cells)]
-        self.set_out = any(gap > WIDE_GAP * self.size and not label for gap, label in gaps)
+        widest = max((gap for gap, label in gaps if not label), default=0.0)
+        self.set_out = widest > WIDE_GAP * self.size and not self._justified(widest)
+
+    def _justified(self, widest: float) -> bool:
+        """A line of narrow running text may have gaps as wide, but then all its words stand so."""
+        edges = [edge for cell in self.cells for edge in cell.edges]
+        gaps = [b[0] - a[1] for a, b in itertools.pairwise(edges)]
+        return len(gaps) > 1 and min(gaps) > 0.6 * widest and widest < 4 * self.size
 
     @property
     def yc(self) -> float:
