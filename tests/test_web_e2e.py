@@ -61,7 +61,7 @@ def served(tmp_path: Path) -> Iterator[str]:
     log = tmp_path / "service.log"
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "api.cli", "--json", "serve"],
+            [sys.executable, "-m", "api.cli", "serve", "--json"],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,

@@ -49,7 +49,7 @@ def test_markdown_table(tab: Tab):
     at = source.index("1,205.50")
     html = tab.goto().evaluate(RENDER, [source, [[at, at + 8]]])
     assert "<thead>" not in html
-    assert "<td>a | b</td>" in html
+    assert '<td class="short">a | b</td>' in html
     assert '<td class="number"><mark>1,205.50</mark></td>' in html
     assert html.count("<tr>") == 2
 

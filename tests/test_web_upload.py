@@ -212,8 +212,14 @@ def test_archive_lists_its_files(tab: Tab, service: ShelfService):
     page = tab.goto()
     page.locator("summary", has_text="Files in it").click()
     expect(page.locator(".row-details li").first).to_have_text("notes.txt – This is a text file, not a scan.")
-    page.get_by_role("link", name="Letters/letter.pdf").click()
+    page.locator(".row-details").get_by_role("link", name="Letters/letter.pdf").click()
     expect(page.locator(".page-text")).to_contain_text("Dear Sir.")
+    page.keyboard.press("Escape")
+    page.locator(".row-contact").get_by_role("link", name="Letters/letter.pdf").click()
+    expect(page.locator(".page-text")).to_contain_text("Dear Sir.")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Search in box.zip").click()
+    expect(page.get_by_label("Folder in an archive")).to_have_value("box.zip")
 
 
 def test_service_goes_away_and_comes_back(tab: Tab, service: ShelfService):
