@@ -48,12 +48,15 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class SearchConfig:
-    """Chosen on the `tune` half of the sample questions (benchmarks/finding.py), not on the reported half."""
+    """Chosen on the `tune` half of the sample questions and on the archives in benchmarks/answering_dev, read
+    truly and with 3 % of characters misread; never on the reported half. The optimum is flat: half or double of
+    a weight changes the mean reciprocal rank by about 0.01.
+    """
 
-    question: Weights = Weights(dense=1.0, words=0.5, fuzzy=0.1, coverage=0.1, nearness=0.1)
-    keywords: Weights = Weights(dense=0.7, words=0.7, fuzzy=0.2, coverage=0.2, nearness=0.2)
-    lookup: Weights = Weights(dense=0.25, words=1.0, fuzzy=0.2, coverage=0.3, nearness=0.3)
-    half_score: float = 4.0
+    question: Weights = Weights(dense=1.0, words=0.4, fuzzy=0.1, coverage=0.0, nearness=0.0)
+    keywords: Weights = Weights(dense=0.6, words=0.7, fuzzy=0.2, coverage=0.1, nearness=0.2)
+    lookup: Weights = Weights(dense=0.25, words=1.0, fuzzy=0.2, coverage=0.0, nearness=0.3)
+    half_score: float = 6.0
     """BM25 of one term at which it counts half: the words leg's score s becomes s / (s + terms * this)."""
     prefetch: int = 100
     """Candidates of each leg. A page that two legs know is rarely below the hundredth place in both."""
