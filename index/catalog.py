@@ -40,7 +40,7 @@ class Catalog(Protocol):
         """All documents, newest first; `None` spans tenants (recovery and verify only)."""
 
     def split(self, tenant: str, document_id: str, found: Split | None = None) -> Split | None:
-        """The split. With `found`: record it first, unless one without an error is recorded already."""
+        """The split. With `found`: record it first, unless a final one is recorded already."""
 
     def bury(self, tombstone: Tombstone | None = None) -> list[Tombstone]:
         """Record that a document is to be deleted; all tombstones whose deletion is not finished."""

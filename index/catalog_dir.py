@@ -99,10 +99,10 @@ class DirCatalog:
         path = stem.with_suffix(".split.json")
         with self.lock():
             split = _load_split(path)
-            if found is not None and (split is None or split.error_code) and stem.with_suffix(".json").exists():
+            if found is not None and (split is None or not split.final) and stem.with_suffix(".json").exists():
                 write_atomic(path, _dump(asdict(found)), replace=True)
                 split = found
-            if split is not None and not split.error_code:
+            if split is not None and split.final:
                 if len(self._splits) >= _SPLITS_KEPT:
                     self._splits.clear()
                 self._splits[document_id] = split

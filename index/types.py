@@ -201,6 +201,11 @@ class Split:
     error_code: str | None = None
     error_message: str | None = None
 
+    @property
+    def final(self) -> bool:
+        """Whether another look could find nothing more. A password can open what was locked."""
+        return self.error_code is None and all(failure.code != "encrypted" for failure in self.member_failures)
+
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:

@@ -153,6 +153,23 @@ def test_password_handed_in_later(archive):
     assert archive.view(document).state is DocumentState.DONE
 
 
+def test_password_of_an_archive_handed_in_later(archive):
+    """It is tried on the members that were locked; the others are read once."""
+    content = zipped(a__pdf=pdf("open"), b__pdf=pdf("!locked"))
+    box = archive.upload(content, "box.zip")
+    archive.settle()
+    assert archive.view(box).state is DocumentState.PARTIAL
+    assert archive.view(box).pages.done == 1
+    assert archive.upload(content, "box.zip", password="wrong") == box
+    archive.settle()
+    assert archive.view(box).state is DocumentState.PARTIAL
+    assert archive.upload(content, "box.zip", password="open sesame") == box
+    archive.settle()
+    view = archive.view(box)
+    assert view.state is DocumentState.DONE
+    assert view.pages.done == view.pages.total == 2
+
+
 def test_archive_members_become_documents(archive):
     """Members know their paths; a bad one is reported by name and stops no other."""
     box = archive.upload(

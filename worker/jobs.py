@@ -165,7 +165,7 @@ class Jobs:
         if entry is None:
             return
         split = self._catalog.split(tenant, document_id)
-        if split is None or split.error_code:
+        if split is None or split.error_code or self._password_came(entry, split):
             try:
                 found = self._look_into(entry)
             except RequestError as error:
@@ -175,6 +175,19 @@ class Jobs:
             return  # deleted meanwhile
         self._add_pages(entry, len(split.pages))
         self._ring([Expand(tenant, child) for _, child in split.members])
+
+    def _password_came(self, entry: Entry, split: Split) -> bool:
+        """Whether an archive has a password that parts of it, locked when it was opened, were not tried with."""
+        if entry.password is None or not (split.members or split.member_failures):
+            return False
+        if not split.final:
+            return True
+        tenant = entry.manifest.tenant
+        for _, member in split.members:
+            found, child = self._catalog.split(tenant, member), self._catalog.get(tenant, member)
+            if found and child and child.password != entry.password and not found.final:
+                return True
+        return False
 
     def _look_into(self, entry: Entry) -> Split:
         manifest = entry.manifest
