@@ -68,11 +68,9 @@ def _failed(count: int) -> str:
 
 
 def bench(output: Output, arguments: Sequence[str]) -> int:
-    """The project's benchmarks in a checkout; a short measurement of this installation elsewhere."""
-    if (_CHECKOUT / "benchmarks" / "__main__.py").is_file():
-        # Their tables are the result; with --json stdout stays for programs, and theirs is told to them.
-        extra = ["--json"] if output.as_json else []
-        command = [sys.executable, "-m", "benchmarks", *extra, *arguments]
+    """The project's benchmarks in a checkout; a short measurement of this installation elsewhere, or with --json."""
+    if (_CHECKOUT / "benchmarks" / "__main__.py").is_file() and not output.as_json:
+        command = [sys.executable, "-m", "benchmarks", *arguments]
         return subprocess.run(command, cwd=_CHECKOUT, check=False).returncode
     from api import bench as measurement
 
