@@ -32,6 +32,7 @@ INK_CONTRAST = 12  # of 255: less cannot be seen
 SCAN_IMAGES = 1_000
 SCAN_PATHS = 16  # a scan may have a frame or a white background drawn around it
 SCAN_COVERAGE = 0.6
+SMOOTH_AREAS = 300  # boxes of drawn paths, in page areas; on a full A4 page 1 takes about 3 ms
 
 pymupdf.TOOLS.mupdf_display_errors(False)
 pymupdf.TOOLS.mupdf_display_warnings(False)
@@ -61,17 +62,20 @@ class Pdf:
             self.close()
             raise
         if not 0 < self.pages <= max_pages:
+            lost = self._repaired  # no pages were found, which does not say that there were none
             self.close()
-            raise Refused(Status.TOO_MANY_PAGES if self.pages > max_pages else Status.EMPTY)
+            raise Refused(Status.TOO_MANY_PAGES if self.pages > 0 else Status.DAMAGED if lost else Status.EMPTY)
 
     def _open(self, password: str | None) -> mupdf.FzDocument:
         stream = mupdf.fz_open_memory(mupdf.python_buffer_data(self._bytes), len(self._bytes))
-        doc = mupdf.pdf_open_document_with_stream(stream).super()
+        pdf = mupdf.pdf_open_document_with_stream(stream)
+        doc = pdf.super()
         if mupdf.fz_needs_password(doc):
             if not password:
                 raise Refused(Status.PASSWORD_NEEDED)
             if not mupdf.fz_authenticate_password(doc, password):
                 raise Refused(Status.PASSWORD_WRONG)
+        self._repaired = bool(mupdf.pdf_was_repaired(pdf))
         return doc
 
     def close(self) -> None:
@@ -98,22 +102,26 @@ class Pdf:
         pymupdf.TOOLS.reset_mupdf_warnings()
         page = mupdf.fz_load_page(self._doc, number)
         width, height = _size(page)
-        scale = budget.scale_for(width, height, self._scan_dpi(page, width * height))
+        log = _paint_log(page)
+        scale = budget.scale_for(width, height, self._scan_dpi(page, width * height, log))
+        # Smoothing the lines of a dense drawing can take a minute; letters are smoothed in any case.
+        drawn = sum(_area(box, width, height) for kind, box in log if kind in ("fill-path", "stroke-path"))
+        mupdf.fz_set_graphics_aa_level(8 if drawn <= SMOOTH_AREAS * width * height else 0)
         pixmap = mupdf.fz_new_pixmap_from_page(page, mupdf.fz_scale(scale, scale), _RGB, 0)
         pixels = bytes(mupdf.fz_pixmap_samples_memoryview(pixmap))
-        if pixels == pixels[:1] * len(pixels):
-            self._refuse_lost_content(page)
+        self._refuse_lost_content(log, blank=pixels == pixels[:1] * len(pixels))
         self._rendered = number, pixmap.w(), pixmap.h(), pixels
         return self._rendered[1:]
 
-    def _refuse_lost_content(self, page: mupdf.FzPage) -> None:
-        """MuPDF leaves out what it cannot decode and says so in its log only. A page that came out blank for
-        that reason must not be taken for an empty one.
+    @staticmethod
+    def _refuse_lost_content(painted: list[tuple[str, Quad]], *, blank: bool) -> None:
+        """MuPDF leaves out what it cannot decode or has no memory for, and says so in its log only. A page that
+        came out blank for that reason must not be taken for an empty one.
         """
-        log = pymupdf.TOOLS.mupdf_warnings().lower()
-        if "malloc" in log or "out of memory" in log:
+        complaints = pymupdf.TOOLS.mupdf_warnings().lower()
+        if "malloc" in complaints or "out of memory" in complaints:
             raise Refused(Status.MEMORY)
-        if log and any(kind in ("fill-image", "fill-imgmask") for kind, _ in _paint_log(page)):
+        if blank and complaints and any(kind in ("fill-image", "fill-imgmask") for kind, _ in painted):
             raise Refused(Status.DAMAGED)
 
     def text(self, number: int) -> dict[str, Any] | None:
@@ -146,14 +154,13 @@ class Pdf:
         return bool(shades) and max(shades) - min(shades) >= INK_CONTRAST
 
     @staticmethod
-    def _scan_dpi(page: mupdf.FzPage, area: float) -> float | None:
+    def _scan_dpi(page: mupdf.FzPage, area: float, painted: list[tuple[str, Quad]]) -> float | None:
         """Resolution of a page that is nothing but scanned images; None for any other page.
 
         Several images (strips, or layers of a compound scan) count with the sharpest. One with a mask may hide
         its detail in the mask, whose size is not known here: then None.
         """
-        log = _paint_log(page)
-        kinds = Counter(kind for kind, _ in log)
+        kinds = Counter(kind for kind, _ in painted)
         if not 0 < kinds["fill-image"] + kinds["fill-imgmask"] <= SCAN_IMAGES:
             return None
         if kinds["fill-text"] + kinds["stroke-text"] + kinds["clip-text"]:
@@ -193,6 +200,13 @@ def _size(page: mupdf.FzPage) -> tuple[float, float]:
     if not (math.isfinite(width) and math.isfinite(height) and width > 0 and height > 0):
         raise Refused(Status.DAMAGED)
     return width, height
+
+
+def _area(box: Quad, width: float, height: float) -> float:
+    """How much of the page a path's box covers."""
+    across = min(box[2], width) - max(box[0], 0.0)
+    down = min(box[3], height) - max(box[1], 0.0)
+    return max(across, 0.0) * max(down, 0.0)
 
 
 def _text_page(page: mupdf.FzPage, flags: int) -> pymupdf.TextPage:

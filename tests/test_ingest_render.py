@@ -477,6 +477,21 @@ def test_a_tiff_that_breaks_off_shows_it(renderer, put):
     assert refused.value.code == "damaged"
 
 
+def test_dense_drawings_are_rendered_in_time(renderer, put):
+    """A plan of 20,000 crossing lines takes seconds, not a minute, and its lettering stays."""
+    lines = b"".join(b"%d %d m %d %d l S\n" % (i % 500, i % 800, i * 7 % 500, i * 13 % 800) for i in range(20_000))
+    content = lines + b"1 g 50 50 500 200 re f 0 g BT /F 12 Tf 100 100 Td (Ground plan) Tj ET"
+    page = b"/MediaBox [0 0 595 842] /Resources << /Font << /F 5 0 R >> >>"
+    font = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"
+    path = put(kit.raw_pdf(content, page=page, objects=(font,)))
+    started = time.monotonic()
+    rendered = renderer.render(path, PDF, 1, None, text_layer=True)
+    assert time.monotonic() - started < 20
+    assert [word.text for word in rendered.text_layer.words] == ["Ground", "plan"]
+    after = renderer.render(put(kit.pdf_bytes()), PDF, 1, None).image.convert("L")
+    assert len(set(after.tobytes())) > 20, "the next page is smooth again"
+
+
 def test_pages_come_fast_enough(renderer, put):
     """A document is opened once, not for each page: 40 plain pages with words in a few seconds."""
     path = put(kit.pdf_bytes(pages=40))
