@@ -44,7 +44,20 @@ from worker.reading import PageReader
 log = logging.getLogger("folioscope.jobs")
 
 # Trying again cannot help: the file is what it is.
-PERMANENT = frozenset({"encrypted", "damaged", "empty", "page_too_large", "bomb", "unsupported_media_type"})
+PERMANENT = frozenset(
+    {
+        "encrypted",
+        "damaged",
+        "empty",
+        "page_too_large",
+        "too_large",
+        "too_many_pages",
+        "no_such_page",
+        "bomb",
+        "unsupported_media_type",
+        "blob_missing",
+    }
+)
 _PENDING_CHUNK = 500
 
 
