@@ -50,6 +50,7 @@ from worker.service import DocumentView, Readiness, Receipt
 
 WIDTH, HEIGHT = 1240, 1754
 MARGIN = 130
+OLD_ERROR_S = 0.8
 STOP = frozenset("a an and are at by did do for how in is it of on the to was what when where who why".split())  # noqa: SIM905
 
 
@@ -117,6 +118,7 @@ class Shelved:
     trust: float = 0.97
     page_s: float = 0.0
     since: float = 0.0
+    old_error: tuple[str, str] | None = None  # told for a moment after it was sent again, as the real service does
 
 
 class _Staged:
@@ -187,7 +189,8 @@ class ShelfService:
             known = self._shelf.get(manifest.document_id)
             if known and not (known.error and password):
                 return self._view(known), False
-            item = Shelved(manifest, page_s=self.page_s, since=time.monotonic())
+            old_error = known.error if known else None
+            item = Shelved(manifest, page_s=self.page_s, since=time.monotonic(), old_error=old_error)
             try:
                 recipe = json.loads(data)
                 if recipe.get("password") not in (None, password):
@@ -198,7 +201,7 @@ class ShelfService:
             except (ValueError, AttributeError):
                 item.error = ("bad_document", "This file is damaged: it ends in the middle of a page.")
             self._shelf[manifest.document_id] = item
-            return self._view(item), True
+            return self._view(item), known is None
 
     def documents(
         self, tenant: str, *, cursor: str | None = None, limit: int = 50, uploaded_only: bool = False
@@ -315,13 +318,16 @@ class ShelfService:
             bad = sum(1 for n in part.broken if n <= seen)
             done, failed, pending = done + seen - bad, failed + bad, pending + len(part.pages) - seen
         state = DocumentState.DONE
-        if item.error:
+        error = item.error
+        if item.old_error and time.monotonic() - item.since < OLD_ERROR_S:
+            error = item.old_error
+        if error:
             state = DocumentState.FAILED
         elif pending:
             state = DocumentState.READING
         elif failed or item.member_failures:
             state = DocumentState.PARTIAL if done else DocumentState.FAILED
-        code, message = item.error or (None, None)
+        code, message = error or (None, None)
         sizes = tuple(PageSize(595, 842) for _ in item.pages)
         split = Split(sizes, item.members, item.member_failures, code, message)
         return DocumentView(item.manifest, state, PageCounts(pending, done, failed), split, item.origins)

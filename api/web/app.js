@@ -43,8 +43,8 @@ const search = createSearch(
 const uploads = createUploads(
   { list: $("uploads"), chooser: $("file-chooser"), folderChooser: $("folder-chooser"), curtain: $("curtain") },
   {
-    onDocument(document) {
-      library.add(document);
+    onDocument(document, isNew) {
+      library.add(document, { again: !isNew });
       if (read().query) announce(`${document.filename} was added.`);
     },
   },

@@ -93,7 +93,7 @@ export function askPassword(filename, { wrong = false, needsFile = false } = {})
         "p",
         {},
         h("bdi", { class: "name", text: filename }),
-        " is protected. With its password it can be read. The password is used for reading only.",
+        " is protected, or files in it are. With the password they can be read.",
       ),
       file ? h("label", { for: "password-file", text: "The file again" }) : null,
       file,

@@ -9,6 +9,7 @@ import { count } from "./words.js";
 
 const STREAMS = 2; // browsers allow six connections to a server; pictures and searches need some
 const POLL_MS = 1500;
+const TRIED_AGAIN_MS = 6000; // how long an old failure may still be told after a file was sent again
 
 const isActive = (document) => document.state === "accepted" || document.state === "reading";
 
@@ -17,6 +18,7 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
   const rows = new Map();
   const streams = new Map(); // id -> stop function
   const broken = new Set(); // ids whose stream broke: polled until they end
+  const triedAgain = new Map(); // id -> until when a failure that is told may be the old one
   const names = new Map(); // names of documents that are not in the list (members of archives)
   let cursor = null;
   let loaded = false;
@@ -28,7 +30,8 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
     details: (id) => api.getDocument(id),
   };
 
-  function put(document, { top = false } = {}) {
+  function put(told, { top = false } = {}) {
+    const document = notTheOldFailure(told);
     const before = documents.get(document.id);
     documents.set(document.id, { ...before, ...document });
     let row = rows.get(document.id);
@@ -42,6 +45,18 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
     }
     row.update(documents.get(document.id));
     if (before && isActive(before) && !isActive(document)) announce(`${document.filename}: ${row.line()}`);
+  }
+
+  /** Right after a file was sent again, the service still tells how the last try ended. */
+  function notTheOldFailure(document) {
+    const until = triedAgain.get(document.id);
+    if (!until) return document;
+    if (Date.now() < until) {
+      if (document.state === "failed") return { ...document, state: "accepted", failure: null };
+      if (document.state === "partial") return { ...document, state: "reading" };
+    }
+    triedAgain.delete(document.id);
+    return document;
   }
 
   function forget(id) {
@@ -90,7 +105,7 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
     const active = [...documents.values()].filter(isActive);
     for (const { id } of active) {
       if (streams.size >= STREAMS) break;
-      if (!streams.has(id) && !broken.has(id)) stream(id);
+      if (!streams.has(id) && !broken.has(id) && !triedAgain.has(id)) stream(id);
     }
     if (active.some(({ id }) => !streams.has(id))) timer = setTimeout(poll, POLL_MS);
   }
@@ -173,7 +188,9 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
 
   return {
     refresh,
-    add(document) {
+    /** A document that was sent: new, or once more because it had failed. */
+    add(document, { again }) {
+      if (again && ["failed", "partial"].includes(document.state)) triedAgain.set(document.id, Date.now() + TRIED_AGAIN_MS);
       put(document, { top: true });
       changed();
     },

@@ -5,7 +5,7 @@ import { pageImage } from "./api.js";
 import { h } from "./dom.js";
 import { pageHref } from "./route.js";
 import { THUMB_PIXELS, thumbnail } from "./scan.js";
-import { count, isPasswordCode, reason } from "./words.js";
+import { count, reason } from "./words.js";
 
 const MOST_LISTED = 200;
 const MOST_PICTURES = 12;
@@ -13,7 +13,9 @@ const LOOKS_PACKED = /\.(zip|tar|tgz|gz)$/i; // archives in archives have no pag
 
 export function partsList({ id, page_failures: pages, members, member_failures: unopened }) {
   const items = [
-    ...unopened.map((member) => h("li", { class: "bad" }, bold(member.path), ` – ${memberReason(member)}`)),
+    ...unopened.map((member) =>
+      h("li", { class: "bad" }, bold(member.path), ` – ${reason(member.code, member.message)}`),
+    ),
     ...pages.map((failure) => failedPage(failure, id, members)),
     ...members.map(memberLink),
   ];
@@ -35,11 +37,6 @@ export function contactSheet(members) {
 }
 
 const bold = (text) => h("bdi", { class: "name", text });
-
-function memberReason({ code, message }) {
-  if (isPasswordCode(code)) return "It is protected by a password. Add it on its own to enter the password.";
-  return reason(code, message);
-}
 
 function failedPage(failure, ownId, members) {
   const owner = failure.document_id ?? ownId;

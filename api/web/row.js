@@ -31,7 +31,9 @@ export function createRow(actions) {
     const { id } = last;
     try {
       const whole = await actions.details(id);
-      if (details.open && last.id === id) replace(details, details.firstChild, partsList(whole));
+      if (!details.open || last.id !== id) return;
+      const locked = whole.member_failures.some(({ code }) => isPasswordCode(code));
+      replace(details, details.firstChild, partsList(whole), locked ? passwordButton() : null);
     } catch (error) {
       replace(details, details.firstChild, h("p", { class: "failure", text: error.message }));
     }
@@ -83,17 +85,16 @@ export function createRow(actions) {
     const said = failure ? `${failure.code} ${failure.message}` : "";
     if (said === problem.dataset.said) return;
     problem.dataset.said = said;
-    const locked = isPasswordCode(failure?.code);
-    const enter = { glyph: "key", kind: "primary small", on: { click: () => actions.enterPassword(last.document) } };
     replace(
       problem,
-      failure
-        ? h("p", {
-            text: locked ? "This file is protected by a password." : reason(failure.code, failure.message),
-          })
-        : null,
-      locked ? button("Enter the password", enter) : null,
+      failure ? h("p", { text: reason(failure.code, failure.message) }) : null,
+      isPasswordCode(failure?.code) ? passwordButton() : null,
     );
+  }
+
+  function passwordButton() {
+    const click = () => actions.enterPassword(last.document);
+    return button("Enter the password", { glyph: "key", kind: "primary small", on: { click } });
   }
 
   return { node, update, line: () => stateLine(last.document) };

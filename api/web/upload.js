@@ -81,7 +81,7 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
       });
       files.set(document.id, file);
       node.remove();
-      onDocument(document);
+      onDocument(document, isNew);
       if (!isNew && !password) announce(`${file.name} was here already.`);
     } catch (error) {
       if (error.name === "AbortError") return;
