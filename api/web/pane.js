@@ -52,6 +52,11 @@ export function createPane({ onRegion, onPick }) {
     else if (raw) replace(text, h("pre", {}, plain(page.text, 0, page.text.length, spans)));
     else replace(text, sections());
     text.scrollTop = 0;
+    reveal();
+  }
+
+  /** The first mark in view. A hidden pane cannot scroll: call it again when it is shown. */
+  function reveal() {
     text.querySelector("mark")?.scrollIntoView({ block: "center" });
   }
 
@@ -93,6 +98,7 @@ export function createPane({ onRegion, onPick }) {
     node,
     show,
     say,
+    reveal,
     light(i) {
       for (const lit of text.querySelectorAll(".block.lit")) lit.classList.remove("lit");
       if (i !== null) block(i)?.classList.add("lit");

@@ -208,7 +208,8 @@ export function createViewer(dialog) {
     textShown = shown;
     dialog.classList.toggle("with-text", shown);
     textToggle.setAttribute("aria-pressed", String(shown));
-    if (!shown) light(null);
+    if (shown) pane.reveal();
+    else light(null);
   }
 
   /** The link leads to the page alone: the search under it stays here, but its words travel along. */
