@@ -9,6 +9,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from itertools import groupby
 from typing import Any
 
 from rich.console import Console
@@ -103,9 +104,10 @@ def snippet(text: str, highlights: Iterable[Iterable[int]]) -> Text:
         end = max(flat.rfind(" ", start, end), start + 1)
     bold = {at for begin, stop in spans for at in range(begin, stop)}
     shown = Text("… " if start else "")
-    for at in range(start, end):
-        if flat[at] != " " or not shown.plain.endswith(" "):
-            shown.append(flat[at], style="bold" if at in bold else None)
+    # Runs and not characters, or a terminal would get a code for each letter.
+    kept = [at for at in range(start, end) if flat[at] != " " or at == start or flat[at - 1] != " "]
+    for is_bold, run in groupby(kept, key=bold.__contains__):
+        shown.append("".join(flat[at] for at in run), style="bold" if is_bold else None)
     return shown.append(" …" if end < len(flat) else "")
 
 
