@@ -67,6 +67,8 @@ def photograph(url: str, scheme: str) -> Image.Image:
         page = browser.new_page(viewport=SIZE, color_scheme=scheme)
         page.goto(f"{url}/?q={quote(QUESTION)}")
         page.wait_for_selector(".answer-text .chip")
+        page.reload()  # the first question of a fresh service warms it up
+        page.wait_for_selector(".answer-text .chip")
         page.wait_for_function(
             "[...document.querySelectorAll('.thumb img, .strip img')]"
             ".filter((e) => e.checkVisibility() && e.getBoundingClientRect().top < innerHeight)"
