@@ -26,7 +26,7 @@ from index.files import write_atomic
 from index.ownership import Ownership
 from index.words import WordsConfig
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of payload and vectors. Raised when an older index must be rebuilt."""
 
 _INDEXED = {
@@ -146,6 +146,7 @@ def _create(files: Path, dim: int) -> q.EdgeShard:
                 distance=q.Distance.Cosine,
                 multivector_config=most_similar,
                 datatype=q.VectorStorageDatatype.Float16,
+                memory=q.Memory.Cold,
                 hnsw_config=q.HnswIndexConfig(m=0, ef_construct=16, full_scan_threshold=10_000),
             ),
         },

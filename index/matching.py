@@ -15,16 +15,21 @@ from dataclasses import dataclass, field
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from index.fuzzy import MIN_FUZZY_LENGTH, allowed_distance, is_near, ocr_fold
-from index.query import QueryPlan, Term
-from index.words import DEFAULT_WORDS, STOPWORDS, WordsConfig, fold, stem
+from index.fuzzy import MIN_FUZZY_LENGTH, allowed_distance, identifier_fold, is_near, ocr_fold
+from index.query import QueryPlan
+from index.words import DEFAULT_WORDS, STOPWORDS, WordsConfig, fold, squeeze, stem
 
 FUZZY_QUALITY = 0.7
 """What a word counts that is the query's only after one or two letters are changed."""
 SHAPE_QUALITY = 0.9
 """The same for spellings that merely look alike."""
 
+IDENTIFIER_QUALITY = 0.4
+"""What an identifier counts that differs from the query's in one character."""
+
+_LONG_IDENTIFIER = 7
 _WORD = re.compile(r"[^\W_]+")
+_CODE = re.compile(r"(?=[^\s]*\d)[^\W_]+(?:[-‐‑–/._:#][^\W_]+)+|(?=[a-z]*\d)[^\W_]{7,}")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 _LOOKALIKE = {
     "0": "0oq", "o": "0o", "1": "1il|", "i": "1il|", "l": "1il|", "5": "5s", "s": "5s", "8": "8b", "b": "8b6",
@@ -66,17 +71,36 @@ class PageMatches:
     matches: tuple[Match, ...]
     phrases: tuple[float, ...]
 
-    def quality(self, term: int) -> float:
-        """The best quality of a term on this page."""
-        return max((m.quality for m in self.matches if m.term == term), default=0.0)
+
+@dataclass(frozen=True, slots=True)
+class PageSummary:
+    """The same without places, for ranking: the best quality by term (terms that are not there are left out),
+    (word number, term) of the matched words in order, and the quality of each phrase.
+    """
+
+    terms: dict[int, float]
+    order: tuple[tuple[int, int], ...]
+    phrases: tuple[float, ...]
+
+    @property
+    def empty(self) -> bool:
+        return not self.terms and not any(self.phrases)
+
+
+_NOTHING = (-1, -1, 0.0)
 
 
 @dataclass(slots=True)
 class Matcher:
+    """`_known` has for each word that was seen: the term it is exactly, the term it may be misread, and the
+    quality of that; -1 for none.
+    """
+
     plan: QueryPlan
     config: WordsConfig = DEFAULT_WORDS
-    _words: dict[str, tuple[int, str]] = field(default_factory=dict)
+    _known: dict[str, tuple[int, int, float]] = field(default_factory=dict)
     _stems: dict[str, int] = field(default_factory=dict)
+    _fuzzy: list[tuple[int, str, int]] = field(default_factory=list)
     _identifiers: list[tuple[int, re.Pattern[str], re.Pattern[str]]] = field(default_factory=list)
     _phrases: list[re.Pattern[str]] = field(default_factory=list)
     _cjk: list[tuple[int, str]] = field(default_factory=list)
@@ -89,72 +113,114 @@ class Matcher:
                 self._identifiers.append((number, _spelled(term.form), _spelled(term.form, alike=True)))
             else:
                 self._stems.setdefault(term.stem, number)
+                if len(term.form) >= MIN_FUZZY_LENGTH:
+                    self._fuzzy.append((number, term.folded, allowed_distance(len(term.folded))))
         self._phrases = [_phrase(words) for words in self.plan.phrases]
 
-    def find(self, text: str, *, fuzzy: bool = True) -> PageMatches:
-        """All matches in a page's text."""
+    def summary(self, text: str) -> PageSummary:
+        """What ranking needs, at the cost of a dictionary look-up for each word."""
+        words = _WORD.findall(text)
+        judged = self._judge(words)
+        low = flat(text) if self._identifiers or self._cjk or self._phrases else ""
+        terms: dict[int, float] = {}
+        for exact, _, _ in judged.values():
+            if exact >= 0:
+                terms[exact] = 1.0
+        for match in self._characters(low):
+            terms[match.term] = max(terms.get(match.term, 0.0), match.quality)
+        misread: dict[int, float] = {}
+        for exact, near, quality in judged.values():
+            if exact < 0 and near >= 0 and near not in terms:
+                misread[near] = max(misread.get(near, 0.0), quality)
+        terms |= misread
+        order = []
+        if judged:
+            for number, word in enumerate(words):
+                judgement = judged.get(word)
+                if judgement is not None:
+                    term = judgement[0] if judgement[0] >= 0 else judgement[1]
+                    if judgement[0] >= 0 or term in misread:
+                        order.append((number, term))
+        phrases = tuple(
+            max((m.quality for m in self._phrase_matches(low, n)), default=0.0) for n in range(len(self._phrases))
+        )
+        return PageSummary(terms, tuple(order), phrases)
+
+    def find(self, text: str) -> PageMatches:
+        """All matches in a page's text, with their places."""
+        judged = self._judge(_WORD.findall(text))
         low = flat(text)
-        matches = self._exact_words(text)
-        matches += self._identifier_matches(low)
-        for number, form in self._cjk:
-            matches += [Match(m.start(), m.end(), number, 1.0) for m in re.finditer(re.escape(form), low)]
+        matches = self._characters(low)
+        present = {exact for exact, _, _ in judged.values()} | {m.term for m in matches}
+        for match in _WORD.finditer(text) if judged else ():
+            exact, near, quality = judged.get(match.group(), _NOTHING)
+            if exact >= 0:
+                matches.append(Match(match.start(), match.end(), exact, 1.0))
+            elif near >= 0 and near not in present:
+                matches.append(Match(match.start(), match.end(), near, quality))
         phrases = []
-        for pattern, words in zip(self._phrases, self.plan.phrases, strict=True):
-            literal = [Match(m.start(), m.end(), -1, 1.0) for m in pattern.finditer(low)]
-            literal = literal or (_misread_phrase(low, words) if fuzzy else [])
-            phrases.append(max((m.quality for m in literal), default=0.0))
-            matches += literal
-        if fuzzy:
-            matches += self._misread_words(text, {m.term for m in matches})
+        for number in range(len(self._phrases)):
+            here = self._phrase_matches(low, number)
+            phrases.append(max((m.quality for m in here), default=0.0))
+            matches += here
         matches.sort(key=lambda m: (m.start, -m.end))
         return PageMatches(tuple(matches), tuple(phrases))
 
-    def _exact_words(self, text: str) -> list[Match]:
-        found = []
-        known = self._words
-        for match in _WORD.finditer(text):
-            word = match.group()
-            judged = known.get(word)
-            if judged is None:
-                form = fold(word)
-                judged = (self._stems.get(stem(form, self.config.language), -1), form)
-                known[word] = judged
-            if judged[0] >= 0:
-                found.append(Match(match.start(), match.end(), judged[0], 1.0))
-        return found
+    def _judge(self, words: list[str]) -> dict[str, tuple[int, int, float]]:
+        """Judgements of those of the words that are, or may be, the query's."""
+        known = self._known
+        distinct = set(words)
+        new = [word for word in distinct if word not in known]
+        if new:
+            self._learn(new)
+        return {word: known[word] for word in distinct if known[word] is not _NOTHING}
 
-    def _identifier_matches(self, low: str) -> list[Match]:
+    def _learn(self, words: list[str]) -> None:
+        language = self.config.language
+        doubtful = []
+        for word in words:
+            form = fold(word)
+            exact = self._stems.get(stem(form, language), -1)
+            self._known[word] = (exact, -1, 0.0) if exact >= 0 else _NOTHING
+            if exact < 0 and len(word) >= MIN_FUZZY_LENGTH - 1 and form not in STOPWORDS:
+                doubtful.append((word, form))
+        if not self._fuzzy or not doubtful:
+            return
+        folded = [ocr_fold(form) for _, form in doubtful]
+        for number, wanted, allowed in self._fuzzy:
+            for _, distance, at in process.extract(
+                wanted, folded, scorer=OSA.distance, score_cutoff=allowed, limit=None
+            ):
+                quality = (SHAPE_QUALITY, FUZZY_QUALITY, FUZZY_QUALITY - 0.15)[int(distance)]
+                word = doubtful[at][0]
+                if quality > self._known[word][2]:
+                    self._known[word] = (-1, number, quality)
+
+    def _characters(self, low: str) -> list[Match]:
+        """Identifiers and words in scripts without spaces, found by their characters."""
         found = []
         for number, same, alike in self._identifiers:
             here = [Match(m.start(), m.end(), number, 1.0) for m in same.finditer(low)]
-            found += here or [Match(m.start(), m.end(), number, SHAPE_QUALITY) for m in alike.finditer(low)]
+            here = here or [Match(m.start(), m.end(), number, SHAPE_QUALITY) for m in alike.finditer(low)]
+            found += here or self._misread_identifiers(low, number)
+        for number, form in self._cjk:
+            found += [Match(m.start(), m.end(), number, 1.0) for m in re.finditer(re.escape(form), low)]
         return found
 
-    def _misread_words(self, text: str, present: set[int]) -> list[Match]:
-        """Matches of terms that are not on the page as they are spelled, among words of near spelling."""
-        missing = [
-            (number, term)
-            for number, term in enumerate(self.plan.terms)
-            if number not in present and not term.identifier and len(term.form) >= MIN_FUZZY_LENGTH
+    def _misread_identifiers(self, low: str, number: int) -> list[Match]:
+        """Identifiers that differ in one character. They may well be others, so they count for little."""
+        wanted = self.plan.terms[number].folded
+        if len(wanted) < _LONG_IDENTIFIER:
+            return []
+        return [
+            Match(m.start(), m.end(), number, IDENTIFIER_QUALITY)
+            for m in _CODE.finditer(low)
+            if OSA.distance(wanted, identifier_fold(squeeze(m.group())), score_cutoff=1) <= 1
         ]
-        if not missing:
-            return []
-        words = list({m.group() for m in _WORD.finditer(text) if m.end() - m.start() >= MIN_FUZZY_LENGTH - 1})
-        words = [w for w in words if self._words[w][0] < 0 and self._words[w][1] not in STOPWORDS]
-        if not words:
-            return []
-        folded = [ocr_fold(self._words[w][1]) for w in words]
-        judged: dict[str, tuple[int, float]] = {}
-        for number, term in missing:
-            allowed = allowed_distance(len(term.folded))
-            near = process.extract(term.folded, folded, scorer=OSA.distance, score_cutoff=allowed, limit=8)
-            for _value, distance, at in near:
-                quality = SHAPE_QUALITY if distance == 0 else FUZZY_QUALITY if distance == 1 else FUZZY_QUALITY - 0.15
-                if quality > judged.get(words[at], (0, 0.0))[1]:
-                    judged[words[at]] = (number, quality)
-        if not judged:
-            return []
-        return [Match(m.start(), m.end(), *judged[m.group()]) for m in _WORD.finditer(text) if m.group() in judged]
+
+    def _phrase_matches(self, low: str, number: int) -> list[Match]:
+        literal = [Match(m.start(), m.end(), -1, 1.0) for m in self._phrases[number].finditer(low)]
+        return literal or _misread_phrase(low, self.plan.phrases[number])
 
 
 def _spelled(form: str, *, alike: bool = False) -> re.Pattern[str]:
@@ -202,6 +268,3 @@ def _misread_phrase(low: str, words: tuple[str, ...]) -> list[Match]:
 def _near_word(wanted: str, word: str) -> bool:
     """Inside a phrase, short words may have one misread letter too: their neighbours vouch for them."""
     return is_near(wanted, word) or OSA.distance(wanted, word, score_cutoff=1) <= min(1, len(wanted) - 1)
-
-
-__all__ = ["Match", "Matcher", "PageMatches", "Term", "flat"]

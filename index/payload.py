@@ -155,6 +155,25 @@ def decode_words(packed: str) -> tuple[Word, ...]:
     )
 
 
+class WordTable:
+    """Packed words to be asked for the boxes under a span, without unpacking all of them."""
+
+    def __init__(self, packed: str) -> None:
+        rows = np.frombuffer(base64.b64decode(packed), "<u2").reshape(-1, 7)
+        starts = rows[:, 0].astype(np.int64) | (rows[:, 1].astype(np.int64) << 16)
+        order = np.argsort(starts, kind="stable")
+        self._starts = starts[order]
+        self._ends = self._starts + rows[order, 2]
+        self._boxes = rows[order, 3:]
+
+    def boxes(self, start: int, end: int) -> list[Box]:
+        """Boxes of the words that the span touches, in text order."""
+        first = int(np.searchsorted(self._starts, start))
+        first -= first > 0 and bool(self._ends[first - 1] > start)
+        last = int(np.searchsorted(self._starts, end))
+        return [Box(*box) for box in (self._boxes[first:last] / _BOX).tolist()]
+
+
 def encode_time(at: datetime) -> str:
     """RFC 3339 in UTC with microseconds, so that text order is time order. Naive times are taken as UTC."""
     at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from index.fuzzy import MIN_FUZZY_LENGTH, identifier_fold, neighbour_keys, ocr_fold
-from index.words import DEFAULT_WORDS, STOPWORDS, Token, WordsConfig, feature, fold, stem, tokens
+from index.fuzzy import identifier_fold, ocr_fold, wanted_keys
+from index.words import DEFAULT_WORDS, STOPWORDS, Token, WordsConfig, feature, fold, paired, stem, tokens
 
 MAX_TERMS = 48
 """Terms of a query that are looked at. A pasted page needs no more to be found, and each costs a posting list."""
@@ -91,7 +92,7 @@ def analyse(query: str, config: WordsConfig = DEFAULT_WORDS) -> QueryPlan:
         words = tuple(fold(w) for w in _WORD.findall(inside))[:MAX_PHRASE_WORDS]
         if words:
             phrases.append(words)
-            phrase_pairs.extend(_pairs(inside, config))
+            phrase_pairs.extend(_pairs(inside, config, paired))
     text = " ".join(_QUOTES.sub(" ", query).split())
     terms: dict[str, Term] = {}
     stop: dict[str, Term] = {}
@@ -112,7 +113,7 @@ def analyse(query: str, config: WordsConfig = DEFAULT_WORDS) -> QueryPlan:
         shape=_shape(text, chosen, bool(phrases), len(stop)),
         terms=chosen,
         phrases=tuple(phrases),
-        pairs=tuple(_pairs(text, config))[:MAX_TERMS],
+        pairs=tuple(_pairs(text, config, _telling))[:MAX_TERMS],
         phrase_pairs=tuple(phrase_pairs),
     )
 
@@ -125,31 +126,32 @@ def word_features(plan: QueryPlan) -> tuple[np.ndarray, np.ndarray]:
         if term.identifier:
             weights[feature("i", term.folded)] = 2.0
     for left, right in plan.pairs:
-        # A pair with a stop word says little unless it was quoted.
-        if left not in STOPWORDS and right not in STOPWORDS:
-            weights[feature("b", f"{left} {right}")] = 0.5
+        weights[feature("b", f"{left} {right}")] = 0.5
     for left, right in plan.phrase_pairs:
         weights[feature("b", f"{left} {right}")] = 3.0
     return _sparse(weights)
 
 
 def fuzzy_features(plan: QueryPlan) -> tuple[np.ndarray, np.ndarray]:
-    """Places and weights of the deletion neighbourhoods of all terms that are long enough."""
+    """Places and weights of the halves of all terms that are long enough."""
     weights: dict[int, float] = {}
     for term in plan.terms:
-        if len(term.form) >= MIN_FUZZY_LENGTH and term.form not in STOPWORDS:
-            keys = neighbour_keys(term.form)
-            for key in keys:
-                weights[feature("f", key)] = 1.0 / len(keys)
+        if term.form not in STOPWORDS:
+            weights.update((feature("f", key), 0.5) for key in wanted_keys(term.form))
     return _sparse(weights)
 
 
-def _pairs(text: str, config: WordsConfig) -> list[tuple[str, str]]:
+def _telling(left: str, right: str) -> bool:
+    """A pair with a stop word says little unless it was quoted."""
+    return left not in STOPWORDS and right not in STOPWORDS
+
+
+def _pairs(text: str, config: WordsConfig, wanted: Callable[[str, str], bool]) -> list[tuple[str, str]]:
     """Stems of neighbouring words, in the way `words.page_vector` pairs them."""
     found: dict[tuple[str, str], None] = {}
     sequence = list(tokens(text[:4000]))
     for left, right in pairwise(sequence):
-        if right.start >= left.end:
+        if right.start >= left.end and wanted(left.form, right.form):
             found.setdefault((stem(left.form, config.language), stem(right.form, config.language)))
     return list(found)
 

@@ -28,7 +28,7 @@ import numpy as np
 
 from index import payload as codec
 from index.embedder import Embedder
-from index.matching import Matcher, PageMatches
+from index.matching import Matcher, PageSummary
 from index.query import QueryPlan, Shape, analyse, fuzzy_features, word_features
 from index.snippets import snippets
 from index.types import Hit, PageKey, SearchFilter
@@ -146,17 +146,17 @@ class HybridSearch:
         for start in range(0, len(ranked), limit):
             piece = ranked[start : start + limit]
             details = retriever.details([candidate.point for candidate, _, _ in piece])
-            for candidate, score, matches in piece:
+            for candidate, score, summary in piece:
                 if candidate.point not in details:
                     continue  # deleted since
                 payload, vectors = details[candidate.point]
                 cosines = vectors @ vector if len(vectors) else np.zeros(0, np.float32)
-                if not matches.matches and float(cosines.max(initial=0.0)) < self.config.floor:
+                if summary.empty and float(cosines.max(initial=0.0)) < self.config.floor:
                     continue
                 if skip:
                     skip -= 1
                     continue
-                hits.append(self._hit(plan, payload, score, cosines, matches))
+                hits.append(self._hit(plan, matcher, payload, score, cosines))
                 if len(hits) == limit:
                     return hits
         return hits
@@ -193,25 +193,25 @@ class HybridSearch:
 
     def _rank(
         self, plan: QueryPlan, matcher: Matcher, found: Sequence[Candidate]
-    ) -> list[tuple[Candidate, float, PageMatches]]:
+    ) -> list[tuple[Candidate, float, PageSummary]]:
         """Candidates with their final scores, best first."""
         weights = self.config.weights(plan.shape)
-        pages = [matcher.find(candidate.text) for candidate in found]
+        pages = [matcher.summary(candidate.text) for candidate in found]
         rarity = _rarity(plan, pages)
         strong = [n for n, term in enumerate(plan.terms) if term.strong]
         scored = []
-        for candidate, matches in zip(found, pages, strict=True):
-            covered, near = _coverage(matches, rarity)
+        for candidate, page in zip(found, pages, strict=True):
+            covered, near = _coverage(page, rarity)
             score = candidate.score + weights.coverage * covered + weights.nearness * near
-            if matches.phrases:
-                score += self.config.phrase * sum(matches.phrases) / len(matches.phrases)
+            if page.phrases:
+                score += self.config.phrase * sum(page.phrases) / len(page.phrases)
             if strong:
-                score += self.config.identifier * sum(matches.quality(n) for n in strong) / len(strong)
-            scored.append((candidate, score, matches))
+                score += self.config.identifier * sum(page.terms.get(n, 0.0) for n in strong) / len(strong)
+            scored.append((candidate, score, page))
         return sorted(scored, key=lambda item: -item[1])
 
     def _hit(
-        self, plan: QueryPlan, payload: Mapping[str, Any], score: float, cosines: np.ndarray, matches: PageMatches
+        self, plan: QueryPlan, matcher: Matcher, payload: Mapping[str, Any], score: float, cosines: np.ndarray
     ) -> Hit:
         text = payload.get("text", "")
         return Hit(
@@ -221,9 +221,9 @@ class HybridSearch:
             snippets=snippets(
                 text,
                 sentences=[(int(s), int(e)) for s, e in payload.get("sentences", ())],
-                words=codec.decode_words(payload.get("words", "")),
+                words=codec.WordTable(payload.get("words", "")),
                 cosines=cosines,
-                matches=matches,
+                matches=matcher.find(text),
                 meaning=self.config.weights(plan.shape).dense,
                 limit=self.config.snippets,
             ),
@@ -233,12 +233,12 @@ class HybridSearch:
         )
 
 
-def _rarity(plan: QueryPlan, pages: Sequence[PageMatches]) -> list[float]:
+def _rarity(plan: QueryPlan, pages: Sequence[PageSummary]) -> list[float]:
     """For each term how much it tells the candidates apart: 0 for parts of identifiers, little for what all have."""
     total = max(1, len(pages))
     counts = [0] * len(plan.terms)
     for page in pages:
-        for term in {m.term for m in page.matches if m.term >= 0}:
+        for term in page.terms:
             counts[term] += 1
     return [
         0.0 if term.part else math.log(1 + (total - count + 0.5) / (count + 0.5)) + 0.1
@@ -246,33 +246,30 @@ def _rarity(plan: QueryPlan, pages: Sequence[PageMatches]) -> list[float]:
     ]
 
 
-_WINDOW = 400
-"""Characters, some 60 words: terms that stand this close together are about the same thing."""
+_WINDOW = 60
+"""Words: terms that stand this close together are about the same thing."""
 
 
-def _coverage(matches: PageMatches, rarity: Sequence[float]) -> tuple[float, float]:
+def _coverage(page: PageSummary, rarity: Sequence[float]) -> tuple[float, float]:
     """(share of the query's weight on the page, largest share within a window), both 0..1."""
     total = sum(rarity)
-    if total <= 0:
+    if total <= 0 or not page.terms:
         return 0.0, 0.0
-    terms = [m for m in matches.matches if m.term >= 0 and rarity[m.term] > 0]
-    best: dict[int, float] = {}
-    for m in terms:
-        best[m.term] = max(best.get(m.term, 0.0), m.quality)
-    covered = sum(rarity[t] * q for t, q in best.items()) / total
-    near = 0.0
+    worth = {term: rarity[term] * quality for term, quality in page.terms.items()}
+    near = weight = 0.0
     left = 0
     inside: dict[int, int] = {}
-    weight = 0.0
-    for m in terms:
-        if not inside.get(m.term):
-            weight += rarity[m.term] * best[m.term]
-        inside[m.term] = inside.get(m.term, 0) + 1
-        while m.start - terms[left].start > _WINDOW:
-            gone = terms[left].term
+    for number, term in page.order:
+        if not inside.get(term):
+            weight += worth[term]
+        inside[term] = inside.get(term, 0) + 1
+        while number - page.order[left][0] > _WINDOW:
+            gone = page.order[left][1]
             inside[gone] -= 1
             if not inside[gone]:
-                weight -= rarity[gone] * best[gone]
+                weight -= worth[gone]
             left += 1
         near = max(near, weight)
-    return covered, near / total
+    # Identifiers are found by their characters, not as one of the words: each stands for itself.
+    alone = max((worth[term] for term in worth if term not in inside), default=0.0)
+    return sum(worth.values()) / total, max(near, alone) / total

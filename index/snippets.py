@@ -7,14 +7,14 @@ where these words stand on the page, or the snippet's lines where no word is the
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from index.matching import Match, PageMatches
+from index.payload import WordTable
 from index.sentences import sentence_spans
-from index.types import Box, Snippet, Word
+from index.types import Box, Snippet
 
 TARGET = 280
 """Characters of a snippet: three lines of a result list."""
@@ -27,7 +27,7 @@ def snippets(
     text: str,
     *,
     sentences: Sequence[tuple[int, int]],
-    words: Sequence[Word],
+    words: WordTable,
     cosines: np.ndarray,
     matches: PageMatches,
     meaning: float,
@@ -42,8 +42,6 @@ def snippets(
     weights = [
         meaning * max(0.0, _nearness(near, span)) + _weight(here) for span, here in zip(spans, inside, strict=True)
     ]
-    by_start = sorted(words, key=lambda word: word.start)
-    word_starts = [word.start for word in by_start]
     ranked = sorted(range(len(spans)), key=lambda i: (-weights[i], i))
     chosen: list[Snippet] = []
     for best in ranked:
@@ -59,7 +57,7 @@ def snippets(
                 start=start,
                 end=end,
                 highlights=tuple((s - start, e - start) for s, e in marks),
-                boxes=boxes_of(by_start, word_starts, marks or [(start, end)]),
+                boxes=boxes_of(words, marks or [(start, end)]),
                 score=round(float(weights[best]), 6),
             )
         )
@@ -74,25 +72,18 @@ def _nearness(near: Mapping[tuple[int, int], float], span: tuple[int, int]) -> f
     return max((cosine for (s, e), cosine in near.items() if s >= span[0] and e <= span[1]), default=0.0)
 
 
-def boxes_of(words: Sequence[Word], starts: Sequence[int], spans: Sequence[tuple[int, int]]) -> tuple[Box, ...]:
-    """Boxes of the words that the spans touch; neighbours on a line become one. `words` are sorted by start,
-    and `starts` are their starts.
-    """
+def boxes_of(words: WordTable, spans: Sequence[tuple[int, int]]) -> tuple[Box, ...]:
+    """Boxes of the words that the spans touch; neighbours on a line become one."""
     boxes: list[Box] = []
     for start, end in spans:
-        at = bisect_left(starts, start)
-        if at and words[at - 1].end > start:
-            at -= 1
         line: Box | None = None
-        while at < len(words) and words[at].start < end:
-            box = words[at].box
+        for box in words.boxes(start, end):
             if line is not None and _same_line(line, box):
                 line = line.union(box)
             else:
                 if line is not None:
                     boxes.append(line)
                 line = box
-            at += 1
         if line is not None:
             boxes.append(line)
     return tuple(boxes)

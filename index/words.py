@@ -4,8 +4,9 @@ A page becomes BM25 weights over hashed features (the index multiplies by IDF at
 
 * `w` the stem of each word (lower case, accents folded, Snowball),
 * `i` identifiers whole (`INV-2024-0117`, `4711/23`, `§ 12`, an IBAN), with look-alikes folded,
-* `b` pairs of neighbouring words, which make exact phrases findable without a positional index,
-* `f` the deletion neighbourhood of each word (`index/fuzzy.py`), which survives misread letters.
+* `b` pairs of neighbouring words (but not of two stop words), which make exact phrases findable
+  without a positional index,
+* `f` the halves of each word (`index/fuzzy.py`), one of which survives a misread letter.
 
 A query asks for the kinds it needs. Features are namespaced before they are hashed to 32 bits.
 Text in scripts without spaces becomes pairs of characters. Pure functions; knows no store.
@@ -25,7 +26,7 @@ from functools import lru_cache
 import numpy as np
 import Stemmer
 
-from index.fuzzy import identifier_fold, neighbour_keys
+from index.fuzzy import half_keys, identifier_fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,24 +170,29 @@ def page_vector(text: str, config: WordsConfig = DEFAULT_WORDS) -> tuple[np.ndar
     for token in tokens(text):
         if token.identifier:
             counts[feature("i", identifier_fold(token.form))] += 1
-            near.update(feature("f", key) for key in _neighbours(token.form))
+            near.update(feature("f", key) for key in _halves(token.form))
         root = stem(token.form, config.language)
         counts[feature("w", root)] += 1
         length += 1
-        if previous is not None and token.start >= previous.end:
+        if previous is not None and token.start >= previous.end and paired(previous.form, token.form):
             counts[feature("b", f"{previous_stem} {root}")] += 1
         if not token.identifier or token.form.isalpha():
-            near.update(feature("f", key) for key in _neighbours(token.form))
+            near.update(feature("f", key) for key in _halves(token.form))
         previous, previous_stem = token, root
     for whole in unbroken(text):
         counts[feature("w", stem(whole, config.language))] += 1
-        near.update(feature("f", key) for key in _neighbours(whole))
+        near.update(feature("f", key) for key in _halves(whole))
     norm = config.k1 * (1 - config.b + config.b * length / config.average_length)
     weights = {place: count * (config.k1 + 1) / (count + norm) for place, count in counts.items()}
     for place in near:
         weights.setdefault(place, (config.k1 + 1) / (1 + norm))
     places = np.array(sorted(weights), np.uint32)
     return places, np.array([weights[int(p)] for p in places], np.float32)
+
+
+def paired(left: str, right: str) -> bool:
+    """Whether two neighbouring words are stored as a pair: `of the` says nothing and is on every page."""
+    return left not in STOPWORDS or right not in STOPWORDS
 
 
 def unbroken(text: str) -> Iterable[str]:
@@ -196,7 +202,7 @@ def unbroken(text: str) -> Iterable[str]:
 
 
 @lru_cache(maxsize=65536)
-def _neighbours(form: str) -> tuple[str, ...]:
+def _halves(form: str) -> tuple[str, ...]:
     if form in STOPWORDS:
         return ()
-    return tuple(neighbour_keys(form))
+    return half_keys(form)
