@@ -63,9 +63,8 @@ class Detector:
             y = (core.y * _REDUCTION - _MARGIN) * height / seen_height
             grown = _UNCLIP * core.width * core.height / (core.width + core.height)
             factor = _REDUCTION * width / seen_width
-            found.append(
-                slab((x, y), ((core.width + grown) * factor, (core.height + grown) * factor), core.angle, core.score)
-            )
+            size = ((core.width + grown) * factor, (core.height + grown) * factor)
+            found.append(slab((x, y), size, core.angle, core.score))
         return found
 
 

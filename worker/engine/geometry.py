@@ -18,6 +18,8 @@ from index.types import Box
 
 _TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
+_END_ROOM = 0.2  # of a line's height
+
 
 @dataclass(frozen=True, slots=True)
 class Slab:
@@ -51,6 +53,14 @@ class Slab:
         """The piece between the fractions `start` and `end` of its width, `top` and `bottom` of its height."""
         x, y = self.point((start + end) / 2, (top + bottom) / 2)
         return Slab(x, y, (end - start) * self.width, (bottom - top) * self.height, self.angle, self.score)
+
+    def with_end_room(self, sideways: bool = False) -> Slab:
+        """What to cut out to read this line: a little more at either end of its width (or of its height, for a
+        line that runs up or down): commas and quotes at the ends are easily left out by a detector.
+        """
+        room = 2 * _END_ROOM * (self.width if sideways else self.height)
+        width, height = (self.width, self.height + room) if sideways else (self.width + room, self.height)
+        return Slab(self.x, self.y, width, height, self.angle, self.score)
 
     def corners(self) -> np.ndarray:
         """`(4, 2)` pixels, clockwise from the top left."""

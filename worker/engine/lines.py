@@ -39,7 +39,7 @@ def read_lines(
         if index in standing:
             line = _vertical(pixels, item, level, read)
         else:
-            line = _level(item, found[index] or [(item, known[index])], level)
+            line = _level(item, found[index] or [(pieces[index][0], known[index])], level)
         if line is not None:
             lines.append(line)
     return lines
@@ -117,8 +117,7 @@ def word_spans(line: Recognised) -> list[tuple[str, float, float]]:
 
 
 def _pieces(item: Slab) -> list[Slab]:
-    """A line that is too long for the recogniser in equal pieces."""
+    """What to read of a line: all of it and a little more, in equal pieces where it is too long to be read at once."""
+    item = item.with_end_room()
     count = int(np.ceil(item.width / max(1.0, item.height) * CROP_HEIGHT / MAX_WIDTH))
-    if count <= 1:
-        return [item]
-    return [item.part(index / count, (index + 1) / count) for index in range(count)]
+    return [item.part(index / count, (index + 1) / count) for index in range(count)] if count > 1 else [item]

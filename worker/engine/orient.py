@@ -40,7 +40,8 @@ def rotation(pixels: np.ndarray, slabs: Sequence[Slab], read: Read) -> tuple[int
     chosen = _samples(slabs)
     best, best_lines, best_score = candidates[0], [], -1.0
     for turn in candidates:
-        lines = read([turn_pixels(crop(pixels, slabs[index]), turn) for index in chosen])
+        parts = [slabs[index].with_end_room(sideways=turn % 180 == 90) for index in chosen]
+        lines = read([turn_pixels(crop(pixels, part), turn) for part in parts])
         score, tellable = _legibility(lines)
         if score > best_score + _MARGIN:
             best, best_lines, best_score = turn, lines, score

@@ -1,0 +1,151 @@
+"""Geometry, weights and ruling lines of the OCR engine: no network is run here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from worker.engine import orient
+from worker.engine.geometry import Levelling, crop, skew, slab, turn_pixels, turn_slab
+from worker.engine.pixels import is_blank, rgb_pixels
+from worker.engine.recognise import Recognised, fitted
+from worker.engine.rules import ruling_lines
+from worker.engine.weights import DETECTOR, RECOGNISER, alphabet, onnx_metadata, weights
+
+
+def test_slab_angles_are_brought_home() -> None:
+    """A standing rectangle is one with height over width, not one at 90 degrees."""
+    assert slab((5, 5), (20, 4), 90.0).width == 4
+    assert slab((5, 5), (20, 4), 90.0).angle == 0
+    assert slab((5, 5), (4, 20), -90.0).width == 20
+    assert slab((5, 5), (20, 4), 30.0).angle == 30
+    assert slab((5, 5), (20, 4), 170.0).angle == pytest.approx(-10)
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_turning_a_slab_follows_the_pixels(turn: int) -> None:
+    """The turned slab covers the same ink on the turned page."""
+    pixels = np.full((60, 100, 3), 255, np.uint8)
+    pixels[10:18, 20:50] = 0
+    item = slab((35, 14), (30, 8), 0.0)
+    turned = turn_slab(item, turn, 100, 60)
+    assert crop(turn_pixels(pixels, turn), turned).max() == 0
+
+
+def test_crop_levels_a_sloping_line() -> None:
+    """A dark bar at 12 degrees comes out as a level, dark rectangle; off the page is white."""
+    image = Image.new("RGB", (300, 300), "white")
+    item = slab((150, 150), (180, 20), 12.0)
+    ImageDraw.Draw(image).polygon([tuple(point) for point in item.corners()], fill="black")
+    part = crop(np.asarray(image), item.part(0.02, 0.98, 0.1, 0.9))
+    assert part.mean() < 10
+    assert crop(np.zeros((40, 40, 3), np.uint8), slab((0, 20), (20, 10), 0.0))[:, :8].min() == 255
+
+
+def test_skew_is_the_angle_of_the_long_lines() -> None:
+    """Short pieces at odd angles do not sway the page."""
+    lines = [slab((500, y), (800, 30), 4.0) for y in range(100, 900, 100)]
+    odd = [slab((500, y), (40, 30), -20.0) for y in range(100, 900, 50)]
+    assert skew([*lines, *odd]) == pytest.approx(4.0)
+    assert skew(odd) == 0.0
+    assert skew([]) == 0.0
+
+
+def test_levelling_makes_lines_level_and_keeps_them_on_the_canvas() -> None:
+    """A sloping line on the page is level on the deskewed canvas, where the pixels show it too."""
+    image = Image.new("L", (400, 600), 255)
+    item = slab((200, 300), (300, 12), 10.0)
+    ImageDraw.Draw(image).polygon([tuple(point) for point in item.corners()], fill=0)
+    level = Levelling(10.0, 400, 600)
+    there = level.slab(item)
+    assert there.angle == pytest.approx(0.0)
+    assert 0 < there.x < level.width
+    canvas = level.pixels(np.asarray(image))
+    assert canvas.shape == (level.height, level.width)
+    assert crop(np.dstack([canvas] * 3), there.part(0.02, 0.98, 0.15, 0.85)).mean() < 25
+
+
+def test_finds_the_lines_of_a_table() -> None:
+    """Ruling lines are thin boxes along both axes; letters and filled areas are none."""
+    image = Image.new("RGB", (1600, 1200), "white")
+    draw = ImageDraw.Draw(image)
+    for y in (200, 400, 600):
+        draw.line((200, y, 1400, y), "black", 3)
+    for x in (200, 800, 1400):
+        draw.line((x, 200, x, 600), "black", 3)
+    draw.rectangle((300, 800, 700, 1100), fill="black")
+    rules = ruling_lines(np.asarray(image), Levelling(0.0, 1600, 1200))
+    level = [rule for rule in rules if rule.x1 - rule.x0 > 0.5 and rule.y1 - rule.y0 < 0.01]
+    upright = [rule for rule in rules if rule.y1 - rule.y0 > 0.3 and rule.x1 - rule.x0 < 0.01]
+    assert sorted(round((rule.y0 + rule.y1) / 2, 2) for rule in level) == [0.17, 0.33, 0.5]
+    assert sorted(round((rule.x0 + rule.x1) / 2, 2) for rule in upright) == [0.12, 0.5, 0.88] or len(upright) == 3
+
+
+def test_blank_is_blank_and_a_dot_is_not() -> None:
+    """Paper of one shade is blank; a single dark pixel makes a page that must be looked at."""
+    paper = np.full((500, 400, 3), 230, np.uint8)
+    assert is_blank(paper)
+    paper[250, 200] = 0
+    assert not is_blank(paper)
+
+
+def test_transparent_is_white() -> None:
+    """Text on a transparent ground stands on white."""
+    image = Image.new("RGBA", (10, 10), (0, 0, 0, 0))
+    image.putpixel((5, 5), (0, 0, 0, 255))
+    pixels = rgb_pixels(image)
+    assert pixels[0, 0].tolist() == [255, 255, 255]
+    assert pixels[5, 5].tolist() == [0, 0, 0]
+
+
+def test_crops_keep_their_shape_on_the_canvas() -> None:
+    """What is read is as high as the network wants; the share says how much of the width is text."""
+    canvas, share = fitted(np.zeros((20, 200, 3), np.uint8))
+    assert canvas.shape[0] == 48
+    assert canvas.shape[1] % 32 == 0
+    assert 0 < share <= 1
+
+
+def test_a_sure_reading_ends_the_search_for_the_upside() -> None:
+    """Upright pages pay nothing for orientation: no line is read a second time, and the samples are kept."""
+    calls = []
+
+    def read(crops: list[np.ndarray]) -> list[Recognised]:
+        calls.append(len(crops))
+        return [Recognised("plain words here", tuple([0.5] * 16), 0.99) for _ in crops]
+
+    slabs = [slab((500, 100 * n), (400, 40), 0.0) for n in range(1, 9)]
+    turn, known = orient.rotation(np.zeros((900, 1000, 3), np.uint8), slabs, read)
+    assert turn == 0
+    assert len(calls) == 1
+    assert len(known) == calls[0]
+
+
+def test_digits_alone_do_not_settle_the_upside() -> None:
+    """Figures can look as good upside down, so the other way up is tried too."""
+    answers = iter([("1961 8008", 0.95), ("two words", 0.99)])
+
+    def read(crops: list[np.ndarray]) -> list[Recognised]:
+        text, score = next(answers)
+        return [Recognised(text, tuple([0.5] * len(text)), score) for _ in crops]
+
+    slabs = [slab((500, 100 * n), (400, 40), 0.0) for n in range(1, 5)]
+    assert orient.rotation(np.zeros((900, 1000, 3), np.uint8), slabs, read)[0] == 180
+
+
+def test_the_wheel_carries_both_networks() -> None:
+    """The weights are found in the installed wheel, and the alphabet in the weights."""
+    assert len(weights(DETECTOR).sha256) == 64
+    characters = alphabet(weights(RECOGNISER).path)
+    assert characters[0] == ""
+    assert characters[-1] == " "
+    assert {"A", "z", "é", "€", "中"} <= set(characters)
+    assert len(characters) == 18710
+
+
+def test_metadata_of_an_onnx_file_without_any() -> None:
+    """Other fields of the message are stepped over; no metadata is an empty mapping."""
+    assert onnx_metadata(bytes([0x08, 0x07, 0x12, 0x02, 0x61, 0x62])) == {}
+    entry = b"\x0a\x01k\x12\x01v"
+    assert onnx_metadata(bytes([0x08, 0x07, 0x72, len(entry)]) + entry) == {"k": "v"}
