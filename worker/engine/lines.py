@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from worker.engine.geometry import Levelling, Slab, bounding_box, crop, turn_pixels
-from worker.engine.recognise import HEIGHT as CROP_HEIGHT
-from worker.engine.recognise import MAX_WIDTH, NOTHING, Recognised
+from worker.engine.recognise import MAX_WIDTH, NOTHING, TYPE_HEIGHT, Recognised
 from worker.layout.lines import Line, LineWord
 
 Read = Callable[[Sequence[np.ndarray]], list[Recognised]]
@@ -119,5 +118,5 @@ def word_spans(line: Recognised) -> list[tuple[str, float, float]]:
 def _pieces(item: Slab) -> list[Slab]:
     """What to read of a line: all of it and a little more, in equal pieces where it is too long to be read at once."""
     item = item.with_end_room()
-    count = int(np.ceil(item.width / max(1.0, item.height) * CROP_HEIGHT / MAX_WIDTH))
+    count = int(np.ceil(item.width / max(1.0, item.height) * TYPE_HEIGHT / MAX_WIDTH))
     return [item.part(index / count, (index + 1) / count) for index in range(count)] if count > 1 else [item]

@@ -27,7 +27,10 @@ from worker.engine.weights import RECOGNISER, alphabet, weights
 if TYPE_CHECKING:
     from openvino import Core, Model, Node, Output
 
-HEIGHT = 48  # of a crop as the network sees it
+HEIGHT = 48  # of what the network sees
+# Of the line in it. A fifth smaller than it would fit, and so a fifth less to compute: measured on scans this
+# costs no letter, and 0.7 of the height hardly any.
+TYPE_HEIGHT = 38
 _WIDTH_STEP = 32  # widths are rounded up to this, so that few different shapes occur
 _MIN_WIDTH = 32
 MAX_WIDTH = 3200  # the widest line the network was trained on
@@ -53,13 +56,16 @@ NOTHING = Recognised("", (), 0.0)
 
 
 def fitted(crop: np.ndarray) -> tuple[np.ndarray, float]:
-    """`crop` at the network's height on a grey canvas of a usual width, and its share of that width."""
+    """`crop` on the network's canvas `(HEIGHT, width, 3)`, and the share of that width that it takes."""
     height, width = crop.shape[:2]
-    inner = min(MAX_WIDTH, max(8, math.ceil(width * HEIGHT / height)))
+    inner = min(MAX_WIDTH, max(8, math.ceil(width * TYPE_HEIGHT / height)))
     outer = max(_MIN_WIDTH, -(-inner // _WIDTH_STEP) * _WIDTH_STEP)
+    shrinking = cv2.INTER_AREA if height > TYPE_HEIGHT else cv2.INTER_LINEAR
     canvas = np.full((HEIGHT, outer, 3), _GREY, np.uint8)
-    shrinking = cv2.INTER_AREA if height > HEIGHT else cv2.INTER_LINEAR
-    canvas[:, :inner] = cv2.resize(crop, (inner, HEIGHT), interpolation=shrinking)
+    line = cv2.resize(crop, (inner, TYPE_HEIGHT), interpolation=shrinking)
+    above = (HEIGHT - TYPE_HEIGHT) // 2
+    below = HEIGHT - TYPE_HEIGHT - above
+    canvas[:, :inner] = cv2.copyMakeBorder(line, above, below, 0, 0, cv2.BORDER_REPLICATE)
     return canvas, inner / outer
 
 
