@@ -45,7 +45,3 @@ def noisy(image: Image.Image, seed: int) -> Image.Image:
     pixels = np.asarray(image, dtype=np.float32)
     grain = np.random.default_rng(seed).normal(0, 25, pixels.shape)
     return Image.fromarray(np.clip(pixels * 0.8 + 30 + grain, 0, 255).astype(np.uint8))
-
-
-def words_of(text: str) -> list[str]:
-    return text.split()

@@ -130,7 +130,7 @@ def test_reads_a_strip_of_20000_by_40() -> None:
     """A very long line is read in pieces; words survive along all of it."""
     strip = Image.new("RGB", (20000, 40), "white")
     draw = ImageDraw.Draw(strip)
-    marks = [f"Station {number:02d}" for number in range(0, 40)]
+    marks = [f"Station {number:02d}" for number in range(40)]
     for number, mark in enumerate(marks):
         draw.text((60 + number * 498, 4), mark, "black", font=font(28))
     read = engine().read([strip])[0].text
