@@ -43,7 +43,7 @@ class Catalog(Protocol):
         """The split. With `found`: record it first, unless a final one is recorded already."""
 
     def bury(self, tombstone: Tombstone | None = None) -> list[Tombstone]:
-        """Record that a document is to be deleted; all tombstones whose deletion is not finished."""
+        """Record that a document is to be deleted; or, without one, all tombstones whose deletion is not finished."""
 
     def forget(self, tenant: str, document_id: str, origin: Origin | None = None) -> None:
         """Drop one origin, or, without one, everything but the tombstone: the end of a deletion."""

@@ -44,6 +44,8 @@ class DirCatalog:
         self._depth = 0
         self._lock_path = root / "catalog.lock"
         self._cache: dict[str, _TenantCache] = {}
+        # Not `_guard`: looking something up must not wait for a long deletion that holds the lock.
+        self._cache_guard = threading.Lock()
         # Splits without an error never change; document ids are unique across tenants.
         self._splits: dict[str, Split] = {}
 
@@ -72,12 +74,15 @@ class DirCatalog:
         with self.lock():
             # A tombstone of the same bytes is over: they were uploaded again.
             remove(stem.with_suffix(".gone.json"))
+            cache, origin_path = self._tenant(manifest.tenant), _origin_path(stem, origin)
+            parts = cache.parts(manifest.document_id) | {"json", origin_path.name.partition(".")[2]}
             if password is not None:
                 write_atomic(stem.with_suffix(".secret.json"), _dump({"password": password}), replace=True, mode=0o600)
-            write_atomic(_origin_path(stem, origin), _dump(asdict(origin)))
+                parts |= {"secret.json"}
+            write_atomic(origin_path, _dump(asdict(origin)))
             # The manifest last: a document exists when its manifest does.
             new = write_atomic(stem.with_suffix(".json"), _dump(asdict(manifest)))
-            self._tenant(manifest.tenant).renew(manifest.document_id)
+            cache.put(manifest.document_id, parts)
             return new
 
     def get(self, tenant: str, document_id: str) -> Entry | None:
@@ -97,6 +102,8 @@ class DirCatalog:
         if known is not None:
             return known
         path = stem.with_suffix(".split.json")
+        if found is None and not path.exists():
+            return None
         with self.lock():
             split = _load_split(path)
             if found is not None and (split is None or not split.final) and stem.with_suffix(".json").exists():
@@ -111,6 +118,7 @@ class DirCatalog:
     def bury(self, tombstone: Tombstone | None = None) -> list[Tombstone]:
         if tombstone is not None and (stem := self._stem(tombstone.tenant, tombstone.document_id)):
             write_atomic(stem.with_suffix(".gone.json"), _dump(asdict(tombstone)))
+            return [tombstone]
         unfinished = []
         for path in self._root.glob("*/*.gone.json"):
             manifest = path.with_name(path.name.replace(".gone.json", ".json"))
@@ -123,16 +131,18 @@ class DirCatalog:
         if stem is None:
             return
         with self.lock():
+            cache = self._tenant(tenant)
+            parts = cache.parts(document_id)
             if origin is not None:
-                remove(_origin_path(stem, origin))
+                remove(path := _origin_path(stem, origin))
+                cache.put(document_id, parts - {path.name.partition(".")[2]})
             else:
-                for path in sorted(stem.parent.glob(f"{document_id}.*")):
-                    if path.suffixes != [".gone", ".json"] and path != stem.with_suffix(".json"):
-                        remove(path)
+                for part in [*sorted(parts - {"json"}), "split.json"]:
+                    remove(stem.with_suffix(f".{part}"))
                 # The manifest last, so that a deletion that was cut short is seen as unfinished.
                 remove(stem.with_suffix(".json"))
                 self._splits.pop(document_id, None)
-            self._tenant(tenant).renew(document_id)
+                cache.put(document_id, frozenset())
 
     def _stem(self, tenant: str, document_id: str) -> Path | None:
         """Path without suffix; None for what cannot be an id (and could name another file)."""
@@ -141,7 +151,7 @@ class DirCatalog:
         return self._root / tenant / document_id
 
     def _tenant(self, tenant: str) -> _TenantCache:
-        with self._guard:
+        with self._cache_guard:
             if tenant not in self._cache:
                 self._cache[tenant] = _TenantCache(self._root / tenant)
             return self._cache[tenant]
@@ -169,6 +179,17 @@ class _TenantCache:
             prefix = f"{document_id}."
             parts = frozenset(path.name.removeprefix(prefix) for path in self._directory.glob(f"{prefix}*"))
             self._put(document_id, parts - _NOT_OF_ENTRY)
+
+    def parts(self, document_id: str) -> frozenset[str]:
+        """The files of a document but split and tombstone, without a scan where they are known."""
+        if document_id not in self._names and (self._directory / f"{document_id}.json").exists():
+            self.renew(document_id)
+        return self._names.get(document_id, frozenset())
+
+    def put(self, document_id: str, parts: frozenset[str]) -> None:
+        """Read one document's files, which are these, again."""
+        with self._guard:
+            self._put(document_id, parts)
 
     def entry(self, document_id: str) -> Entry | None:
         exists = (self._directory / f"{document_id}.json").exists()

@@ -157,3 +157,50 @@ def test_one_of_many_wins(catalog):
         thread.join()
     assert sum(new) == 1
     assert len(catalog.get("default", facts.document_id).origins) == 16
+
+
+def test_looking_up_does_not_wait_for_the_lock(catalog):
+    """While one thread deletes for a long time, others look documents up and list them."""
+    facts = manifest()
+    catalog.add(facts, Origin(None, "x"))
+    seen = []
+
+    def look():
+        seen.append((catalog.get("default", facts.document_id), catalog.split("default", facts.document_id)))
+        seen.append(list(catalog.entries("default")))
+
+    with catalog.lock():
+        thread = threading.Thread(target=look, daemon=True)
+        thread.start()
+        thread.join(5)
+        assert len(seen) == 2
+
+
+def test_adding_and_forgetting_cost_no_scan(catalog, monkeypatch):
+    """The cost of a change does not grow with the number of documents: the directory is not listed."""
+    for number in range(3):
+        catalog.add(manifest(number), Origin(None, "x"))
+
+    def refuse(*_args, **_options):
+        raise AssertionError("the directory was listed")
+
+    monkeypatch.setattr("pathlib.Path.glob", refuse)
+    monkeypatch.setattr("os.scandir", refuse)
+    facts = manifest(9)
+    catalog.add(facts, Origin(None, "x"), "pw")
+    catalog.add(facts, Origin("archive", "y"))
+    catalog.bury(Tombstone("default", facts.document_id, facts.sha256, facts.filename, START, 3))
+    catalog.forget("default", facts.document_id, Origin(None, "x"))
+    assert catalog.get("default", facts.document_id).origins == (Origin("archive", "y"),)
+    catalog.forget("default", facts.document_id)
+    monkeypatch.undo()
+    left = [path.name for path in catalog._root.glob(f"*/{facts.document_id}*")]
+    assert left == [f"{facts.document_id}.gone.json"]
+
+
+def test_forgetting_leaves_nothing_that_another_process_wrote(catalog, tmp_path):
+    """Files of a document that this object never added itself go too."""
+    facts = manifest()
+    DirCatalog(tmp_path).add(facts, Origin(None, "x"), "pw")
+    catalog.forget("default", facts.document_id)
+    assert list((tmp_path / "documents/default").iterdir()) == []

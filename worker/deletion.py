@@ -7,8 +7,9 @@ manifest still exists is an unfinished deletion, and a blob without a manifest t
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from index.blobs import BlobStore
@@ -37,9 +38,13 @@ class Receipt:
 
 @dataclass(slots=True)
 class _Tally:
+    """What was removed so far; and, looked up once, how many documents hold a blob and what an archive holds."""
+
     pages: int = 0
     documents: int = 0
     blobs: int = 0
+    holders: Counter[str] = field(default_factory=Counter)
+    members: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
 
 class Deletion:
@@ -55,7 +60,7 @@ class Deletion:
             entry = self._catalog.get(tenant, document_id)
             if entry is None:
                 raise NotFound(f"There is no document {document_id}.")
-            tally = _Tally()
+            tally = self._survey(tenant)
             manifest = entry.manifest
             at = self._clock()
             self._remove(entry, at, tally)
@@ -76,7 +81,7 @@ class Deletion:
         for stone in unfinished:
             with self._catalog.lock():
                 if entry := self._catalog.get(stone.tenant, stone.document_id):
-                    self._remove(entry, stone.deleted_at, _Tally())
+                    self._remove(entry, stone.deleted_at, self._survey(stone.tenant))
         self._sweep()
         return len(unfinished)
 
@@ -88,18 +93,29 @@ class Deletion:
                 if blob.sha256 not in held:
                     self._blobs.delete(blob.sha256)
 
+    def _survey(self, tenant: str) -> _Tally:
+        tally = _Tally()
+        for entry in self._catalog.entries(None):
+            tally.holders[entry.manifest.sha256] += 1
+            if entry.manifest.tenant == tenant:
+                for archive in {origin.archive_id for origin in entry.origins if origin.archive_id}:
+                    tally.members[archive].append(entry.manifest.document_id)
+        return tally
+
     def _remove(self, entry: Entry, at: datetime, tally: _Tally) -> None:
         manifest = entry.manifest
         tenant, document_id = manifest.tenant, manifest.document_id
         pages = self._store.count(tenant, document_id=document_id).total
         self._catalog.bury(Tombstone(tenant, document_id, manifest.sha256, manifest.filename, at, pages))
-        for child in list(self._catalog.entries(tenant)):
-            if any(origin.archive_id == document_id for origin in child.origins):
+        for member in tally.members[document_id]:
+            # Asked again: an archive inside this one may have been its other way in.
+            if child := self._catalog.get(tenant, member):
                 self._orphan(child, document_id, at, tally)
         tally.pages += self._store.delete(tenant, document_id)
         self._catalog.forget(tenant, document_id)
         tally.documents += 1
-        if not self._held(manifest.sha256) and self._blobs.delete(manifest.sha256):
+        tally.holders[manifest.sha256] -= 1
+        if not tally.holders[manifest.sha256] and self._blobs.delete(manifest.sha256):
             tally.blobs += 1
 
     def _orphan(self, child: Entry, archive_id: str, at: datetime, tally: _Tally) -> None:
