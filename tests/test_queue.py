@@ -167,3 +167,51 @@ def test_close_waits_for_running_jobs_only(queues):
     started.wait(5)
     queue.close(timeout_s=5)
     assert done == [read("a", 1)]
+
+
+def test_a_letter_does_not_wait_for_a_full_list(queues):
+    """When one document's pages fill the waiting list, another is still opened and read in its turn."""
+    order = []
+    queue = queues(order.append, readers=1, max_waiting=10)
+    queue.ring([read("long", page) for page in range(1, 51)])
+    queue.ring([Expand("default", "letter"), read("letter", 1)])
+    assert queue.depth() == 12
+    queue.start()
+    wait_until(lambda: queue.depth() == 0)
+    assert Expand("default", "letter") in order
+    assert order.index(read("letter", 1)) <= 3
+
+
+def test_a_large_archive_does_not_hold_up_opening(queues):
+    """A document is opened while an archive is still being unpacked."""
+    go_on, opened = threading.Event(), threading.Event()
+
+    def run(job):
+        if job.document_id == "archive":
+            go_on.wait(5)
+        else:
+            opened.set()
+
+    queue = queues(run)
+    queue.start()
+    queue.ring([Expand("default", "archive"), Expand("default", "letter")])
+    assert opened.wait(2)
+    go_on.set()
+
+
+def test_refilling_may_fail(queues):
+    """A reconcile that fails ends no thread, and is asked again after the next job."""
+    asked, done = [], []
+
+    def refill():
+        asked.append(1)
+        if len(asked) == 1:
+            raise StoreUnavailable("not now")
+
+    queue = queues(done.append, readers=1, max_waiting=2, on_drained=refill)
+    queue.ring([read("a", page) for page in range(1, 6)])
+    queue.start()
+    wait_until(lambda: asked)
+    queue.ring([read("a", 9)])
+    wait_until(lambda: len(asked) == 2)
+    assert done[-1] == read("a", 9)

@@ -1,8 +1,9 @@
 """The in-process queue: a bounded number of threads around `Jobs.run`.
 
 Documents take turns, so that a letter that comes after a book of 5,000 pages is read at once.
-The waiting list is bounded; what does not fit is dropped, which a doorbell may do, and
-`on_drained` (reconcile) rings for it again once the list is empty.
+The list of waiting pages is bounded; what does not fit is dropped, which a doorbell may do, and `on_drained`
+(reconcile) rings for it again once the list is empty. Each document has its share of the list whatever
+others wait for. Two documents are opened at a time, so that a letter does not wait for a large archive.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from worker.queue import Expand, Job, Read
 
 log = logging.getLogger("folioscope.queue")
 
+_OPENERS = 2
 _BACK_OFF_S = 1.0
 # A full disk is not emptied within a second, and trying costs reads and writes.
 _BACK_OFF_FULL_S = 30.0
@@ -36,6 +38,7 @@ class LocalQueue:
     ) -> None:
         self._run = run
         self._max_waiting = max_waiting
+        self._share = max(1, max_waiting // 100)
         self._on_drained = on_drained
         self._changed = threading.Condition()
         self._expands: deque[Expand] = deque()
@@ -48,7 +51,10 @@ class LocalQueue:
         self._threads = [
             threading.Thread(target=self._work, args=(self._next_read,), name=f"reader-{n}", daemon=True)
             for n in range(readers)
-        ] + [threading.Thread(target=self._work, args=(self._next_expand,), name="expander", daemon=True)]
+        ] + [
+            threading.Thread(target=self._work, args=(self._next_expand,), name=f"opener-{n}", daemon=True)
+            for n in range(_OPENERS)
+        ]
 
     def start(self) -> None:
         for thread in self._threads:
@@ -77,14 +83,15 @@ class LocalQueue:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
     def _enqueue(self, job: Job) -> None:
-        if len(self._waiting) >= self._max_waiting:
-            self._dropped = True
-            return
-        self._waiting.add(job)
         if isinstance(job, Expand):
             self._expands.append(job)
         else:
+            pages = self._reads.get(job.key.document_id, ())
+            if len(self._waiting) >= self._max_waiting and len(pages) >= self._share:
+                self._dropped = True
+                return
             self._reads.setdefault(job.key.document_id, deque()).append(job)
+        self._waiting.add(job)
 
     def _next_expand(self) -> Job | None:
         return self._expands.popleft() if self._expands else None
@@ -118,7 +125,16 @@ class LocalQueue:
                     self._dropped = False
                 self._changed.notify_all()
             if drained and self._on_drained:
-                self._on_drained()
+                self._refill(self._on_drained)
+
+    def _refill(self, on_drained: Callable[[], None]) -> None:
+        try:
+            on_drained()
+        except Exception:
+            # The thread must live; the next job that ends, or housekeeping, asks again.
+            log.exception("what was dropped could not be rung for again")
+            with self._changed:
+                self._dropped = True
 
     def _do(self, job: Job) -> None:
         try:
