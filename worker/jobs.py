@@ -37,7 +37,7 @@ from index.types import (
 from ingest.archives import ARCHIVE_TYPES, REST, ArchiveLimits, Member, members
 from ingest.renderer import Renderer
 from ingest.sniff import sniff
-from worker.labels import MAX_DEPTH, depth, labels
+from worker.labels import MAX_DEPTH, above, below, depth, labels
 from worker.queue import Expand, Job, Read
 from worker.reading import PageReader
 
@@ -148,6 +148,11 @@ class Jobs:
         """
         blob = self._blobs.commit(staged)
         document_id = ids.document_id(tenant, blob.sha256)
+        if origin.archive_id and document_id in above(self._catalog, tenant, origin.archive_id):
+            raise BadDocument("The archive contains itself.", code="bomb")
+        known = self._catalog.split(tenant, document_id)
+        if known is not None and known.pages:
+            password = None  # it was opened with what it has; another password could only close it again
         manifest = Manifest(
             tenant, document_id, blob.sha256, blob.size, filename, media_type, self._clock(), text_layer
         )
@@ -158,9 +163,12 @@ class Jobs:
         return entry, new
 
     def _try_again(self, entry: Entry) -> None:
-        """Uploading the same bytes again is how a person asks for another try of what failed."""
+        """Uploading the same bytes again is how a person asks for another try of what failed, members included."""
         manifest = entry.manifest
-        failed = self._store.scan(manifest.tenant, document_ids=[manifest.document_id], states=[PageState.FAILED])
+        members = below(self._catalog, manifest.tenant, self._catalog.split(manifest.tenant, manifest.document_id))
+        failed = self._store.scan(
+            manifest.tenant, document_ids=[manifest.document_id, *members], states=[PageState.FAILED]
+        )
         self._store.update(
             [
                 PageUpdate(
@@ -183,11 +191,27 @@ class Jobs:
                 found = self._look_into(entry)
             except RequestError as error:
                 found = Split(error_code=error.code, error_message=error.message)
-            split = self._catalog.split(tenant, document_id, found)
+            except Unavailable:
+                raise
+            except Exception:
+                # Recorded, or it would be met again at every reconcile, for ever.
+                log.exception("document %s cannot be opened", document_id)
+                found = Split(error_code="internal_error", error_message="Opening the file failed: our bug.")
+            with self._catalog.lock():
+                if self._gone(entry):
+                    return
+                split = self._catalog.split(tenant, document_id, found)
         if split is None:
-            return  # deleted meanwhile
+            return
         self._add_pages(entry, len(split.pages))
         self._ring([Expand(tenant, child) for _, child in split.members])
+
+    def _gone(self, entry: Entry) -> bool:
+        """Whether a document was deleted meanwhile. One that was uploaded again since then is another one: its
+        members are not those that were found so far, and its own ring expands it. The caller holds the lock.
+        """
+        current = self._catalog.get(entry.manifest.tenant, entry.manifest.document_id)
+        return current is None or current.manifest != entry.manifest
 
     def _password_came(self, entry: Entry, split: Split) -> bool:
         """Whether an archive has a password that parts of it, locked when it was opened, were not tried with."""
@@ -239,6 +263,8 @@ class Jobs:
             if not found:
                 raise
             failures.append(MemberFailure(REST, error.code, error.message))
+        if not found and not failures:
+            raise BadDocument("The archive holds no files.", code="empty")
         return Split(members=tuple(found), member_failures=tuple(failures))
 
     def _add_member(self, archive: Entry, member: Member, level: int) -> str | None:
@@ -252,7 +278,7 @@ class Jobs:
                 raise TooLarge(f"Archives are opened {MAX_DEPTH} deep; this one lies deeper.", code="too_deep")
             tenant = archive.manifest.tenant
             with self._catalog.lock():
-                if self._catalog.get(tenant, archive.manifest.document_id) is None:
+                if self._gone(archive):
                     return None
                 entry, _ = self._register(
                     tenant,
@@ -306,20 +332,19 @@ class Jobs:
                 self._blobs.path(entry.manifest.sha256), entry.manifest, key.page, entry.password
             )
             passages = embed_passages(self._embedder, reading.text)
+            commit = PageUpdate(
+                key, self._clock(), state=PageState.DONE, error_code="", reading=reading, passages=passages
+            )
+            self._store.update([commit])
         except Unavailable:
             # Not the page's fault, so not its attempt.
             self._store.update([PageUpdate(key, self._clock(), attempts=point.attempts)])
             raise
         except FolioscopeError as error:
             self._failed_once(key, error.code, attempt, permanent=error.code in PERMANENT)
-            return
         except Exception:
             log.exception("page %s of %s: attempt %d failed", key.page, key.document_id, attempt)
             self._failed_once(key, "internal_error", attempt, permanent=False)
-            return
-        self._store.update(
-            [PageUpdate(key, self._clock(), state=PageState.DONE, error_code="", reading=reading, passages=passages)]
-        )
 
     def _failed_once(self, key: PageKey, code: str, attempt: int, *, permanent: bool) -> None:
         log.warning("page %s of %s: %s (attempt %d)", key.page, key.document_id, code, attempt)

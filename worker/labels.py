@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from index.catalog import Catalog, Entry
-from index.types import PageLabels
+from index.types import PageLabels, Split
 
 MAX_DEPTH = 2
 """Archives inside archives that are opened: the uploaded one is depth 1, one inside it depth 2."""
@@ -17,6 +17,30 @@ def depth(catalog: Catalog, entry: Entry, *, limit: int = MAX_DEPTH + 2) -> int:
         return 0
     parents = [catalog.get(entry.manifest.tenant, origin.archive_id) for origin in entry.origins if origin.archive_id]
     return 1 + min((depth(catalog, parent, limit=limit - 1) for parent in parents if parent), default=0)
+
+
+def above(catalog: Catalog, tenant: str, document_id: str) -> set[str]:
+    """Ids of a document and of every archive that it lies in, by any way."""
+    found: set[str] = set()
+    todo = [document_id]
+    while todo:
+        current = todo.pop()
+        if current not in found and (entry := catalog.get(tenant, current)):
+            found.add(current)
+            todo.extend(origin.archive_id for origin in entry.origins if origin.archive_id)
+    return found
+
+
+def below(catalog: Catalog, tenant: str, split: Split | None) -> list[str]:
+    """Ids of an archive's members, and of members of archives inside: those that still exist, each once."""
+    found: dict[str, None] = {}
+    todo = [split]
+    while todo:
+        for _, member in current.members if (current := todo.pop()) else ():
+            if member not in found and catalog.get(tenant, member) is not None:
+                found[member] = None
+                todo.append(catalog.split(tenant, member))
+    return list(found)
 
 
 def paths(catalog: Catalog, entry: Entry, *, limit: int = MAX_DEPTH + 2) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from worker.answerer import Answerer
 from worker.deletion import Deletion, Receipt
 from worker.images import PageImages
 from worker.jobs import Jobs
+from worker.labels import below
 from worker.queue import Queue
 from worker.service import DocumentView, Readiness
 
@@ -112,7 +113,7 @@ class Library:
             view = replace(view, split=replace(view.split, member_failures=failures))
         if not view.pages.failed:
             return view
-        members = self._members(entry.manifest.tenant, view.split)
+        members = below(self._catalog, tenant, view.split)
         failed = self._store.scan(tenant, document_ids=[document_id, *members], states=[PageState.FAILED])
         return replace(
             view, failed_pages=tuple(sorted(failed, key=lambda point: (point.key.document_id, point.key.page)))
@@ -201,16 +202,14 @@ class Library:
 
     def overview(self) -> tuple[PageCounts, bool]:
         """Pages by state of all tenants, as far as they are known, and whether anything is still to be done."""
-        counts, unfinished = PageCounts(), False
-        for entry in self._catalog.entries(None):
-            view = self._view(entry)
-            unfinished |= view.state in {DocumentState.ACCEPTED, DocumentState.READING}
-            if not (view.split and view.split.members):
-                pages = view.pages
-                counts = PageCounts(
-                    counts.pending + pages.pending, counts.done + pages.done, counts.failed + pages.failed
-                )
-        return counts, unfinished
+        manifests = [entry.manifest for entry in self._catalog.entries(None)]
+        splits = [self._catalog.split(manifest.tenant, manifest.document_id) for manifest in manifests]
+        # One count for each tenant: asking for each document would keep the index busy while it is being filled.
+        counts = [self._store.count(tenant) for tenant in {manifest.tenant for manifest in manifests}]
+        missing = sum(len(split.pages) for split in splits if split) - sum(count.total for count in counts)
+        pending = sum(count.pending for count in counts) + max(0, missing)
+        total = PageCounts(pending, sum(count.done for count in counts), sum(count.failed for count in counts))
+        return total, pending > 0 or any(split is None for split in splits)
 
     def queue_depth(self) -> int:
         """Jobs that wait or run, for metrics."""
@@ -231,15 +230,6 @@ class Library:
         if split is None:
             return Conflict("The document was accepted but not opened yet; ask again in a moment.", code="not_ready")
         return NotFound(f"The document has {len(split.pages)} pages; there is no page {page}.")
-
-    def _members(self, tenant: str, split: Split | None) -> list[str]:
-        """Ids of all members, and of members of archives inside; those that still exist."""
-        found: list[str] = []
-        for _, member in split.members if split else ():
-            if self._catalog.get(tenant, member) is not None:
-                found.append(member)
-                found.extend(self._members(tenant, self._catalog.split(tenant, member)))
-        return found
 
     def _member_failures(self, tenant: str, split: Split, above: str = "") -> Iterator[MemberFailure]:
         """Members that are no documents, and those that turned out not to open, archives inside included."""
@@ -268,7 +258,7 @@ class Library:
 
     def _archive_view(self, entry: Entry, split: Split) -> DocumentView:
         tenant = entry.manifest.tenant
-        members = self._members(tenant, split)
+        members = below(self._catalog, tenant, split)
         counts = PageCounts()
         if members:
             counts = self._store.count(tenant, where=SearchFilter(document_ids=tuple(members)))

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 from index.catalog import Catalog
 from index.store import PageUpdate, Store
@@ -34,6 +35,7 @@ class CrashLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._file: IO[str] | None = None
         self.crashed = path.exists() and path.stat().st_size > 0
         if self.crashed:
             kept = path.with_name(f"{path.name}.last")
@@ -46,6 +48,9 @@ class CrashLog:
         faulthandler.enable(self._file)
 
     def disarm(self) -> None:
+        """Harmless without `arm`: a start that failed."""
+        if self._file is None:
+            return
         faulthandler.disable()
         self._file.close()
         self._path.unlink(missing_ok=True)
@@ -93,13 +98,22 @@ class Recovery:
                 if len(jobs) >= _CHUNK:
                     rung += self._send(jobs)
         rung += self._send(jobs)
-        for entry in self._catalog.entries(None):
+        entries = list(self._catalog.entries(None))
+        self._drop_unowned(points.keys() - {(entry.manifest.tenant, entry.manifest.document_id) for entry in entries})
+        for entry in entries:
             manifest = entry.manifest
             split = self._catalog.split(manifest.tenant, manifest.document_id)
             expected = len(split.pages) if split else 0
             if split is None or points[manifest.tenant, manifest.document_id] < expected:
                 jobs.append(Expand(manifest.tenant, manifest.document_id))
         return rung + self._send(jobs)
+
+    def _drop_unowned(self, documents: Iterable[tuple[str, str]]) -> None:
+        """Points without a manifest: a power cut took the end of a deletion out of the index's log."""
+        for tenant, document_id in documents:
+            with self._catalog.lock():
+                if self._catalog.get(tenant, document_id) is None and self._store.delete(tenant, document_id):
+                    log.warning("pages of %s were left over from its deletion; they are gone now", document_id)
 
     def _send(self, jobs: list[Job]) -> int:
         count = len(jobs)

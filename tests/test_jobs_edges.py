@@ -1,0 +1,171 @@
+"""Jobs where documents meet themselves, each other and bad luck: odd archives, passwords, races, full disks."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import pytest
+
+from index.errors import StorageFull
+from index.types import DocumentState
+from ingest.archives import Member
+from tests.kit import TENANT, Archive, FakeEngine, pdf
+from tests.test_jobs import archive, zipped  # noqa: F401  the fixture
+from worker import jobs
+from worker.recovery import CrashLog
+
+ARCHIVE = "box.zip"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [zipped(a=pdf("one"), b=pdf("one")), zipped(a=pdf("one"), inner=zipped(b=pdf("one")))],
+    ids=["two members", "an archive inside"],
+)
+def test_the_same_file_twice_in_an_archive(archive, content):  # noqa: F811
+    """Its pages are counted once, and the archive is done when they are."""
+    box = archive.upload(content, ARCHIVE)
+    archive.settle()
+    view = archive.view(box)
+    assert (view.state, view.pages.total) == (DocumentState.DONE, 1)
+    assert archive.library.overview() == (view.pages, False)
+
+
+def test_an_archive_that_contains_itself(archive, monkeypatch):  # noqa: F811
+    """It is refused as a member of itself; nothing runs round in circles."""
+    content = zipped(a=b"any")
+    monkeypatch.setattr(jobs, "members", lambda *_, **__: iter([Member("a.zip", 1, lambda: iter([content]))]))
+    box = archive.upload(content, ARCHIVE)
+    archive.settle(limit=20)
+    view = archive.view(box)
+    assert view.state is DocumentState.FAILED
+    assert [(failure.path, failure.code) for failure in view.split.member_failures] == [("a.zip", "bomb")]
+    assert archive.library.documents(TENANT)[0]
+
+
+def test_an_archive_without_files_says_so(archive):  # noqa: F811
+    """A failed document has a reason."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.mkdir("only a folder")
+    box = archive.upload(buffer.getvalue(), ARCHIVE)
+    archive.settle()
+    assert archive.view(box).split.error_code == "empty"
+
+
+def test_uploading_an_archive_again_tries_its_failed_pages_again(tmp_path):
+    """A person asks for another try of what failed, wherever in the archive it is."""
+    archive = Archive(tmp_path, engine=FakeEngine(fail={"cursed": [RuntimeError()] * 3}))  # noqa: F811
+    content = zipped(a=pdf("fine", "cursed"))
+    box = archive.upload(content, ARCHIVE)
+    archive.settle()
+    assert archive.view(box).pages.failed == 1
+    archive.upload(content, ARCHIVE)
+    archive.settle()
+    assert archive.view(box).state is DocumentState.DONE
+    assert archive.engine.reads == {"fine": 1, "cursed": 4}
+    archive.close()
+
+
+def test_a_wrong_password_later_closes_nothing(archive):  # noqa: F811
+    """What was opened keeps the password that opened it: its page images and unread pages need it."""
+    document = archive.upload(pdf("!locked"), password="open sesame")
+    archive.settle()
+    archive.upload(pdf("!locked"), password="wrong")
+    assert archive.catalog.get(TENANT, document).password == "open sesame"
+
+
+def test_deleted_and_uploaded_again_while_it_is_unpacked(archive, monkeypatch):  # noqa: F811
+    """The second upload has all members, whatever the first one's unpacking had found."""
+    content = zipped(a=pdf("one"), b=pdf("two"), c=pdf("three"))
+    box = archive.upload(content, ARCHIVE)
+    members = jobs.members
+
+    def meanwhile(*args, **options):
+        for number, member in enumerate(members(*args, **options)):
+            if number == 2:
+                archive.library.delete(TENANT, box)
+                archive.upload(content, ARCHIVE)
+            yield member
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "members", meanwhile)
+        archive.jobs.run(archive.rung.pop())
+    archive.settle()
+    view = archive.view(box)
+    assert (view.state, view.pages.done) == (DocumentState.DONE, 3)
+
+
+def test_a_full_disk_at_the_commit_costs_no_attempt(archive, monkeypatch):  # noqa: F811
+    """However often it is met, the page waits, and is done when there is room."""
+    document = archive.upload(pdf("page"))
+    archive.jobs.expand(TENANT, document)
+    key = archive.rung[-1].key
+    update = archive.store.update
+
+    def full(changes):
+        if changes[0].reading is not None:
+            raise StorageFull("no room")
+        return update(changes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archive.store, "update", full)
+        for _ in range(5):
+            with pytest.raises(StorageFull):
+                archive.jobs.read(key)
+    archive.settle()
+    assert archive.view(document).state is DocumentState.DONE
+
+
+def test_a_commit_that_the_index_refuses_fails_the_page(archive, monkeypatch):  # noqa: F811
+    """After three attempts the page has failed with a code, and does not wait for ever."""
+    document = archive.upload(pdf("page"))
+    update = archive.store.update
+
+    def refuse(changes):
+        if changes[0].reading is not None:
+            raise RuntimeError("refused")
+        return update(changes)
+
+    monkeypatch.setattr(archive.store, "update", refuse)
+    archive.settle()
+    assert [(page.error_code, page.attempts) for page in archive.view(document).failed_pages] == [("internal_error", 3)]
+
+
+def test_a_bug_in_opening_a_document_is_told(archive, monkeypatch):  # noqa: F811
+    """The document fails with a code instead of being opened in vain at every reconcile."""
+    document = archive.upload(pdf("page"))
+    monkeypatch.setattr(archive.renderer, "split", lambda *_: 1 / 0)
+    archive.settle()
+    assert archive.view(document).split.error_code == "internal_error"
+    assert archive.recovery.reconcile() == 0
+    monkeypatch.undo()
+    archive.upload(pdf("page"))
+    archive.settle()
+    assert archive.view(document).state is DocumentState.DONE
+
+
+def test_points_that_a_power_cut_brought_back_are_dropped(archive):  # noqa: F811
+    """Pages without a manifest are found by nobody after the next reconcile; others stay."""
+    gone, kept = archive.upload(pdf("deleted page")), archive.upload(pdf("kept page"))
+    archive.settle()
+    archive.catalog.forget(TENANT, gone)
+    archive.restart()
+    archive.settle()
+    assert {point.key.document_id for point in archive.store.scan(None)} == {kept}
+
+
+def test_members_shared_by_an_archive_and_one_inside_go_with_both(archive):  # noqa: F811
+    """A member whose two ways in are both deleted by one deletion is deleted too, and its blob."""
+    box = archive.upload(zipped(a=pdf("one"), inner=zipped(b=pdf("one"), c=pdf("two"))), ARCHIVE)
+    archive.settle()
+    receipt = archive.library.delete(TENANT, box)
+    assert (receipt.documents_deleted, receipt.pages_deleted, receipt.blobs_deleted) == (4, 2, 4)
+    assert list(archive.catalog.entries(None)) == []
+    assert list(archive.blobs.blobs()) == []
+
+
+def test_a_start_that_fails_early_tells_its_own_error(tmp_path):
+    """The crash log of a service that never came up is closed without a complaint of its own."""
+    CrashLog(tmp_path / "crash.log").disarm()
