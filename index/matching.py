@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
@@ -29,12 +30,19 @@ IDENTIFIER_QUALITY = 0.4
 
 _LONG_IDENTIFIER = 7
 _WORD = re.compile(r"[^\W_]+")
-_CODE = re.compile(r"(?=[^\s]*\d)[^\W_]+(?:[-‐‑–/._:#][^\W_]+)+|(?=[a-z]*\d)[^\W_]{7,}")
+_SPACED = re.compile(r"\S+")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 _LOOKALIKE = {
     "0": "0oq", "o": "0o", "1": "1il|", "i": "1il|", "l": "1il|", "5": "5s", "s": "5s", "8": "8b", "b": "8b6",
     "2": "2z", "z": "2z", "6": "6b", "g": "g9", "9": "9g",
 }  # fmt: skip
+
+
+@lru_cache(maxsize=131072)
+def _looks(word: str, language: str) -> tuple[str, str]:
+    """A page's word as (stem, look-alike fold); of stop words the latter is empty."""
+    form = fold(word)
+    return stem(form, language), "" if form in STOPWORDS else ocr_fold(form)
 
 
 class _SameLengthFold(dict):
@@ -141,10 +149,7 @@ class Matcher:
                     term = judgement[0] if judgement[0] >= 0 else judgement[1]
                     if judgement[0] >= 0 or term in misread:
                         order.append((number, term))
-        phrases = tuple(
-            max((m.quality for m in self._phrase_matches(low, n)), default=0.0) for n in range(len(self._phrases))
-        )
-        return PageSummary(terms, tuple(order), phrases)
+        return PageSummary(terms, tuple(order), self._phrase_qualities(low, words))
 
     def find(self, text: str) -> PageMatches:
         """All matches in a page's text, with their places."""
@@ -178,21 +183,22 @@ class Matcher:
     def _learn(self, words: list[str]) -> None:
         language = self.config.language
         doubtful = []
+        folded = []
         for word in words:
-            form = fold(word)
-            exact = self._stems.get(stem(form, language), -1)
+            root, shape = _looks(word, language)
+            exact = self._stems.get(root, -1)
             self._known[word] = (exact, -1, 0.0) if exact >= 0 else _NOTHING
-            if exact < 0 and len(word) >= MIN_FUZZY_LENGTH - 1 and form not in STOPWORDS:
-                doubtful.append((word, form))
+            if exact < 0 and len(shape) >= MIN_FUZZY_LENGTH - 1:
+                doubtful.append(word)
+                folded.append(shape)
         if not self._fuzzy or not doubtful:
             return
-        folded = [ocr_fold(form) for _, form in doubtful]
         for number, wanted, allowed in self._fuzzy:
             for _, distance, at in process.extract(
                 wanted, folded, scorer=OSA.distance, score_cutoff=allowed, limit=None
             ):
                 quality = (SHAPE_QUALITY, FUZZY_QUALITY, FUZZY_QUALITY - 0.15)[int(distance)]
-                word = doubtful[at][0]
+                word = doubtful[at]
                 if quality > self._known[word][2]:
                     self._known[word] = (-1, number, quality)
 
@@ -212,11 +218,31 @@ class Matcher:
         wanted = self.plan.terms[number].folded
         if len(wanted) < _LONG_IDENTIFIER:
             return []
-        return [
-            Match(m.start(), m.end(), number, IDENTIFIER_QUALITY)
-            for m in _CODE.finditer(low)
-            if OSA.distance(wanted, identifier_fold(squeeze(m.group())), score_cutoff=1) <= 1
-        ]
+        found = []
+        for match in _SPACED.finditer(low):
+            raw = match.group()
+            if len(raw) >= len(wanted) - 1 and not raw.isalpha():
+                code = squeeze(raw)
+                if (
+                    abs(len(code) - len(wanted)) <= 1
+                    and OSA.distance(wanted, identifier_fold(code), score_cutoff=1) <= 1
+                ):
+                    found.append(Match(match.start(), match.end(), number, IDENTIFIER_QUALITY))
+        return found
+
+    def _phrase_qualities(self, low: str, words: list[str]) -> tuple[float, ...]:
+        if not self._phrases:
+            return ()
+        shapes = {_looks(word, self.config.language)[1] for word in words}
+        qualities = []
+        for number, phrase in enumerate(self.plan.phrases):
+            # A page that lacks most of a phrase's longer words need not be looked through.
+            long = [ocr_fold(w) for w in phrase if len(w) >= MIN_FUZZY_LENGTH and w not in STOPWORDS]
+            there = sum(word in shapes for word in long)
+            hopeless = there < len(long) - 1 - len(phrase) // 4
+            here = [] if hopeless else self._phrase_matches(low, number)
+            qualities.append(max((m.quality for m in here), default=0.0))
+        return tuple(qualities)
 
     def _phrase_matches(self, low: str, number: int) -> list[Match]:
         literal = [Match(m.start(), m.end(), -1, 1.0) for m in self._phrases[number].finditer(low)]

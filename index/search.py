@@ -58,9 +58,9 @@ class SearchConfig:
     lookup: Weights = Weights(dense=0.25, words=1.0, fuzzy=0.2, coverage=0.0, nearness=0.3)
     half_score: float = 6.0
     """BM25 of one term at which it counts half: the words leg's score s becomes s / (s + terms * this)."""
-    prefetch: int = 100
-    """Candidates of each leg. A page that two legs know is rarely below the hundredth place in both."""
-    rerank: int = 40
+    prefetch: int = 80
+    """Candidates of each leg. A page that two legs know is rarely below this place in both."""
+    rerank: int = 25
     """Candidates whose text is looked at."""
     phrase: float = 3.0
     """What a literal quoted phrase adds: more than all else together, so that such pages come first."""
