@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -10,6 +12,7 @@ from worker.engine import orient
 from worker.engine.geometry import Levelling, crop, skew, slab, turn_pixels, turn_slab
 from worker.engine.pixels import is_blank, rgb_pixels
 from worker.engine.recognise import Recognised, fitted
+from worker.engine.rest import Rest
 from worker.engine.rules import ruling_lines
 from worker.engine.weights import DETECTOR, RECOGNISER, alphabet, onnx_metadata, weights
 
@@ -132,6 +135,24 @@ def test_digits_alone_do_not_settle_the_upside() -> None:
 
     slabs = [slab((500, 100 * n), (400, 40), 0.0) for n in range(1, 5)]
     assert orient.rotation(np.zeros((900, 1000, 3), np.uint8), slabs, read)[0] == 180
+
+
+def test_memory_is_given_back_after_work_and_not_during_it() -> None:
+    """The release comes once when the last of several workers has been away long enough."""
+    released = threading.Event()
+    calls = []
+
+    def release() -> None:
+        calls.append(1)
+        released.set()
+
+    rest = Rest(release, after_s=0.05)
+    with rest.working():
+        with rest.working():
+            pass
+        assert not released.wait(0.2)
+    assert released.wait(5)
+    assert calls == [1]
 
 
 def test_the_wheel_carries_both_networks() -> None:

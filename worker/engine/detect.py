@@ -67,6 +67,10 @@ class Detector:
             found.append(slab((x, y), size, core.angle, core.score))
         return found
 
+    def release(self) -> None:
+        """Give back memory that only work needs."""
+        self._network.release()
+
 
 def _cores(probability: np.ndarray) -> list[Slab]:
     """Rectangles around the connected pieces of a probability map."""

@@ -41,6 +41,10 @@ class Network:
         results = request.infer({0: batch}, share_inputs=True, share_outputs=True)
         return [results[index] for index in range(len(results))]
 
+    def release(self) -> None:
+        """Give back the memory of intermediate results. Not while a `run` is going on."""
+        self._compiled.release_memory()
+
 
 def end_in(model: Model, outputs: Sequence[Output]) -> None:
     """Give `model` these outputs instead of its own."""

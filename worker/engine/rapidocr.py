@@ -22,6 +22,7 @@ from worker.engine import orient, weights
 from worker.engine.geometry import Levelling, Slab, skew, turn_pixels, turn_slab
 from worker.engine.lines import read_lines
 from worker.engine.pixels import is_blank, rgb_pixels
+from worker.engine.rest import Rest, trim_heap
 from worker.engine.rules import ruling_lines
 from worker.layout.compose import compose
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from worker.engine.detect import Detector
     from worker.engine.recognise import Recogniser
     from worker.layout.lines import Line
+
+_REST_AFTER_S = 15.0  # without a page to read
 
 
 class RapidOcrEngine:
@@ -47,6 +50,7 @@ class RapidOcrEngine:
         self._cache_dir = cache_dir
         self._loading = threading.Lock()
         self._networks: tuple[Detector, Recogniser] | None = None
+        self._rest = Rest(self._release, _REST_AFTER_S)
 
     @cached_property
     def revision(self) -> str:
@@ -55,12 +59,14 @@ class RapidOcrEngine:
     def warm(self) -> None:
         """Load the weights and run each network once."""
         detector, recogniser = self._loaded()
-        detector.find(np.full((64, 64, 3), 255, np.uint8))
-        recogniser.read([np.full((48, 320, 3), 255, np.uint8)])
+        with self._rest.working():
+            detector.find(np.full((64, 64, 3), 255, np.uint8))
+            recogniser.read([np.full((48, 320, 3), 255, np.uint8)])
 
     def read(self, images: Sequence[Image]) -> list[PageReading]:
         """One reading for each image, in order. A blank page gives an empty text and trust 1.0."""
-        return [self._read_page(image) for image in images]
+        with self._rest.working():
+            return [self._read_page(image) for image in images]
 
     def read_lines(self, image: Image, boxes: Sequence[Box]) -> list[tuple[str, float]]:
         """What stands in each box of the page, which must hold one level line of text, and how sure it is (0..1)."""
@@ -72,7 +78,8 @@ class RapidOcrEngine:
             right, bottom = min(width, round(box.x1 * width)), min(height, round(box.y1 * height))
             part = image.crop((left, top, max(left + 1, right), max(top + 1, bottom)))
             crops.append(rgb_pixels(part))
-        return [(line.text, line.score) for line in recogniser.read(crops)]
+        with self._rest.working():
+            return [(line.text, line.score) for line in recogniser.read(crops)]
 
     def knows(self, text: str) -> bool:
         """Whether nine in ten letters of `text` are in the recogniser's alphabet."""
@@ -107,6 +114,11 @@ class RapidOcrEngine:
                 if self._networks is None:
                     self._networks = self._load()
         return self._networks
+
+    def _release(self) -> None:
+        for network in self._networks or ():
+            network.release()
+        trim_heap()
 
     def _load(self) -> tuple[Detector, Recogniser]:
         import openvino

@@ -102,6 +102,11 @@ class Recogniser:
             found[index] = self._read(*canvases[index])
         return found
 
+    def release(self) -> None:
+        """Give back memory that only work needs."""
+        self._network.release()
+        self._head.release()
+
     def _read(self, canvas: np.ndarray, share: float) -> Recognised:
         classes, probabilities, logits, features = self._network.run(canvas[None])
         classes = self._common[classes.reshape(-1)]
