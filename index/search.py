@@ -214,13 +214,14 @@ class HybridSearch:
         self, plan: QueryPlan, matcher: Matcher, payload: Mapping[str, Any], score: float, cosines: np.ndarray
     ) -> Hit:
         text = payload.get("text", "")
+        spans = [(int(s), int(e)) for s, e in payload.get("sentences", ())]
         return Hit(
             key=PageKey(payload["tenant"], payload["document_id"], int(payload["page"])),
             labels=codec.decode_labels(payload),
             score=round(float(score), 6),
             snippets=snippets(
                 text,
-                sentences=[(int(s), int(e)) for s, e in payload.get("sentences", ())],
+                sentences=spans,
                 words=codec.WordTable(payload.get("words", "")),
                 cosines=cosines,
                 matches=matcher.find(text),
@@ -230,6 +231,7 @@ class HybridSearch:
             width=int(payload.get("width", 0)),
             height=int(payload.get("height", 0)),
             trust=float(payload.get("trust", 0.0)),
+            sentences=tuple((s, e, cosine) for (s, e), cosine in zip(spans, cosines.tolist(), strict=False)),
         )
 
 

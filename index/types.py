@@ -289,7 +289,9 @@ class Snippet:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One page found."""
+    """One page found. `sentences` are spans in the page's text with the nearness in meaning (cosine) of the
+    sentence, as it stands among its neighbours, to the query; those that were embedded, in no promised order.
+    """
 
     key: PageKey
     labels: PageLabels
@@ -298,6 +300,7 @@ class Hit:
     width: int
     height: int
     trust: float
+    sentences: tuple[tuple[int, int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
