@@ -162,7 +162,9 @@ class HybridSearch:
         return hits
 
     def analyse(self, query: str) -> QueryPlan:
-        return analyse(query[: self.config.max_query], self.words)
+        # Half of a surrogate pair can come through JSON; nothing behind here can encode it.
+        text = query[: self.config.max_query].encode("utf-8", "replace").decode("utf-8")
+        return analyse(text, self.words)
 
     def embed(self, text: str) -> np.ndarray:
         with self._lock:

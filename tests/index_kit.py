@@ -62,9 +62,7 @@ def reading(text: str, trust: float = 0.93) -> PageReading:
 
 
 def commit(embedder, key: PageKey, text: str, at: datetime = NOW) -> PageUpdate:
-    return PageUpdate(
-        key, at, state=PageState.DONE, reading=reading(text), passages=embed_passages(embedder, text)
-    )
+    return PageUpdate(key, at, state=PageState.DONE, reading=reading(text), passages=embed_passages(embedder, text))
 
 
 def fill(store, embedder, tenant: str, document: str, texts: Sequence[str], of: PageLabels | None = None) -> None:

@@ -1,6 +1,6 @@
 """A process that writes to a store until it is killed, and says after each call what was acknowledged.
 
-    python tests/index_writer.py DIRECTORY SEED FIRST_DOCUMENT
+python tests/index_writer.py DIRECTORY SEED FIRST_DOCUMENT
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def main() -> None:
         store.update([PageUpdate(key, NOW, attempts=1) for key in keys])
         print("attempt", name, flush=True)
         for key in keys:
-            store.update([commit(embedder, key, f"{name} page {key.page} " + "lorem ipsum dolor. " * random.randint(1, 80))])
+            store.update(
+                [commit(embedder, key, f"{name} page {key.page} " + "lorem ipsum dolor. " * random.randint(1, 80))]
+            )
             print("done", name, key.page, flush=True)
         store.update([PageUpdate(keys[3], NOW, state=PageState.FAILED, error_code="damaged")])
         print("failed", name, flush=True)

@@ -31,9 +31,9 @@ def _expected(lines: list[str], state: dict[str, dict[int, tuple[str, int]]]) ->
     for line in lines:
         kind, *rest = line.split()
         if kind == "pending":
-            state[rest[0]] = {page: ("pending", 0) for page in range(1, 5)}
+            state[rest[0]] = dict.fromkeys(range(1, 5), ("pending", 0))
         elif kind == "attempt":
-            state[rest[0]] = {page: ("pending", 1) for page in range(1, 5)}
+            state[rest[0]] = dict.fromkeys(range(1, 5), ("pending", 1))
         elif kind == "done":
             state[rest[0]][int(rest[1])] = ("done", 1)
         elif kind == "failed":

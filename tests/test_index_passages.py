@@ -1,0 +1,140 @@
+"""Sentences and passages as spans; late pooling."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from index_kit import HashEmbedder
+
+from index.passages import PassageConfig, embed_passages, passage_spans, plain
+from index.sentences import sentence_spans
+
+
+def _sentences(text):
+    return [text[s:e] for s, e in sentence_spans(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It rained. We went home! Why? Nobody knows.", ["It rained.", "We went home!", "Why?", "Nobody knows."]),
+        ("Mr. J. Smith paid £3.50 to St. Mary's. He left.", ["Mr. J. Smith paid £3.50 to St. Mary's.", "He left."]),
+        ("See No. 5, e.g. the boiler. Fig. 3 shows it.", ["See No. 5, e.g. the boiler.", "Fig. 3 shows it."]),
+        ('He said "Go." Then he left.', ['He said "Go."', "Then he left."]),
+        ("Am 12. März kam Dr. Kahl. Er blieb.", ["Am 12. März kam Dr. Kahl.", "Er blieb."]),
+        ("The train left at 5 p.m. from Garth. It was late.", ["The train left at 5 p.m. from Garth.", "It was late."]),
+        ("Founded in 1894. The line closed.", ["Founded in 1894.", "The line closed."]),
+        ("ran over the\nend of a line. Next", ["ran over the\nend of a line.", "Next"]),
+        ("昨日は雨でした。今日は晴れです。", ["昨日は雨でした。", "今日は晴れです。"]),
+        ("no marks at all", ["no marks at all"]),
+        ("", []),
+        (" \n\n ", []),
+    ],
+)
+def test_sentences(text, expected):
+    """Marks end sentences; abbreviations, initials, decimals and dates do not."""
+    assert _sentences(text) == expected
+
+
+def test_blocks_are_sentences_of_their_own():
+    """Headings, list items and table rows stand alone; rules of tables are nothing."""
+    text = (
+        "# The Year 1923. A Report\nFirst line.\n- item one\n- item two. More.\n\n| a | b |\n|---|---|\n| 1. | 2 |\nEnd"
+    )
+    assert _sentences(text) == [
+        "# The Year 1923. A Report",
+        "First line.",
+        "- item one",
+        "- item two.",
+        "More.",
+        "| a | b |",
+        "| 1. | 2 |",
+        "End",
+    ]
+
+
+@given(st.text(alphabet=st.sampled_from("ab .!?\n#|-1東。\u00a0\u2028"), max_size=120))
+def test_sentences_cover_all_and_never_overlap(text):
+    """For any text: in order, disjoint, trimmed, and nothing with letters or digits is left out."""
+    spans = sentence_spans(text)
+    assert all(s < e and text[s:e] == text[s:e].strip() for s, e in spans)
+    assert all(a[1] <= b[0] for a, b in zip(spans, spans[1:], strict=False))
+    covered = {i for s, e in spans for i in range(s, e)}
+    assert all(i in covered for i, c in enumerate(text) if c.isalnum())
+
+
+def test_passages_are_about_120_words_and_overlap():
+    """Whole sentences, near the target, each overlapping the one before by a sentence or two."""
+    text = " ".join(f"This is sentence number {n} and it has exactly eleven words." for n in range(60))
+    spans = passage_spans(text)
+    sizes = [len(text[s:e].split()) for s, e in spans]
+    assert all(100 <= size <= 140 for size in sizes[:-1])
+    for (_, end), (start, _) in zip(spans, spans[1:], strict=False):
+        assert start < end
+        assert len(text[start:end].split()) <= 24
+    edges = {edge for span in sentence_spans(text) for edge in span}
+    assert all(s in edges and e in edges for s, e in spans)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["word " * 5000, "x" * 20000, "東京都" * 3000, "| 1 | 22 | 333 |\n" * 800, "0123456789 " * 900, "a.b" * 4000],
+    ids=["no marks", "one token", "no spaces", "table", "digits", "dotted"],
+)
+def test_no_passage_is_longer_than_the_model_reads(text):
+    """Texts without sentence marks or spaces, and long tables, are cut all the same."""
+    spans = passage_spans(text)
+    assert spans[0][0] == 0
+    assert spans[-1][1] == len(text.rstrip())
+    assert all(e - s <= 1300 for s, e in spans)
+    covered = {i for s, e in spans for i in range(s, e)}
+    assert all(i in covered for i, c in enumerate(text) if not c.isspace())
+
+
+@given(st.text(max_size=400))
+def test_passages_cover_any_text(text):
+    """Whatever the text: passages are non-empty slices in order that hold every letter and digit."""
+    spans = passage_spans(text, PassageConfig(target=12, overlap=4, heading_break=6, window=6))
+    assert all(0 <= s < e <= len(text) for s, e in spans)
+    assert spans == sorted(spans)
+    covered = {i for s, e in spans for i in range(s, e)}
+    assert all(i in covered for i, c in enumerate(text) if c.isalnum())
+
+
+def test_plain_drops_markup_and_keeps_words():
+    """The model sees words, not Markdown."""
+    assert plain("## Total\n| **Coal** | £4 |\n|---|---|\n| a_b | ... |") == "Total Coal £4 a b ..."
+
+
+class _Late(HashEmbedder):
+    """Token vectors by position, so that pooling can be checked exactly."""
+
+    def embed_parts(self, texts, parts):
+        out = []
+        for text, spans in zip(texts, parts, strict=True):
+            rows = np.array([self.embed([text[s:e]])[0] * len(text[s:e].split()) for s, e in spans], np.float32)
+            out.append((rows, np.array([len(text[s:e].split()) for s, e in spans])))
+        return out
+
+
+def test_passages_pool_their_sentences():
+    """A passage's vector is the mean of its sentences' tokens; sentence vectors are their own, of unit length."""
+    text = "The coal was bought in Leeds. " * 3 + "The boiler burst in March."
+    late = _Late()
+    vectors = embed_passages(late, text)
+    assert [text[s:e] for s, e in vectors.sentence_spans] == _sentences(text)
+    expected = sum(late.embed([s])[0] * len(s.split()) for s in _sentences(text))
+    assert np.allclose(vectors.vectors[0], expected / np.linalg.norm(expected), atol=1e-5)
+    assert np.allclose(np.linalg.norm(vectors.sentence_vectors, axis=1), 1, atol=1e-5)
+    assert np.allclose(vectors.sentence_vectors[-1], late.embed(["The boiler burst in March."])[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("embedder", [HashEmbedder(), _Late()], ids=["one by one", "late"])
+@pytest.mark.parametrize("text", ["", "   \n", "— … —", "|---|---|", "x"])
+def test_pages_with_next_to_nothing(embedder, text):
+    """No rows for a page without letters or digits; shapes agree with spans always."""
+    vectors = embed_passages(embedder, text)
+    assert len(vectors.spans) == len(vectors.vectors) == (1 if text == "x" else 0)
+    assert len(vectors.sentence_spans) == len(vectors.sentence_vectors) == len(vectors.spans)

@@ -1,0 +1,154 @@
+"""Hybrid search over a real store: what comes first, what is left out, and what is shown."""
+
+from __future__ import annotations
+
+import pytest
+from index_kit import HashEmbedder, fill
+
+from index.store_edge import EdgeStore
+from index.types import SearchFilter
+
+ALL = SearchFilter()
+
+PAGES = {
+    "minutes": [
+        "# Minutes of the Committee\nThe treasurer reported that the funds of the society stood at £42.",
+        "It was resolved, as an act of grace and without making a precedent, to remit the rent of Widow Tull.",
+        "The chairman thanked the ladies for the tea. Grace was said. The act was of no importance.",
+    ],
+    "invoices": [
+        "# Invoice INV-2024-0117\n\n| Item | Amount |\n|---|---|\n| 12 reams of paper | 50.40 |\n| Ink | 7.00 |",
+        "# Invoice INV-2024-0118\n\n| Item | Amount |\n|---|---|\n| 3 chairs | 90.00 |",
+        "Reminder: invoice lNV-2O24-0119 is overdue. Account DE89 3704 0044 0532 0130 00.",
+    ],
+    "letters": [
+        "The lnstallation of the new boi1er was inspected by the rnanager on Tuesday.",
+        "Die Brücke über die Ilm wurde im Frühjahr instand gesetzt. Größe und Maße siehe Anlage.",
+        "東京都港区の契約書。第三条により支払う。",
+        "The ship Clementina lay at anchor. " * 3 + "Her captain, Mr. Featherstone, asked for water. " + "Gulls. " * 40,
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    embedder = HashEmbedder(dim=384)
+    store = EdgeStore.open(tmp_path_factory.mktemp("index"), embedder)
+    for document, pages in PAGES.items():
+        fill(store, embedder, "t", document, pages)
+    yield store
+    store.close()
+
+
+def _first(store, query):
+    hits = store.search("t", query, ALL, limit=5)
+    return (hits[0].key.document_id, hits[0].key.page) if hits else None
+
+
+@pytest.mark.parametrize(
+    ("query", "page"),
+    [
+        ("treasurer funds", ("minutes", 1)),
+        ("Who reported the funds of the society?", ("minutes", 1)),
+        ('"act of grace"', ("minutes", 2)),
+        ('"ACT  of Grace"', ("minutes", 2)),
+        ('"act of qrace"', ("minutes", 2)),
+        ("INV-2024-0117", ("invoices", 1)),
+        ("inv 2024 0118", ("invoices", 2)),
+        ("INV-2024-0119", ("invoices", 3)),
+        ("invoice INV-2024-0119 please", ("invoices", 3)),
+        ("DE89370400440532013000", ("invoices", 3)),
+        ("installation", ("letters", 1)),
+        ("boiler manager", ("letters", 1)),
+        ("instalation of the boilers", ("letters", 1)),
+        ("bruecke brucke", ("letters", 2)),
+        ("BRÜCKE", ("letters", 2)),
+        ("契約書", ("letters", 3)),
+        ("captain fetherstone", ("letters", 4)),
+        ("reams", ("invoices", 1)),
+    ],
+)
+def test_the_page_comes_first(store, query, page):
+    """Words, questions, phrases, identifiers, misread letters and accents find their page first."""
+    assert _first(store, query) == page
+
+
+@pytest.mark.parametrize("query", ["", " ", "😀", '"' * 5000, "?", "zzzyx qqqwv", '"no such phrase anywhere xyzzy"'])
+def test_nothing_is_found_for_nothing(store, query):
+    """Queries without words, and words that are nowhere, find no random pages."""
+    assert store.search("t", query, ALL, limit=5) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "the",
+        "x" * 2000,
+        "the boiler " * 500,
+        '"the" "of" "a"',
+        "a" * 100 + "-" + "1" * 1900,
+        "\ud83d boiler",
+        "%s {0} \\",
+    ],
+)
+def test_strange_queries_do_no_harm(store, query):
+    """Stop words, absurd lengths, broken characters: an answer and no error."""
+    assert isinstance(store.search("t", query, ALL, limit=3), list)
+
+
+def test_limits_at_the_edge(store):
+    """No hits for no limit, for a tenant without pages, and past the end."""
+    assert store.search("t", "invoice", ALL, limit=0) == []
+    assert store.search("nobody", "invoice", ALL, limit=5) == []
+    assert store.search("t", "invoice", ALL, limit=5, offset=10_000) == []
+
+
+def test_scores_fall(store):
+    """Hits come best first."""
+    scores = [h.score for h in store.search("t", "invoice of the committee", ALL, limit=10)]
+    assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize(
+    "query", ["paper ink amount", "captain featherstone", '"act of grace"', "boiler", "契約書", "society"]
+)
+def test_snippets_are_slices_with_places(store, query):
+    """Each snippet is an exact slice, its highlights lie inside, and each has its boxes on the page."""
+    for hit in store.search("t", query, ALL, limit=5):
+        text = PAGES[hit.key.document_id][hit.key.page - 1]
+        assert 1 <= len(hit.snippets) <= 3
+        for snippet in hit.snippets:
+            assert snippet.text == text[snippet.start : snippet.end]
+            assert snippet.text.strip()
+            assert len(snippet.text) <= 420
+            assert all(0 <= s < e <= len(snippet.text) for s, e in snippet.highlights)
+            assert snippet.boxes
+        spans = sorted((s.start, s.end) for s in hit.snippets)
+        assert all(a[1] <= b[0] for a, b in zip(spans, spans[1:], strict=False))
+
+
+def test_highlights_show_what_matched(store):
+    """Stems, misread words and phrases are marked as they stand on the page."""
+
+    def marked(query):
+        snippet = store.search("t", query, ALL, limit=1)[0].snippets[0]
+        return [snippet.text[s:e] for s, e in snippet.highlights]
+
+    assert marked("boilers inspecting manager") == ["boi1er", "inspected", "rnanager"]
+    assert marked('"act of grace"') == ["act of grace"]
+    assert marked("INV-2024-0117") == ["INV-2024-0117"]
+
+
+def test_boxes_of_a_phrase_are_one_for_each_line(store):
+    """Words side by side share a box; a phrase over a line end has two."""
+    snippet = store.search("t", '"making a precedent"', ALL, limit=1)[0].snippets[0]
+    words = PAGES["minutes"][1].split()
+    first = words.index("making")
+    lines = {(first + n) // 8 for n in range(3)}
+    assert len(snippet.boxes) == len(lines)
+
+
+def test_a_long_page_shows_the_place_that_matched(store):
+    """The snippet is around the match, not the beginning of the page."""
+    snippet = store.search("t", "captain water", ALL, limit=1)[0].snippets[0]
+    assert "Featherstone, asked for water" in snippet.text
