@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import re
 import threading
@@ -26,6 +27,8 @@ from index.catalog import Entry
 from index.errors import InvalidRequest
 from index.files import make_directory, remove, write_atomic
 from index.types import Manifest, MemberFailure, Origin, PageSize, Split, TextLayerPolicy, Tombstone
+
+log = logging.getLogger("folioscope.catalog")
 
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 # Splits and tombstones change while a document lives; they are read when they are asked for.
@@ -76,6 +79,10 @@ class DirCatalog:
             remove(stem.with_suffix(".gone.json"))
             cache, origin_path = self._tenant(manifest.tenant), _origin_path(stem, origin)
             parts = cache.parts(manifest.document_id) | {"json", origin_path.name.partition(".")[2]}
+            if not stem.with_suffix(".json").exists():
+                # Left by an upload that a crash cut off before its manifest.
+                remove(stem.with_suffix(".secret.json"))
+                parts -= {"secret.json"}
             if password is not None:
                 write_atomic(stem.with_suffix(".secret.json"), _dump({"password": password}), replace=True, mode=0o600)
                 parts |= {"secret.json"}
@@ -143,6 +150,27 @@ class DirCatalog:
                 remove(stem.with_suffix(".json"))
                 self._splits.pop(document_id, None)
                 cache.put(document_id, frozenset())
+
+    def damaged(self) -> list[Path]:
+        """Files that are no JSON any more."""
+        return [path for path in self._root.glob("*/*.json") if _load(path) is None and path.exists()]
+
+    def complete(self) -> bool:
+        """Whether a blob or a page that no manifest names is really left over, and may be removed: not while manifests
+        are damaged, and not in an empty catalog, which is what one looks like that was not mounted or restored.
+        """
+        names = [path.name.removesuffix(".json") for path in self._root.glob("*/*.json")]
+        return bool(names) and sum(bool(_ID.fullmatch(name)) for name in names) == len(list(self.entries()))
+
+    def sweep(self) -> None:
+        """Remove what a crash left: half-written files, and passwords of documents that were never accepted.
+        Only for the one process that owns the directory.
+        """
+        for path in self._root.glob("*/.*.tmp"):
+            remove(path)
+        for path in self._root.glob("*/*.secret.json"):
+            if not path.with_name(path.name.replace(".secret.json", ".json")).exists():
+                remove(path)
 
     def _stem(self, tenant: str, document_id: str) -> Path | None:
         """Path without suffix; None for what cannot be an id (and could name another file)."""
@@ -287,6 +315,9 @@ def _load(path: Path) -> dict | None:
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
+        return None
+    except ValueError:
+        log.error("%s is damaged; `folioscope verify` lists such files", path)
         return None
 
 

@@ -204,3 +204,40 @@ def test_forgetting_leaves_nothing_that_another_process_wrote(catalog, tmp_path)
     DirCatalog(tmp_path).add(facts, Origin(None, "x"), "pw")
     catalog.forget("default", facts.document_id)
     assert list((tmp_path / "documents/default").iterdir()) == []
+
+
+def test_a_damaged_manifest_hides_its_document_only(catalog, tmp_path):
+    """One unreadable file breaks no listing, is named, and makes the catalog incomplete: nothing is tidied up then."""
+    catalog.add(manifest(1), Origin(None, "x"))
+    catalog.add(manifest(2), Origin(None, "x"))
+    assert catalog.complete()
+    broken = tmp_path / "documents/default" / f"{manifest(1).document_id}.json"
+    broken.write_bytes(b"{")
+    fresh = DirCatalog(tmp_path)
+    assert [entry.manifest for entry in fresh.entries()] == [manifest(2)]
+    assert fresh.damaged() == [broken]
+    assert not fresh.complete()
+
+
+def test_an_empty_catalog_is_not_complete(catalog):
+    """A directory that was not mounted must not look like an archive from which everything was deleted."""
+    assert not catalog.complete()
+    catalog.add(manifest(1), Origin(None, "x"))
+    document_id = manifest(1).document_id
+    catalog.bury(Tombstone("default", document_id, "0", "x", START, 1))
+    catalog.forget("default", document_id)
+    assert catalog.complete()
+
+
+def test_password_of_an_upload_that_was_cut_off(catalog, tmp_path):
+    """A password whose document was never accepted is swept, and never passed on to a later upload."""
+    secret = tmp_path / "documents/default" / f"{manifest(1).document_id}.secret.json"
+    for sweep in (True, False):
+        secret.parent.mkdir(exist_ok=True)
+        secret.write_text('{"password": "stale"}')
+        (secret.parent / ".half.tmp").write_text("cut")
+        if sweep:
+            catalog.sweep()
+            assert list(secret.parent.iterdir()) == []
+    catalog.add(manifest(1), Origin(None, "x"))
+    assert catalog.get("default", manifest(1).document_id).password is None

@@ -75,14 +75,17 @@ class Deletion:
                 remaining=self._remaining(entry),
             )
 
-    def finish(self) -> int:
-        """End deletions that a crash cut short; how many there were."""
+    def finish(self, *, sweep: bool = True) -> int:
+        """End deletions that a crash cut short; how many there were. Without `sweep`, blobs that no manifest
+        names stay: for a catalog that may be incomplete.
+        """
         unfinished = self._catalog.bury()
         for stone in unfinished:
             with self._catalog.lock():
                 if entry := self._catalog.get(stone.tenant, stone.document_id):
                     self._remove(entry, stone.deleted_at, self._survey(stone.tenant))
-        self._sweep()
+        if sweep:
+            self._sweep()
         return len(unfinished)
 
     def _sweep(self) -> None:

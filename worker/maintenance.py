@@ -73,6 +73,9 @@ def _verify(truth: Truth, progress: Callable[[int, int], None]) -> Verification:
         if manifest.sha256 not in stored:
             findings.append(Finding("blob_missing", manifest.document_id, f"blob {manifest.sha256} is gone"))
     findings += [
+        Finding("file_damaged", path.name, "this file of the catalog is no JSON") for path in truth.catalog.damaged()
+    ]
+    findings += [
         Finding("deletion_unfinished", stone.document_id, "the next start of the service ends it")
         for stone in truth.catalog.bury()
     ]

@@ -63,11 +63,15 @@ class Recovery:
         store: Store,
         ring: Callable[[Iterable[Job]], None],
         clock: Callable[[], datetime],
+        *,
+        tidy: bool = True,
     ) -> None:
+        """`tidy` False: the catalog may be incomplete, so pages without a document are left alone."""
         self._catalog = catalog
         self._store = store
         self._ring = ring
         self._clock = clock
+        self._tidy = tidy
 
     def reclaim(self, *, crashed: bool) -> int:
         """Settle attempts that a dead process left open; how many. No job may be running."""
@@ -99,7 +103,8 @@ class Recovery:
                     rung += self._send(jobs)
         rung += self._send(jobs)
         entries = list(self._catalog.entries(None))
-        self._drop_unowned(points.keys() - {(entry.manifest.tenant, entry.manifest.document_id) for entry in entries})
+        if self._tidy:
+            self._drop_unowned(points.keys() - {(e.manifest.tenant, e.manifest.document_id) for e in entries})
         for entry in entries:
             manifest = entry.manifest
             split = self._catalog.split(manifest.tenant, manifest.document_id)

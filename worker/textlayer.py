@@ -122,7 +122,8 @@ def _line(words: Sequence[LayerWord]) -> Line | None:
 
 def readable_text(text: str) -> str:
     """`text` without what has no meaning (private use, control characters, soft hyphens), ligatures as
-    letters, and the typographic hyphens that some fonts give for `-` as `-`, or identifiers would not match."""
+    letters, and the typographic hyphens that some fonts give for `-` as `-`, or identifiers would not match.
+    """
     kept = (character for character in text if unicodedata.category(character) not in ("Cc", "Co", "Cs", "Cn"))
     return "".join(_PLAIN.get(character, character) for character in kept if character != "\ufffd")
 

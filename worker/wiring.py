@@ -129,7 +129,8 @@ def open_service(settings: Settings) -> Iterator[Library]:
             archives=ArchiveLimits(max_members=settings.max_members, max_expanded_bytes=settings.max_expanded_bytes),
         ),
     )
-    recovery = Recovery(truth.catalog, truth.store, bell, now)
+    complete = truth.catalog.complete()
+    recovery = Recovery(truth.catalog, truth.store, bell, now, tidy=complete)
     deletion = Deletion(truth.blobs, truth.catalog, truth.store, now)
     queue = LocalQueue(jobs.run, readers=readers, on_drained=recovery.reconcile)
     bell.ring = queue.ring
@@ -146,14 +147,19 @@ def open_service(settings: Settings) -> Iterator[Library]:
             ready=True,
             engine=f"{engine.name}@{engine.revision}",
             embedder=truth.embedder.name,
-            checks={"index": "qdrant-edge", "queue": f"in-process, {readers} readers"},
+            checks={
+                "index": "qdrant-edge",
+                "queue": f"in-process, {readers} readers",
+                "sandbox": ", ".join(renderer.protections()),
+            },
         ),
         max_upload_bytes=settings.max_upload_bytes,
     )
-    housekeeper = _Housekeeper(recovery, truth.store)
+    housekeeper = _Housekeeper(recovery)
     try:
         truth.blobs.sweep()
-        deletion.finish()
+        truth.catalog.sweep()
+        deletion.finish(sweep=complete)
         recovery.reclaim(crashed=crash_log.crashed)
         crash_log.arm()
         queue.start()
@@ -168,11 +174,10 @@ def open_service(settings: Settings) -> Iterator[Library]:
 
 
 class _Housekeeper:
-    """Reconciles at the start and every few minutes, and lets the index tidy itself up."""
+    """Reconciles at the start and every few minutes."""
 
-    def __init__(self, recovery: Recovery, store: EdgeStore) -> None:
+    def __init__(self, recovery: Recovery) -> None:
         self._recovery = recovery
-        self._store = store
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
 
