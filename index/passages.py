@@ -42,7 +42,7 @@ class PassageConfig:
 
 DEFAULT_PASSAGES = PassageConfig()
 _TOKEN = re.compile(r"\S+")
-_MARKUP = re.compile(r"\|[\s:\-|]*\||[|*_`#>]+|-{3,}|_{3,}|\.{4,}")
+_MARKUP = re.compile(r"[\ud800-\udfff]|\|[\s:\-|]*\||[|*_`#>]+|-{3,}|_{3,}|\.{4,}")
 _SPACE = re.compile(r"\s+")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 

@@ -32,6 +32,7 @@ Knows nothing of Qdrant, so an embedded shard and a server share it.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -46,6 +47,7 @@ CONTENT = ("text", "passages", "sentences", "regions", "words")
 
 _READING = (*CONTENT, "width", "height", "rotation", "reader", "trust")
 _BOX = 65535
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def new_pending(key: PageKey, labels: PageLabels, at: datetime) -> dict[str, Any]:
@@ -174,6 +176,11 @@ class WordTable:
         return [Box(*box) for box in (self._boxes[first:last] / _BOX).tolist()]
 
 
+def storable(text: str) -> str:
+    """The text with halves of surrogate pairs, which no encoding can carry, as U+FFFD: offsets stay."""
+    return _HALF_PAIR.sub("\ufffd", text)
+
+
 def encode_time(at: datetime) -> str:
     """RFC 3339 in UTC with microseconds, so that text order is time order. Naive times are taken as UTC."""
     at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
@@ -196,7 +203,7 @@ def _labels(labels: PageLabels) -> dict[str, Any]:
 
 def _reading(reading: PageReading) -> dict[str, Any]:
     return {
-        "text": reading.text,
+        "text": storable(reading.text),
         "regions": [
             [r.kind.value, *(round(v, 5) for v in (r.box.x0, r.box.y0, r.box.x1, r.box.y1)), r.start, r.end]
             for r in reading.regions

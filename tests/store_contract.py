@@ -105,6 +105,12 @@ class StoreContract:
         assert store.count("t") == PageCounts(done=3)
         assert [h.key.page for h in store.search("t", "words", ALL, limit=5)] == [3]
 
+    def test_text_that_cannot_be_encoded_is_stored_all_the_same(self, store, embedder):
+        """Half a surrogate pair from a broken file becomes U+FFFD and shifts no offset."""
+        fill(store, embedder, "t", "d", ["Half \ud83d pair, NUL \x00 and boiler."])
+        hit = store.search("t", "boiler", ALL, limit=1)[0]
+        assert store.get([hit.key])[0].text == "Half \ufffd pair, NUL \x00 and boiler."
+
     def test_changes_are_applied_in_order(self, store, embedder):
         """Several changes of one page in one call: the last one holds."""
         key = PageKey("t", "d", 1)
