@@ -153,7 +153,7 @@ async def get_document(document_id: DocumentId, context: AppContext, tenant: Ten
     "/v1/documents/{document_id}",
     responses=answers(
         200,
-        "What existed, and that nothing remains.",
+        "What existed, and what a look afterwards still finds.",
         examples.RECEIPT,
         "origin_not_allowed",
         "not_found",

@@ -3,6 +3,7 @@
     DIRECTORY/owner.lock   held while a process has it
     DIRECTORY/index.json   schema, embedder, dimension and word settings that shaped the index
     DIRECTORY/shard/       Qdrant's files
+    DIRECTORY/unclean      they still hold text of deleted documents
 
 `index.json` is written last: a directory without it was never opened successfully, holds no
 acknowledged change, and is made again. Knows vectors and payload indexes, not their meaning.
@@ -19,6 +20,7 @@ from typing import Any, Self, TypeVar
 
 import qdrant_edge as q
 
+from index import edge_compact
 from index.edge_query import PASSAGES, SENTENCES, WORDS
 from index.embedder import Embedder
 from index.errors import ConfigError, InternalError, StorageFull, StoreUnavailable
@@ -44,7 +46,8 @@ T = TypeVar("T")
 
 
 class Shard:
-    def __init__(self, shard: q.EdgeShard, owner: Ownership) -> None:
+    def __init__(self, directory: Path, shard: q.EdgeShard, owner: Ownership) -> None:
+        self._directory = directory
         self._shard: q.EdgeShard | None = shard
         self._owner = owner
 
@@ -52,7 +55,7 @@ class Shard:
     def open(cls, directory: Path, embedder: Embedder, words: WordsConfig) -> Self:
         owner = Ownership(directory)
         try:
-            return cls(_open(directory, embedder, words), owner)
+            return cls(directory, _open(directory, embedder, words), owner)
         except BaseException:
             owner.release()
             raise
@@ -77,6 +80,10 @@ class Shard:
             if "No space left" in str(error) or "os error 28" in str(error):
                 raise StorageFull("The disk that holds the index is full. Free some space and try again.") from error
             raise InternalError(f"The index refused an operation: {error}") from error
+
+    def note_deletion(self) -> None:
+        """Have deleted text taken out of the files at the next opening (`index/edge_compact.py`)."""
+        edge_compact.note_deletion(self._directory)
 
     def retrieve(self, points: Sequence[str], fields: bool | q.PayloadSelector = True) -> dict[str, Mapping[str, Any]]:
         """Payloads by point id; ids that are not there are left out."""
@@ -107,8 +114,9 @@ def _open(directory: Path, embedder: Embedder, words: WordsConfig) -> q.EdgeShar
     except ValueError as error:
         raise ConfigError(f"The file {facts} is damaged ({error}). {_REBUILD}.") from error
     _check(recorded, wanted, directory)
+    edge_compact.recover(directory)
     try:
-        return q.EdgeShard.load(str(files))
+        return edge_compact.clean(directory, q.EdgeShard.load(str(files)), lambda path: _create(path, embedder.dim))
     except Exception as error:
         if "WouldBlock" in str(error):
             raise StoreUnavailable(f"The index {directory} is in use by another process.") from error

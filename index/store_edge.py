@@ -128,6 +128,7 @@ class EdgeStore:
             where = edge_query.page_filter(tenant, document_ids=(document_id,))
             there = self._shard.run(lambda shard: shard.count(q.CountRequest(exact=True, filter=where)))
             if there:
+                self._shard.note_deletion()
                 self._apply(q.UpdateOperation.delete_points_by_filter(where), there)
             return there
 

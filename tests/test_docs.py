@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,9 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from index import payload
+from index.passages import embed_passages
 from index.store import PageUpdate, PassageVectors
+from index.store_edge import EdgeStore
 from index.types import PageKey, PageLabels, PageState
-from tests.kit import reading
+from tests.kit import HashEmbedder, reading
 from worker import settings
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -43,3 +46,17 @@ def test_payload_reference():
         if line.startswith("| `"):
             documented |= set(re.findall(r"`(\w+)`", line.split("|")[1]))
     assert documented == fields
+
+
+def test_vector_reference(tmp_path):
+    """Every vector of a page point stands in docs/payload.md, and no other."""
+    store = EdgeStore.open(tmp_path, HashEmbedder())
+    key = PageKey("default", "id", 1)
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    store.add_pending([key], PageLabels("scan.pdf", "application/pdf", at), at)
+    passages = embed_passages(HashEmbedder(), "some text")
+    store.update([PageUpdate(key, at, state=PageState.DONE, reading=reading("some text"), passages=passages)])
+    config = json.loads((tmp_path / "shard" / "edge_config.json").read_text())
+    documented = set(re.findall(r"^\| `(\w+)`", (DOCS / "payload.md").read_text().split("## Vectors")[1], re.MULTILINE))
+    assert documented == config["vectors"].keys() | config["sparse_vectors"].keys()
+    store.close()

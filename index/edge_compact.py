@@ -1,0 +1,77 @@
+"""Taking deleted text out of the files of an index.
+
+Qdrant marks deleted points and reuses their place some day; their text stays readable in its segment
+files and in its write-ahead log. For archives of hospitals and law firms that is not good enough. So a
+deletion leaves a note beside the shard, and the next opening copies the points that remain into a new
+shard and throws the old files away: some seconds for 10,000 pages. Larger indexes are not copied while
+somebody waits for a start; `folioscope rebuild` cleans those.
+
+    DIRECTORY/unclean      there were deletions since the last copy
+    DIRECTORY/shard.new    being written; complete only once `shard` is gone
+    DIRECTORY/shard.old    about to be removed
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import qdrant_edge as q
+
+from index.files import remove, sync_directory, write_atomic
+
+log = logging.getLogger("folioscope.index")
+
+MAX_POINTS = 20_000
+_PIECE = 64
+
+
+def note_deletion(directory: Path) -> None:
+    """Remember that the files hold deleted text; before the deletion, so that a crash forgets nothing."""
+    write_atomic(directory / "unclean", b"")
+
+
+def recover(directory: Path) -> None:
+    """End a swap that a crash cut short. Before the shard is opened."""
+    shard, new, old = directory / "shard", directory / "shard.new", directory / "shard.old"
+    if not shard.exists() and old.exists() and new.exists():
+        new.rename(shard)
+        sync_directory(directory)
+    shutil.rmtree(new, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def clean(directory: Path, shard: q.EdgeShard, create: Callable[[Path], q.EdgeShard]) -> q.EdgeShard:
+    """The shard without deleted text in its files: itself where there is none, else a copy in its place."""
+    if not (directory / "unclean").exists():
+        return shard
+    points = shard.count(q.CountRequest(exact=True))
+    if points > MAX_POINTS:
+        log.warning("the index files still hold text of deleted documents; `folioscope rebuild` makes them anew")
+        return shard
+    path, new, old = directory / "shard", directory / "shard.new", directory / "shard.old"
+    copy = create(new)
+    offset = None
+    while True:
+        records, offset = shard.scroll(
+            q.ScrollRequest(offset=offset, limit=_PIECE, with_payload=True, with_vector=True)
+        )
+        copy.update(
+            q.UpdateOperation.upsert_points(
+                [q.Point(record.id, record.vector or {}, record.payload) for record in records]
+            )
+        )
+        if offset is None:
+            break
+    copy.flush()
+    copy.close()
+    shard.close()
+    path.rename(old)
+    new.rename(path)
+    sync_directory(directory)
+    shutil.rmtree(old)
+    remove(directory / "unclean")
+    log.info("the index was copied without deleted documents: %d pages", points)
+    return q.EdgeShard.load(str(path))
