@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -95,18 +96,15 @@ class PageSummary:
         return not self.terms and not any(self.phrases)
 
 
-_NOTHING = (-1, -1, 0.0)
-
-
 @dataclass(slots=True)
 class Matcher:
-    """`_known` has for each word that was seen: the term it is exactly, the term it may be misread, and the
-    quality of that; -1 for none.
-    """
+    """Remembers the words it has seen, which of them are terms of the query, and which may be terms misread."""
 
     plan: QueryPlan
     config: WordsConfig = DEFAULT_WORDS
-    _known: dict[str, tuple[int, int, float]] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
+    _exact: dict[str, int] = field(default_factory=dict)
+    _near: dict[str, tuple[int, float]] = field(default_factory=dict)
     _stems: dict[str, int] = field(default_factory=dict)
     _fuzzy: list[tuple[int, str, int]] = field(default_factory=list)
     _identifiers: list[tuple[int, re.Pattern[str], re.Pattern[str]]] = field(default_factory=list)
@@ -128,41 +126,32 @@ class Matcher:
     def summary(self, text: str) -> PageSummary:
         """What ranking needs, at the cost of a dictionary look-up for each word."""
         words = _WORD.findall(text)
-        judged = self._judge(words)
+        exact, near = self._judge(words)
         low = flat(text) if self._identifiers or self._cjk or self._phrases else ""
-        terms: dict[int, float] = {}
-        for exact, _, _ in judged.values():
-            if exact >= 0:
-                terms[exact] = 1.0
+        terms = dict.fromkeys(exact.values(), 1.0)
         for match in self._characters(low):
             terms[match.term] = max(terms.get(match.term, 0.0), match.quality)
         misread: dict[int, float] = {}
-        for exact, near, quality in judged.values():
-            if exact < 0 and near >= 0 and near not in terms:
-                misread[near] = max(misread.get(near, 0.0), quality)
-        terms |= misread
-        order = []
-        if judged:
-            for number, word in enumerate(words):
-                judgement = judged.get(word)
-                if judgement is not None:
-                    term = judgement[0] if judgement[0] >= 0 else judgement[1]
-                    if judgement[0] >= 0 or term in misread:
-                        order.append((number, term))
-        return PageSummary(terms, tuple(order), self._phrase_qualities(low, words))
+        for term, quality in near.values():
+            if term not in terms:
+                misread[term] = max(misread.get(term, 0.0), quality)
+        spelled = exact | {word: term for word, (term, _) in near.items() if term in misread}
+        order = (
+            tuple((number, spelled[word]) for number, word in enumerate(words) if word in spelled) if spelled else ()
+        )
+        return PageSummary(terms | misread, order, self._phrase_qualities(low, words))
 
     def find(self, text: str) -> PageMatches:
         """All matches in a page's text, with their places."""
-        judged = self._judge(_WORD.findall(text))
+        exact, near = self._judge(_WORD.findall(text))
         low = flat(text)
         matches = self._characters(low)
-        present = {exact for exact, _, _ in judged.values()} | {m.term for m in matches}
-        for match in _WORD.finditer(text) if judged else ():
-            exact, near, quality = judged.get(match.group(), _NOTHING)
-            if exact >= 0:
-                matches.append(Match(match.start(), match.end(), exact, 1.0))
-            elif near >= 0 and near not in present:
-                matches.append(Match(match.start(), match.end(), near, quality))
+        present = {*exact.values(), *(m.term for m in matches)}
+        for word, term in exact.items():
+            matches += [Match(start, end, term, 1.0) for start, end in _places(text, word)]
+        for word, (term, quality) in near.items():
+            if term not in present:
+                matches += [Match(start, end, term, quality) for start, end in _places(text, word)]
         phrases = []
         for number in range(len(self._phrases)):
             here = self._phrase_matches(low, number)
@@ -171,36 +160,32 @@ class Matcher:
         matches.sort(key=lambda m: (m.start, -m.end))
         return PageMatches(tuple(matches), tuple(phrases))
 
-    def _judge(self, words: list[str]) -> dict[str, tuple[int, int, float]]:
-        """Judgements of those of the words that are, or may be, the query's."""
-        known = self._known
+    def _judge(self, words: list[str]) -> tuple[dict[str, int], dict[str, tuple[int, float]]]:
+        """Those of the words that are terms, and those that may be terms misread, with the quality of that."""
         distinct = set(words)
-        new = [word for word in distinct if word not in known]
+        new = list(distinct - self._seen)
         if new:
             self._learn(new)
-        return {word: known[word] for word in distinct if known[word] is not _NOTHING}
+        exact = {word: self._exact[word] for word in self._exact.keys() & distinct}
+        near = {word: self._near[word] for word in self._near.keys() & distinct}
+        return exact, near
 
     def _learn(self, words: list[str]) -> None:
-        language = self.config.language
-        doubtful = []
-        folded = []
-        for word in words:
-            root, shape = _looks(word, language)
-            exact = self._stems.get(root, -1)
-            self._known[word] = (exact, -1, 0.0) if exact >= 0 else _NOTHING
-            if exact < 0 and len(shape) >= MIN_FUZZY_LENGTH - 1:
-                doubtful.append(word)
-                folded.append(shape)
-        if not self._fuzzy or not doubtful:
+        self._seen.update(words)
+        looks = [_looks(word, self.config.language) for word in words]
+        stems = self._stems
+        self._exact.update((word, stems[root]) for word, (root, _) in zip(words, looks, strict=True) if root in stems)
+        if not self._fuzzy:
             return
+        doubtful = {
+            word: shape for word, (root, shape) in zip(words, looks, strict=True) if root not in stems and shape
+        }
         for number, wanted, allowed in self._fuzzy:
-            for _, distance, at in process.extract(
-                wanted, folded, scorer=OSA.distance, score_cutoff=allowed, limit=None
-            ):
+            near = process.extract(wanted, doubtful, scorer=OSA.distance, score_cutoff=allowed, limit=None)
+            for _, distance, word in near:
                 quality = (SHAPE_QUALITY, FUZZY_QUALITY, FUZZY_QUALITY - 0.15)[int(distance)]
-                word = doubtful[at]
-                if quality > self._known[word][2]:
-                    self._known[word] = (-1, number, quality)
+                if quality > self._near.get(word, (0, 0.0))[1]:
+                    self._near[word] = (number, quality)
 
     def _characters(self, low: str) -> list[Match]:
         """Identifiers and words in scripts without spaces, found by their characters."""
@@ -247,6 +232,16 @@ class Matcher:
     def _phrase_matches(self, low: str, number: int) -> list[Match]:
         literal = [Match(m.start(), m.end(), -1, 1.0) for m in self._phrases[number].finditer(low)]
         return literal or _misread_phrase(low, self.plan.phrases[number])
+
+
+def _places(text: str, word: str) -> Iterator[tuple[int, int]]:
+    """Where a word stands by itself in a text."""
+    start = text.find(word)
+    while start >= 0:
+        end = start + len(word)
+        if not (start and text[start - 1].isalnum()) and not text[end : end + 1].isalnum():
+            yield start, end
+        start = text.find(word, end)
 
 
 def _spelled(form: str, *, alike: bool = False) -> re.Pattern[str]:

@@ -34,7 +34,7 @@ _MONTHS = frozenset(_MONTHS_TEXT.split())
 _BLOCK_LINE = re.compile(r"\s*(?:#{1,6}\s|[-*+•]\s|\d{1,3}[.)]\s|\|)")
 _RULE_LINE = re.compile(r"[\s|:\-=_*]+")
 _END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？｡]+[」』”’）]*")
-_LAST_WORD = re.compile(r"\S+$")
+_LETTERS = re.compile(r"(?:\w\.)+\w")
 _NEXT = re.compile(r"\s*([\"'“‘«(\[]*)(\w*)", re.UNICODE)
 
 
@@ -104,8 +104,8 @@ def _is_boundary(text: str, begin: int, mark: re.Match[str]) -> bool:
         return False
     if mark.group()[0] != ".":
         return True
-    before = _LAST_WORD.search(text, max(begin, mark.start() - 40), mark.start())
-    last = before.group().lstrip("\"'“‘«([*_").lower() if before else ""
+    before = text[max(begin, mark.start() - 40) : mark.start()].split()
+    last = before[-1].lstrip("\"'“‘«([*_").lower() if before and not text[mark.start() - 1].isspace() else ""
     if not last:
         return bool(word) or bool(opening)
     if last in _ABBREVIATIONS:
@@ -113,9 +113,9 @@ def _is_boundary(text: str, begin: int, mark: re.Match[str]) -> bool:
         return last in {"etc", "inc", "ltd", "co", "corp", "usw", "a.m", "p.m"} and bool(word) and word[0].isupper()
     if len(last) == 1 and last.isalpha():  # an initial: "J. Smith"
         return False
-    if re.fullmatch(r"(?:\w\.)+\w", last):  # "U.S", "i.e"
+    if _LETTERS.fullmatch(last):  # "U.S", "i.e"
         return False
-    if re.fullmatch(r"[\d]{1,3}", last):  # "12. März", or a numbered item inside a line
+    if last.isdigit() and len(last) <= 3:  # "12. März", or a numbered item inside a line
         at_line_start = text[begin : mark.start()].strip() == last
         return not (at_line_start or word.lower() in _MONTHS)
     return True

@@ -71,7 +71,7 @@ def test_halves_find_every_single_error():
     seed = random.randrange(10**6)
     print("seed", seed)
     chance = random.Random(seed)
-    letters = "abcdefghkmnopqrstuvwxyz"
+    letters = "abdefghkmopqtuwxyz"  # none of those that merge with a neighbour, as r and n do
     for _ in range(400):
         word = "".join(chance.choice(letters) for _ in range(chance.randint(6, 14)))
         at = chance.randrange(len(word))
@@ -80,11 +80,7 @@ def test_halves_find_every_single_error():
             word[:at] + word[at + 1 :],
             word[:at] + chance.choice(letters) + word[at:],
         ):
-            # Look-alikes merge letters (`rn` is `m`), which can change the length by more than one.
-            if abs(len(ocr_fold(spoilt)) - len(ocr_fold(word))) <= 1 and is_near(ocr_fold(word), ocr_fold(spoilt)):
-                changed = sum(a != b for a, b in zip(ocr_fold(word), ocr_fold(spoilt), strict=False))
-                if changed <= 1 or len(ocr_fold(word)) != len(ocr_fold(spoilt)):
-                    assert set(half_keys(spoilt)) & set(wanted_keys(word)), (word, spoilt)
+            assert set(half_keys(spoilt)) & set(wanted_keys(word)), (word, spoilt)
 
 
 def test_look_alikes_fold_together():
