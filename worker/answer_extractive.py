@@ -4,9 +4,10 @@ It promises: every citation is an exact slice of its page's Markdown (`quote == 
 with `NOT_FOUND` and no citation when nothing on these pages supports an answer, and always for a question of stop
 words alone. It uses the embedder that the index uses and no other model; documents are text to it, whatever they say.
 
-The steps: read the question (`asking`), cut pages into candidates (`candidates`), sift them by words and matched
-passages so that a few dozen are embedded (`vectors` remembers them), measure the evidence (`features`), add it up
-(`model`), quote (`quoting`). Look-ups of identifiers and quoted phrases go by spelling (`lookup`). Thread-safe.
+The steps: read the question (`asking`), cut pages into candidates (`candidates`), measure what speaks for each
+(`features`; search has compared every sentence in its context already, so only a dozen are embedded by themselves,
+and `vectors` remembers them), add it up (`model`), quote (`quoting`). Look-ups of identifiers and quoted phrases go
+by spelling (`lookup`). The same question over the same pages gets the same answer. Thread-safe.
 """
 
 from __future__ import annotations
@@ -29,10 +30,12 @@ from worker.answer.vectors import Vectors
 Pages = Sequence[tuple[Hit, PagePoint]]
 
 MAX_CITATIONS = 3
-_CLOSER_LOOK = 8
+MAX_QUESTION = 2000
+"""Characters of a question that are looked at, as many as search looks at."""
+_CLOSER_LOOK = 6
 """Candidates whose words are compared one by one with the question's."""
-_FRESH = 40
-"""Candidates that may be embedded for one question, beside those that are remembered: what two cores do in 100 ms."""
+_HEARD = 12
+"""Candidates that are embedded by themselves; search has compared all of them within their context."""
 _SECOND = 0.7
 """Another candidate is cited too when its log-odds are at most this much below the best."""
 _CACHE_BYTES = 64 * 1024 * 1024
@@ -47,7 +50,7 @@ class ExtractiveAnswerer:
     def answer(self, question: str, pages: Pages) -> Answer:
         """An answer from these pages, best first. Never raises for what is in a page or a question."""
         began = time.perf_counter()
-        asked = read_question(question)
+        asked = read_question(question[:MAX_QUESTION])
         pages = [(hit, page) for hit, page in pages if page.text.strip()]
         citations, sure = ([], 0.0) if asked.empty or not pages else self._citations(asked, pages)
         return Answer(
@@ -63,15 +66,15 @@ class ExtractiveAnswerer:
     def _citations(self, asked: Question, pages: Pages) -> tuple[list[Citation], float]:
         """What is cited, and how sure that is (without citations: how near it came)."""
         matcher = Matcher(asked.plan)
-        held = [
-            candidates_of(page.text, number, [(s.start, s.end) for s in hit.snippets])
-            for number, (hit, page) in enumerate(pages)
-        ]
+        held = _candidates(pages)
         if asked.lookup:
             places = look_up(asked, matcher, [page.text for _, page in pages], held)
             best = [p for p in places if p.quality == places[0].quality][:MAX_CITATIONS]
             return [cite(*pages[p.page], (p.start, p.end), p.quality) for p in best], best[0].quality if best else 0.0
-        ranked = self._ranked(asked, matcher, pages, held)
+        ranked = sorted(
+            ((model.score(e.row), e.candidate) for e in self._evidence(asked, matcher, pages, held)),
+            key=lambda p: -p[0],
+        )
         if not ranked:
             return [], 0.0
         top = ranked[0][0]
@@ -80,47 +83,31 @@ class ExtractiveAnswerer:
         chosen = [(s, c) for s, c in ranked[:MAX_CITATIONS] if s >= max(model.THRESHOLD, top - _SECOND)]
         return [cite(*pages[c.page], (c.start, c.end), model.confidence(s)) for s, c in chosen], model.confidence(top)
 
-    def _ranked(
+    def evidence(self, question: str, pages: Pages) -> list[features.Evidence]:
+        """What `answer` decides by: the most promising candidates with their features (for fitting and curiosity)."""
+        asked = read_question(question[:MAX_QUESTION])
+        if asked.empty:
+            return []
+        return self._evidence(asked, Matcher(asked.plan), pages, _candidates(pages))
+
+    def _evidence(
         self, asked: Question, matcher: Matcher, pages: Pages, held: list[list[Candidate]]
-    ) -> list[tuple[float, Candidate]]:
-        """The best candidates with their log-odds, best first."""
+    ) -> list[features.Evidence]:
         found = []
+        best = max((hit.score for hit, _ in pages), default=0.0)
         for (hit, page), candidates in zip(pages, held, strict=True):
             title = " ".join({hit.labels.filename, *hit.labels.paths})
-            found.append(features.Found(page.text, title, candidates))
-            features.look(asked, matcher, found[-1])
-        chosen = self._sift(asked, pages, found)
-        if not chosen:
-            return []
-        vectors = self._vectors.of([asked.text, *(c.voiced for c in chosen)])
-        evidence = features.measure(asked, found, chosen, vectors[0], vectors[1:])
-        evidence = features.sift(evidence, _CLOSER_LOOK)
-        self._liken(asked, found, evidence)
-        scored = [(model.score(e.row), e.candidate) for e in evidence]
-        return sorted(scored, key=lambda pair: -pair[0])
-
-    def _sift(self, asked: Question, pages: Pages, found: list[features.Found]) -> list[Candidate]:
-        """All candidates that are remembered, and as many of the most promising others as there is time for."""
-        weights = features.weights_of(asked, found)
-        promising: list[tuple[float, Candidate]] = []
-        for (hit, _), page in zip(pages, found, strict=True):
-            words = page.qualities @ weights
-            matched = [(s.start, s.end) for s in hit.snippets]
-            for candidate in page.candidates:
-                if not any(c.isalnum() for c in candidate.voiced):
-                    continue
-                inside = any(a < candidate.end and candidate.start < b for a, b in matched[:1])
-                around = words[max(0, candidate.order - 1) : candidate.order + 2].max()
-                promise = words[candidate.order] + 0.5 * around + 0.6 * inside + 0.5 / (1 + candidate.page)
-                promising.append((float(promise), candidate))
-        promising.sort(key=lambda pair: -pair[0])
-        fresh = 0
-        chosen = []
-        for (_, candidate), known in zip(promising, self._vectors.known([c.voiced for _, c in promising]), strict=True):
-            fresh += not known
-            if known or fresh <= _FRESH:
-                chosen.append(candidate)
-        return chosen
+            found.append(features.Found(page.text, title, candidates, hit.score - best))
+            features.look(asked, matcher, found[-1], hit.sentences)
+            if not features.has_all_that_must_be(asked, found[-1]):
+                found[-1].candidates = []
+        evidence = features.sift(features.measure(asked, found), _HEARD)
+        if evidence:
+            vectors = self._vectors.of([asked.text, *(e.candidate.voiced for e in evidence)])
+            features.deepen(evidence, vectors[1:] @ vectors[0], in_context=any(hit.sentences for hit, _ in pages))
+            evidence = features.sift(evidence, _CLOSER_LOOK)
+            self._liken(asked, found, evidence)
+        return evidence
 
     def _liken(self, asked: Question, found: list[features.Found], evidence: list[features.Evidence]) -> None:
         """Compare the question's words that are missing with the words that are there, by meaning."""
@@ -139,3 +126,10 @@ class ExtractiveAnswerer:
                 for number in numbers:
                     best[number] = likeness[needed.index(number), columns].max()
             features.soften(asked, found, e, best)
+
+
+def _candidates(pages: Pages) -> list[list[Candidate]]:
+    return [
+        candidates_of(page.text, number, [(s.start, s.end) for s in hit.snippets])
+        for number, (hit, page) in enumerate(pages)
+    ]

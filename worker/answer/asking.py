@@ -12,7 +12,10 @@ import re
 from dataclasses import dataclass
 
 from index.query import QueryPlan, analyse
-from index.words import STOPWORDS, stem, tokens
+from index.words import STOPWORDS, fold, stem, tokens
+
+MAX_HINTS = 2
+"""Words beside an identifier or a phrase that leave it a look-up; more of them ask for something else."""
 
 
 class Kind(enum.StrEnum):
@@ -44,13 +47,17 @@ class Role(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`roles` says for each of `plan.terms` what it is. `lookup`: an identifier or a quoted phrase and no more."""
+    """`roles` says for each of `plan.terms` what it is. `lookup`: an identifier or a quoted phrase, with at most
+    a word or two beside it (`claim HM-88431-C`).
+    """
 
     text: str
     plan: QueryPlan
     kind: Kind
     roles: tuple[Role, ...]
     lookup: bool
+    focus: int | None = None
+    """The number of the term that names what is asked for: `hotel` of "which hotel", `nurses` of "how many nurses"."""
 
     @property
     def empty(self) -> bool:
@@ -62,56 +69,64 @@ class Question:
         return [number for number, role in enumerate(self.roles) if role in roles]
 
 
-_KINDS: tuple[tuple[Kind, str], ...] = (
-    (Kind.CONTACT, r"tele?phone|phone number|fax|e-?mail|web ?site|\baddress\b.*\b(?:write|send|contact|mail)"),
-    (Kind.SHARE, r"\b(?:what|which) (?:share|percentage|proportion|fraction|part)|per ?cent|how many per"),
-    (Kind.TIME, r"\bwhat time\b|\bat what hour|\bopening hours"),
-    (
-        Kind.DATE,
-        r"^when\b|[,;] when\b|\b(?:since|until|till|from|by) when\b"
-        r"|\b(?:what|which) (?:\w+ )?(?:day|date|year|month|week|season|century|decade)s?\b",
+_KINDS: dict[Kind, tuple[str, ...]] = {  # in this order: the first that matches is the kind
+    Kind.CONTACT: (
+        r"tele?phone|phone number|fax|e-?mail|web ?site",
+        r"\baddress\b.*\b(?:write|send|contact|mail)",
     ),
-    (
-        Kind.DURATION,
-        r"\bhow (?:long|often|frequently|soon|old|far ahead|many (?:years|months|weeks|days|hours|minutes|nights))\b"
-        r"|\b(?:what|which)\b[^?]*\b(?:age|duration|interval|period|term)\b",
+    Kind.SHARE: (r"\b(?:what|which) (?:share|percentage|proportion|fraction|part)|per ?cent|how many per",),
+    Kind.TIME: (r"\bwhat time\b|\bat what hour|\bopening hours",),
+    Kind.DATE: (
+        r"^when\b|[,;] when\b|\b(?:since|until|till|from|by) when\b",
+        r"\b(?:what|which) (?:\w+ )?(?:day|date|year|month|week|season|century|decade)s?\b",
     ),
-    (
-        Kind.MONEY,
-        r"\bhow much (?:money|did|does|do|was|is|were|are|will|would|had|has|have)\b[^?]*\b(?:cost|pa(?:y|id)|charge|earn"
-        r"|spen[dt]|worth|owe|raise|rent|fee|price|grant|given?|give|budget|borrow|lend|lent)"
-        r"|\bhow much (?:money|rent|pay|salary|tax|interest|is|was)\b"
-        r"|\b(?:what|which)\b[^?]*\b(?:cost|costs|price|fee|fees|salary|wages?|rent|fine|total|amount|sum|bill|charge|budget"
-        r"|deficit|surplus|income|revenue|expenditure|expense|premium|deposit)\b"
-        r"|\bwhat did\b[^?]*\bpay\b",
+    Kind.DURATION: (
+        r"\bhow (?:long|often|frequently|soon|old|far ahead)\b",
+        r"\bhow many (?:years|months|weeks|days|hours|minutes|nights)\b",
+        r"\b(?:what|which)\b[^?]*\b(?:age|duration|interval|period|term)\b",
     ),
-    (
-        Kind.MEASURE,
-        r"\bhow (?:far|deep|high|tall|wide|heavy|fast|large|big|thick|hot|cold|warm|strong|loud|steep|close)\b"
-        r"|\b(?:what|which)\b[^?]*\b(?:length|depth|height|width|weight|speed|size|diameter|distance|capacity|temperature"
+    Kind.MONEY: (
+        r"\bhow much (?:money|rent|pay|salary|tax|interest|is|was)\b",
+        r"\bhow much (?:did|does|do|was|is|were|are|will|would|had|has|have)\b[^?]*\b(?:cost|pa(?:y|id)|charge|earn"
+        r"|spen[dt]|worth|owe|raise|rent|fee|price|grant|given?|budget|borrow|len[dt])",
+        r"\b(?:what|which)\b[^?]*\b(?:costs?|price|fees?|salary|wages?|rent|fine|total|amount|sum|bill|charge|budget|deficit"
+        r"|surplus|income|revenue|expenditure|expense|premium|deposit)\b",
+        r"\bwhat did\b[^?]*\bpay\b",
+    ),
+    Kind.MEASURE: (
+        r"\bhow (?:far|deep|high|tall|wide|heavy|fast|large|big|thick|hot|cold|warm|strong|loud|steep|close)\b",
+        r"\b(?:what|which)\b[^?]*\b(?:length|depth|height|width|weight|speed|size|diameter|distance|capacity|temperature"
         r"|pressure|power|voltage|volume|area|load|thickness|range|rate|tonnage|level)\b",
     ),
-    (Kind.NUMBER, r"\bhow (?:many|much)\b|\b(?:what|which) (?:\w+ )?numbers?\b"),
-    (Kind.PERSON, r"\bwho\b|\bwhom\b|\bwhose\b|\bwhat (?:was|is|were|are) the names?\b|'s name\b"),
-    (Kind.PLACE, r"\bwhere\b|\b(?:what|which) (?:place|town|city|country|village|room|street|harbour|port)\b"),
-    (Kind.REASON, r"\bwhy\b|\bfor what reason|\bwhat (?:\w+ )?(?:cause[ds]?|made)\b|\bhow come\b"),
-)
-_PATTERNS = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _KINDS)
+    Kind.NUMBER: (r"\bhow (?:many|much)\b|\b(?:what|which) (?:\w+ )?numbers?\b",),
+    Kind.PERSON: (r"\bwho\b|\bwhom\b|\bwhose\b|\bwhat (?:was|is|were|are) the names?\b|'s name\b",),
+    Kind.PLACE: (r"\bwhere\b|\b(?:what|which) (?:place|town|city|country|village|room|street|harbour|port)\b",),
+    Kind.REASON: (r"\bwhy\b|\bfor what reason|\bwhat (?:\w+ )?(?:cause[ds]?|made)\b|\bhow come\b",),
+}
+_PATTERNS = {kind: re.compile("|".join(parts), re.IGNORECASE) for kind, parts in _KINDS.items()}
 
-_FRAME = frozenset(
-    # Words that put the question, and do not have to be written on the page that answers it.
-    stem(word)
-    for word in "name named kind type sort number date day year month time amount person people place happen happened "
-    "according mention document page archive say said state give given mean called long far old deep high wide heavy "
-    "often way reason use used take took get got make made come came go went become became put keep kept let want "
-    "happening describe explain thing anything something anybody somebody anyone someone much many cost price sum "
-    "exactly today following new one".split()
-)
+_FRAME_WORDS = """
+    name named kind type sort number date day year month time amount person people place happen happened according
+    mention document page archive say said state give given mean called long far old deep high wide heavy often
+    way reason use used take took get got make made come came go went become became put keep kept let want
+    happening describe explain thing anything something anybody somebody anyone someone much many cost price sum
+    exactly today following new one
+"""
+_FRAME = frozenset(stem(word) for word in _FRAME_WORDS.split())
+"""Words that put the question, and do not have to be written on the page that answers it."""
 _ASKING = re.compile(
-    r"(?:\w+ )?\b(?:who|whom|whose|what|when|where|why|which|how|is|are|was|were|do|does|did|can|could|may|must|should|has|"
-    r"have|had|will|would)\b",
+    r"(?:\w+ )?\b(?:who|whom|whose|what|when|where|why|which|how|is|are|was|were|do|does|did|can|could|may|must|should"
+    r"|has|have|had|will|would)\b",
     re.IGNORECASE,
 )
+_HELPER = r"(?:is|are|was|were|do|does|did|has|have|had|can|could|may|must|should|will|would|of)"
+_SMALL = (
+    r"(?:in|on|at|for|from|to|by|with|beside|near|under|over|behind|above|against|about"
+    r"|that|who|which|he|she|it|they|we|you|the|a|an)"
+)
+_NOUNS = rf"((?:(?!{_HELPER}\b|{_SMALL}\b)[\w'’-]+ ){{1,2}})"
+_FOCUS = re.compile(rf"\b(?:what|which|how many|how much) {_NOUNS}({_HELPER}|{_SMALL})\b", re.IGNORECASE)
+_FOCUS_OF = re.compile(r"\bwhat (?:is|are|was|were) (?:the )?((?:[\w'’-]+ ){1,2}?)of\b", re.IGNORECASE)
 _QUOTED = re.compile(r"[\"“„«][^\"”“»]{1,400}[\"”“»]")
 
 
@@ -135,15 +150,31 @@ def read_question(text: str) -> Question:
             roles.setdefault(token.form, Role.FRAME)
         else:
             roles.setdefault(token.form, Role.CONTENT)
-    spelled = {form for form, role in roles.items() if role in {Role.IDENTIFIER, Role.NAME} and _has_digit(form)}
-    loose = [
-        token
+    roles |= {term.form: Role.PART for term in plan.terms if term.part}
+    loose = {
+        token.form
         for token in tokens(_QUOTED.sub(" ", text))
-        if token.form not in spelled and roles.get(token.form) in {Role.CONTENT, Role.NAME}
-    ]
-    lookup = not asks and bool(plan.phrases or spelled) and not loose
+        if roles.get(token.form) in {Role.CONTENT, Role.NAME} and not _has_digit(token.form)
+    }
+    numbered = any(_has_digit(form) for form, role in roles.items() if role is Role.NAME)
+    spelled = bool(plan.phrases) or Role.IDENTIFIER in roles.values()
+    lookup = not asks and ((spelled and len(loose) <= MAX_HINTS) or (numbered and not loose))
     kind = _kind(text) if asks else Kind.ANY
-    return Question(text, plan, kind, tuple(roles.get(t.form, Role.CONTENT) for t in plan.terms), lookup)
+    named = tuple(roles.get(term.form, Role.CONTENT) for term in plan.terms)
+    return Question(text, plan, kind, named, lookup, _focus(text, plan, named) if asks else None)
+
+
+def _focus(text: str, plan: QueryPlan, roles: tuple[Role, ...]) -> int | None:
+    words: list[str] = []
+    if match := _FOCUS_OF.search(text):
+        words = match.group(1).split()
+    elif match := _FOCUS.search(text):
+        words = match.group(1).split()
+        if not re.fullmatch(_HELPER, match.group(2), re.IGNORECASE):
+            words = words[:-1]  # "which company built the ...": before an article stands a verb
+    forms = [fold(word) for word in words]
+    numbers = [n for n, term in enumerate(plan.terms) if term.form in forms and roles[n] is Role.CONTENT]
+    return numbers[-1] if numbers else None
 
 
 def _is_identifier(raw: str) -> bool:
@@ -158,4 +189,4 @@ def _has_digit(word: str) -> bool:
 
 
 def _kind(text: str) -> Kind:
-    return next((kind for kind, pattern in _PATTERNS if pattern.search(text)), Kind.ANY)
+    return next((kind for kind, pattern in _PATTERNS.items() if pattern.search(text)), Kind.ANY)

@@ -1,20 +1,19 @@
 """What speaks for a candidate: a handful of numbers that a person can read.
 
-`measure` looks at the candidates of all pages at once and returns them with their evidence, best first by
-meaning and words (`sift`); `soften` adds the costlier evidence, the likeness of single words, to the few that
-are left. `FEATURES` names the columns in order; each is 0..1 or a small count. Nothing here decides.
+`look` finds the question's words on a page and takes over from search how near each sentence is in meaning;
+`measure` turns that into a row of `FEATURES` for each candidate; `sift` keeps the few worth a closer look, for
+which the caller adds `meaning` (`deepen`) and the likeness of single words (`soften`). Nothing here decides.
 """
 
 from __future__ import annotations
 
 import bisect
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from index.matching import Matcher
+from index.matching import SHAPE_QUALITY, Matcher
 from index.passages import plain
 from index.words import STOPWORDS, fold, stem, tokens
 from worker.answer.asking import Kind, Question, Role
@@ -22,30 +21,29 @@ from worker.answer.candidates import Candidate
 from worker.answer.kinds import HARD_KINDS, spans_of
 
 FEATURES = (
-    "meaning",  # cosine of question and candidate
-    "context",  # cosine of question and candidate with its neighbours and heading
-    "best",  # the highest cosine of any candidate of the page
-    "words",  # share of the question's words, by weight, that stand in the candidate
-    "around",  # the same with its neighbours, heading, header row and file name
-    "page",  # the same on the whole page
+    "meaning",  # cosine of question and candidate by itself
+    "context",  # cosine of question and candidate as it stands among its neighbours
+    "beside",  # the higher of the two neighbours' `context`
+    "around",  # share of the question's words, by weight, in the candidate, its neighbours, heading or header
     "alike",  # the same as `around`, where a word of like meaning counts by its likeness
     "weakest",  # the likeness of the question's weakest word
+    "focus",  # the likeness of the word that names what is asked for ("which hotel"), 1 where there is none
     "names",  # share of the question's names, years and numbers that the page (or its file name) lacks
-    "fits",  # the candidate holds a date, amount, ... and the question asks for one
-    "unfit",  # it holds none, though the question asks for one
-    "hint",  # it may hold a name, place or reason, and the question asks for one
+    "unfit",  # the question asks for a date, amount, ... and the candidate holds none
+    "hint",  # the question asks for a person, place or reason, and the candidate may hold one
     "unhinted",  # it holds none
     "heading",  # it is a heading or the header row of a table
     "short",  # it has no more than three words
     "echo",  # share of its words that the question has already
-    "rank",  # 1 for the first page found, falling to 0
+    "gap",  # how far search had the page behind the first one, 0 or less
 )
 _COLUMN = {name: i for i, name in enumerate(FEATURES)}
 
-_NEIGHBOUR = 0.5  # of a sentence's weight, for the one before it (what "it" and "he" mean) and after it
 _LIKE_FROM, _LIKE_TO = 0.35, 0.80
 """Cosines of single words with this embedding: below, unrelated ("wife", "lift" .31); above, synonyms
 ("hurt", "injuries" .70; "colour", "grey" .76). Between them the likeness rises evenly."""
+_READ = 1500
+"""Characters of a candidate whose form is looked at; only rows of very wide tables are longer."""
 _ROLE_WEIGHT = {Role.CONTENT: 1.0, Role.NAME: 1.0, Role.IDENTIFIER: 1.5, Role.FRAME: 0.3, Role.PART: 0.0}
 
 
@@ -56,8 +54,11 @@ class Found:
     text: str
     title: str  # file name and path, words that a page need not repeat
     candidates: list[Candidate]
+    gap: float = 0.0  # search's score less that of the best page
     qualities: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     """float32 `(candidates, terms)`: how well each term of the question stands in each candidate."""
+    near: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    """float32 `(candidates,)`: cosine of each candidate, among its neighbours, to the question."""
     on_page: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     phrases: tuple[float, ...] = ()
 
@@ -68,11 +69,12 @@ class Evidence:
 
     candidate: Candidate
     row: np.ndarray
-    near: np.ndarray  # (terms,) best quality in the candidate and around it
+    around: np.ndarray  # (terms,) best quality in the candidate and around it
 
 
-def look(question: Question, matcher: Matcher, found: Found) -> None:
-    """Find the question's terms on a page and in each of its candidates."""
+def look(question: Question, matcher: Matcher, found: Found, sentences: Sequence[tuple[int, int, float]]) -> None:
+    """Find the question's terms on a page and in each of its candidates. `sentences` are spans with cosines."""
+    found.near = _nearness(found.candidates, sentences)
     terms = len(question.plan.terms)
     result = matcher.find(found.text)
     in_title = matcher.find(found.title)
@@ -92,6 +94,12 @@ def look(question: Question, matcher: Matcher, found: Found) -> None:
             found.on_page[match.term] = max(found.on_page[match.term], match.quality)
 
 
+def has_all_that_must_be(question: Question, found: Found) -> bool:
+    """Whether a page has every identifier and every quoted phrase of the question: without them it cannot answer."""
+    spelled = [found.on_page[i] > SHAPE_QUALITY - 0.01 for i in question.numbers(Role.IDENTIFIER)]
+    return all(spelled) and all(found.phrases)
+
+
 def weights_of(question: Question, pages: Sequence[Found]) -> np.ndarray:
     """float32 `(terms,)`, summing to 1: rare words weigh more; words of the question's frame hardly count."""
     terms = len(question.plan.terms)
@@ -103,49 +111,48 @@ def weights_of(question: Question, pages: Sequence[Found]) -> np.ndarray:
     return (weights / weights.sum() if weights.sum() > 0 else weights).astype(np.float32)
 
 
-def measure(
-    question: Question,
-    pages: Sequence[Found],
-    chosen: Sequence[Candidate],
-    asked: np.ndarray,
-    vectors: np.ndarray,
-) -> list[Evidence]:
-    """Evidence for the chosen candidates without the likeness of words. `asked` is `(dim,)`, `vectors` `(chosen, dim)`."""
+def measure(question: Question, pages: Sequence[Found]) -> list[Evidence]:
+    """Evidence for all candidates with a word in them, still without what needs the model."""
     weights = weights_of(question, pages)
-    cosines = vectors @ asked
-    place = {(c.page, c.order): i for i, c in enumerate(chosen)}
-    best = [0.0] * len(pages)
-    for candidate, cosine in zip(chosen, cosines, strict=True):
-        best[candidate.page] = max(best[candidate.page], float(cosine))
     evidence = []
-    for i, candidate in enumerate(chosen):
-        page = pages[candidate.page]
-        near = _near(page, candidate)
-        row = np.zeros(len(FEATURES), np.float32)
-        set_ = row.__setitem__
-        set_(_COLUMN["meaning"], cosines[i])
-        set_(_COLUMN["context"], _context(candidate, place, vectors, asked, i))
-        set_(_COLUMN["best"], best[candidate.page])
-        set_(_COLUMN["words"], weights @ page.qualities[candidate.order])
-        set_(_COLUMN["around"], weights @ near)
-        set_(_COLUMN["page"], weights @ np.maximum(page.on_page, near))
-        set_(_COLUMN["names"], _names_missing(question, page))
-        for name, value in _form(question, page, candidate).items():
-            set_(_COLUMN[name], value)
-        set_(_COLUMN["rank"], 1.0 / (1 + candidate.page))
-        evidence.append(Evidence(candidate, row, near))
+    for page in pages:
+        shared = {"names": _names_missing(question, page), "gap": page.gap}
+        for candidate in page.candidates:
+            if not any(c.isalnum() for c in candidate.voiced):
+                continue
+            around = _around(page, candidate)
+            order = candidate.order
+            values = {
+                **shared,
+                "context": page.near[order],
+                "beside": np.delete(page.near[max(0, order - 1) : order + 2], min(order, 1)).max(initial=0.0),
+                "around": weights @ around,
+                **_form(question, page, candidate),
+            }
+            row = np.zeros(len(FEATURES), np.float32)
+            row[[_COLUMN[name] for name in values]] = list(values.values())
+            evidence.append(Evidence(candidate, row, around))
     return evidence
 
 
 def sift(evidence: list[Evidence], keep: int) -> list[Evidence]:
-    """The few candidates worth a closer look: by meaning, context and words together."""
+    """The few candidates worth a closer look: by meaning, form and words together."""
 
     def promise(e: Evidence) -> float:
-        r = e.row
-        fit = 0.15 * (r[_COLUMN["fits"]] - r[_COLUMN["unfit"]]) - 0.3 * r[_COLUMN["heading"]]
-        return float(r[_COLUMN["meaning"]] + 0.5 * r[_COLUMN["context"]] + 0.5 * r[_COLUMN["around"]] + fit)
+        value = e.row[[_COLUMN[name] for name in ("meaning", "context", "around", "unfit", "heading")]]
+        return float(value @ np.array([1.0, 1.0, 0.5, -0.3, -0.3], np.float32))
 
     return sorted(evidence, key=promise, reverse=True)[:keep]
+
+
+def deepen(evidence: Sequence[Evidence], cosines: np.ndarray, *, in_context: bool) -> None:
+    """Fill `meaning`. `cosines` is `(evidence,)`: each candidate by itself to the question. Where search compared
+    no sentence (`in_context` False), they stand for `context` too.
+    """
+    for e, cosine in zip(evidence, cosines, strict=True):
+        e.row[_COLUMN["meaning"]] = cosine
+        if not in_context:
+            e.row[_COLUMN["context"]] = cosine
 
 
 def words_around(pages: Sequence[Found], evidence: Evidence) -> list[str]:
@@ -157,20 +164,35 @@ def words_around(pages: Sequence[Found], evidence: Evidence) -> list[str]:
 
 def words_to_liken(question: Question, evidence: Evidence) -> list[int]:
     """Numbers of the question's terms that do not stand near the candidate and could be meant by another word."""
-    return [i for i in question.numbers(Role.CONTENT) if evidence.near[i] < 0.99]
+    return [i for i in question.numbers(Role.CONTENT) if evidence.around[i] < 0.99]
 
 
 def soften(question: Question, pages: Sequence[Found], evidence: Evidence, likeness: np.ndarray) -> None:
     """Fill `alike` and `weakest`. `likeness` is `(terms,)`: the highest cosine of each term to a word around."""
     weights = weights_of(question, pages)
     soft = np.clip((likeness - _LIKE_FROM) / (_LIKE_TO - _LIKE_FROM), 0, 1)
-    support = np.maximum(evidence.near, 0.9 * soft)
+    support = np.maximum(evidence.around, 0.9 * soft)
     evidence.row[_COLUMN["alike"]] = weights @ support
+    evidence.row[_COLUMN["focus"]] = 1.0 if question.focus is None else support[question.focus]
     content = question.numbers(Role.CONTENT, Role.NAME)
     evidence.row[_COLUMN["weakest"]] = min((float(support[i]) for i in content), default=1.0)
 
 
-def _near(page: Found, candidate: Candidate) -> np.ndarray:
+def _nearness(candidates: Sequence[Candidate], sentences: Sequence[tuple[int, int, float]]) -> np.ndarray:
+    """For each candidate the highest cosine of the sentences that it shares most of itself or of them with."""
+    near = np.zeros(len(candidates), np.float32)
+    ordered = sorted(sentences)
+    starts = [start for start, _, _ in ordered]
+    for i, candidate in enumerate(candidates):
+        at = max(0, bisect.bisect_right(starts, candidate.start) - 1)
+        for start, end, cosine in ordered[at : bisect.bisect_left(starts, candidate.end)]:
+            shared = min(end, candidate.end) - max(start, candidate.start)
+            if shared * 2 > min(end - start, candidate.end - candidate.start):
+                near[i] = max(near[i], cosine)
+    return near
+
+
+def _around(page: Found, candidate: Candidate) -> np.ndarray:
     rows = [page.qualities[candidate.order]]
     rows += [0.9 * page.qualities[o] for o in _orders_around(page, candidate)]
     return np.max(rows, axis=0)
@@ -189,18 +211,6 @@ def _surroundings(page: Found, candidate: Candidate) -> list[tuple[int, int]]:
     return sorted(spans)
 
 
-def _context(
-    candidate: Candidate, place: dict[tuple[int, int], int], vectors: np.ndarray, asked: np.ndarray, at: int
-) -> float:
-    total = vectors[at].copy()
-    for order in (candidate.order - 1, candidate.order + 1):
-        neighbour = place.get((candidate.page, order))
-        if neighbour is not None:
-            total += _NEIGHBOUR * vectors[neighbour]
-    length = float(np.linalg.norm(total))
-    return float(total @ asked) / length if length else 0.0
-
-
 def _names_missing(question: Question, page: Found) -> float:
     names = question.numbers(Role.NAME, Role.IDENTIFIER)
     if not names:
@@ -210,7 +220,7 @@ def _names_missing(question: Question, page: Found) -> float:
 
 def _form(question: Question, page: Found, candidate: Candidate) -> dict[str, float]:
     """What the candidate's form says: does it hold the kind of thing asked for, and anything new at all?"""
-    text = page.text[candidate.start : candidate.end]
+    text = page.text[candidate.start : min(candidate.end, candidate.start + _READ)]
     words = [t for t in tokens(text) if t.form not in STOPWORDS]
     asked = {term.stem for term in question.plan.terms}
     echoed = sum(stem(w.form) in asked for w in words)
@@ -222,9 +232,9 @@ def _form(question: Question, page: Found, candidate: Candidate) -> dict[str, fl
     kind = question.kind
     if kind is Kind.ANY:
         return values
-    new = [span for span in _spans(kind, text, candidate.is_row) if not _is_asked(text[slice(*span)], question, asked)]
+    new = [span for span in _spans(kind, text, candidate.is_row) if not _is_asked(text[slice(*span)], asked)]
     if kind in HARD_KINDS:
-        values["fits" if new else "unfit"] = 1.0
+        values["unfit"] = float(not new)
     else:
         values["hint" if new else "unhinted"] = 1.0
     return values
@@ -239,7 +249,7 @@ def _spans(kind: Kind, text: str, is_row: bool) -> list[tuple[int, int]]:
     return spans
 
 
-def _is_asked(text: str, question: Question, asked: set[str]) -> bool:
+def _is_asked(text: str, asked: set[str]) -> bool:
     """Whether this is what the question itself says: "how many people in 1962" is not answered by 1962."""
     parts = [t for t in tokens(text) if t.form not in STOPWORDS]
     return bool(parts) and all(stem(t.form) in asked for t in parts)
@@ -247,7 +257,3 @@ def _is_asked(text: str, question: Question, asked: set[str]) -> bool:
 
 def _has_meaning(word: str) -> bool:
     return len(word) > 2 and word not in STOPWORDS and not any(c.isdigit() for c in word)
-
-
-def log_odds(probability: float) -> float:
-    return math.log(probability / (1 - probability))

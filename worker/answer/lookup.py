@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from index.matching import Match, Matcher
+from index.matching import SHAPE_QUALITY, Match, Matcher
 from worker.answer.asking import Question, Role
 from worker.answer.candidates import Candidate
 
@@ -27,19 +27,37 @@ class Place:
 def look_up(
     question: Question, matcher: Matcher, texts: Sequence[str], candidates: Sequence[list[Candidate]]
 ) -> list[Place]:
-    """Places in the order of the pages, exact spellings before misread ones; empty when no page has it all."""
-    wanted = question.numbers(Role.IDENTIFIER, Role.NAME)
-    places: list[Place] = []
+    """Places, exact spellings before misread ones, those with the other words beside them first; else in the order
+    of the pages. Empty when no page has all that must be there.
+    """
+    wanted = question.numbers(Role.IDENTIFIER)
+    if not wanted and not question.plan.phrases:
+        wanted = question.numbers(Role.NAME)
+    hints = [n for n in question.numbers(Role.CONTENT, Role.NAME) if n not in wanted]
+    places: list[tuple[float, float, Place]] = []
     for page, (text, held) in enumerate(zip(texts, candidates, strict=True)):
         result = matcher.find(text)
-        if any(q == 0 for q in result.phrases) or any(result.quality(t) == 0 for t in wanted):
-            continue
-        quality = min([*result.phrases, *(result.quality(t) for t in wanted)])
-        match = next((m for m in result.matches if m.term == -1 or (not result.phrases and m.term in wanted)), None)
-        span = _quoted(match, held) if match else None
-        if span:
-            places.append(Place(page, *span, quality))
-    return sorted(places, key=lambda p: -p.quality)
+        best_of: dict[int, float] = {}
+        for m in result.matches:
+            best_of[m.term] = max(best_of.get(m.term, 0.0), m.quality)
+        qualities = [*result.phrases, *(best_of.get(t, 0.0) for t in wanted)]
+        if not qualities or min(qualities) == 0 or any(best_of[t] < SHAPE_QUALITY for t in wanted):
+            continue  # search may show 1986-114 to who asks for 1986-115; as an answer it would be a lie
+        anchors = [
+            m
+            for m in result.matches
+            if m.term == -1 or (not result.phrases and m.term in wanted and m.quality >= SHAPE_QUALITY)
+        ]
+        spans = [(span, m.quality) for m in anchors if (span := _quoted(m, held))]
+        if spans:
+            best = max(spans, key=lambda s: (s[1], _hinted(s[0], result.matches, hints)))
+            on_page = sum(best_of.get(t, 0.0) for t in hints)
+            places.append((min(qualities), on_page, Place(page, *best[0], min(qualities))))
+    return [place for _, _, place in sorted(places, key=lambda p: (-p[0], -p[1]))]
+
+
+def _hinted(span: tuple[int, int], matches: Sequence[Match], hints: Sequence[int]) -> int:
+    return len({m.term for m in matches if m.term in hints and span[0] <= m.start < span[1]})
 
 
 def _quoted(match: Match, held: list[Candidate]) -> tuple[int, int] | None:

@@ -49,11 +49,6 @@ class Vectors:
             return np.zeros((0, self._embedder.dim), np.float32)
         return np.stack([known[key] for key in keys]).astype(np.float32)
 
-    def known(self, texts: Sequence[str]) -> list[bool]:
-        """For each text, whether its vector is remembered."""
-        with self._lock:
-            return [_key(text) in self._held for text in texts]
-
     @property
     def held_bytes(self) -> int:
         return self._bytes

@@ -1,0 +1,153 @@
+"""Refit the weights of `worker/answer/model.py`: a conditional logit with "no answer" as one more choice.
+
+    python -m benchmarks.fit_answers [--ridge 0.0002]
+
+For each question the answerer's own evidence is collected (through search over the archive, as in the service). A
+question with an answer should choose a candidate that holds it, and (half the weight) at least one on the right
+page; a question without should choose "no answer", whose score is 0. Used are the development archives and the
+`tune` half of the samples, never the `report` half. Printed: the weights, the threshold with the highest sum of
+right pages and right refusals, and both shares on each archive when it was left out of the fit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.answering_sets import AskedArchive, development, sample
+from benchmarks.finding import Archive
+from benchmarks.finding_texts import CACHE
+from benchmarks.report import table
+from index.embedder_st import build_embedder
+from index.store_edge import StoreConfig
+from index.types import SearchFilter
+from worker.answer.asking import read_question
+from worker.answer.features import FEATURES
+from worker.answer_extractive import ExtractiveAnswerer
+
+PAGES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One question: rows `(candidates, features)`, which hold the answer, which are on its page."""
+
+    archive: str
+    rows: np.ndarray
+    holds: np.ndarray
+    on_page: np.ndarray
+    answerable: bool
+
+
+def collect(archive: AskedArchive, answerer: ExtractiveAnswerer, embedder, splits: set[str]) -> list[Case]:
+    cases = []
+    with tempfile.TemporaryDirectory() as root:
+        held = Archive(Path(root), archive.pages, embedder, StoreConfig())
+        for asked in archive.questions:
+            if asked.split not in splits or read_question(asked.question).lookup:
+                continue
+            hits = held.store.search("bench", asked.question, SearchFilter(), limit=PAGES)
+            pages = [(h, p) for h, p in zip(hits, held.store.get([h.key for h in hits]), strict=True) if p]
+            evidence = answerer.evidence(asked.question, pages)
+            holds, on_page = [], []
+            for e in evidence:
+                page = pages[e.candidate.page][1]
+                right = (page.key.document_id, page.key.page) in asked.places
+                at = page.text.find(asked.answer) if right else -1
+                on_page.append(right)
+                holds.append(at >= 0 and e.candidate.start < at + len(asked.answer) and at < e.candidate.end)
+            rows = np.array([e.row for e in evidence]).reshape(-1, len(FEATURES))
+            cases.append(Case(archive.name, rows, np.array(holds), np.array(on_page), bool(asked.places)))
+        held.store.close()
+    return cases
+
+
+def fit(cases: list[Case], ridge: float) -> tuple[np.ndarray, float]:
+    """Weights and bias of the highest likelihood, less `ridge` times the squared weights."""
+    weights = torch.zeros(len(FEATURES), dtype=torch.float64, requires_grad=True)
+    bias = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    data = [
+        (torch.tensor(c.rows, dtype=torch.float64), torch.tensor(c.holds), torch.tensor(c.on_page), c.answerable)
+        for c in cases
+        if len(c.rows)
+    ]
+    optimiser = torch.optim.LBFGS([weights, bias], max_iter=300, line_search_fn="strong_wolfe")
+    zero = torch.zeros(1, dtype=torch.float64)
+
+    def loss():
+        optimiser.zero_grad()
+        total = torch.zeros(1, dtype=torch.float64)
+        for rows, holds, on_page, answerable in data:
+            scores = rows @ weights + bias
+            everything = torch.logsumexp(torch.cat([scores, zero]), 0)
+            if not answerable:
+                total = total + everything
+            for right in (holds, on_page) if answerable else ():
+                if right.any():  # else search did not bring the page: nothing to learn
+                    total = total + 0.5 * (everything - torch.logsumexp(scores[right], 0))
+        total = total / len(data) + ridge * (weights**2).sum()
+        total.backward()
+        return total
+
+    optimiser.step(loss)
+    return weights.detach().numpy(), float(bias.detach())
+
+
+def outcomes(cases: list[Case], weights: np.ndarray, bias: float) -> np.ndarray:
+    """`(cases, 4)`: best score, answerable, its page is right, it holds the answer."""
+    out = []
+    for c in cases:
+        scores = c.rows @ weights + bias if len(c.rows) else np.array([-99.0])
+        best = int(np.argmax(scores))
+        out.append((scores[best], c.answerable, len(c.rows) and c.on_page[best], len(c.rows) and c.holds[best]))
+    return np.array(out, float)
+
+
+def shares(o: np.ndarray, threshold: float) -> tuple[float, float, float]:
+    """(right page of the answerable, quote holds the answer, right refusals)."""
+    answerable, found = o[:, 1] == 1, o[:, 0] >= threshold
+    return (
+        float((found & (o[:, 2] == 1))[answerable].mean()),
+        float((found & (o[:, 3] == 1))[answerable].mean()),
+        float((~found)[~answerable].mean()),
+    )
+
+
+def best_threshold(o: np.ndarray) -> float:
+    grid = np.arange(-3, 2, 0.05)
+    gains = np.array([sum(np.array(shares(o, t))[[0, 2]]) for t in grid])
+    smooth = np.convolve(np.pad(gains, 3, mode="edge"), np.ones(7) / 7, "valid")
+    return round(float(grid[int(np.argmax(smooth))]), 2)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--ridge", type=float, default=0.0002)
+    arguments = parser.parse_args()
+    embedder = build_embedder(None, CACHE / "models")
+    answerer = ExtractiveAnswerer(embedder)
+    cases = [c for a in development() for c in collect(a, answerer, embedder, {"dev"})]
+    cases += collect(sample(), answerer, embedder, {"tune"})
+    left_out = {}
+    for name in dict.fromkeys(c.archive for c in cases):
+        weights, bias = fit([c for c in cases if c.archive != name], arguments.ridge)
+        left_out[name] = outcomes([c for c in cases if c.archive == name], weights, bias)
+    threshold = best_threshold(np.concatenate(list(left_out.values())))
+    rows = [[name, len(o), *shares(o, threshold)] for name, o in left_out.items()]
+    everything = np.concatenate(list(left_out.values()))
+    rows.append(["all", len(everything), *shares(everything, threshold)])
+    print(table(["left out", "questions", "page right", "quote right", "refusals right"], rows))
+    weights, bias = fit(cases, arguments.ridge)
+    print(
+        f"\nBIAS = {bias:.2f}\nTHRESHOLD = {threshold}\nWEIGHTS =",
+        {name: round(float(w), 2) for name, w in zip(FEATURES, weights, strict=True)},
+    )
+
+
+if __name__ == "__main__":
+    main()
