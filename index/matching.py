@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+import numpy as np
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
@@ -177,15 +178,24 @@ class Matcher:
         self._exact.update((word, stems[root]) for word, (root, _) in zip(words, looks, strict=True) if root in stems)
         if not self._fuzzy:
             return
-        doubtful = {
-            word: shape for word, (root, shape) in zip(words, looks, strict=True) if root not in stems and shape
-        }
-        for number, wanted, allowed in self._fuzzy:
-            near = process.extract(wanted, doubtful, scorer=OSA.distance, score_cutoff=allowed, limit=None)
-            for _, distance, word in near:
-                quality = (SHAPE_QUALITY, FUZZY_QUALITY, FUZZY_QUALITY - 0.15)[int(distance)]
-                if quality > self._near.get(word, (0, 0.0))[1]:
-                    self._near[word] = (number, quality)
+        doubtful = [
+            (word, shape) for word, (root, shape) in zip(words, looks, strict=True) if root not in stems and shape
+        ]
+        if not doubtful:
+            return
+        allowed = np.array([[allowed] for _, _, allowed in self._fuzzy])
+        distances = process.cdist(
+            [wanted for _, wanted, _ in self._fuzzy],
+            [shape for _, shape in doubtful],
+            scorer=OSA.distance,
+            score_cutoff=int(allowed.max()),
+            dtype=np.uint8,
+        )
+        for row, column in np.argwhere(distances <= allowed).tolist():
+            word = doubtful[column][0]
+            quality = (SHAPE_QUALITY, FUZZY_QUALITY, FUZZY_QUALITY - 0.15)[int(distances[row, column])]
+            if quality > self._near.get(word, (0, 0.0))[1]:
+                self._near[word] = (self._fuzzy[row][0], quality)
 
     def _characters(self, low: str) -> list[Match]:
         """Identifiers and words in scripts without spaces, found by their characters."""
