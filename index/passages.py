@@ -35,7 +35,7 @@ class PassageConfig:
     """A heading begins a new passage once the current one has this many words."""
     window: int = 45
     """Words that the model reads at once. Of 30, 45, 60, 90 and 120, the best mean reciprocal rank on
-    development questions, and faster than 120 (docs/lab.md)."""
+    development questions (docs/decisions/2026-11-21-sentences-in-context.md)."""
     least_tokens: int = 3
     """Shorter sentences (a page number, "Yes.") get no vector of their own: they are near to everything."""
 
@@ -76,7 +76,7 @@ def embed_passages(embedder: Embedder, text: str, config: PassageConfig = DEFAUL
 
     Each sentence is read once by the model, in a window of its neighbours. A sentence's vector is the mean
     of its own tokens in that window, a passage's the mean of all its sentences' tokens: overlap costs nothing,
-    and a small window blurs less than the whole passage at once (docs/lab.md). With an embedder that gives
+    and a small window blurs less than the whole passage at once. With an embedder that gives
     no vectors of parts, sentences and passages are embedded one by one.
     """
     spans = [span for span in passage_spans(text, config) if _worded(text, *span)]
