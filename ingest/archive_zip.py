@@ -32,8 +32,8 @@ class _TableTooLarge(Exception):
     """A read of more than an honest archive needs."""
 
 
-class _OutsideFile(Exception):
-    """A seek to before the file's beginning."""
+class _OutsideFile(OSError):
+    """A seek to before the file's beginning; zipfile takes an OSError for the end of a small, sound archive."""
 
 
 class _Bounded(io.RawIOBase):
@@ -85,9 +85,9 @@ def _open(file: _Bounded) -> zipfile.ZipFile:
         return zipfile.ZipFile(file)  # type: ignore[arg-type]
     except _TableTooLarge as error:
         raise TooLarge("The ZIP archive's table of contents is larger than is allowed. Split it up.") from error
-    except OSError:
-        raise
     except Exception as error:  # zipfile trusts its input, and fails in many ways
+        if isinstance(error, OSError) and not isinstance(error, _OutsideFile):
+            raise
         message = "The ZIP archive is damaged or incomplete: the table of contents at its end cannot be read."
         raise BadDocument(message, code="damaged") from error
 

@@ -85,6 +85,19 @@ def test_finds_the_lines_of_a_table() -> None:
     assert sorted(round((rule.x0 + rule.x1) / 2, 2) for rule in upright) == [0.12, 0.5, 0.88] or len(upright) == 3
 
 
+def test_light_letters_on_a_dark_page_are_no_ruling_lines() -> None:
+    """Light on dark is looked at as its negative: lines are found in it, and none between letters."""
+    text = Image.new("RGB", (1240, 1754), "black")
+    draw = ImageDraw.Draw(text)
+    for row in range(4):
+        draw.text((100, 120 + row * 44), "Comet Brassfield was seen at 02:14 near Vega.", "white", font_size=26)
+    level = Levelling(0.0, 1240, 1754)
+    assert ruling_lines(np.asarray(text), level) == []
+    draw.line((100, 1000, 1100, 1000), "white", 3)
+    (rule,) = ruling_lines(np.asarray(text), level)
+    assert rule.y0 < 1000 / 1754 < rule.y1 + 0.002 and rule.x1 - rule.x0 > 0.75
+
+
 def test_blank_is_blank_and_a_dot_is_not() -> None:
     """Paper of one shade is blank; a single dark pixel makes a page that must be looked at."""
     paper = np.full((500, 400, 3), 230, np.uint8)

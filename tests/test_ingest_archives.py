@@ -183,6 +183,11 @@ def test_a_flipped_byte_costs_one_member(tmp_path):
     assert (good, bad) == ({"b.pdf": b"b" * 50}, {"a.pdf": "damaged"})
 
 
+def test_zip_without_members_is_sound(tmp_path):
+    """An archive of 22 bytes that holds nothing is read as just that, not as a damaged one."""
+    assert opened(tmp_path, kit.zip_bytes({}), ZIP) == ({}, {})
+
+
 def test_truncated_zip_is_damaged(tmp_path):
     """Without the table of contents at its end nothing of a ZIP can be trusted."""
     data = kit.zip_bytes(FILES)

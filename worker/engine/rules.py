@@ -9,6 +9,7 @@ from index.types import Box
 from worker.engine.geometry import Levelling
 
 _SEEN = 1000  # pixels of the longer side on which lines are looked for
+_DARK = 96  # a page whose middle tone is below this is printed light on dark
 _MIN_LENGTH = 0.05  # of the longer side; shorter strokes are letters
 _MAX_THICKNESS = 8  # in pixels as seen; thicker bars are pictures
 
@@ -18,6 +19,8 @@ def ruling_lines(pixels: np.ndarray, level: Levelling) -> list[Box]:
     height, width = pixels.shape[:2]
     scale = min(1.0, _SEEN / max(height, width))
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    if np.median(grey[::8, ::8]) < _DARK:
+        grey = 255 - grey  # light on dark: else the gaps within the letters grow together into lines
     if scale < 1.0:
         # Shrink by the darkest pixel of each cell, or thin lines fade away.
         cell = max(1, int(1 / scale))
