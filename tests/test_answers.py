@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -324,3 +326,13 @@ def test_paraphrases_are_answered_and_near_misses_refused(tmp_path):
         result = measure(held, ExtractiveAnswerer(embedder), archive.questions)
     assert result.page_right >= 0.6
     assert result.refusals >= 0.7
+
+
+def test_the_page_about_answers_states_the_weights_in_use():
+    """docs/answers.md lists every feature with its weight, the bias and the threshold."""
+    text = (Path(__file__).parent.parent / "docs" / "answers.md").read_text().replace("−", "-")
+    stated: dict[str, float] = {}
+    for names, values in re.findall(r"^\| ([\w, ]+) \| .* \| ([-\d., ]+) \|$", text, flags=re.MULTILINE):
+        stated |= {n.strip(): float(v) for n, v in zip(names.split(","), values.split(","), strict=True)}
+    assert {name: stated[name] for name in FEATURES} == model.WEIGHTS
+    assert f"The bias is {model.BIAS}, the threshold {model.THRESHOLD}." in text

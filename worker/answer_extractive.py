@@ -32,9 +32,9 @@ Pages = Sequence[tuple[Hit, PagePoint]]
 MAX_CITATIONS = 3
 MAX_QUESTION = 2000
 """Characters of a question that are looked at, as many as search looks at."""
-_CLOSER_LOOK = 6
+_CLOSER_LOOK = 4
 """Candidates whose words are compared one by one with the question's."""
-_HEARD = 12
+_HEARD = 8
 """Candidates that are embedded by themselves; search has compared all of them within their context."""
 _SECOND = 0.7
 """Another candidate is cited too when its log-odds are at most this much below the best."""
