@@ -89,6 +89,10 @@ class DirCatalog:
             write_atomic(origin_path, _dump(asdict(origin)))
             # The manifest last: a document exists when its manifest does.
             new = write_atomic(stem.with_suffix(".json"), _dump(asdict(manifest)))
+            split = None if new else _load_split(stem.with_suffix(".split.json"))
+            if split is not None and split.error_code:
+                # Sent again to be tried again: until that is done, the old failure says nothing.
+                remove(stem.with_suffix(".split.json"))
             cache.put(manifest.document_id, parts)
             return new
 

@@ -160,3 +160,13 @@ def test_reads_given_lines_without_looking_for_them() -> None:
     assert [likeness(text, true) > 0.97 for (text, _), true in zip(found, PARAGRAPH, strict=False)] == [True] * 5
     assert found[-1][0] == "" or found[-1][1] < 0.5
     assert engine().read_lines(Image.new("L", (1, 1)), [Box(0, 0, 1, 1)]) == [("", 0.0)]
+
+
+def test_small_print_is_not_overlooked() -> None:
+    """Six-point type on an A4 page at 200 dpi: every line is found, not only what the first look happens to see."""
+    lines = tuple(
+        f"Clause {number}: the lessee keeps boiler LEASE-{number}-Q in working order." for number in range(12)
+    )
+    image = page(lines, size=17, width=1654, height=2339)
+    read = engine().read([image])[0].text
+    assert [number for number in range(12) if f"LEASE-{number}-" not in read] == []

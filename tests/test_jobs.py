@@ -149,6 +149,7 @@ def test_password_handed_in_later(archive):
     assert view.state is DocumentState.FAILED
     assert view.split.error_code == "encrypted"
     assert archive.upload(pdf("!locked"), password="open sesame") == document
+    assert archive.view(document).state is DocumentState.ACCEPTED, "the old failure is over"
     archive.settle()
     assert archive.view(document).state is DocumentState.DONE
 

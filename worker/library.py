@@ -229,7 +229,8 @@ class Library:
         split = self._catalog.split(entry.manifest.tenant, entry.manifest.document_id)
         if split is None:
             return Conflict("The document was accepted but not opened yet; ask again in a moment.", code="not_ready")
-        return NotFound(f"The document has {len(split.pages)} pages; there is no page {page}.")
+        count = len(split.pages)
+        return NotFound(f"The document has {count} page{'' if count == 1 else 's'}; there is no page {page}.")
 
     def _member_failures(self, tenant: str, split: Split, above: str = "") -> Iterator[MemberFailure]:
         """Members that are no documents, and those that turned out not to open, archives inside included."""
