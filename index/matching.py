@@ -273,11 +273,15 @@ def _misread_phrase(low: str, words: tuple[str, ...]) -> list[Match]:
     """Places where the words follow each other and each is near to the phrase's, most of them the same."""
     if sum(map(len, words)) < MIN_FUZZY_LENGTH:
         return []
-    page = list(_WORD.finditer(low))
-    folded = [ocr_fold(m.group()) for m in page]
     wanted = [ocr_fold(w) for w in words]
     allowed = max(1, len(words) // 4)  # words that may be misread beyond look-alikes
     anchors = sorted(range(len(wanted)), key=lambda i: -len(wanted[i]))[: allowed + 1]
+    # Taking a page apart is dear, and most pages have none of the words that the rest hangs on.
+    shape = ocr_fold(low)
+    if len(wanted) > 1 and not any(wanted[anchor] in shape for anchor in anchors):
+        return []
+    page = list(_WORD.finditer(low))
+    folded = [ocr_fold(m.group()) for m in page]
     found = []
     seen: set[int] = set()
     for anchor in anchors:
