@@ -235,7 +235,8 @@ export function createViewer(dialog) {
   }
 
   function turn(step) {
-    const to = (page?.page ?? view.page) + step;
+    // From the page in the address: the one that is shown may still be the one before, while the next is on its way.
+    const to = view.page + step;
     if (to >= 1 && (!page || to <= page.pages)) goTo(to);
   }
 
