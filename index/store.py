@@ -77,8 +77,10 @@ class Store(Protocol):
     def update(self, changes: Sequence[PageUpdate]) -> list[bool]:
         """Apply the changes in order, update-only; for each, whether the page was there."""
 
-    def get(self, keys: Sequence[PageKey]) -> list[PagePoint | None]:
-        """The points with text, regions and words, in the order of `keys`; None where there is none."""
+    def get(self, keys: Sequence[PageKey], *, with_vision: bool = False) -> list[PagePoint | None]:
+        """The points with text, regions and words, in the order of `keys`; None where there is none.
+        `with_vision` adds the vision tokens, float16, bit for bit as they were stored.
+        """
 
     def scan(
         self,

@@ -81,21 +81,39 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True)
-class VisionTokens:
-    """A page as vision tokens, with all that is needed to decode them later.
+class VisionFormat:
+    """How a page became vision tokens: all that is needed, beside the numbers, to decode them later.
 
-    `array` is float16 `(tokens, dim)`, content tokens only; `tiles` the same for the local
-    tiles of a dynamic mode, or None. `tile_grid` is (columns, rows), (0, 0) without tiles.
-    `page_size` is (width, height) in pixels of the image that was encoded.
+    `revision` names the weights. `tile_grid` is (columns, rows), (0, 0) without tiles. `page_size` is
+    (width, height) in pixels of the upright image that was encoded.
     """
 
-    array: np.ndarray
-    tiles: np.ndarray | None
     engine: str
     revision: str
     mode: str
     tile_grid: tuple[int, int]
     page_size: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class VisionTokens:
+    """A page as vision tokens: what an encoder made, and what a decoder can turn into text at any later time.
+
+    `array` is float16 `(tokens, dim)` of the whole page, content tokens only, row by row (row newlines and the
+    separator are constants of the model); `tiles` the same for the local tiles of a dynamic mode, tile by tile
+    in row-major order of the grid, each row by row, or None.
+    """
+
+    format: VisionFormat
+    array: np.ndarray
+    tiles: np.ndarray | None = None
+
+
+class ReadingMark(enum.StrEnum):
+    """What went wrong while a page was read; its text is kept, its trust is low."""
+
+    CUT_OFF = "cut_off"  # the token limit came before the end of the page
+    LOOP = "loop"  # the decoder began to repeat itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +134,7 @@ class PageReading:
     rotation: int
     reader: Reader
     vision: VisionTokens | None = None
+    marks: tuple[ReadingMark, ...] = ()
 
 
 class PageState(enum.StrEnum):
@@ -259,6 +278,9 @@ class PagePoint:
     reader: Reader | None = None
     trust: float = 0.0
     updated_at: datetime | None = None
+    marks: tuple[ReadingMark, ...] = ()
+    vision: VisionFormat | None = None  # set where vision tokens are stored
+    vision_tokens: VisionTokens | None = None  # only where they were asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,14 @@
-"""The `Engine` port: page images to readings."""
+"""The `Engine` port: page images to readings. `VisionEngine`: engines that read by way of vision tokens."""
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from index.types import PageReading
+from index.types import PageReading, Region, VisionFormat, VisionTokens
+from worker.engine.prompts import Prompt
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,3 +29,49 @@ class Engine(Protocol):
 
     def warm(self) -> None:
         """Load weights now instead of at the first page."""
+
+
+class Finish(enum.StrEnum):
+    """Why decoding ended."""
+
+    END = "end"  # the model said so
+    LENGTH = "length"  # the token limit
+    LOOP = "loop"  # it kept repeating itself
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a decoder wrote under one prompt.
+
+    `raw` is its text with all tags; `text` the same without grounding tags; `regions` what the tags said, boxes on
+    the encoded (upright) page, spans in `text`. `mean_logprob` is the mean of the chosen tokens' log-probabilities
+    (natural logarithm), `bans` how often the no-repeat rule forbade the likeliest token. `trust` (0..1) sums these up.
+    """
+
+    prompt: Prompt
+    raw: str
+    text: str
+    regions: tuple[Region, ...]
+    tokens: int
+    finish: Finish
+    mean_logprob: float
+    bans: int
+    trust: float
+
+
+class VisionEngine(Engine, Protocol):
+    """An engine whose pages become vision tokens first: `read` is `encode` followed by `decode`. Thread-safe."""
+
+    dim: int  # numbers in a vision token
+
+    def encode(self, images: Sequence[Image]) -> list[VisionTokens]:
+        """Upright images to tokens, in order, each in the mode that fits its page; modes may differ."""
+
+    def decode(self, tokens: Sequence[VisionTokens], prompts: Sequence[Prompt]) -> list[Decoded]:
+        """One text for each pair, in order. `tokens` may mix modes; they may come from a store.
+
+        Raises `Conflict` with code `wrong_tokens` for tokens that another model or revision made (see `decodes`).
+        """
+
+    def decodes(self, form: VisionFormat) -> bool:
+        """Whether tokens of this format can be decoded by the weights that are loaded."""
