@@ -70,6 +70,8 @@ CODES: dict[str, Code] = {
     "internal_error": Code(500, "Internal error", "Our bug. The log has the details under the request id."),
     "unavailable": Code(503, "Unavailable", "Something is not there at the moment; try again after `Retry-After`."),
     "store_unavailable": Code(503, "Index unavailable", "The index does not answer; try again after `Retry-After`."),
+    "llm_unavailable": Code(503, "Answering model unavailable", "The language model that answers is away; try again."),
+    "llm_refused": Code(503, "Answering model refused", "The language model's server refuses its key or its model."),
     "service_not_ready": Code(503, "Not ready", "The service cannot take requests yet; `checks` says what is missing."),
     "storage_full": Code(507, "Disk full", "There is no room for the file. Nothing of it was kept."),
 }

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -45,6 +46,24 @@ class Settings(BaseSettings):
         default=None,
         description="A sentence-transformers model by name or path instead of the packaged all-MiniLM-L6-v2. "
         "Recorded in the index; changing it needs `folioscope rebuild`.",
+    )
+    answerer: Literal["extractive", "llm"] = Field(
+        default="extractive",
+        description="Who answers: `extractive` quotes sentences; `llm` lets a language model word the answer and keeps "
+        "what its quotes support.",
+    )
+    llm_base_url: str = Field(
+        default="http://127.0.0.1:11434/v1",
+        description="Where `llm` finds a server with OpenAI's chat completions (Ollama, vLLM, a hosted one). "
+        "Excerpts of your documents are sent there.",
+    )
+    llm_model: str = Field(default="", description="The model's name on that server; `llm` needs it.")
+    llm_api_key: SecretStr | None = Field(default=None, description="The key that the server wants, if any.")
+    llm_timeout_s: float = Field(default=60.0, gt=0, description="Longest time that an answer may take the model.")
+    llm_context_chars: int = Field(
+        default=16_000,
+        ge=1000,
+        description="Characters of excerpts that the model is shown; 16,000 fit a context of 8,192 tokens.",
     )
     max_pages: int = Field(default=5000, gt=0, description="Most pages that one document may have.")
     page_pixels: int = Field(

@@ -19,6 +19,7 @@ from index.embedder import Embedder
 from index.errors import ConfigError
 from index.ownership import Ownership
 from index.store_edge import EdgeStore
+from worker.answerer import Answerer
 from worker.deletion import Deletion
 from worker.engine.engine import Engine
 from worker.library import Library
@@ -78,6 +79,25 @@ def build_engine(settings: Settings) -> Engine:
     return RapidOcrEngine(cache_dir=settings.data_dir / "cache")
 
 
+def build_answerer(settings: Settings, embedder: Embedder) -> Answerer:
+    """The answerer that `settings.answerer` names; `ConfigError` when its settings are not enough."""
+    if settings.answerer == "llm":
+        from worker.answer.chat import ChatConfig, ChatModel
+        from worker.answer_llm import LlmAnswerer
+
+        if not settings.llm_model:
+            raise ConfigError(
+                "FOLIOSCOPE_ANSWERER=llm needs FOLIOSCOPE_LLM_MODEL, the model's name on the server.",
+                code="bad_setting",
+            )
+        key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
+        chat = ChatConfig(settings.llm_base_url, settings.llm_model, key, settings.llm_timeout_s)
+        return LlmAnswerer(ChatModel(chat), context_chars=settings.llm_context_chars)
+    from worker.answer_extractive import ExtractiveAnswerer
+
+    return ExtractiveAnswerer(embedder)
+
+
 class Bell:
     """Passes jobs to a queue that is made after those who ring it."""
 
@@ -93,7 +113,6 @@ def open_service(settings: Settings) -> Iterator[Library]:
     """The whole service in this process: recovered, reading, closed in order at the end."""
     from ingest.archives import ArchiveLimits
     from ingest.sandbox import SandboxConfig, SandboxRenderer
-    from worker.answer_extractive import ExtractiveAnswerer
     from worker.images import PageImages
     from worker.jobs import JobLimits, Jobs, now
     from worker.queue_local import LocalQueue
@@ -142,7 +161,7 @@ def open_service(settings: Settings) -> Iterator[Library]:
         queue=queue,
         deletion=deletion,
         images=PageImages(renderer, cache_bytes=settings.image_cache_bytes),
-        answerer=ExtractiveAnswerer(truth.embedder),
+        answerer=build_answerer(settings, truth.embedder),
         readiness=Readiness(
             ready=True,
             engine=f"{engine.name}@{engine.revision}",

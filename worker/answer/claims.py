@@ -1,0 +1,184 @@
+"""A model's reply to claims that hold: each with quotes that really stand in the excerpts that it was given.
+
+The reply is untrusted text. It is JSON as the prompt asks for, or, from models that cannot, prose with markers like
+`[2]`. A quote that stands nowhere in the excerpt it names is dropped, a claim without any left is dropped.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rapidfuzz import fuzz
+
+from index.sentences import sentence_spans
+from worker.answer.excerpts import Excerpt
+
+MAX_CLAIMS = 12
+_MAX_CLAIM = 2000
+_MAX_SOURCES = 4
+_NEAR = 90.0
+"""Per cent of characters in order that a quote must share with the page: a model mends hyphens and misread letters."""
+_LEAST_FUZZY = 12
+"""Shorter quotes must agree exactly: anything short is near to something."""
+_LEAST_SHARED = 60.0
+"""Per cent of a marked sentence's words that its source must hold, where the model gave no quote."""
+_FENCE = re.compile(r"^\s*```[a-z]*\s*|\s*```\s*$")
+_MARKER = re.compile(r"\[(\d{1,3})\]")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_DIGITS = re.compile(r"\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """`start`, `end` is a span in the page's text; `quality` 0..1 how exactly the model quoted it."""
+
+    excerpt: int
+    start: int
+    end: int
+    quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    text: str
+    sources: tuple[Source, ...]
+
+
+def claims_of(reply: str, excerpts: Sequence[Excerpt], question: str) -> list[Claim]:
+    """The claims that hold, in the reply's order; empty where it has none, or says that nothing was found."""
+    stated = _stated(reply)
+    claims: list[Claim] = []
+    for text, named in stated[:MAX_CLAIMS]:
+        sources = []
+        for number, quote in named[:_MAX_SOURCES]:
+            if not 1 <= number <= len(excerpts):
+                continue
+            found = _locate(quote, excerpts[number - 1], text)
+            if found is not None:
+                sources.append(Source(number - 1, *found))
+        if sources and _figures_hold(text, question, [excerpts[s.excerpt].text for s in sources]):
+            claims.append(Claim(text, tuple(dict.fromkeys(sources))))
+    return claims
+
+
+def _stated(reply: str) -> list[tuple[str, list[tuple[int, str]]]]:
+    """(claim, [(excerpt number, quote)]) as the reply states them, nothing checked yet."""
+    body = _FENCE.sub("", reply[: 1 << 18])
+    start, stop = body.find("{"), body.rfind("}")
+    if 0 <= start < stop:
+        try:
+            given = json.loads(body[start : stop + 1])
+        except (ValueError, RecursionError):
+            given = None
+        if isinstance(given, dict):
+            return _from_json(given)
+    return _from_prose(body)
+
+
+def _from_json(given: dict[str, object]) -> list[tuple[str, list[tuple[int, str]]]]:
+    claims = given.get("claims")
+    if given.get("found") is False or not isinstance(claims, list):
+        return []
+    stated = []
+    for claim in claims:
+        if not isinstance(claim, dict) or not isinstance(claim.get("text"), str):
+            continue
+        named = []
+        sources = claim.get("sources")
+        for source in sources if isinstance(sources, list) else ():
+            if isinstance(source, dict) and type(source.get("excerpt")) is int:
+                quote = source.get("quote")
+                named.append((source["excerpt"], quote if isinstance(quote, str) else ""))
+        text = _MARKER.sub("", " ".join(claim["text"].split()))[:_MAX_CLAIM].strip()
+        if text:
+            stated.append((text, named))
+    return stated
+
+
+def _from_prose(body: str) -> list[tuple[str, list[tuple[int, str]]]]:
+    stated = []
+    # A marker after the full stop belongs to the sentence before it.
+    body = re.sub(r"([.!?])((?:\s*\[\d{1,3}\])+)", r"\2\1", body)
+    for start, end in sentence_spans(body):
+        sentence = body[start:end]
+        named = [(int(m), "") for m in _MARKER.findall(sentence)]
+        text = re.sub(r"\s+([.,;!?])", r"\1", " ".join(_MARKER.sub("", sentence).split()))
+        if named and text:
+            stated.append((text[:_MAX_CLAIM], named))
+    return stated
+
+
+def _locate(quote: str, excerpt: Excerpt, claim: str) -> tuple[int, int, float] | None:
+    """Where the quote stands, as (start, end, quality) in the page's text, whole words; None where it does not."""
+    if not quote.strip():
+        return _likeliest(claim, excerpt)
+    flat, places = _flat(excerpt.text)
+    wanted, _ = _flat(quote)
+    if not wanted:
+        return None
+    at = flat.find(wanted)
+    if at >= 0:
+        first, last, quality = at, at + len(wanted), 1.0
+    else:
+        if not _LEAST_FUZZY <= len(wanted) <= len(flat):
+            return None
+        best = fuzz.partial_ratio_alignment(wanted, flat, score_cutoff=_NEAR)
+        if best is None or best.dest_end <= best.dest_start:
+            return None
+        # Figures are what a slip of one letter matters in.
+        if sorted(_NUMBER.findall(wanted)) != sorted(_NUMBER.findall(flat[best.dest_start : best.dest_end])):
+            return None
+        first, last, quality = best.dest_start, best.dest_end, best.score / 100
+    start, end = places[first], places[last - 1] + 1
+    text = excerpt.text
+    while start > 0 and text[start - 1].isalnum() and text[start].isalnum():
+        start -= 1
+    while end < len(text) and text[end].isalnum() and text[end - 1].isalnum():
+        end += 1
+    return excerpt.start + start, excerpt.start + end, quality
+
+
+def _likeliest(claim: str, excerpt: Excerpt) -> tuple[int, int, float] | None:
+    """The sentence of the excerpt that shares most words with the claim."""
+    best = None
+    for start, end in sentence_spans(excerpt.text):
+        shared = fuzz.token_set_ratio(claim.casefold(), excerpt.text[start:end].casefold())
+        if shared >= _LEAST_SHARED and (best is None or shared / 100 > best[2]):
+            best = (excerpt.start + start, excerpt.start + end, shared / 100)
+    return best
+
+
+def _figures_hold(claim: str, question: str, texts: Sequence[str]) -> bool:
+    """Whether every figure of the claim stands in its sources or in the question: an invented number is the worst
+    mistake that an answer from records can make.
+    """
+    told = (question, *texts)
+    known = {_figure(n) for text in told for n in _NUMBER.findall(text)}
+    known |= {_figure(n) for text in told for n in _DIGITS.findall(text)}  # "2.3.1954" may be retold as "2 March 1954"
+    return all(_figure(n) in known for n in _NUMBER.findall(claim))
+
+
+def _figure(number: str) -> str:
+    """`1,200.50` and `1200.50` are one figure, and so are `03` and `3`."""
+    return re.sub(r"[.,](?=\d{3}(?:\D|$))", "", number).replace(",", ".").lstrip("0") or "0"
+
+
+def _flat(text: str) -> tuple[str, list[int]]:
+    """Letters and digits in lower case with single spaces, and where each character stood."""
+    letters: list[str] = []
+    places: list[int] = []
+    for place, character in enumerate(text):
+        if character.isalnum():
+            for part in character.casefold():
+                letters.append(part)
+                places.append(place)
+        elif letters and letters[-1] != " " and character not in "'’\u00ad":
+            letters.append(" ")
+            places.append(place)
+    while letters and letters[-1] == " ":
+        letters.pop()
+        places.pop()
+    return "".join(letters), places
