@@ -3,7 +3,9 @@
 `sentence_spans(text)` returns half-open spans in reading order that do not overlap, have no
 space at either end and together hold everything that is not white space. Headings, list
 items and table rows are sentences of their own; the lines of a paragraph are read as one
-flowing text. Rules of a table (`|---|---|`) and horizontal rules belong to no sentence.
+flowing text, except where a line stands apart: a title in capitals, a salutation, a line
+that ends although the next word had room on it (a letterhead, an address, a caption).
+Rules of a table (`|---|---|`) and horizontal rules belong to no sentence.
 
 Knows no language model: it looks at marks, case, digits and a short list of abbreviations,
 and where it is unsure it does not cut, because a sentence too long is still quoted right.
@@ -12,6 +14,8 @@ and where it is unsure it does not cut, because a sentence too long is still quo
 from __future__ import annotations
 
 import re
+
+from index.words import STOPWORDS, fold
 
 _ABBREVIATIONS_TEXT = (
     # English
@@ -33,8 +37,19 @@ _MONTHS_TEXT = (
 _MONTHS = frozenset(_MONTHS_TEXT.split())
 _BLOCK_LINE = re.compile(r"\s*(?:#{1,6}\s|[-*+•]\s|\d{1,3}[.)]\s|\|)")
 _RULE_LINE = re.compile(r"[\s|:\-=_*]+")
-_END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？｡]+[」』”’）]*")
+_END = re.compile(
+    r"[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？｡]+[」』”’）]*"
+    # Readers lose spaces: "for life.It was" is two sentences, "www.harbour.org" and "p.m.Then" are left alone.
+    r"|(?<=[a-zà-ÿ]{3})[.!?]{1,3}(?=[A-ZÀ-Þ][a-zà-ÿ]*\s)"
+)
 _LETTERS = re.compile(r"(?:\w\.)+\w")
+_SALUTATION = re.compile(
+    r"(?:my )?(?:dear|sirs?|madam|gentlemen|sehr geehrte\w*|liebe[rs]?|monsieur|madame|cher|chère)\b"
+    r"(?:.{0,60}[,:!]|\s\w+)?",
+    re.IGNORECASE,
+)
+_ROOM = 0.85
+"""A line ends early when it and the next word would fill at most this share of the paragraph's longest line."""
 _NEXT = re.compile(r"\s*([\"'“‘«(\[]*)(\w*)", re.UNICODE)
 
 
@@ -57,7 +72,7 @@ def is_table_row(text: str, start: int, end: int) -> bool:
 def _blocks(text: str) -> list[tuple[int, int, bool]]:
     """Trimmed (start, end, is flowing text): runs of paragraph lines, and each special line alone."""
     blocks: list[tuple[int, int, bool]] = []
-    flow_start = flow_end = -1
+    flow: list[tuple[int, int]] = []
     position = 0
     for line in text.splitlines(keepends=True):
         stripped = line.strip()
@@ -66,18 +81,44 @@ def _blocks(text: str) -> list[tuple[int, int, bool]]:
         position += len(line)
         special = bool(stripped) and (_BLOCK_LINE.match(line) is not None or _RULE_LINE.fullmatch(stripped) is not None)
         if stripped and not special:
-            flow_start = start if flow_start < 0 else flow_start
-            flow_end = end
+            flow.append((start, end))
             continue
-        if flow_start >= 0:
-            blocks.append((flow_start, flow_end, True))
-            flow_start = -1
+        blocks += _flows(text, flow)
+        flow = []
         if special and not _RULE_LINE.fullmatch(stripped):
             # A heading is quoted whole; a list item may hold several sentences.
             blocks.append((start, end, not stripped.startswith(("#", "|"))))
-    if flow_start >= 0:
-        blocks.append((flow_start, flow_end, True))
-    return blocks
+    return blocks + _flows(text, flow)
+
+
+def _flows(text: str, lines: list[tuple[int, int]]) -> list[tuple[int, int, bool]]:
+    """The lines of a paragraph as runs that are read as one; the next run begins after a line that stands apart."""
+    longest = max((end - start for start, end in lines), default=0)
+    flows: list[tuple[int, int, bool]] = []
+    begin = 0
+    for number, (start, end) in enumerate(lines, 1):
+        if number == len(lines) or _stands_apart(text[start:end], text[slice(*lines[number])], longest):
+            flows.append((lines[begin][0], end, True))
+            begin = number
+    return flows
+
+
+def _stands_apart(line: str, following: str, longest: int) -> bool:
+    """Whether a line is no part of the sentence that the next line begins or goes on with."""
+    word = _NEXT.match(following)
+    first = word.group(2) if word else ""
+    if not first or not (first[0].isupper() or first[0].isdigit()):
+        return False
+    if _SALUTATION.fullmatch(line):
+        return True
+    last = re.sub(r"[^\w'’]+$", "", line).rsplit(maxsplit=1)[-1:]
+    if line[-1] in ",;-–—&(/" or not last or fold(last[0]) in STOPWORDS:
+        return False
+    if last[0].lower() in _ABBREVIATIONS and line.endswith("."):  # "Mr.⏎Ferrier"
+        return False
+    if line.isupper() and not following.isupper():
+        return True
+    return len(line) + 1 + len(following.split(maxsplit=1)[0]) <= _ROOM * longest
 
 
 def _split_flow(text: str, start: int, end: int) -> list[tuple[int, int]]:

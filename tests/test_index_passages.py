@@ -55,6 +55,26 @@ def test_blocks_are_sentences_of_their_own():
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("What happened\nWhile slewing without a load the jib struck a lamp.",
+         ["What happened", "While slewing without a load the jib struck a lamp."]),
+        ("HARBOUR OFFICE\nThe Quay", ["HARBOUR OFFICE", "The Quay"]),
+        ("Dear Mr. Pascoe,\nWe are sorry to tell you of it.", ["Dear Mr. Pascoe,", "We are sorry to tell you of it."]),
+        ("The keeper of the light that year was called\nJonas Ferrier. He left.",
+         ["The keeper of the light that year was called\nJonas Ferrier.", "He left."]),
+        ("paid to\nJonas Ferrier and to his two brothers", ["paid to\nJonas Ferrier and to his two brothers"]),
+        ("signed by Mr.\nFerrier of the lamp department", ["signed by Mr.\nFerrier of the lamp department"]),
+        ("He stayed for life.It was to him that I wrote.", ["He stayed for life.", "It was to him that I wrote."]),
+        ("See www.harbour.org and at 5 p.m.Then it rained.", ["See www.harbour.org and at 5 p.m.Then it rained."]),
+    ],
+)  # fmt: skip
+def test_a_title_line_is_not_glued_to_the_sentence_below_it(text, expected):
+    """Letterheads, captions and salutations end with their line; a sentence wrapped over a line end does not."""
+    assert _sentences(text) == expected
+
+
 @given(st.text(alphabet=st.sampled_from("ab .!?\n#|-1東。\u00a0\u2028"), max_size=120))
 def test_sentences_cover_all_and_never_overlap(text):
     """For any text: in order, disjoint, trimmed, and nothing with letters or digits is left out."""
