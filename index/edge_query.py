@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import numpy as np
 import qdrant_edge as q
 
-from index.payload import encode_time
+from index.conditions import Condition, page_conditions
+from index.schema import PASSAGES, SENTENCES, WORDS
 from index.search import LegQuery
 from index.types import PageState, SearchFilter
-
-PASSAGES = "passages"
-SENTENCES = "sentences"
-WORDS = "words"
-
-
-def field(key: str, value: str | int) -> q.FieldCondition:
-    return q.FieldCondition(key, match=q.MatchValue(value))
 
 
 def page_filter(
@@ -28,28 +19,16 @@ def page_filter(
     states: tuple[PageState, ...] = (),
 ) -> q.Filter | None:
     """All given conditions must hold; None when there is none."""
-    must: list = []
-    if tenant is not None:
-        must.append(field("tenant", tenant))
-    if states:
-        must.append(q.FieldCondition("state", match=q.MatchAny([s.value for s in states])))
-    if document_ids:
-        must.append(q.FieldCondition("document_id", match=q.MatchAny(list(document_ids))))
-    if where is not None:
-        if where.document_ids:
-            must.append(q.FieldCondition("document_id", match=q.MatchAny(list(where.document_ids))))
-        if where.folder and where.folder.strip("/"):
-            must.append(field("folders", where.folder.rstrip("/")))
-        if where.media_types:
-            must.append(q.FieldCondition("media_type", match=q.MatchAny(list(where.media_types))))
-        if where.created_from is not None or where.created_to is not None:
-            must.append(
-                q.FieldCondition(
-                    "created_at",
-                    range=q.RangeDateTime(gte=_time(where.created_from), lte=_time(where.created_to)),
-                )
-            )
-    return q.Filter(must=must) if must else None
+    conditions = page_conditions(tenant, where=where, document_ids=document_ids, states=states)
+    return q.Filter(must=[_condition(c) for c in conditions]) if conditions else None
+
+
+def _condition(wanted: Condition) -> q.FieldCondition:
+    if len(wanted.values) == 1:
+        return q.FieldCondition(wanted.field, match=q.MatchValue(wanted.values[0]))
+    if wanted.values:
+        return q.FieldCondition(wanted.field, match=q.MatchAny(list(wanted.values)))
+    return q.FieldCondition(wanted.field, range=q.RangeDateTime(gte=wanted.from_time, lte=wanted.to_time))
 
 
 def hybrid(query: LegQuery, where: q.Filter, corpus: q.Filter | None) -> q.QueryRequest:
@@ -65,14 +44,7 @@ def hybrid(query: LegQuery, where: q.Filter, corpus: q.Filter | None) -> q.Query
         nearest = q.Query.Nearest(sparse(*features), using=WORDS)
         return q.Prefetch(limit=query.prefetch, query=nearest, filter=where, params=params)
 
-    legs = [
-        (by_words(features), weight, half)
-        for features, weight, half in (
-            (query.words, query.weights.words, query.words_half),
-            (query.fuzzy, query.weights.fuzzy, query.fuzzy_half),
-        )
-        if len(features[0]) and weight != 0.0
-    ]
+    legs = [(by_words(features), weight, half) for features, weight, half in query.word_legs()]
     by_passage = q.Prefetch(limit=query.prefetch, query=q.Query.Nearest(vector, using=PASSAGES), filter=where)
     meaning = q.Prefetch(
         limit=query.prefetch * (1 + len(legs)),
@@ -98,7 +70,3 @@ def sparse(places: np.ndarray, weights: np.ndarray) -> q.SparseVector:
 
 def _times(weight: float, expression: q.Expression) -> q.Expression:
     return q.Expression.Mult([q.Expression.Constant(weight), expression])
-
-
-def _time(at: datetime | None) -> str | None:
-    return None if at is None else encode_time(at)

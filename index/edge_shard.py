@@ -14,33 +14,25 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import qdrant_edge as q
 
 from index import edge_compact
-from index.edge_query import PASSAGES, SENTENCES, WORDS
 from index.embedder import Embedder
 from index.errors import ConfigError, InternalError, StorageFull, StoreUnavailable
 from index.files import write_atomic
 from index.ownership import Ownership
+from index.schema import INDEXED, PASSAGES, REBUILD, SENTENCES, WORDS, check_facts
+from index.schema import facts as wanted_facts
 from index.words import WordsConfig
 
-SCHEMA = 3
-"""Version of payload and vectors. Raised when an older index must be rebuilt."""
-
-_INDEXED = {
-    "tenant": q.PayloadSchemaType.Keyword,
-    "document_id": q.PayloadSchemaType.Keyword,
-    "state": q.PayloadSchemaType.Keyword,
-    "folders": q.PayloadSchemaType.Keyword,
-    "media_type": q.PayloadSchemaType.Keyword,
-    "created_at": q.PayloadSchemaType.Datetime,
-    "page": q.PayloadSchemaType.Integer,
+_KINDS = {
+    "keyword": q.PayloadSchemaType.Keyword,
+    "datetime": q.PayloadSchemaType.Datetime,
+    "integer": q.PayloadSchemaType.Integer,
 }
-_REBUILD = "Run `folioscope rebuild`, which makes the index again from the originals"
 
 T = TypeVar("T")
 
@@ -103,7 +95,7 @@ class Shard:
 def _open(directory: Path, embedder: Embedder, words: WordsConfig) -> q.EdgeShard:
     facts = directory / "index.json"
     files = directory / "shard"
-    wanted = {"schema": SCHEMA, "embedder": embedder.name, "dim": embedder.dim, "words": asdict(words)}
+    wanted = wanted_facts(embedder, words)
     if not facts.is_file():
         shutil.rmtree(files, ignore_errors=True)
         shard = _create(files, embedder.dim)
@@ -112,34 +104,15 @@ def _open(directory: Path, embedder: Embedder, words: WordsConfig) -> q.EdgeShar
     try:
         recorded = json.loads(facts.read_text())
     except ValueError as error:
-        raise ConfigError(f"The file {facts} is damaged ({error}). {_REBUILD}.") from error
-    _check(recorded, wanted, directory)
+        raise ConfigError(f"The file {facts} is damaged ({error}). {REBUILD}.") from error
+    check_facts(recorded, wanted, str(directory))
     edge_compact.recover(directory)
     try:
         return edge_compact.clean(directory, q.EdgeShard.load(str(files)), lambda path: _create(path, embedder.dim))
     except Exception as error:
         if "WouldBlock" in str(error):
             raise StoreUnavailable(f"The index {directory} is in use by another process.") from error
-        raise ConfigError(f"The index {directory} cannot be opened: {error}. {_REBUILD}.") from error
-
-
-def _check(recorded: Mapping[str, Any], wanted: Mapping[str, Any], directory: Path) -> None:
-    if recorded.get("embedder") != wanted["embedder"] or recorded.get("dim") != wanted["dim"]:
-        raise ConfigError(
-            f"The index {directory} was made with the embedder {recorded.get('embedder')}, but "
-            f"{wanted['embedder']} is set. Vectors of two models cannot be compared. {_REBUILD} with the new "
-            "embedder, or set the old one again."
-        )
-    if recorded.get("schema") != wanted["schema"]:
-        raise ConfigError(
-            f"The index {directory} has schema {recorded.get('schema')}, this version needs {wanted['schema']}. "
-            f"{_REBUILD}."
-        )
-    if recorded.get("words") != wanted["words"]:
-        raise ConfigError(
-            f"The index {directory} was made with the word settings {recorded.get('words')}, but {wanted['words']} "
-            f"are set. {_REBUILD} with the new settings, or set the old ones again."
-        )
+        raise ConfigError(f"The index {directory} cannot be opened: {error}. {REBUILD}.") from error
 
 
 def _create(files: Path, dim: int) -> q.EdgeShard:
@@ -161,7 +134,7 @@ def _create(files: Path, dim: int) -> q.EdgeShard:
         sparse_vectors={WORDS: q.EdgeSparseVectorParams(modifier=q.Modifier.Idf)},
     )
     shard = q.EdgeShard.create(str(files), config)
-    for key, schema in _INDEXED.items():
-        shard.update(q.UpdateOperation.create_field_index(key, schema))
+    for key, kind in INDEXED.items():
+        shard.update(q.UpdateOperation.create_field_index(key, _KINDS[kind]))
     shard.flush()
     return shard

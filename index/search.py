@@ -99,6 +99,14 @@ class LegQuery:
     prefetch: int
     limit: int
 
+    def word_legs(self) -> list[tuple[tuple[np.ndarray, np.ndarray], float, float]]:
+        """The word legs that can find anything: features, weight and the score that counts half."""
+        legs = (
+            (self.words, self.weights.words, self.words_half),
+            (self.fuzzy, self.weights.fuzzy, self.fuzzy_half),
+        )
+        return [leg for leg in legs if len(leg[0][0]) and leg[1] != 0.0]
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:

@@ -22,15 +22,15 @@ from typing import Any, Self
 import numpy as np
 import qdrant_edge as q
 
-from index import edge_query, ids
+from index import edge_query
 from index import payload as codec
-from index.edge_query import PASSAGES, SENTENCES, WORDS
 from index.edge_shard import Shard
 from index.embedder import Embedder
+from index.schema import SENTENCES, page_vectors, point_id, replaces
 from index.search import DEFAULT_SEARCH, Candidate, HybridSearch, LegQuery, SearchConfig
 from index.store import PageCounts, PageUpdate
 from index.types import Hit, PageKey, PageLabels, PagePoint, PageState, SearchFilter
-from index.words import DEFAULT_WORDS, WordsConfig, page_vector
+from index.words import DEFAULT_WORDS, WordsConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class EdgeStore:
     def add_pending(self, keys: Sequence[PageKey], labels: PageLabels, at: datetime) -> None:
         for start in range(0, len(keys), self._config.insert_piece):
             piece = keys[start : start + self._config.insert_piece]
-            points = [q.Point(_point_id(key), {}, codec.new_pending(key, labels, at)) for key in piece]
+            points = [q.Point(point_id(key), {}, codec.new_pending(key, labels, at)) for key in piece]
             with self._write:
                 self._apply(q.UpdateOperation.upsert_points(points, update_mode=q.UpdateMode.InsertOnly), len(points))
                 self._tenants.update(key.tenant for key in piece)
@@ -87,10 +87,10 @@ class EdgeStore:
         return [self._update(change, vector) for change, vector in zip(changes, vectors, strict=True)]
 
     def get(self, keys: Sequence[PageKey]) -> list[PagePoint | None]:
-        found = self._shard.retrieve([_point_id(key) for key in keys])
+        found = self._shard.retrieve([point_id(key) for key in keys])
         points = []
         for key in keys:
-            payload = found.get(_point_id(key))
+            payload = found.get(point_id(key))
             points.append(codec.decode(payload) if payload is not None and payload["tenant"] == key.tenant else None)
         return points
 
@@ -166,9 +166,8 @@ class EdgeStore:
         with self._write:
             return bool(self._shard.run(lambda shard: shard.optimize()))
 
-    def _update(self, change: PageUpdate, vectors: dict[str, Any] | None) -> bool:
-        point = _point_id(change.key)
-        whole = change.reading is not None or change.passages is not None or _starts_anew(change)
+    def _update(self, change: PageUpdate, vectors: dict[str, Any]) -> bool:
+        point = point_id(change.key)
         with self._write:
             # Content is fetched only where it is needed again: passages without a new reading.
             keep_text = change.passages is not None and change.reading is None
@@ -177,11 +176,11 @@ class EdgeStore:
             if payload is None or payload["tenant"] != change.key.tenant:
                 return False
             new = codec.changed(payload, change)
-            if whole:
+            if replaces(change):
                 if keep_text:
                     vectors = self._vectors(change, text=payload.get("text", ""))
                 operation = q.UpdateOperation.upsert_points(
-                    [q.Point(point, vectors or {}, new)], update_mode=q.UpdateMode.UpdateOnly
+                    [q.Point(point, vectors, new)], update_mode=q.UpdateMode.UpdateOnly
                 )
             else:
                 # One operation, so that a kill cannot leave half of it: fields that go become null.
@@ -190,31 +189,14 @@ class EdgeStore:
             self._apply(operation, 1)
             return True
 
-    def _vectors(self, change: PageUpdate, text: str | None = None) -> dict[str, Any] | None:
-        """The named vectors of a commit; a page without text or passages goes without that vector."""
-        text = change.reading.text if change.reading is not None else text
-        if text is None:
-            return None
-        vectors: dict[str, Any] = {}
-        if change.passages is not None:
-            for name, rows in ((PASSAGES, change.passages.vectors), (SENTENCES, change.passages.sentence_vectors)):
-                if rows is not None and len(rows):
-                    vectors[name] = np.asarray(rows, np.float32).tolist()
-        places, weights = page_vector(text, self._config.words)
-        if len(places):
-            vectors[WORDS] = edge_query.sparse(places, weights)
-        return vectors
+    def _vectors(self, change: PageUpdate, text: str | None = None) -> dict[str, Any]:
+        return {
+            name: edge_query.sparse(*vector) if isinstance(vector, tuple) else vector.tolist()
+            for name, vector in page_vectors(change, self._config.words, text).items()
+        }
 
     def _apply(self, operation: q.UpdateOperation, changes: int) -> None:
         self._shard.run(lambda shard: shard.update(operation))
         self._unflushed += changes
         if self._unflushed >= self._config.flush_every:
             self.flush()
-
-
-def _point_id(key: PageKey) -> str:
-    return ids.page_id(key.document_id, key.page)
-
-
-def _starts_anew(change: PageUpdate) -> bool:
-    return change.state is PageState.PENDING and change.attempts == 0
