@@ -182,6 +182,7 @@ def bench(arguments: Sequence[str], **options: Any) -> int:
 
 def _settings(data: Path | None, **given: Any) -> Settings:
     from pydantic import ValidationError
+    from pydantic_settings import SettingsError
 
     from index.errors import ConfigError
     from worker.settings import Settings
@@ -193,6 +194,8 @@ def _settings(data: Path | None, **given: Any) -> Settings:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
         raise ConfigError(f"FOLIOSCOPE_{name}: {first['msg']}.", code="bad_setting") from None
+    except SettingsError as error:
+        raise ConfigError(str(error.__cause__ or error), code="bad_setting") from None
 
 
 def _output(options: dict[str, Any]) -> Output:

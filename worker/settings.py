@@ -7,10 +7,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 
 def _default_data_dir() -> Path:
@@ -18,8 +25,31 @@ def _default_data_dir() -> Path:
     return Path(base) / "folioscope"
 
 
+class _SecretFiles(EnvSettingsSource):
+    """`FOLIOSCOPE_<NAME>_FILE` names a file that holds a secret setting, as Docker and Kubernetes mount them."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        if not is_secret(field):
+            return None, field_name, False
+        variable = f"{self.env_prefix}{field_name}_file".lower()
+        path = self.env_vars.get(variable)
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{variable.upper()}: the file {path} cannot be read ({error}).") from None
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a setting's value must not be seen in logs and process lists."""
+    return "SecretStr" in str(field.annotation)
+
+
 class Settings(BaseSettings):
-    """Every field is an environment variable: `data_dir` is `FOLIOSCOPE_DATA_DIR`."""
+    """Every field is an environment variable: `data_dir` is `FOLIOSCOPE_DATA_DIR`. Secret ones (`SecretStr`) can
+    come from a file that `FOLIOSCOPE_<NAME>_FILE` names instead.
+    """
 
     model_config = SettingsConfigDict(env_prefix="FOLIOSCOPE_", extra="ignore", frozen=True)
 
@@ -83,6 +113,45 @@ class Settings(BaseSettings):
     max_expanded_bytes: int = Field(default=50 << 30, gt=0, description="Most bytes that one archive may unpack to.")
     image_cache_bytes: int = Field(default=64 << 20, ge=0, description="Memory for page images that were shown lately.")
     log_level: str = Field(default="INFO", description="Python logging level of the service.")
+    broker_url: SecretStr | None = Field(
+        default=None,
+        description="Redis, e.g. `redis://:password@redis:6379/0`: makes this process part of the full stack. "
+        "Pages are then read by `folioscope worker` processes, and the index is the server of `FOLIOSCOPE_QDRANT_URL`.",
+    )
+    read_queue: Literal["auto", "read.cpu", "read.gpu"] = Field(
+        default="auto",
+        description="Full stack: whose pages are to be read by. `auto` takes `read.gpu` while a worker serves it, else "
+        "`read.cpu`; name one so that an archive is never read by two kinds of engine.",
+    )
+    housekeeping_s: float = Field(
+        default=300.0, gt=0, description="Seconds between two comparisons of all documents with the index."
+    )
+    job_timeout_s: float = Field(
+        default=1800.0,
+        gt=0,
+        description="Full stack: longest time for one job. A worker with one that takes longer ends itself, as after a "
+        "crash, and is started again.",
+    )
+    worker_memory_bytes: int = Field(
+        default=0,
+        ge=0,
+        description="Full stack: a worker above this resident size ends its pages and then itself, to be started again "
+        "(0: never). Set it below the container's limit.",
+    )
+    decode_timeout_s: float = Field(
+        default=60.0, gt=0, description="Full stack: longest time that a waiting person's page may take to be decoded."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _SecretFiles(settings_cls), dotenv_settings, file_secret_settings
 
 
 def reference() -> str:
@@ -90,7 +159,8 @@ def reference() -> str:
     rows = ["| variable | default | what it does |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = "`~/.local/share/folioscope`" if name == "data_dir" else f"`{field.default!r}`".replace("'", '"')
-        rows.append(f"| `FOLIOSCOPE_{name.upper()}` | {default} | {field.description} |")
+        variable = f"`FOLIOSCOPE_{name.upper()}`" + (", or `…_FILE`" if is_secret(field) else "")
+        rows.append(f"| {variable} | {default} | {field.description} |")
     return "\n".join(rows)
 
 
