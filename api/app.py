@@ -5,6 +5,10 @@ It owns nothing: whoever opened the service closes it. Several apps can live in 
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.util import find_spec
+
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
@@ -27,12 +31,18 @@ def create_app(service: ServiceProtocol, config: ApiConfig | None = None) -> Fas
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
+        lifespan=_lifespan,
     )
     metrics = Metrics(service)
     app.state.context = Context(service, config, metrics)
     problems.install(app, retry_after_s=config.retry_after_s)
     for routes in (routes_documents, routes_pages, routes_search, routes_operations, routes_web):
         app.include_router(routes.router)
+    app.state.running = []
+    if find_spec("mcp"):  # the extra `mcp`
+        from api import mcp_tools
+
+        app.state.running.append(mcp_tools.mount(app))
     app.mount("/web", routes_web.WebFiles(directory=config.web_dir, check_dir=False), name="web")
     app.openapi = openapi.document(app)  # type: ignore[method-assign]
     app.state.methods = openapi.Methods(app.openapi())
@@ -40,6 +50,14 @@ def create_app(service: ServiceProtocol, config: ApiConfig | None = None) -> Fas
     app.add_middleware(Guard, config=config)
     app.add_middleware(RequestContext, metrics=metrics)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        for part in app.state.running:
+            await stack.enter_async_context(part)
+        yield
 
 
 def _operation_id(route: APIRoute) -> str:

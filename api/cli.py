@@ -74,6 +74,16 @@ def serve(**options: Any) -> int:
 
 
 @cli.command()
+@_url
+@_data
+def mcp(url: str | None, data: Path | None) -> int:
+    """Offer the archive to assistants: an MCP server on standard input and output."""
+    from api import cli_mcp
+
+    return cli_mcp.run(url, _settings(data))
+
+
+@cli.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--password", envvar="FOLIOSCOPE_PASSWORD", help="Opens encrypted PDFs; `-` asks for it.")
 @click.option("--text-layer", type=click.Choice(["auto", "never"]), help="Use trustworthy text layers, or never.")

@@ -126,6 +126,14 @@ class Client:
     async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         return (await self._send("POST", "/v1/answers", json=request)).json()
 
+    async def page(self, document_id: str, page: int) -> dict[str, Any]:
+        return (await self._send("GET", f"/v1/documents/{quote(document_id, safe='')}/pages/{page}")).json()
+
+    async def page_image(self, document_id: str, page: int, *, width: int, kind: str) -> bytes:
+        """The page as a `png` or `webp`."""
+        path = f"/v1/documents/{quote(document_id, safe='')}/pages/{page}/image"
+        return (await self._send("GET", path, params={"width": str(width), "format": kind})).content
+
     async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         for attempt in range(1, _ATTEMPTS + 1):
             try:

@@ -1,0 +1,143 @@
+"""Folioscope as an MCP server, spoken to by the official client."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import sys
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from mcp.client import Client as McpClient
+from mcp.client.stdio import StdioServerParameters, stdio_client
+
+from api.app import create_app
+from api.cli_client import Client
+from api.mcp_tools import INSTRUCTIONS, build
+from tests.api_kit import Api, FakeService, serving
+
+TEXT = b"The bridge fund stands at 412 pounds.\fThe ferry was sold in 1931."
+
+
+def talk(conversation):
+    """Run a conversation with the tools over an app whose service is in memory."""
+
+    async def main():
+        api = Api(FakeService())
+        transport = httpx.ASGITransport(api.app)
+
+        @asynccontextmanager
+        async def connect(_headers):
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+                yield Client(http, in_process=True)
+
+        response = await _upload(transport)
+        async with McpClient(build(connect)) as client:
+            return await conversation(client, response["id"])
+
+    return asyncio.run(main())
+
+
+async def _upload(transport) -> dict:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        return (await http.post("/v1/documents", files={"file": ("minutes.pdf", TEXT)})).json()
+
+
+def test_tools_are_described():
+    """Four tools that only read, each with a description and described arguments; the rules come along."""
+
+    async def conversation(client, _document_id):
+        assert client.instructions == INSTRUCTIONS
+        return (await client.list_tools()).tools
+
+    tools = {tool.name: tool for tool in talk(conversation)}
+    assert set(tools) == {"search", "get_page", "get_page_image", "ask"}
+    for tool in tools.values():
+        assert tool.description
+        assert tool.annotations.read_only_hint
+        assert "context" not in tool.input_schema["properties"]
+
+
+def test_search_page_image_and_answer():
+    """What the tools give is what the API gives: hits with snippets, a page's text, its picture, a quoted answer."""
+
+    async def conversation(client, document_id):
+        found = (await client.call_tool("search", {"query": "ferry"})).structured_content
+        assert found["hits"][0]["document_id"] == document_id
+        assert "ferry" in found["hits"][0]["snippets"][0]
+        page = (await client.call_tool("get_page", {"document_id": document_id, "page": 2})).structured_content
+        assert page["text"] == "The ferry was sold in 1931."
+        assert page["pages"] == 2
+        image = (await client.call_tool("get_page_image", {"document_id": document_id, "page": 1})).content[0]
+        assert image.type == "image"
+        assert base64.b64decode(image.data)
+        answer = (await client.call_tool("ask", {"question": "When was the ferry sold?"})).structured_content
+        assert set(answer) == {"found", "text", "citations"}
+
+    talk(conversation)
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "says"),
+    [
+        ("get_page", {"document_id": "no-such-id", "page": 1}, "not_found"),
+        ("get_page", {"document_id": "../../livez", "page": 1}, "not_found"),
+        ("search", {"query": "   "}, "invalid_request"),
+        ("ask", {"question": ""}, ""),
+    ],
+)
+def test_problems_are_told(tool, arguments, says):
+    """A problem of the API is an error of the tool, with its code; the conversation goes on."""
+
+    async def conversation(client, _document_id):
+        failed = await client.call_tool(tool, arguments)
+        assert failed.is_error
+        assert says in failed.content[0].text
+        assert not (await client.call_tool("search", {"query": "ferry"})).is_error
+
+    talk(conversation)
+
+
+def test_over_http():
+    """The same at `/mcp` of a served app, with the official client's own transport."""
+    with serving(create_app(FakeService())) as url:
+
+        async def main():
+            async with httpx.AsyncClient(base_url=url) as http:
+                await http.post("/v1/documents", files={"file": ("minutes.pdf", TEXT)})
+            async with McpClient(f"{url}/mcp") as client:
+                found = (await client.call_tool("search", {"query": "bridge"})).structured_content
+                assert found["hits"][0]["filename"] == "minutes.pdf"
+
+        asyncio.run(main())
+
+
+@pytest.mark.slow
+def test_over_standard_input(tmp_path):
+    """`folioscope mcp` speaks the protocol on its standard streams and nothing else; an empty archive finds nothing."""
+    server = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "api.cli", "mcp", "--data", str(tmp_path)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+    async def main():
+        async with McpClient(stdio_client(server)) as client:
+            given = await client.call_tool("search", {"query": "bridge"})
+            assert not given.is_error, given
+            return given.structured_content
+
+    assert asyncio.run(main()) == {"hits": []}
+
+
+def test_guarded_like_everything_else():
+    """A page of another origin and a rebound host name get no further than with any other route."""
+    with serving(create_app(FakeService())) as url:
+        call = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        accept = {"Accept": "application/json, text/event-stream"}
+        foreign = httpx.post(f"{url}/mcp", json=call, headers=accept | {"Origin": "https://evil.test"})
+        assert foreign.status_code == 403
+        rebound = httpx.post(f"{url}/mcp", json=call, headers=accept | {"Host": "evil.test"})
+        assert rebound.status_code == 421
