@@ -20,11 +20,11 @@ import numpy as np
 from index.embedder import Embedder
 from index.matching import Matcher
 from index.types import Answer, Citation, Hit, PagePoint
-from worker.answer import features, model
+from worker.answer import features, model, rows
 from worker.answer.asking import Question, read_question
 from worker.answer.candidates import Candidate, candidates_of
 from worker.answer.lookup import look_up
-from worker.answer.quoting import NOT_FOUND, cite, wording
+from worker.answer.quoting import NOT_FOUND, cite, without_copies, wording
 from worker.answer.vectors import Vectors
 
 Pages = Sequence[tuple[Hit, PagePoint]]
@@ -69,7 +69,8 @@ class ExtractiveAnswerer:
         held = _candidates(pages)
         if asked.lookup:
             places = look_up(asked, matcher, [page.text for _, page in pages], held)
-            best = [p for p in places if p.quality == places[0].quality][:MAX_CITATIONS]
+            best = [p for p in places if p.quality == places[0].quality]
+            best = without_copies(best, lambda p: pages[p.page][1].text)[:MAX_CITATIONS]
             return [cite(*pages[p.page], (p.start, p.end), p.quality) for p in best], best[0].quality if best else 0.0
         ranked = sorted(
             ((model.score(e.row), e.candidate) for e in self._evidence(asked, matcher, pages, held)),
@@ -80,7 +81,8 @@ class ExtractiveAnswerer:
         top = ranked[0][0]
         if top < model.THRESHOLD:
             return [], model.confidence(top)
-        chosen = [(s, c) for s, c in ranked[:MAX_CITATIONS] if s >= max(model.THRESHOLD, top - _SECOND)]
+        near = [(s, c) for s, c in ranked if s >= max(model.THRESHOLD, top - _SECOND)]
+        chosen = without_copies(near, lambda p: pages[p[1].page][1].text[p[1].start : p[1].end])[:MAX_CITATIONS]
         return [cite(*pages[c.page], (c.start, c.end), model.confidence(s)) for s, c in chosen], model.confidence(top)
 
     def evidence(self, question: str, pages: Pages) -> list[features.Evidence]:
@@ -101,13 +103,23 @@ class ExtractiveAnswerer:
             features.look(asked, matcher, found[-1], hit.sentences)
             if not features.has_all_that_must_be(asked, found[-1]):
                 found[-1].candidates = []
+            rows.bar_unnamed(asked, found[-1])
         evidence = features.sift(features.measure(asked, found), _HEARD)
+        evidence = [e for e in evidence if not self._misnamed(asked, found[e.candidate.page], e.candidate)]
         if evidence:
             vectors = self._vectors.of([asked.text, *(e.candidate.voiced for e in evidence)])
             features.deepen(evidence, vectors[1:] @ vectors[0], in_context=any(hit.sentences for hit, _ in pages))
             evidence = features.sift(evidence, _CLOSER_LOOK)
             self._liken(asked, found, evidence)
         return evidence
+
+    def _misnamed(self, asked: Question, page: features.Found, candidate: Candidate) -> bool:
+        def likeness(words: Sequence[str], labels: Sequence[str]) -> np.ndarray:
+            vectors = self._vectors.of([*words, *labels])
+            return vectors[: len(words)] @ vectors[len(words) :].T
+
+        row = candidate.is_row and not candidate.is_heading
+        return row and rows.misnamed(asked, page, candidate, likeness)
 
     def _liken(self, asked: Question, found: list[features.Found], evidence: list[features.Evidence]) -> None:
         """Compare the question's words that are missing with the words that are there, by meaning."""

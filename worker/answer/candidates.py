@@ -153,12 +153,13 @@ def _voice(text: str, span: tuple[int, int], header: tuple[int, int] | None) -> 
     """What the embedding model hears: the words, and for a row each cell after its column's name."""
     if header is None or header == span:
         return plain(text[slice(*span)])
-    names = _cells(text[slice(*header)])
-    cells = _cells(text[slice(*span)])
+    names = cells_of(text[slice(*header)])
+    cells = cells_of(text[slice(*span)])
     if len(names) != len(cells):
         return plain(text[slice(*span)])
     return ", ".join(f"{name}: {cell}" if name else cell for name, cell in zip(names, cells, strict=True) if cell)
 
 
-def _cells(row: str) -> list[str]:
+def cells_of(row: str) -> list[str]:
+    """The cells of a Markdown row as plain text."""
     return [plain(cell) for cell in row.strip().strip("|").split("|")]

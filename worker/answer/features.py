@@ -60,7 +60,10 @@ class Found:
     near: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     """float32 `(candidates,)`: cosine of each candidate, among its neighbours, to the question."""
     on_page: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    in_title: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     phrases: tuple[float, ...] = ()
+    barred: set[int] = field(default_factory=set)
+    """Orders of candidates that cannot be the answer (rows that the question does not name)."""
 
 
 @dataclass(slots=True)
@@ -80,6 +83,7 @@ def look(question: Question, matcher: Matcher, found: Found, sentences: Sequence
     in_title = matcher.find(found.title)
     found.phrases = result.phrases
     found.on_page = np.zeros(terms, np.float32)
+    found.in_title = np.zeros(terms, np.float32)
     found.qualities = np.zeros((len(found.candidates), terms), np.float32)
     starts = [c.start for c in found.candidates]
     for match in result.matches:
@@ -91,7 +95,8 @@ def look(question: Question, matcher: Matcher, found: Found, sentences: Sequence
             found.qualities[at, match.term] = max(found.qualities[at, match.term], match.quality)
     for match in in_title.matches:
         if match.term >= 0:
-            found.on_page[match.term] = max(found.on_page[match.term], match.quality)
+            found.in_title[match.term] = max(found.in_title[match.term], match.quality)
+    found.on_page = np.maximum(found.on_page, found.in_title)
 
 
 def has_all_that_must_be(question: Question, found: Found) -> bool:
@@ -118,7 +123,7 @@ def measure(question: Question, pages: Sequence[Found]) -> list[Evidence]:
     for page in pages:
         shared = {"names": _names_missing(question, page), "gap": page.gap}
         for candidate in page.candidates:
-            if not any(c.isalnum() for c in candidate.voiced):
+            if candidate.order in page.barred or not any(c.isalnum() for c in candidate.voiced):
                 continue
             around = _around(page, candidate)
             order = candidate.order
@@ -200,6 +205,8 @@ def _around(page: Found, candidate: Candidate) -> np.ndarray:
 
 def _orders_around(page: Found, candidate: Candidate) -> list[int]:
     orders = [o for o in (candidate.order - 1, candidate.order + 1) if 0 <= o < len(page.candidates)]
+    if candidate.header is not None:  # what a sister row says is not said of this one
+        orders = [o for o in orders if page.candidates[o].header != candidate.header]
     wanted = {s for s in (candidate.heading, candidate.header) if s is not None}
     orders += [c.order for c in page.candidates[: candidate.order] if (c.start, c.end) in wanted]
     return orders

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from rapidfuzz import fuzz
 
 from index.passages import plain
 from index.types import Box, Citation, Hit, PagePoint, Word
+from index.words import tokens
 
 NOT_FOUND = "Not found in these documents."
 _SAME_LINE = 0.5
 """Words whose boxes overlap by half their height stand on one line."""
+_SAME_TEXT = 92
+"""Per cent of characters that two scans of one text share; two readings of a page differ in a few letters."""
+_COMPARED = 4000
+"""Characters of a page that are compared."""
+
+T = TypeVar("T")
+
+
+def without_copies(places: Sequence[T], text_of: Callable[[T], str]) -> list[T]:
+    """The places in their order, less those whose text says the same as an earlier one's, numbers exactly: what
+    stands in two copies of a document is cited once.
+    """
+    kept: list[T] = []
+    seen: list[tuple[str, list[str]]] = []
+    for place in places:
+        words = [token.form for token in tokens(text_of(place)[:_COMPARED])]
+        text, numbers = " ".join(words), [word for word in words if any(map(str.isdigit, word))]
+        if not any(numbers == old and fuzz.ratio(text, other, score_cutoff=_SAME_TEXT) for other, old in seen):
+            kept.append(place)
+            seen.append((text, numbers))
+    return kept
 
 
 def cite(hit: Hit, page: PagePoint, span: tuple[int, int], score: float) -> Citation:

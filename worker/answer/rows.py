@@ -1,0 +1,125 @@
+"""Which rows of a table a question can be about.
+
+A row of figures is near in meaning to every question about its table, and so are its sisters: what makes it an
+answer is that the question names it. `bar_unnamed` bars rows that the question names less than a sister row (it
+asks for the Teal, this is the Heron's); `misnamed` looks closer, with the embedder, at the few rows that are left:
+a word of the question that is like the rows' labels, and the label of none of them ("millet", among wheat and
+barley), speaks against them all. Rows that hold sentences are prose and are left to the other evidence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+import numpy as np
+
+from index.matching import SHAPE_QUALITY
+from worker.answer.asking import Question, Role
+from worker.answer.candidates import Candidate, cells_of
+from worker.answer.features import Found
+
+Likeness = Callable[[Sequence[str], Sequence[str]], np.ndarray]
+"""Cosines `(words, labels)` of the question's words and the rows' labels."""
+
+_PROSE = 8
+"""Words of a cell that make it a sentence."""
+_OF_COLUMN, _SELECTS, _MARGIN = 0.40, 0.50, 0.12
+"""Cosines of a single word and a label with all-MiniLM-L6-v2: above the first they name things of one kind
+("millet" and "wheat" .51, "kitchen" and "chapel" .49; "ship" and "Heron" .22). A label is what the word means when
+it is nearer than the second and all others are farther by the third ("physician": "Doctor" .86, "Nurse" .56)."""
+_MOST_ROWS = 60
+_FRAME = 0.1
+"""What a word that only puts the question ("name", "number") counts, which may yet be the label of a form's row."""
+_SHAPE = str.maketrans({**dict.fromkeys("0123456789", "9"), **dict.fromkeys("abcdefghijklmnopqrstuvwxyz", "a")})
+
+
+def bar_unnamed(question: Question, found: Found) -> None:
+    """Add to `found.barred` the rows that lack words of the question which a sister row has."""
+    for rows in tables_of(found.candidates):
+        terms = _telling(question, found, rows)
+        worth = [_FRAME if question.roles[n] is Role.FRAME else 1.0 for n in terms]
+        named = _there(found, rows)[:, terms] @ np.array(worth, np.float32)
+        if named.max(initial=0) and not _is_prose(found, rows):
+            found.barred.update(row.order for row, n in zip(rows, named.tolist(), strict=True) if n < named.max())
+
+
+def misnamed(question: Question, found: Found, row: Candidate, likeness: Likeness) -> bool:
+    """Whether the question names another thing than this row's, or nothing that tells it from its sisters."""
+    rows = next((rows for rows in tables_of(found.candidates) if row in rows), [])[:_MOST_ROWS]
+    if row not in rows or _is_prose(found, rows):
+        return False
+    there = _there(found, rows)
+    mine = rows.index(row)
+    above = _above(found, rows)
+    told = bool(there[mine, _telling(question, found, rows)].any()) or len(rows) == 1
+    missing = []
+    for number in question.numbers(Role.CONTENT, Role.NAME, Role.IDENTIFIER):
+        if above[number] or there[:, number].any():
+            continue
+        form = question.plan.terms[number].form
+        if question.roles[number] is Role.IDENTIFIER and _has_its_like(found, row, form):
+            return True
+        if question.roles[number] is Role.NAME and not found.on_page[number]:
+            return True
+        if question.roles[number] is Role.CONTENT:
+            missing.append(form)
+    if missing:
+        labels = [_label(found, r) for r in rows]
+        for cosines in likeness(missing, labels):
+            nearest = cosines.max()
+            if nearest < _OF_COLUMN:
+                continue  # "paid", "landed": nothing that a row is called
+            others = [c for c, label in zip(cosines.tolist(), labels, strict=True) if label != labels[mine]]
+            if cosines[mine] < max(_SELECTS, nearest) or cosines[mine] - max(others, default=-1.0) < _MARGIN:
+                return True
+            told = True
+    return not told
+
+
+def tables_of(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
+    """The rows below each header, in order."""
+    rows = (c for c in candidates if c.header is not None and not c.is_heading)
+    return [list(group) for _, group in groupby(rows, key=lambda c: c.header)]
+
+
+def _telling(question: Question, found: Found, rows: Sequence[Candidate]) -> list[int]:
+    """Numbers of the question's terms that tell rows apart: in some of them, not in all, and not above them."""
+    there, above = _there(found, rows), _above(found, rows)
+    numbers = question.numbers(Role.CONTENT, Role.NAME, Role.IDENTIFIER, Role.FRAME)
+    return [n for n in numbers if there[:, n].any() and not there[:, n].all() and not above[n]]
+
+
+def _there(found: Found, rows: Sequence[Candidate]) -> np.ndarray:
+    """Which terms of the question stand in which row, `(rows, terms)`. A misread word counts, another number not."""
+    return found.qualities[[row.order for row in rows]] > 0.5
+
+
+def _above(found: Found, rows: Sequence[Candidate]) -> np.ndarray:
+    """Which terms, `(terms,)`, stand in the header, heading or line above the table, or in its file's name."""
+    first = rows[0]
+    over = [c.order for c in found.candidates[: first.order] if (c.start, c.end) in {first.header, first.heading}]
+    if over:
+        over.append(max(0, over[-1] - 1))
+    return (found.qualities[over] >= SHAPE_QUALITY).any(axis=0) | (found.in_title >= SHAPE_QUALITY)
+
+
+def _is_prose(found: Found, rows: Sequence[Candidate]) -> bool:
+    return any(len(cell.split()) >= _PROSE for row in rows for cell in cells_of(found.text[row.start : row.end]))
+
+
+def _label(found: Found, row: Candidate) -> str:
+    """The first cell with more letters than digits: what a row is called."""
+    cells = cells_of(found.text[row.start : row.end])
+    return next((c for c in cells if sum(map(str.isalpha, c)) > max(1, sum(map(str.isdigit, c)))), " ".join(cells))
+
+
+def _has_its_like(found: Found, row: Candidate, identifier: str) -> bool:
+    """Whether a row holds something of an identifier's form: it asks for B-201, here stands B-202."""
+    words = re.findall(r"\w[\w./-]*", found.text[row.start : row.end].lower())
+    return any(_shape(word) == _shape(identifier) for word in words)
+
+
+def _shape(word: str) -> str:
+    return re.sub(r"[\W_]+", "", word.lower()).translate(_SHAPE)
