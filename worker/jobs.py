@@ -30,6 +30,7 @@ from index.types import (
     MemberFailure,
     Origin,
     PageKey,
+    PagePoint,
     PageState,
     Split,
     TextLayerPolicy,
@@ -38,8 +39,10 @@ from ingest.archives import ARCHIVE_TYPES, REST, ArchiveLimits, Member, members
 from ingest.renderer import Renderer
 from ingest.sniff import sniff
 from worker.labels import MAX_DEPTH, above, below, depth, labels
+from worker.lanes import Lanes
 from worker.queue import Expand, Job, Read
 from worker.reading import PageReader
+from worker.recovery import is_open
 
 log = logging.getLogger("folioscope.jobs")
 
@@ -98,6 +101,7 @@ class Jobs:
         self._ring = ring
         self._limits = limits or JobLimits()
         self._clock = clock
+        self._lanes = Lanes()
 
     def run(self, job: Job) -> None:
         """What a queue calls for a message."""
@@ -324,6 +328,14 @@ class Jobs:
         if attempt > self._limits.max_attempts:
             self._fail(key, point.error_code or "reader_crashed", point.attempts)
             return
+        # An attempt that never ended, or did not by the page's own doing: read alone, so that if its process dies again
+        # no page beside it is blamed.
+        suspect = point.interruptions > 0 or is_open(point)
+        with self._lanes.enter(alone=suspect):
+            self._attempt(entry, point, attempt)
+
+    def _attempt(self, entry: Entry, point: PagePoint, attempt: int) -> None:
+        key = point.key
         # Written before the work: a page that takes its process down has had its attempt.
         if not self._store.update([PageUpdate(key, self._clock(), attempts=attempt, error_code="")])[0]:
             return

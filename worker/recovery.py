@@ -78,17 +78,11 @@ class Recovery:
         open_attempts = [
             point
             for point in self._store.scan(None, states=[PageState.PENDING])
-            if point.attempts and not point.error_code
+            if is_open(point)
         ]
         if not crashed:
-            self._store.update([self._give_back(point) for point in open_attempts])
+            self._store.update([give_back(point, self._clock()) for point in open_attempts])
         return len(open_attempts)
-
-    def _give_back(self, point: PagePoint) -> PageUpdate:
-        interruptions = point.interruptions + 1
-        if interruptions > MAX_INTERRUPTIONS:
-            return PageUpdate(point.key, self._clock(), state=PageState.FAILED, error_code="reader_killed")
-        return PageUpdate(point.key, self._clock(), attempts=point.attempts - 1, interruptions=interruptions)
 
     def reconcile(self) -> int:
         """Ring for everything that is accepted and not finished; how many jobs."""
@@ -125,6 +119,19 @@ class Recovery:
         self._ring(sorted(jobs, key=_page_order))
         jobs.clear()
         return count
+
+
+def is_open(point: PagePoint) -> bool:
+    """Whether the page's last attempt was begun and never ended."""
+    return point.state is PageState.PENDING and point.attempts > 0 and not point.error_code
+
+
+def give_back(point: PagePoint, at: datetime) -> PageUpdate:
+    """Take back an attempt that was cut off from outside; for ever it is not done."""
+    interruptions = point.interruptions + 1
+    if interruptions > MAX_INTERRUPTIONS:
+        return PageUpdate(point.key, at, state=PageState.FAILED, error_code="reader_killed")
+    return PageUpdate(point.key, at, attempts=point.attempts - 1, interruptions=interruptions)
 
 
 def _page_order(job: Job) -> int:

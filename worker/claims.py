@@ -1,0 +1,128 @@
+"""Claims: two processes that are rung for the same job do it once.
+
+A claim is a lock (`flock`) on a small file in the shared data directory, so it ends with the process that holds it,
+however that ends, and needs no clock, no lease and no server. The file holds its holder's name and goes when the job
+ends; one that is still there and not locked was left by a process that died, and says by which.
+
+What it needs of the file system: `flock` that works between all machines that share the directory (local disks and
+Docker volumes, NFS 4, CephFS, Lustre with `flock`; not NFS 3 without its lock daemon).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from index.errors import Unavailable
+from index.files import make_directory, storage_errors
+
+# Stands where a holder's name would: the job was given up because something else was down.
+NOBODY = "-"
+_KEPT_S = 86_400.0
+
+
+@dataclass(slots=True)
+class Claim:
+    """`left_by` names the process that had it before and died (`NOBODY`: it gave up in order; None: nobody had it).
+    `again`, true after the end, says that somebody wanted it meanwhile: what they wanted may not have been seen.
+    """
+
+    left_by: str | None = None
+    again: bool = False
+
+
+class Claims:
+    """Claims of one process, named `holder`. Thread-safe: two threads are as strange to each other as processes."""
+
+    def __init__(self, directory: Path, holder: str) -> None:
+        make_directory(directory)
+        self._directory = directory
+        self._holder = holder
+
+    @contextmanager
+    def hold(self, name: str) -> Iterator[Claim | None]:
+        """The claim while the block runs; None when another has it, who is told to look again."""
+        path, marker = self._directory / name, self._directory / f"{name}.again"
+        handle = _lock(path)
+        if handle is None:
+            with storage_errors():
+                marker.touch()
+            # Its holder may have let go before the marker was there to be seen.
+            handle = _lock(path)
+        if handle is None:
+            yield None
+            return
+        marker.unlink(missing_ok=True)
+        claim = Claim(left_by=os.pread(handle, 256, 0).decode("utf-8", "replace") or None)
+        try:
+            self._write(handle, self._holder)
+            yield claim
+        except Unavailable:
+            # The attempt may stand open in the index, which could not be told; it is nobody's fault.
+            self._write(handle, NOBODY)
+            raise
+        else:
+            path.unlink(missing_ok=True)
+        finally:
+            os.close(handle)
+            if marker.exists():
+                marker.unlink(missing_ok=True)
+                claim.again = True
+
+    def held(self, name: str) -> bool:
+        """Whether somebody has it now."""
+        try:
+            handle = os.open(self._directory / name, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(handle)
+        return False
+
+    def sweep(self, *, now: float | None = None) -> int:
+        """Remove claims that were left by the dead, a day after; their pages are done or deleted."""
+        removed = 0
+        for path in list(self._directory.iterdir()):
+            try:
+                old = (now or time.time()) - path.stat().st_mtime > _KEPT_S
+            except FileNotFoundError:
+                continue
+            # Removed under its own lock, or a claim that somebody takes just now would be on nothing.
+            if old and (handle := _lock(path)) is not None:
+                path.unlink(missing_ok=True)
+                os.close(handle)
+                removed += 1
+        return removed
+
+    @staticmethod
+    def _write(handle: int, text: str) -> None:
+        os.pwrite(handle, text.encode(), 0)
+        os.ftruncate(handle, len(text.encode()))
+
+
+def _lock(path: Path) -> int | None:
+    """A locked handle of the file at `path`, made if need be; None when another has it."""
+    while True:
+        with storage_errors():
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        try:
+            if path.stat().st_ino == os.fstat(handle).st_ino:
+                return handle
+        except FileNotFoundError:
+            pass
+        # Its last holder removed the file between our opening and locking it: the lock is on nothing.
+        os.close(handle)
