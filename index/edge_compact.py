@@ -3,8 +3,8 @@
 Qdrant marks deleted points and reuses their place some day; their text stays readable in its segment
 files and in its write-ahead log. For archives of hospitals and law firms that is not good enough. So a
 deletion leaves a note beside the shard, and the next opening copies the points that remain into a new
-shard and throws the old files away: some seconds for 10,000 pages. Larger indexes are not copied while
-somebody waits for a start; `folioscope rebuild` cleans those.
+shard and throws the old files away: some seconds for 10,000 pages. Larger indexes (from 2,000 pages on where
+there are vision tokens) are not copied while somebody waits for a start; `folioscope rebuild` cleans those.
 
     DIRECTORY/unclean      there were deletions since the last copy
     DIRECTORY/shard.new    being written; complete only once `shard` is gone
@@ -25,7 +25,10 @@ from index.files import remove, sync_directory, write_atomic
 log = logging.getLogger("folioscope.index")
 
 MAX_POINTS = 20_000
+MAX_POINTS_WITH_TOKENS = 2_000
+"""Vision tokens are most of a point's bytes, and make copying some 10 ms a page."""
 _PIECE = 64
+_PIECE_WITH_TOKENS = 4  # some 10 MB a page as Python's numbers
 
 
 def note_deletion(directory: Path) -> None:
@@ -43,12 +46,16 @@ def recover(directory: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def clean(directory: Path, shard: q.EdgeShard, create: Callable[[Path], q.EdgeShard]) -> q.EdgeShard:
-    """The shard without deleted text in its files: itself where there is none, else a copy in its place."""
+def clean(
+    directory: Path, shard: q.EdgeShard, create: Callable[[Path], q.EdgeShard], *, tokens: bool = False
+) -> q.EdgeShard:
+    """The shard without deleted text in its files: itself where there is none, else a copy in its place. `tokens` says
+    that pages may have vision tokens.
+    """
     if not (directory / "unclean").exists():
         return shard
     points = shard.count(q.CountRequest(exact=True))
-    if points > MAX_POINTS:
+    if points > (MAX_POINTS_WITH_TOKENS if tokens else MAX_POINTS):
         log.warning("the index files still hold text of deleted documents; `folioscope rebuild` makes them anew")
         return shard
     path, new, old = directory / "shard", directory / "shard.new", directory / "shard.old"
@@ -56,7 +63,9 @@ def clean(directory: Path, shard: q.EdgeShard, create: Callable[[Path], q.EdgeSh
     offset = None
     while True:
         records, offset = shard.scroll(
-            q.ScrollRequest(offset=offset, limit=_PIECE, with_payload=True, with_vector=True)
+            q.ScrollRequest(
+                offset=offset, limit=_PIECE_WITH_TOKENS if tokens else _PIECE, with_payload=True, with_vector=True
+            )
         )
         copy.update(
             q.UpdateOperation.upsert_points(

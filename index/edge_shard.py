@@ -1,12 +1,15 @@
 """One Qdrant Edge shard in a directory: made, opened, owned, and spoken to with our errors.
 
     DIRECTORY/owner.lock   held while a process has it
-    DIRECTORY/index.json   schema, embedder, dimension and word settings that shaped the index
+    DIRECTORY/index.json   schema, embedder, dimensions and word settings that shaped the index
     DIRECTORY/shard/       Qdrant's files
     DIRECTORY/unclean      they still hold text of deleted documents
 
 `index.json` is written last: a directory without it was never opened successfully, holds no
 acknowledged change, and is made again. Knows vectors and payload indexes, not their meaning.
+
+The vectors of vision tokens are made when an engine that has tokens comes first: an index that is only ever read
+by other engines has nothing of them, in memory or on the disk.
 """
 
 from __future__ import annotations
@@ -19,12 +22,12 @@ from typing import Any, Self, TypeVar
 
 import qdrant_edge as q
 
-from index import edge_compact
+from index import edge_compact, vision
 from index.embedder import Embedder
 from index.errors import ConfigError, InternalError, StorageFull, StoreUnavailable
 from index.files import write_atomic
 from index.ownership import Ownership
-from index.schema import INDEXED, PASSAGES, REBUILD, SENTENCES, WORDS, check_facts
+from index.schema import INDEXED, PASSAGES, REBUILD, SENTENCES, WORDS, check_facts, tokens_misfit
 from index.schema import facts as wanted_facts
 from index.words import WordsConfig
 
@@ -38,16 +41,19 @@ T = TypeVar("T")
 
 
 class Shard:
-    def __init__(self, directory: Path, shard: q.EdgeShard, owner: Ownership) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, shard: q.EdgeShard, owner: Ownership, vision_dim: int | None) -> None:
+        self.directory = directory
+        self.vision_dim = vision_dim
         self._shard: q.EdgeShard | None = shard
         self._owner = owner
 
     @classmethod
-    def open(cls, directory: Path, embedder: Embedder, words: WordsConfig) -> Self:
+    def open(cls, directory: Path, embedder: Embedder, words: WordsConfig, vision_dim: int | None = None) -> Self:
+        """`vision_dim`: make room for vision tokens of so many numbers; None leaves it as it is."""
         owner = Ownership(directory)
         try:
-            return cls(directory, _open(directory, embedder, words), owner)
+            shard, vision_dim = _open(directory, embedder, words, vision_dim)
+            return cls(directory, shard, owner, vision_dim)
         except BaseException:
             owner.release()
             raise
@@ -75,7 +81,7 @@ class Shard:
 
     def note_deletion(self) -> None:
         """Have deleted text taken out of the files at the next opening (`index/edge_compact.py`)."""
-        edge_compact.note_deletion(self._directory)
+        edge_compact.note_deletion(self.directory)
 
     def retrieve(self, points: Sequence[str], fields: bool | q.PayloadSelector = True) -> dict[str, Mapping[str, Any]]:
         """Payloads by point id; ids that are not there are left out."""
@@ -92,49 +98,103 @@ class Shard:
         return list(self.facet(key, None, limit))
 
 
-def _open(directory: Path, embedder: Embedder, words: WordsConfig) -> q.EdgeShard:
+def _open(
+    directory: Path, embedder: Embedder, words: WordsConfig, vision_dim: int | None
+) -> tuple[q.EdgeShard, int | None]:
+    """The shard, and the dimension of vision tokens that it has room for."""
     facts = directory / "index.json"
     files = directory / "shard"
     wanted = wanted_facts(embedder, words)
     if not facts.is_file():
         shutil.rmtree(files, ignore_errors=True)
-        shard = _create(files, embedder.dim)
-        write_atomic(facts, json.dumps(wanted, indent=1).encode(), replace=True)
-        return shard
+        shard = _create(files, embedder.dim, vision_dim)
+        _record(facts, wanted, vision_dim)
+        return shard, vision_dim
     try:
         recorded = json.loads(facts.read_text())
     except ValueError as error:
         raise ConfigError(f"The file {facts} is damaged ({error}). {REBUILD}.") from error
     check_facts(recorded, wanted, str(directory))
+    held = recorded.get("vision_dim")
     edge_compact.recover(directory)
     try:
-        return edge_compact.clean(directory, q.EdgeShard.load(str(files)), lambda path: _create(path, embedder.dim))
+        shard = edge_compact.clean(
+            directory,
+            q.EdgeShard.load(str(files)),
+            lambda path: _create(path, embedder.dim, held),
+            tokens=held is not None,
+        )
+        if vision_dim is None or vision_dim == held:
+            return shard, held
+        shard = _make_room(shard, directory, embedder.dim, held, vision_dim)
+        _record(facts, wanted, vision_dim)
+        return shard, vision_dim
+    except ConfigError:
+        raise
     except Exception as error:
         if "WouldBlock" in str(error):
             raise StoreUnavailable(f"The index {directory} is in use by another process.") from error
         raise ConfigError(f"The index {directory} cannot be opened: {error}. {REBUILD}.") from error
 
 
-def _create(files: Path, dim: int) -> q.EdgeShard:
+def _record(facts: Path, wanted: Mapping[str, Any], vision_dim: int | None) -> None:
+    known = dict(wanted) if vision_dim is None else {**wanted, "vision_dim": vision_dim}
+    write_atomic(facts, json.dumps(known, indent=1).encode(), replace=True)
+
+
+def _make_room(shard: q.EdgeShard, directory: Path, dim: int, held: int | None, vision_dim: int) -> q.EdgeShard:
+    """The shard with vectors for tokens of `vision_dim` numbers, in place of ones for `held` that no page uses.
+
+    `index.json` is written afterwards, so a kill half-way does this again; until then nothing can have been stored.
+    """
+    if held is not None:
+        used = q.Filter(must=[q.HasVectorCondition(vision.VISION)])
+        if shard.count(q.CountRequest(exact=True, filter=used)):
+            shard.close()
+            raise ConfigError(tokens_misfit(str(directory), held, vision_dim))
+    for name in vision.NAMES:
+        shard.update(q.UpdateOperation.delete_vector_name(name))
+        shard.update(
+            q.UpdateOperation.create_dense_vector(
+                name, vision_dim, q.Distance.Dot, _most_similar(), q.VectorStorageDatatype.Float16
+            )
+        )
+    shard.flush()
+    shard.close()
+    # Opened with its whole configuration, since the operation above cannot say that there shall be no HNSW.
+    return q.EdgeShard.load(str(directory / "shard"), _config(dim, vision_dim))
+
+
+def _create(files: Path, dim: int, vision_dim: int | None) -> q.EdgeShard:
     files.mkdir(parents=True)
-    most_similar = q.MultiVectorConfig(q.MultiVectorComparator.MaxSim)
-    config = q.EdgeConfig(
-        vectors={
-            PASSAGES: q.EdgeVectorParams(size=dim, distance=q.Distance.Cosine, multivector_config=most_similar),
-            # Only ever asked about pages that were found already, so no HNSW (m=0) and half precision.
-            SENTENCES: q.EdgeVectorParams(
-                size=dim,
-                distance=q.Distance.Cosine,
-                multivector_config=most_similar,
-                datatype=q.VectorStorageDatatype.Float16,
-                memory=q.Memory.Cold,
-                hnsw_config=q.HnswIndexConfig(m=0, ef_construct=16, full_scan_threshold=10_000),
-            ),
-        },
-        sparse_vectors={WORDS: q.EdgeSparseVectorParams(modifier=q.Modifier.Idf)},
-    )
-    shard = q.EdgeShard.create(str(files), config)
+    shard = q.EdgeShard.create(str(files), _config(dim, vision_dim))
     for key, kind in INDEXED.items():
         shard.update(q.UpdateOperation.create_field_index(key, _KINDS[kind]))
     shard.flush()
     return shard
+
+
+def _config(dim: int, vision_dim: int | None) -> q.EdgeConfig:
+    vectors = {
+        PASSAGES: q.EdgeVectorParams(size=dim, distance=q.Distance.Cosine, multivector_config=_most_similar()),
+        SENTENCES: _plain(dim, q.Distance.Cosine),
+    }
+    if vision_dim is not None:
+        vectors |= {name: _plain(vision_dim, q.Distance.Dot) for name in vision.NAMES}
+    return q.EdgeConfig(vectors=vectors, sparse_vectors={WORDS: q.EdgeSparseVectorParams(modifier=q.Modifier.Idf)})
+
+
+def _plain(dim: int, distance: q.Distance) -> q.EdgeVectorParams:
+    """Half precision in files, without HNSW (m=0): only ever asked about pages that were found already."""
+    return q.EdgeVectorParams(
+        size=dim,
+        distance=distance,
+        multivector_config=_most_similar(),
+        datatype=q.VectorStorageDatatype.Float16,
+        memory=q.Memory.Cold,
+        hnsw_config=q.HnswIndexConfig(m=0, ef_construct=16, full_scan_threshold=10_000),
+    )
+
+
+def _most_similar() -> q.MultiVectorConfig:
+    return q.MultiVectorConfig(q.MultiVectorComparator.MaxSim)

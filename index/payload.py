@@ -18,12 +18,15 @@
 | `rotation` | integer | degrees clockwise that made it upright |
 | `reader` | {engine, revision, mode} | who read it |
 | `trust` | float | 0..1, how sure the reader is |
+| `marks` | list of keyword | what went wrong while it was read: `cut_off`, `loop` |
+| `vision` | {engine, revision, mode, tile_grid, page_size} | where vision tokens are stored: what decodes them |
 | `filename` | string | name of the upload |
 | `media_type` | keyword | type by content |
 | `created_at` | datetime | upload time, RFC 3339 in UTC |
 | `folders` | list of keyword | all folders above it in its archives |
 | `paths` | list of string | its paths in its archives |
 | `updated_at` | datetime | last change, RFC 3339 in UTC |
+| `stamp` | string | on a server only: random, new with every write, so that writers see each other |
 
 Boxes are fractions of the page; in `words` they are 16-bit fractions (an error below 10⁻⁵).
 Knows nothing of Qdrant, so an embedded shard and a server share it.
@@ -39,13 +42,27 @@ from typing import Any
 
 import numpy as np
 
+from index import vision
 from index.store import PageUpdate
-from index.types import Box, PageKey, PageLabels, PagePoint, PageReading, PageState, Reader, Region, RegionKind, Word
+from index.types import (
+    Box,
+    PageKey,
+    PageLabels,
+    PagePoint,
+    PageReading,
+    PageState,
+    Reader,
+    ReadingMark,
+    Region,
+    RegionKind,
+    Word,
+)
 
 CONTENT = ("text", "passages", "sentences", "regions", "words")
 """The fields that hold a page's content: left out of scans without content, dropped when a page is read anew."""
 
-_READING = (*CONTENT, "width", "height", "rotation", "reader", "trust")
+_READING = (*CONTENT, "width", "height", "rotation", "reader", "trust", "marks", "vision")
+STAMP = "stamp"
 _BOX = 65535
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
@@ -86,12 +103,23 @@ def changed(payload: Mapping[str, Any], change: PageUpdate) -> dict[str, Any]:
     if change.labels is not None:
         new.update(_labels(change.labels))
     if change.reading is not None:
+        for name in _READING:
+            new.pop(name, None)
         new.update(_reading(change.reading))
         new["passages"] = []
         new["sentences"] = []
     if change.passages is not None:
         new["passages"] = [list(span) for span in change.passages.spans]
         new["sentences"] = [list(span) for span in change.passages.sentence_spans]
+    return new
+
+
+def patch(change: PageUpdate) -> dict[str, Any]:
+    """Only the fields that a change without content gives; one that goes is None."""
+    kept = object()
+    new = changed({"error_code": kept}, change)
+    if new.setdefault("error_code", None) is kept:
+        del new["error_code"]
     return new
 
 
@@ -118,6 +146,8 @@ def decode(payload: Mapping[str, Any]) -> PagePoint:
         reader=Reader(reader["engine"], reader["revision"], reader["mode"]) if reader else None,
         trust=float(payload.get("trust", 0.0)),
         updated_at=decode_time(payload["updated_at"]) if "updated_at" in payload else None,
+        marks=tuple(ReadingMark(mark) for mark in payload.get("marks") or ()),
+        vision=vision.decode_format(payload.get("vision")),
     )
 
 
@@ -202,7 +232,7 @@ def _labels(labels: PageLabels) -> dict[str, Any]:
 
 
 def _reading(reading: PageReading) -> dict[str, Any]:
-    return {
+    fields: dict[str, Any] = {
         "text": storable(reading.text),
         "regions": [
             [r.kind.value, *(round(v, 5) for v in (r.box.x0, r.box.y0, r.box.x1, r.box.y1)), r.start, r.end]
@@ -215,3 +245,9 @@ def _reading(reading: PageReading) -> dict[str, Any]:
         "reader": {"engine": reading.reader.engine, "revision": reading.reader.revision, "mode": reading.reader.mode},
         "trust": round(float(reading.trust), 4),
     }
+    # Most pages have neither, and pay nothing for them.
+    if reading.marks:
+        fields["marks"] = [mark.value for mark in reading.marks]
+    if reading.vision is not None:
+        fields["vision"] = vision.encode_format(reading.vision.format)
+    return fields

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from index import ids
+from index import ids, vision
 from index.embedder import Embedder
 from index.errors import ConfigError
 from index.store import PageUpdate
@@ -72,6 +72,23 @@ def check_facts(recorded: Mapping[str, Any], wanted: Mapping[str, Any], place: s
         )
 
 
+def check_tokens(change: PageUpdate, dim: int | None, place: str) -> None:
+    """`ConfigError` where a change brings vision tokens for which an index with room for `dim` numbers has no room."""
+    tokens = change.reading.vision if change.reading is not None else None
+    if tokens is not None and tokens.array.shape[-1] != dim:
+        raise ConfigError(tokens_misfit(place, dim, tokens.array.shape[-1]))
+
+
+def tokens_misfit(place: str, dim: int | None, given: int) -> str:
+    """What to do where an index cannot take tokens of another dimension."""
+    has = "no room for vision tokens" if dim is None else f"vision tokens of {dim} numbers"
+    return (
+        f"The index {place} has {has}, but the engine that is set makes tokens of {given} numbers. {REBUILD} with the "
+        "new engine; or set the old engine again; or set FOLIOSCOPE_KEEP_TOKENS=false, and pages are read without "
+        "keeping tokens."
+    )
+
+
 def replaces(change: PageUpdate) -> bool:
     """Whether a change gives the page new vectors or takes them away, so that the whole point is written."""
     return change.reading is not None or change.passages is not None or starts_anew(change)
@@ -83,8 +100,8 @@ def starts_anew(change: PageUpdate) -> bool:
 
 
 def page_vectors(change: PageUpdate, words: WordsConfig, text: str | None = None) -> dict[str, np.ndarray | Sparse]:
-    """The named vectors of a commit; a page without text or passages goes without that vector. `text` is the page's
-    where the change brings no reading.
+    """The named vectors of a commit; a page without text, passages or vision tokens goes without that vector. `text` is
+    the page's where the change brings no reading. Raises what `vision.check` does.
     """
     text = change.reading.text if change.reading is not None else text
     if text is None:
@@ -97,4 +114,6 @@ def page_vectors(change: PageUpdate, words: WordsConfig, text: str | None = None
     places, weights = page_vector(text, words)
     if len(places):
         vectors[WORDS] = (places, weights)
+    if change.reading is not None and change.reading.vision is not None:
+        vectors.update(vision.vectors(change.reading.vision))
     return vectors

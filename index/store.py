@@ -8,6 +8,8 @@ What every implementation promises:
 * `add_pending` inserts only: a page that is there keeps its state.
 * `update` changes points that exist and nothing else; a page whose document was deleted in
   the meantime stays deleted. It says which pages it found.
+* Vision tokens come back bit for bit, whatever happens to the page besides, until it is read again. What a Qdrant
+  server would refuse (`index/vision.py`), every store refuses.
 * Errors: `StoreUnavailable` when the store does not answer, `ConfigError` when the index was
   made with another embedder, `InternalError` else.
 """

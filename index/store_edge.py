@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -22,11 +22,11 @@ from typing import Any, Self
 import numpy as np
 import qdrant_edge as q
 
-from index import edge_query
+from index import edge_query, vision
 from index import payload as codec
 from index.edge_shard import Shard
 from index.embedder import Embedder
-from index.schema import SENTENCES, page_vectors, point_id, replaces
+from index.schema import SENTENCES, check_tokens, page_vectors, point_id, replaces
 from index.search import DEFAULT_SEARCH, Candidate, HybridSearch, LegQuery, SearchConfig
 from index.store import PageCounts, PageUpdate
 from index.types import Hit, PageKey, PageLabels, PagePoint, PageState, SearchFilter
@@ -35,7 +35,7 @@ from index.words import DEFAULT_WORDS, WordsConfig
 
 @dataclass(frozen=True, slots=True)
 class StoreConfig:
-    """How the store works; none of this but `words` shapes what is stored."""
+    """How the store works; none of this but `words` and `vision_dim` shapes what is stored."""
 
     scan_piece: int = 256
     """Points fetched at once by a scan: some megabytes with content, a few milliseconds without."""
@@ -44,6 +44,9 @@ class StoreConfig:
     """Changes after which Qdrant's log is folded into its segments: bounds the replay after a kill to
     about a second, and costs some 0.1 s each time."""
     words: WordsConfig = DEFAULT_WORDS
+    vision_dim: int | None = None
+    """Numbers in a vision token that will be stored; None leaves the index as it is, which is without room for tokens
+    when it is new."""
     search: SearchConfig = field(default_factory=lambda: DEFAULT_SEARCH)
 
 
@@ -64,9 +67,9 @@ class EdgeStore:
     @classmethod
     def open(cls, path: Path, embedder: Embedder, config: StoreConfig = DEFAULT_STORE) -> Self:
         """The store in directory `path`, made if there is none. `StoreUnavailable` where another process has it,
-        `ConfigError` where it was made with another embedder.
+        `ConfigError` where it was made with another embedder, or holds vision tokens of another dimension.
         """
-        return cls(Shard.open(path, embedder, config.words), embedder, config)
+        return cls(Shard.open(path, embedder, config.words, config.vision_dim), embedder, config)
 
     def close(self) -> None:
         """Fold the log in and let go of the directory. Harmless twice."""
@@ -86,13 +89,27 @@ class EdgeStore:
         vectors = [self._vectors(change) for change in changes]
         return [self._update(change, vector) for change, vector in zip(changes, vectors, strict=True)]
 
-    def get(self, keys: Sequence[PageKey]) -> list[PagePoint | None]:
+    def get(self, keys: Sequence[PageKey], *, with_vision: bool = False) -> list[PagePoint | None]:
         found = self._shard.retrieve([point_id(key) for key in keys])
-        points = []
+        points: list[PagePoint | None] = []
         for key in keys:
             payload = found.get(point_id(key))
             points.append(codec.decode(payload) if payload is not None and payload["tenant"] == key.tenant else None)
-        return points
+        if not with_vision:
+            return points
+        # A page at a time: its tokens are some megabytes as Python's numbers.
+        return [point and self._with_tokens(point) for point in points]
+
+    def _with_tokens(self, point: PagePoint) -> PagePoint:
+        if point.vision is None:
+            return point
+        name = point_id(point.key)
+        # Format and tokens in one call: the page may have been read again since it was fetched.
+        records = self._shard.run(lambda shard: shard.retrieve([name], ["vision"], list(vision.NAMES)))
+        if not records:
+            return point
+        form = vision.decode_format((records[0].payload or {}).get("vision"))
+        return replace(point, vision=form, vision_tokens=vision.tokens(form, records[0].vector or {}))
 
     def scan(
         self,
@@ -178,7 +195,7 @@ class EdgeStore:
             new = codec.changed(payload, change)
             if replaces(change):
                 if keep_text:
-                    vectors = self._vectors(change, text=payload.get("text", ""))
+                    vectors = self._vectors(change, text=payload.get("text", "")) | self._stored_tokens(point, payload)
                 operation = q.UpdateOperation.upsert_points(
                     [q.Point(point, vectors, new)], update_mode=q.UpdateMode.UpdateOnly
                 )
@@ -186,10 +203,19 @@ class EdgeStore:
                 # One operation, so that a kill cannot leave half of it: fields that go become null.
                 gone = {name: None for name in payload if name not in new}
                 operation = q.UpdateOperation.set_payload([point], {**new, **gone})
-            self._apply(operation, 1)
+            self._apply(operation, 1 + vision.weight(change.reading and change.reading.vision))
             return True
 
+    def _stored_tokens(self, point: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """The vectors that a page keeps when only its passages are replaced."""
+        if not payload.get("vision"):
+            return {}
+        records = self._shard.run(lambda shard: shard.retrieve([point], False, list(vision.NAMES)))
+        return dict(records[0].vector or {}) if records else {}
+
     def _vectors(self, change: PageUpdate, text: str | None = None) -> dict[str, Any]:
+        check_tokens(change, self._shard.vision_dim, str(self._shard.directory))
+        # As lists: Qdrant Edge takes them in less time than arrays.
         return {
             name: edge_query.sparse(*vector) if isinstance(vector, tuple) else vector.tolist()
             for name, vector in page_vectors(change, self._config.words, text).items()

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 
 from index.passages import embed_passages
 from index.store import PageUpdate
-from index.types import Box, PageKey, PageLabels, PageReading, PageState, Reader, Region, RegionKind, Word
+from index.types import (
+    Box,
+    PageKey,
+    PageLabels,
+    PageReading,
+    PageState,
+    Reader,
+    Region,
+    RegionKind,
+    VisionFormat,
+    VisionTokens,
+    Word,
+)
 from index.words import fold, stem, tokens
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -61,8 +74,32 @@ def reading(text: str, trust: float = 0.93) -> PageReading:
     return PageReading(text, regions, words_of(text), trust, 1240, 1754, 90, Reader("fake", "7", "ocr"))
 
 
-def commit(embedder, key: PageKey, text: str, at: datetime = NOW) -> PageUpdate:
-    return PageUpdate(key, at, state=PageState.DONE, reading=reading(text), passages=embed_passages(embedder, text))
+def tokens_of(rows: int = 16, tiles: int = 0, dim: int = 1280, seed: int = 0) -> VisionTokens:
+    """Vision tokens of all float16 values there are, the odd ones first: subnormal, minus zero, the largest."""
+    bits = np.random.default_rng(seed).integers(0, 1 << 16, (rows + tiles, dim), np.uint16)
+    array = bits.view(np.float16)
+    array[~np.isfinite(array)] = -0.0
+    array[0, :6] = np.array([0x0001, 0x8000, 0x7BFF, 0xFBFF, 0x03FF, 0x0400], np.uint16).view(np.float16)
+    grid = (tiles, 1) if tiles else (0, 0)
+    form = VisionFormat("deepseek-ocr", "abc123", "gundam" if tiles else "base", grid, (1240, 1754))
+    return VisionTokens(form, array[:rows], array[rows:] if tiles else None)
+
+
+def same_bits(ours: VisionTokens, theirs: VisionTokens) -> bool:
+    """Whether two pages have the same tokens, minus zero and zero told apart."""
+    assert (ours.tiles is None) == (theirs.tiles is None)
+    pairs = [(ours.array, theirs.array)] + ([(ours.tiles, theirs.tiles)] if ours.tiles is not None else [])
+    return ours.format == theirs.format and all(
+        a.dtype == b.dtype == np.float16 and a.shape == b.shape and (a.view(np.uint16) == b.view(np.uint16)).all()
+        for a, b in pairs
+    )
+
+
+def commit(
+    embedder, key: PageKey, text: str, at: datetime = NOW, *, vision: VisionTokens | None = None, marks=()
+) -> PageUpdate:
+    read = replace(reading(text), vision=vision, marks=marks)
+    return PageUpdate(key, at, state=PageState.DONE, reading=read, passages=embed_passages(embedder, text))
 
 
 def fill(store, embedder, tenant: str, document: str, texts: Sequence[str], of: PageLabels | None = None) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from index_kit import tokens_of
 
 from index import payload
 from index.passages import embed_passages
 from index.store import PageUpdate, PassageVectors
-from index.store_edge import EdgeStore
-from index.types import PageKey, PageLabels, PageState
+from index.store_edge import EdgeStore, StoreConfig
+from index.types import PageKey, PageLabels, PageState, ReadingMark
 from tests.kit import HashEmbedder, reading
 from worker import settings
 
@@ -36,7 +38,7 @@ def test_payload_reference():
         at,
         state=PageState.DONE,
         error_code="x",
-        reading=reading("some text"),
+        reading=replace(reading("some text"), vision=tokens_of(1), marks=(ReadingMark.LOOP,)),
         passages=PassageVectors(((0, 9),), np.zeros((1, 3), np.float32)),
     )
     fields |= set(payload.changed({}, update))
@@ -50,7 +52,7 @@ def test_payload_reference():
 
 def test_vector_reference(tmp_path):
     """Every vector of a page point stands in docs/payload.md, and no other."""
-    store = EdgeStore.open(tmp_path, HashEmbedder())
+    store = EdgeStore.open(tmp_path, HashEmbedder(), StoreConfig(vision_dim=64))
     key = PageKey("default", "id", 1)
     at = datetime(2026, 1, 1, tzinfo=UTC)
     store.add_pending([key], PageLabels("scan.pdf", "application/pdf", at), at)

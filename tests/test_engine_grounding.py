@@ -27,8 +27,8 @@ PAGE = (
 TOKENS = [
     "<|ref|>", "<|/ref|>", "<|det|>", "<|/det|>", "<|grounding|>", "<image>", "<|", "|>", "<|re", "ref|>", "f|>",
     "[[1, 2, 3, 4]]", "[[999,999,0,0]]", "[[", "]]", "[1e9, -5, nan, 3]", "title", "table", "image", "\n", "\n\n", " ",
-    "<table>", "</table>", "<tr>", "</tr>", "<td>", "</td>", "<td colspan=2 rowspan=\"3\">", "a | b", "# Heading", "12.",
-    "<br>", "&lt;|ref|&gt;", "x" * 70, "<\uff5cend\u2581of\u2581sentence\uff5c>", "\ud800", "\x00", "text 1",
+    "<table>", "</table>", "<tr>", "</tr>", "<td>", "</td>", '<td colspan=2 rowspan="3">', "a | b", "# Heading",
+    "12.", "<br>", "&lt;|ref|&gt;", "x" * 70, "<\uff5cend\u2581of\u2581sentence\uff5c>", "\ud800", "\x00", "text 1",
 ]  # fmt: skip
 
 
@@ -72,7 +72,8 @@ def test_a_page():
 
 def test_lines():
     """Under "OCR this image" the labels are the text, line for line."""
-    raw = "<|ref|>Dear Sir,<|/ref|><|det|>[[1, 2, 300, 40]]<|/det|>\n<|ref|>the dues<|/ref|><|det|>[[1, 50, 300, 90]]<|/det|>"
+    box = "<|det|>[[1, 2, 300, 40]]<|/det|>"
+    raw = f"<|ref|>Dear Sir,<|/ref|>{box}\n<|ref|>the dues<|/ref|>{box}"
     found = parse(raw, Task.OCR)
     assert found.text == "Dear Sir,\n\nthe dues"
     assert [found.text[r.start : r.end] for r in found.regions] == ["Dear Sir,", "the dues"]
@@ -82,7 +83,7 @@ def test_lines():
     "raw",
     [
         "<|ref|>total<|/ref|><|det|>[[1, 2, 30, 40], [5, 6, 70, 80]]<|/det|>",
-        "<|ref|>total<|/ref|><|det|>[[1,2,30,40]]<|/det|> and <|ref|>total<|/ref|><|det|>[[5,6,70,80],[1,2,30,40]]<|/det|>",
+        "<|ref|>total<|/ref|><|det|>[[1,2,30,40]]<|/det|> and <|ref|>a<|/ref|><|det|>[[5,6,70,80],[1,2,30,40]]<|/det|>",
         "total: [[1, 2, 30, 40], [5, 6, 70, 80]]",
         "<|det|>[[1, 2, 30, 40], [5, 6, 70, 80]",
     ],
@@ -107,12 +108,12 @@ def test_located_nothing():
         ("<|ref|>text<|/ref|><|det|>[[1, 2, 30, 40]]\nNot closed.", "Not closed.", 1),
         ("<|ref|>text<|/ref|><|det|>\n12. Not a box.", "12. Not a box.", 0),
         ("<|ref|>text<|det|>[[1, 2, 30, 40]]<|/det|>\nHalf a label.", "Half a label.", 1),
-        ("<|ref|>" + "A long sentence that is no label, " * 3 + "<|/ref|>", ("A long sentence that is no label, " * 3).strip(), 0),
+        ("<|ref|>" + "A sentence, and no label. " * 3 + "<|/ref|>", ("A sentence, and no label. " * 3).strip(), 0),
         ("<|ref|>text<|/ref|><|det|>[[a, b, c, d]]<|/det|>\nNo numbers.", "No numbers.", 0),
         ("<|ref|>text<|/ref|><|det|>[[1, 2, 3]]<|/det|>\nThree.", "Three.", 0),
         ("<|/det|><|/ref|>Stray.<|/ref|>", "Stray.", 0),
         ("a<|<|ref|>x<|/ref|>ref|>b", "a<|\n\nref|>b", 0),
-        ("<|ref|>text<|/ref|><|det|>[[0,0,9,9]]<|/det|><|ref|>text<|/ref|><|det|>[[1,1,8,8]]<|/det|>Second.", "Second.", 1),
+        ("<|ref|>text<|/ref|><|det|>[[0,0,9,9]]<|/det|><|ref|>a<|/ref|><|det|>[[1,1,8,8]]<|/det|>2nd", "2nd", 1),
     ],
 )  # fmt: skip
 def test_damaged_output_keeps_its_text(raw, text, regions):
@@ -143,8 +144,9 @@ def test_thousands_of_boxes():
 
 @pytest.mark.parametrize(
     "piece",
-    ["<|ref|>", "<|ref|>a<|/ref|><|det|>", "<|det|>[[", "[[1,2,3,4]]<|det|>", "<|/ref|>\n", "<table>", "<td>", "<tr><td>x",
-     "<table><tr><td colspan=99 rowspan=99>x", "<|re<|ref|>", "[", "\n ", "<", "<|", "&lt;", "<td a", "<\uff5c"],
+    ["<|ref|>", "<|ref|>a<|/ref|><|det|>", "<|det|>[[", "[[1,2,3,4]]<|det|>", "<|/ref|>\n", "<table>", "<td>",
+     "<tr><td>x", "<table><tr><td colspan=99 rowspan=99>x", "<|re<|ref|>", "[", "\n ", "<", "<|", "&lt;",
+     "<td a", "<\uff5c"],
 )  # fmt: skip
 def test_time_is_linear(piece):
     """Ten times the text takes about ten times as long, not a hundred times."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from index_kit import NOW, HashEmbedder, labels
+from index_kit import NOW, HashEmbedder, commit, labels, same_bits, tokens_of
 
 from index import edge_compact
 from index.passages import embed_passages
 from index.store import PageUpdate
-from index.store_edge import EdgeStore
+from index.store_edge import EdgeStore, StoreConfig
 from index.types import PageKey, PageState, SearchFilter
 from tests.kit import reading
 
@@ -117,4 +117,27 @@ def test_a_copy_that_was_cut_short(directory, monkeypatch, step):
     assert len(content(store)) == 149
     assert leaks(directory) == []
     assert sorted(path.name for path in directory.iterdir()) == ["index.json", "owner.lock", "shard"]
+    store.close()
+
+
+def test_a_copy_keeps_vision_tokens(tmp_path, monkeypatch):
+    """Bit for bit, and an index with more pages with tokens than can be copied quickly is not copied."""
+    embedder = HashEmbedder()
+    store = EdgeStore.open(tmp_path, embedder, StoreConfig(vision_dim=1280))
+    keys = [PageKey("t", f"d{n}", 1) for n in range(11)]
+    for number, key in enumerate(keys):
+        store.add_pending([key], labels(), NOW)
+        store.update([commit(embedder, key, f"page {number}", vision=tokens_of(20, number * 3, seed=number))])
+    store.delete("t", "d7")
+    store.close()
+    monkeypatch.setattr(edge_compact, "MAX_POINTS_WITH_TOKENS", 9)
+    EdgeStore.open(tmp_path, embedder).close()
+    assert (tmp_path / "unclean").exists()
+    monkeypatch.undo()
+    store = EdgeStore.open(tmp_path, embedder)
+    assert not (tmp_path / "unclean").exists()
+    points = store.get(keys, with_vision=True)
+    assert points[7] is None
+    for number, point in enumerate(points):
+        assert number == 7 or same_bits(point.vision_tokens, tokens_of(20, number * 3, seed=number))
     store.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from index_kit import NOW, HashEmbedder, commit, fill, labels
+from index_kit import NOW, HashEmbedder, commit, fill, labels, same_bits, tokens_of
 from store_contract import ALL, StoreContract
 
 from index.errors import ConfigError
@@ -21,7 +21,9 @@ class TestEdgeStore(StoreContract):
 
     @pytest.fixture
     def store(self, tmp_path, embedder):
-        store = EdgeStore.open(tmp_path / "index", embedder, StoreConfig(scan_piece=64, insert_piece=16, flush_every=7))
+        store = EdgeStore.open(
+            tmp_path / "index", embedder, StoreConfig(scan_piece=64, insert_piece=16, flush_every=7, vision_dim=1280)
+        )
         yield store
         store.close()
 
@@ -95,4 +97,73 @@ def test_a_page_of_a_known_document_only(tmp_path):
         "one.pdf",
         "two.pdf",
     ]
+    store.close()
+
+
+def test_an_index_gets_room_for_vision_tokens_later(tmp_path):
+    """One that was made without, as all were before there were tokens, is used as it is; its pages stay."""
+    embedder = HashEmbedder()
+    store = EdgeStore.open(tmp_path, embedder)
+    fill(store, embedder, "t", "d", ["The harbour office.", "The customs house."])
+    key, tokens = PageKey("t", "d", 1), tokens_of(64, 100)
+    with pytest.raises(ConfigError, match="no room for vision tokens.*folioscope rebuild"):
+        store.update([commit(embedder, key, "Refused.", vision=tokens)])
+    store.close()
+    assert "vision_dim" not in json.loads((tmp_path / "index.json").read_text())
+    store = EdgeStore.open(tmp_path, embedder, StoreConfig(vision_dim=1280))
+    assert [point.text for point in store.scan("t", with_content=True)] != []
+    assert store.search("t", "customs house", ALL, limit=1)[0].key == PageKey("t", "d", 2)
+    store.update([commit(embedder, key, "The harbour office, read again.", vision=tokens)])
+    store.close()
+    for config in (StoreConfig(), StoreConfig(vision_dim=1280)):
+        store = EdgeStore.open(tmp_path, embedder, config)
+        assert same_bits(store.get([key], with_vision=True)[0].vision_tokens, tokens)
+        assert store.optimize() in {True, False}
+        assert same_bits(store.get([key], with_vision=True)[0].vision_tokens, tokens)
+        store.close()
+    config = json.loads((tmp_path / "shard" / "edge_config.json").read_text())
+    for name in ("vision", "vision_tiles"):
+        assert config["vectors"][name]["distance"] == "Dot"
+        assert config["vectors"][name]["datatype"] == "float16"
+        assert config["vectors"][name]["hnsw_config"]["m"] == 0
+
+
+def test_tokens_of_another_dimension(tmp_path):
+    """Refused with what to do where pages have tokens, and the index stays as it was; else the room is made anew."""
+    embedder = HashEmbedder()
+    key = PageKey("t", "d", 1)
+    EdgeStore.open(tmp_path, embedder, StoreConfig(vision_dim=64)).close()
+    store = EdgeStore.open(tmp_path, embedder, StoreConfig(vision_dim=1280))
+    store.add_pending([key], labels(), NOW)
+    store.update([commit(embedder, key, "With tokens.", vision=tokens_of(16))])
+    store.close()
+    with pytest.raises(ConfigError, match=r"of 1280 numbers.*of 64.*folioscope rebuild.*FOLIOSCOPE_KEEP_TOKENS"):
+        EdgeStore.open(tmp_path, embedder, StoreConfig(vision_dim=64))
+    store = EdgeStore.open(tmp_path, embedder)
+    assert same_bits(store.get([key], with_vision=True)[0].vision_tokens, tokens_of(16))
+    with pytest.raises(ConfigError, match="rebuild"):
+        store.update([commit(embedder, key, "Other tokens.", vision=tokens_of(16, dim=64))])
+    store.close()
+
+
+def test_making_room_that_was_cut_short(tmp_path, monkeypatch):
+    """Killed before it was recorded, the next opening makes room again."""
+    embedder = HashEmbedder()
+    store = EdgeStore.open(tmp_path, embedder)
+    fill(store, embedder, "t", "d", ["The harbour office."])
+    store.close()
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr("index.edge_shard._record", die)
+        EdgeStore.open(tmp_path, embedder, StoreConfig(vision_dim=64))
+    store = EdgeStore.open(tmp_path, embedder, StoreConfig(vision_dim=1280))
+    key = PageKey("t", "d", 1)
+    assert store.update([commit(embedder, key, "With tokens.", vision=tokens_of(16))]) == [True]
+    assert same_bits(store.get([key], with_vision=True)[0].vision_tokens, tokens_of(16))
     store.close()
