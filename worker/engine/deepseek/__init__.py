@@ -1,0 +1,1 @@
+"""DeepSeek-OCR and its kin: page images to vision tokens, vision tokens to text."""
