@@ -12,7 +12,16 @@ from importlib.util import find_spec
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from api import openapi, problems, routes_documents, routes_operations, routes_pages, routes_search, routes_web
+from api import (
+    openapi,
+    problems,
+    routes_documents,
+    routes_export,
+    routes_operations,
+    routes_pages,
+    routes_search,
+    routes_web,
+)
 from api.config import ApiConfig, version
 from api.context import Context
 from api.metrics import Metrics
@@ -36,7 +45,7 @@ def create_app(service: ServiceProtocol, config: ApiConfig | None = None) -> Fas
     metrics = Metrics(service)
     app.state.context = Context(service, config, metrics)
     problems.install(app, retry_after_s=config.retry_after_s)
-    for routes in (routes_documents, routes_pages, routes_search, routes_operations, routes_web):
+    for routes in (routes_documents, routes_export, routes_pages, routes_search, routes_operations, routes_web):
         app.include_router(routes.router)
     app.state.running = []
     if find_spec("mcp"):  # the extra `mcp`

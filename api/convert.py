@@ -66,11 +66,8 @@ def page(view: DocumentView, point: PagePoint, *, words: bool) -> s.PageJSON:
         state=point.state.value,
         error_code=point.error_code or None,
         text=point.text,
-        regions=[
-            s.RegionJSON(kind=region.kind.value, box=_box(region.box), span=[region.start, region.end])
-            for region in point.regions
-        ],
-        words=[s.WordJSON(span=[word.start, word.end], box=_box(word.box)) for word in point.words] if words else [],
+        regions=regions(point),
+        words=words_of(point) if words else [],
         width=point.width,
         height=point.height,
         rotation=point.rotation,
@@ -78,6 +75,17 @@ def page(view: DocumentView, point: PagePoint, *, words: bool) -> s.PageJSON:
         reader=s.ReaderJSON(engine=reader.engine, revision=reader.revision, mode=reader.mode) if reader else None,
         image_url=image_url(point.key.document_id, point.key.page),
     )
+
+
+def regions(point: PagePoint) -> list[s.RegionJSON]:
+    return [
+        s.RegionJSON(kind=region.kind.value, box=_box(region.box), span=[region.start, region.end])
+        for region in point.regions
+    ]
+
+
+def words_of(point: PagePoint) -> list[s.WordJSON]:
+    return [s.WordJSON(span=[word.start, word.end], box=_box(word.box)) for word in point.words]
 
 
 def image_url(document_id: str, page_number: int) -> str:

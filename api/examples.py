@@ -56,6 +56,26 @@ PAGE = {
     "image_url": _IMAGE,
 }
 
+PAGE_ROW = {
+    "document_id": DOCUMENT_ID,
+    "page": 2,
+    "filename": "minutes-1931.pdf",
+    "paths": ["council/minutes-1931.pdf"],
+    "media_type": "application/pdf",
+    "created_at": "2026-03-02T09:14:07Z",
+    "text": PAGE["text"],
+    "regions": PAGE["regions"],
+    "width": 1654,
+    "height": 2339,
+    "rotation": 0,
+    "trust": 0.97,
+    "marks": [],
+    "engine": "rapidocr",
+    "revision": "PP-OCRv6",
+    "mode": "ocr",
+    "updated_at": "2026-03-02T09:15:41Z",
+}
+
 HIT = {
     "document_id": DOCUMENT_ID,
     "page": 2,

@@ -120,6 +120,29 @@ class PageJSON(Model):
     image_url: str
 
 
+class PageRowJSON(Model):
+    """A page as `/v1/export` gives it: a line of JSON, or a row of Parquet."""
+
+    document_id: str
+    page: int
+    filename: str
+    paths: list[str]  # in each archive it came from
+    media_type: str
+    created_at: datetime
+    text: str
+    regions: list[RegionJSON]
+    words: list[WordJSON] | None = None  # where they were asked for
+    width: int
+    height: int
+    rotation: int
+    trust: float
+    marks: list[str]
+    engine: str | None
+    revision: str | None
+    mode: str | None
+    updated_at: datetime | None
+
+
 class FilterJSON(Model):
     document_ids: list[str] = Field(default=[], max_length=1000)
     folder: str | None = Field(default=None, max_length=4096)

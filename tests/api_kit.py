@@ -155,6 +155,13 @@ class FakeService:
         self.page(tenant, document_id, page)
         return WEBP + f"{kind} {width}".encode()
 
+    def export(self, tenant, where):
+        self._check()
+        for document_id, view in self.views.items():
+            if view.manifest.tenant == tenant and (not where.document_ids or document_id in where.document_ids):
+                for number in range(1, len(self.texts[document_id]) + 1):
+                    yield self._point(view, number)
+
     def delete(self, tenant, document_id):
         view = self.document(tenant, document_id)
         del self.views[document_id]

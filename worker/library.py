@@ -29,6 +29,7 @@ from index.types import (
 )
 from worker.answerer import Answerer
 from worker.deletion import Deletion, Receipt
+from worker.export import export_pages
 from worker.images import PageImages
 from worker.jobs import Jobs
 from worker.labels import below
@@ -168,6 +169,9 @@ class Library:
             width=width,
             kind=kind,
         )
+
+    def export(self, tenant: str, where: SearchFilter) -> Iterator[PagePoint]:
+        return export_pages(self._catalog, self._store, tenant, where)
 
     # -- questions ----------------------------------------------------------------------------
 
