@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,9 +96,13 @@ class DirBlobStore:
         make_directory(self._blobs)
         make_directory(self._incoming)
 
-    def sweep(self) -> int:
-        """Remove what a crash left in `incoming/`. Only for the one process that owns the directory."""
-        leftovers = list(self._incoming.iterdir())
+    def sweep(self, *, older_than_s: float = 0.0) -> int:
+        """Remove what a crash left in `incoming/`. Without an age only for the one process that owns the directory."""
+        leftovers = []
+        for path in list(self._incoming.iterdir()):
+            with contextlib.suppress(FileNotFoundError):
+                if not older_than_s or time.time() - path.stat().st_mtime > older_than_s:
+                    leftovers.append(path)
         for path in leftovers:
             path.unlink(missing_ok=True)
         return len(leftovers)

@@ -9,6 +9,7 @@ Manifests are kept in memory, since listings need them sorted.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -30,6 +31,7 @@ from index.types import Manifest, MemberFailure, Origin, PageSize, Split, TextLa
 
 log = logging.getLogger("folioscope.catalog")
 
+_Stamp = tuple[int, int]
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 # Splits and tombstones change while a document lives; they are read when they are asked for.
 _SPLITS_KEPT = 20_000
@@ -49,8 +51,9 @@ class DirCatalog:
         self._cache: dict[str, _TenantCache] = {}
         # Not `_guard`: looking something up must not wait for a long deletion that holds the lock.
         self._cache_guard = threading.Lock()
-        # Splits without an error never change; document ids are unique across tenants.
-        self._splits: dict[str, Split] = {}
+        # Splits without an error never change while their document lives, but another process may have deleted it and
+        # taken it in again: kept with the stamp of their file. Document ids are unique across tenants.
+        self._splits: dict[str, tuple[_Stamp, Split]] = {}
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -93,6 +96,8 @@ class DirCatalog:
             if split is not None and split.error_code:
                 # Sent again to be tried again: until that is done, the old failure says nothing.
                 remove(stem.with_suffix(".split.json"))
+            if not new:
+                _touch(stem.with_suffix(".json"))
             cache.put(manifest.document_id, parts)
             return new
 
@@ -109,21 +114,23 @@ class DirCatalog:
         stem = self._stem(tenant, document_id)
         if stem is None:
             return None
-        known = self._splits.get(document_id)
-        if known is not None:
-            return known
         path = stem.with_suffix(".split.json")
-        if found is None and not path.exists():
+        stamp = _stamp(path)
+        known = self._splits.get(document_id)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        if found is None and stamp is None:
             return None
         with self.lock():
             split = _load_split(path)
             if found is not None and (split is None or not split.final) and stem.with_suffix(".json").exists():
                 write_atomic(path, _dump(asdict(found)), replace=True)
                 split = found
-            if split is not None and split.final:
+            stamp = _stamp(path)
+            if split is not None and stamp is not None and split.final:
                 if len(self._splits) >= _SPLITS_KEPT:
                     self._splits.clear()
-                self._splits[document_id] = split
+                self._splits[document_id] = (stamp, split)
             return split
 
     def bury(self, tombstone: Tombstone | None = None) -> list[Tombstone]:
@@ -146,6 +153,7 @@ class DirCatalog:
             parts = cache.parts(document_id)
             if origin is not None:
                 remove(path := _origin_path(stem, origin))
+                _touch(stem.with_suffix(".json"))
                 cache.put(document_id, parts - {path.name.partition(".")[2]})
             else:
                 for part in [*sorted(parts - {"json"}), "split.json"]:
@@ -168,13 +176,14 @@ class DirCatalog:
 
     def sweep(self) -> None:
         """Remove what a crash left: half-written files, and passwords of documents that were never accepted.
-        Only for the one process that owns the directory.
+        Under the lock, since every other process writes under it too.
         """
-        for path in self._root.glob("*/.*.tmp"):
-            remove(path)
-        for path in self._root.glob("*/*.secret.json"):
-            if not path.with_name(path.name.replace(".secret.json", ".json")).exists():
+        with self.lock():
+            for path in self._root.glob("*/.*.tmp"):
                 remove(path)
+            for path in self._root.glob("*/*.secret.json"):
+                if not path.with_name(path.name.replace(".secret.json", ".json")).exists():
+                    remove(path)
 
     def _stem(self, tenant: str, document_id: str) -> Path | None:
         """Path without suffix; None for what cannot be an id (and could name another file)."""
@@ -193,7 +202,8 @@ class _TenantCache:
     """Entries of one tenant's directory in memory.
 
     Changes made through this object are seen at once. Those of other processes are seen at once
-    by id, and in listings after a second: a listing of a large directory costs a scan.
+    by id (every change touches the manifest), and in listings after a second: a listing of a large
+    directory costs a scan.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -201,6 +211,7 @@ class _TenantCache:
         self._guard = threading.Lock()
         self._entries: dict[str, Entry] = {}
         self._names: dict[str, frozenset[str]] = {}
+        self._stamps: dict[str, _Stamp] = {}
         self._stamp = -1
         self._next_look = 0.0
         self._sorted: list[Entry] | None = None
@@ -224,8 +235,7 @@ class _TenantCache:
             self._put(document_id, parts)
 
     def entry(self, document_id: str) -> Entry | None:
-        exists = (self._directory / f"{document_id}.json").exists()
-        if exists != (document_id in self._entries):
+        if _stamp(self._directory / f"{document_id}.json") != self._stamps.get(document_id):
             self.renew(document_id)
         return self._entries.get(document_id)
 
@@ -262,12 +272,16 @@ class _TenantCache:
         self._stamp = stamp
 
     def _put(self, document_id: str, parts: frozenset[str]) -> None:
+        # Before reading, so that a change while it is read is seen the next time.
+        stamp = _stamp(self._directory / f"{document_id}.json")
         entry = self._read(document_id, parts) if "json" in parts else None
-        if entry is None:
+        if entry is None or stamp is None:
             self._names.pop(document_id, None)
+            self._stamps.pop(document_id, None)
             self._entries.pop(document_id, None)
         else:
             self._names[document_id] = parts
+            self._stamps[document_id] = stamp
             self._entries[document_id] = entry
         self._sorted = None
 
@@ -286,6 +300,21 @@ class _TenantCache:
             }
         )
         return Entry(manifest, tuple(Origin(**origin) for origin in origins if origin), secret.get("password"))
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    """Changes with the file; None where there is none."""
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return None
+    return facts.st_mtime_ns, facts.st_ino
+
+
+def _touch(manifest: Path) -> None:
+    """Tell other processes that the files beside a manifest have changed."""
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(manifest)
 
 
 def _origin_path(stem: Path, origin: Origin) -> Path:

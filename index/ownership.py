@@ -1,4 +1,6 @@
-"""One process owns a data directory: an advisory lock that ends with the process, however it ends."""
+"""Who owns a data directory: one embedded service, or the processes of one full stack, never both. An advisory lock
+that ends with the process, however it ends.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,15 @@ from index.files import make_directory
 
 
 class Ownership:
-    """Held from construction to `release`. `StoreUnavailable` names the process that has it."""
+    """Held from construction to `release`; `shared` by the processes of a full stack. `StoreUnavailable` names the
+    process that has it.
+    """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, shared: bool = False) -> None:
         make_directory(root)
         self._file = (root / "owner.lock").open("a+")
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.seek(0)
             owner = self._file.read().strip() or "unknown"

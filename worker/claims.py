@@ -1,8 +1,8 @@
 """Claims: two processes that are rung for the same job do it once.
 
 A claim is a lock (`flock`) on a small file in the shared data directory, so it ends with the process that holds it,
-however that ends, and needs no clock, no lease and no server. The file holds its holder's name and goes when the job
-ends; one that is still there and not locked was left by a process that died, and says by which.
+however that ends, and needs no clock, no lease and no server. The file holds its holder's name and the job, and goes
+when the job ends. One that is still there and not locked was left by a process that died, and says by which and at what.
 
 What it needs of the file system: `flock` that works between all machines that share the directory (local disks and
 Docker volumes, NFS 4, CephFS, Lustre with `flock`; not NFS 3 without its lock daemon).
@@ -24,6 +24,8 @@ from index.files import make_directory, storage_errors
 # Stands where a holder's name would: the job was given up because something else was down.
 NOBODY = "-"
 _KEPT_S = 86_400.0
+_MAX_BYTES = 4096
+_MARKER = ".again"
 
 
 @dataclass(slots=True)
@@ -45,9 +47,11 @@ class Claims:
         self._holder = holder
 
     @contextmanager
-    def hold(self, name: str) -> Iterator[Claim | None]:
-        """The claim while the block runs; None when another has it, who is told to look again."""
-        path, marker = self._directory / name, self._directory / f"{name}.again"
+    def hold(self, name: str, job: str = "") -> Iterator[Claim | None]:
+        """The claim while the block runs; None when another has it, who is told to look again. `job` is what `left`
+        tells those who come after a death.
+        """
+        path, marker = self._directory / name, self._directory / f"{name}{_MARKER}"
         handle = _lock(path)
         if handle is None:
             with storage_errors():
@@ -58,13 +62,13 @@ class Claims:
             yield None
             return
         marker.unlink(missing_ok=True)
-        claim = Claim(left_by=os.pread(handle, 256, 0).decode("utf-8", "replace") or None)
+        claim = Claim(left_by=_read(handle)[0] or None)
         try:
-            self._write(handle, self._holder)
+            _write(handle, self._holder, job)
             yield claim
         except Unavailable:
             # The attempt may stand open in the index, which could not be told; it is nobody's fault.
-            self._write(handle, NOBODY)
+            _write(handle, NOBODY, job)
             raise
         else:
             path.unlink(missing_ok=True)
@@ -74,46 +78,62 @@ class Claims:
                 marker.unlink(missing_ok=True)
                 claim.again = True
 
+    def left(self) -> list[str]:
+        """The jobs of claims that nobody holds any more."""
+        jobs = []
+        for path in self._files():
+            if (handle := _lock(path, create=False)) is not None:
+                jobs.append(_read(handle)[1])
+                os.close(handle)
+        return [job for job in jobs if job]
+
     def held(self, name: str) -> bool:
         """Whether somebody has it now."""
-        try:
-            handle = os.open(self._directory / name, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(handle)
+        handle = _lock(self._directory / name, create=False)
+        if handle is None:
+            return (self._directory / name).exists()
+        os.close(handle)
         return False
 
     def sweep(self, *, now: float | None = None) -> int:
         """Remove claims that were left by the dead, a day after; their pages are done or deleted."""
         removed = 0
-        for path in list(self._directory.iterdir()):
+        for path in self._files(markers=True):
             try:
                 old = (now or time.time()) - path.stat().st_mtime > _KEPT_S
             except FileNotFoundError:
                 continue
             # Removed under its own lock, or a claim that somebody takes just now would be on nothing.
-            if old and (handle := _lock(path)) is not None:
+            if old and (handle := _lock(path, create=False)) is not None:
                 path.unlink(missing_ok=True)
                 os.close(handle)
                 removed += 1
         return removed
 
-    @staticmethod
-    def _write(handle: int, text: str) -> None:
-        os.pwrite(handle, text.encode(), 0)
-        os.ftruncate(handle, len(text.encode()))
+    def _files(self, *, markers: bool = False) -> list[Path]:
+        return [path for path in self._directory.iterdir() if markers or path.suffix != _MARKER]
 
 
-def _lock(path: Path) -> int | None:
-    """A locked handle of the file at `path`, made if need be; None when another has it."""
+def _write(handle: int, holder: str, job: str) -> None:
+    content = f"{holder}\n{job}".encode()
+    os.pwrite(handle, content, 0)
+    os.ftruncate(handle, len(content))
+
+
+def _read(handle: int) -> tuple[str, str]:
+    """Holder and job."""
+    holder, _, job = os.pread(handle, _MAX_BYTES, 0).decode("utf-8", "replace").partition("\n")
+    return holder, job
+
+
+def _lock(path: Path, *, create: bool = True) -> int | None:
+    """A locked handle of the file at `path`; None when another has it, or, without `create`, when there is none."""
     while True:
-        with storage_errors():
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            with storage_errors():
+                handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o644)
+        except FileNotFoundError:
+            return None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -98,7 +98,7 @@ class Recovery:
         rung += self._send(jobs)
         entries = list(self._catalog.entries(None))
         if self._tidy:
-            self._drop_unowned(points.keys() - {(e.manifest.tenant, e.manifest.document_id) for e in entries})
+            self.drop_unowned(points.keys() - {(e.manifest.tenant, e.manifest.document_id) for e in entries})
         for entry in entries:
             manifest = entry.manifest
             split = self._catalog.split(manifest.tenant, manifest.document_id)
@@ -107,7 +107,7 @@ class Recovery:
                 jobs.append(Expand(manifest.tenant, manifest.document_id))
         return rung + self._send(jobs)
 
-    def _drop_unowned(self, documents: Iterable[tuple[str, str]]) -> None:
+    def drop_unowned(self, documents: Iterable[tuple[str, str]]) -> None:
         """Points without a manifest: a power cut took the end of a deletion out of the index's log."""
         for tenant, document_id in documents:
             with self._catalog.lock():

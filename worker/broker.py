@@ -1,0 +1,162 @@
+"""Redis beside its queues: who works, how much waits, and the answers that persons wait for.
+
+Nothing here is the truth about a document; all of it may be emptied at any time. Every method answers within seconds
+or raises `Unavailable` (`broker_unavailable`).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from index.errors import ConfigError, Unavailable
+from worker import messages
+
+_PREFIX = "folioscope:"
+_WORKERS = f"{_PREFIX}workers"
+_EPOCH = f"{_PREFIX}epoch"
+_ANSWER_KEPT_S = 60
+# How kombu names the list of a queue's messages of one step (the first step has the queue's own name).
+_STEP = "{queue}\x06\x16{step}"
+
+BEAT_S = 2.0
+_BEAT_KEPT_S = 10
+"""A worker that has said nothing for so long is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """What a worker says of itself every `BEAT_S` seconds. `oldest_s` is how long its longest job has run."""
+
+    name: str
+    queues: tuple[str, ...]
+    engine: str
+    jobs: int
+    oldest_s: float
+    done: int
+    memory_bytes: int
+
+
+class Broker:
+    """One connection pool. Thread-safe."""
+
+    def __init__(self, url: str, *, timeout_s: float = 2.0) -> None:
+        try:
+            # One more try: a connection that was idle while Redis was restarted is found broken only when it is used.
+            self._redis = redis.Redis.from_url(
+                url,
+                socket_timeout=timeout_s,
+                socket_connect_timeout=timeout_s,
+                decode_responses=True,
+                retry=Retry(NoBackoff(), 1),
+                retry_on_error=[redis.ConnectionError],
+            )
+        except ValueError as error:
+            raise ConfigError(f"FOLIOSCOPE_BROKER_URL is no URL of a Redis: {error}.", code="bad_setting") from None
+
+    def close(self) -> None:
+        self._redis.close()
+
+    def ping(self) -> None:
+        with _errors():
+            self._redis.ping()
+
+    # -- who works ----------------------------------------------------------------------------
+
+    def beat(self, facts: WorkerFacts) -> None:
+        """Say that a worker is there."""
+        with _errors():
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.set(f"{_WORKERS}:{facts.name}", json.dumps(asdict(facts)), ex=_BEAT_KEPT_S)
+            pipe.zadd(_WORKERS, {facts.name: time.time()})
+            pipe.execute()
+
+    def leave(self, name: str) -> None:
+        """Say that a worker is going, so that nobody waits for it."""
+        with _errors():
+            self._redis.delete(f"{_WORKERS}:{name}")
+            self._redis.zrem(_WORKERS, name)
+
+    def workers(self) -> list[WorkerFacts]:
+        """Those who said something within the last seconds."""
+        with _errors():
+            names = self._redis.zrange(_WORKERS, 0, -1)
+            if not names:
+                return []
+            found = self._redis.mget([f"{_WORKERS}:{name}" for name in names])
+            gone = [name for name, facts in zip(names, found, strict=True) if facts is None]
+            if gone:
+                self._redis.zrem(_WORKERS, *gone)
+        return [_facts(facts) for facts in found if facts is not None]
+
+    # -- how much waits -----------------------------------------------------------------------
+
+    def depth(self, queues: Sequence[str] = messages.QUEUES) -> int:
+        """Messages that wait in these queues."""
+        with _errors():
+            pipe = self._redis.pipeline(transaction=False)
+            for queue in queues:
+                for step in messages.STEPS:
+                    pipe.llen(_STEP.format(queue=queue, step=step) if step else queue)
+            return sum(pipe.execute())
+
+    def was_emptied(self) -> bool:
+        """Whether Redis holds nothing of what it held when this was last asked, by anybody; true the first time."""
+        with _errors():
+            return bool(self._redis.set(_EPOCH, "1", nx=True))
+
+    # -- what persons wait for ----------------------------------------------------------------
+
+    def ask(self, ticket: str, question: dict[str, Any], *, seconds: float) -> None:
+        """Leave a question, for so long."""
+        with _errors():
+            self._redis.set(f"{_PREFIX}ask:{ticket}", json.dumps(question), px=max(1, int(seconds * 1000)))
+
+    def take(self, ticket: str) -> dict[str, Any] | None:
+        """The question, once; None when somebody took it or nobody waits any more."""
+        with _errors():
+            found = self._redis.getdel(f"{_PREFIX}ask:{ticket}")
+        return None if found is None else json.loads(found)
+
+    def answer(self, ticket: str, answer: dict[str, Any]) -> None:
+        with _errors():
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.rpush(f"{_PREFIX}answer:{ticket}", json.dumps(answer))
+            pipe.expire(f"{_PREFIX}answer:{ticket}", _ANSWER_KEPT_S)
+            pipe.execute()
+
+    def wait(self, ticket: str, *, seconds: float, still: Callable[[], bool]) -> dict[str, Any] | None:
+        """The answer; None after `seconds`, or as soon as `still()`, asked every second, is false."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            with _errors():
+                # Shorter than the socket's patience.
+                found = self._redis.blpop([f"{_PREFIX}answer:{ticket}"], timeout=max(0.01, min(1.0, left)))
+            if found is not None:
+                return json.loads(found[1])
+            if not still():
+                return None
+        return None
+
+
+def _facts(text: str) -> WorkerFacts:
+    values = json.loads(text)
+    return WorkerFacts(**{**values, "queues": tuple(values["queues"])})
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except (redis.RedisError, OSError) as error:
+        raise Unavailable(
+            f"The message broker does not answer ({type(error).__name__}).", code="broker_unavailable"
+        ) from error

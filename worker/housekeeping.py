@@ -1,0 +1,180 @@
+"""Housekeeping where many processes work on one archive: one of them at a time compares, tidies up and rings again.
+
+Every process of the stack has a `Housekeeper`; the one that gets a lock in the data directory does the work until it
+ends. Every few seconds it rings for the jobs of processes that died, and, when no page waits in the broker, for pages
+that are still to be read: their messages were lost, or were never sent because the broker's list was full. So a page is
+never rung for while its message waits. When Redis was emptied, and every few minutes, all documents are compared with
+the index.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from index.catalog import Catalog
+from index.errors import Unavailable
+from index.store import Store
+from index.types import PageState
+from worker import messages
+from worker.broker import Broker
+from worker.claims import Claims
+from worker.queue import Expand, Job, Read
+from worker.queue_celery import CeleryQueue
+from worker.recovery import Recovery
+from worker.shell import load
+
+log = logging.getLogger("folioscope.housekeeping")
+
+_SHUTDOWN_S = 20.0
+_REMEMBERED_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class HousekeepingConfig:
+    """`look_s` between two looks for what died or was lost, `compare_s` between two comparisons of all documents.
+    `refill` pages at most are rung for at once.
+    """
+
+    look_s: float = 5.0
+    compare_s: float = 300.0
+    refill: int = 5_000
+
+
+class Reconciler:
+    """Finds what is to be rung for. Not thread-safe."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: Store,
+        queue: CeleryQueue,
+        broker: Broker,
+        claims: Claims,
+        recovery: Recovery,
+        *,
+        read_queue: Callable[[], str],
+        config: HousekeepingConfig,
+    ) -> None:
+        self._catalog = catalog
+        self._store = store
+        self._queue = queue
+        self._broker = broker
+        self._claims = claims
+        self._recovery = recovery
+        self._read_queue = read_queue
+        self._config = config
+        self._compared_at: float | None = None
+        self._due = True
+        self._rung: dict[Job, float] = {}
+
+    def look(self) -> int:
+        """What is due now; how many jobs were rung for."""
+        rung = self._once(job for line in self._claims.left() if (job := load(line)) is not None)
+        now = time.monotonic()
+        # Stays due until it was done: while the index is away it cannot be.
+        self._due |= self._broker.was_emptied()
+        if self._due or self._compared_at is None or now - self._compared_at >= self._config.compare_s:
+            rung += self._compare(thorough=self._compared_at is None)
+            self._compared_at, self._due = now, False
+        if not self._queue.unsent() and not self._broker.depth([self._read_queue()]):
+            pending = self._store.scan(None, states=[PageState.PENDING])
+            lost = (point.key for point in pending if not self._claims.held(messages.claim_name(Read(point.key))))
+            rung += self._once(Read(key) for key in islice(lost, self._config.refill))
+        return rung
+
+    def _once(self, jobs: Iterable[Job]) -> int:
+        """Ring, but not for what was rung for a moment ago: between the broker's list and its claim a job is nowhere
+        to be seen.
+        """
+        now = time.monotonic()
+        self._rung = {job: at for job, at in self._rung.items() if now - at < _REMEMBERED_S}
+        fresh = [job for job in dict.fromkeys(jobs) if job not in self._rung]
+        self._rung.update(dict.fromkeys(fresh, now))
+        self._queue.ring(sorted(fresh, key=lambda job: job.key.page if isinstance(job, Read) else 0))
+        return len(fresh)
+
+    def _compare(self, *, thorough: bool) -> int:
+        """Ring for documents that were never opened, or whose pages are not all in the index."""
+        expected: dict[str, Counter[str]] = {}
+        jobs: list[Job] = []
+        for entry in self._catalog.entries(None):
+            manifest = entry.manifest
+            split = self._catalog.split(manifest.tenant, manifest.document_id)
+            pages = expected.setdefault(manifest.tenant, Counter())
+            if split is None:
+                jobs.append(Expand(manifest.tenant, manifest.document_id))
+            elif split.pages:
+                pages[manifest.document_id] = len(split.pages)
+        for tenant, pages in expected.items():
+            # Counting is cheap, looking at every page is not.
+            if thorough or self._store.count(tenant).total != pages.total():
+                found = Counter(point.key.document_id for point in self._store.scan(tenant))
+                jobs += [Expand(tenant, one) for one, count in pages.items() if found[one] < count]
+                self._recovery.drop_unowned((tenant, one) for one in found.keys() - pages.keys())
+        if not self._broker.depth([messages.HOUSEKEEPING]):
+            return self._once(jobs)
+        return 0
+
+
+class Housekeeper:
+    """A thread that tries to be the one that keeps house."""
+
+    def __init__(
+        self, lock: Path, look: Callable[[], int], tidy: Callable[[], None], config: HousekeepingConfig
+    ) -> None:
+        self._lock_path = lock
+        self._look = look
+        self._tidy = tidy
+        self._config = config
+        self._handle: int | None = None
+        self._tidied_at: float | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(_SHUTDOWN_S)
+        if self._handle is not None:
+            os.close(self._handle)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._config.look_s):
+            try:
+                if self._chosen():
+                    self._keep()
+            except Unavailable as error:
+                log.warning("housekeeping waits: %s", error.message)
+            except Exception:
+                log.exception("housekeeping failed; it goes on in %.0f s", self._config.look_s)
+
+    def _keep(self) -> None:
+        now = time.monotonic()
+        if self._tidied_at is None or now - self._tidied_at >= self._config.compare_s:
+            self._tidy()
+            self._tidied_at = now
+        if rung := self._look():
+            log.info("reconcile: %d jobs were due", rung)
+
+    def _chosen(self) -> bool:
+        if self._handle is None:
+            handle = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(handle)
+                return False
+            self._handle = handle
+        return True
