@@ -135,10 +135,7 @@ def decode(payload: Mapping[str, Any]) -> PagePoint:
         error_code=payload.get("error_code"),
         text=payload.get("text", ""),
         passages=tuple((int(s), int(e)) for s, e in payload.get("passages", ())),
-        regions=tuple(
-            Region(RegionKind(kind), Box(x0, y0, x1, y1), int(start), int(end))
-            for kind, x0, y0, x1, y1, start, end in payload.get("regions", ())
-        ),
+        regions=decode_regions(payload),
         words=decode_words(payload.get("words", "")),
         width=int(payload.get("width", 0)),
         height=int(payload.get("height", 0)),
@@ -148,6 +145,13 @@ def decode(payload: Mapping[str, Any]) -> PagePoint:
         updated_at=decode_time(payload["updated_at"]) if "updated_at" in payload else None,
         marks=tuple(ReadingMark(mark) for mark in payload.get("marks") or ()),
         vision=vision.decode_format(payload.get("vision")),
+    )
+
+
+def decode_regions(payload: Mapping[str, Any]) -> tuple[Region, ...]:
+    return tuple(
+        Region(RegionKind(kind), Box(x0, y0, x1, y1), int(start), int(end))
+        for kind, x0, y0, x1, y1, start, end in payload.get("regions", ())
     )
 
 

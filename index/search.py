@@ -233,6 +233,7 @@ class HybridSearch:
                 text,
                 sentences=spans,
                 words=codec.WordTable(payload.get("words", "")),
+                regions=() if payload.get("words") else codec.decode_regions(payload),
                 cosines=cosines,
                 matches=matcher.find(text),
                 meaning=self.config.weights(plan.shape).dense,

@@ -2,7 +2,8 @@
 
 A snippet is an exact slice of the page's Markdown: the best sentence, with neighbours up to some
 280 characters. Its highlights are the query's words inside it; its boxes are
-where these words stand on the page, or the snippet's lines where no word is the query's.
+where these words stand on the page, or the snippet's lines where no word is the query's. A page whose
+reader gives no words, as vision-token models do, has the boxes of the regions instead.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from index.matching import Match, PageMatches
 from index.payload import WordTable
 from index.sentences import sentence_spans
-from index.types import Box, Snippet
+from index.types import Box, Region, Snippet
 
 TARGET = 280
 """Characters of a snippet: three lines of a result list."""
@@ -28,6 +29,7 @@ def snippets(
     *,
     sentences: Sequence[tuple[int, int]],
     words: WordTable,
+    regions: Sequence[Region],
     cosines: np.ndarray,
     matches: PageMatches,
     meaning: float,
@@ -57,7 +59,7 @@ def snippets(
                 start=start,
                 end=end,
                 highlights=tuple((s - start, e - start) for s, e in marks),
-                boxes=boxes_of(words, marks or [(start, end)]),
+                boxes=boxes_of(words, marks or [(start, end)]) or region_boxes(regions, marks or [(start, end)]),
                 score=round(float(weights[best]), 6),
             )
         )
@@ -87,6 +89,12 @@ def boxes_of(words: WordTable, spans: Sequence[tuple[int, int]]) -> tuple[Box, .
         if line is not None:
             boxes.append(line)
     return tuple(boxes)
+
+
+def region_boxes(regions: Sequence[Region], spans: Sequence[tuple[int, int]]) -> tuple[Box, ...]:
+    """Boxes of the regions that the spans touch, each once, in the order of the regions."""
+    touched = [r.box for r in regions if any(r.start < end and start < r.end for start, end in spans)]
+    return tuple(dict.fromkeys(touched))
 
 
 def _same_line(line: Box, box: Box) -> bool:

@@ -170,3 +170,16 @@ def test_small_print_is_not_overlooked() -> None:
     image = page(lines, size=17, width=1654, height=2339)
     read = engine().read([image])[0].text
     assert [number for number in range(12) if f"LEASE-{number}-" not in read] == []
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_orientation_alone(turn):
+    """Other engines ask only which way up a page is; one that holds nothing legible stays as it is."""
+    upright = page()
+    assert engine().rotation(upright.rotate(turn, expand=True)) == turn
+    marks = Image.new("RGB", (600, 400), "white")
+    draw = ImageDraw.Draw(marks)
+    for step in range(12):
+        draw.arc((30 + 40 * step, 80, 60 + 40 * step, 250), 20 * step, 20 * step + 200, "black", 3)
+    assert engine().rotation(marks.rotate(turn, expand=True)) == 0
+    assert engine().rotation(Image.new("RGB", (300, 300), "white")) == 0

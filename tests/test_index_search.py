@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from index_kit import HashEmbedder, fill
+from index_kit import NOW, HashEmbedder, fill, labels
 
+from index.passages import embed_passages
+from index.store import PageUpdate
 from index.store_edge import EdgeStore
-from index.types import SearchFilter
+from index.types import Box, PageKey, PageReading, PageState, Reader, Region, RegionKind, SearchFilter
+from worker.answer.quoting import cite
 
 ALL = SearchFilter()
 
@@ -152,3 +155,25 @@ def test_a_long_page_shows_the_place_that_matched(store):
     """The snippet is around the match, not the beginning of the page."""
     snippet = store.search("t", "captain water", ALL, limit=1)[0].snippets[0]
     assert "Featherstone, asked for water" in snippet.text
+
+
+def test_a_page_without_words_shows_its_regions(tmp_path):
+    """Readers that know blocks only have the blocks that matched marked, in search and under a citation."""
+    embedder = HashEmbedder()
+    store = EdgeStore.open(tmp_path, embedder)
+    text = "# Port dues\n\nThe dues of 1874.\n\nThe harbour master."
+    boxes = [Box(0.1, 0.1, 0.5, 0.2), Box(0.1, 0.3, 0.9, 0.4), Box(0.1, 0.5, 0.9, 0.6), Box(0.2, 0.7, 0.8, 0.9)]
+    spans = [(0, 11), (13, 30), (32, 51), (51, 51)]
+    kinds = [RegionKind.TITLE, RegionKind.PARAGRAPH, RegionKind.PARAGRAPH, RegionKind.FIGURE]
+    regions = tuple(Region(kind, box, *span) for kind, box, span in zip(kinds, boxes, spans, strict=True))
+    key = PageKey("t", "d", 1)
+    store.add_pending([key], labels(), NOW)
+    read = PageReading(text, regions, (), 0.9, 100, 100, 0, Reader("fake", "1", "base"))
+    passages = embed_passages(embedder, text)
+    store.update([PageUpdate(key, NOW, state=PageState.DONE, reading=read, passages=passages)])
+    hit = store.search("t", "harbour master", ALL, limit=1)[0]
+    assert hit.snippets[0].boxes == (boxes[2],)
+    assert store.search("t", "dues", ALL, limit=1)[0].snippets[0].boxes == (boxes[0], boxes[1])
+    point = store.get([key])[0]
+    assert cite(hit, point, (13, 30), 0.9).boxes == (boxes[1],)
+    store.close()

@@ -8,6 +8,7 @@ from typing import TypeVar
 from rapidfuzz import fuzz
 
 from index.passages import plain
+from index.snippets import region_boxes
 from index.types import Box, Citation, Hit, PagePoint, Word
 from index.words import tokens
 
@@ -38,15 +39,16 @@ def without_copies(places: Sequence[T], text_of: Callable[[T], str]) -> list[T]:
 
 
 def cite(hit: Hit, page: PagePoint, span: tuple[int, int], score: float) -> Citation:
-    """The span of the page as a citation. A page without word boxes is cited without boxes."""
+    """The span of the page as a citation, with the boxes of its lines or, where the reader gave no words, regions."""
     start, end = span
+    boxes = line_boxes([w for w in page.words if w.start < end and w.end > start])
     return Citation(
         key=page.key,
         filename=hit.labels.filename,
         quote=page.text[start:end],
         start=start,
         end=end,
-        boxes=line_boxes([w for w in page.words if w.start < end and w.end > start]),
+        boxes=boxes or region_boxes(page.regions, [span]),
         score=round(score, 4),
     )
 

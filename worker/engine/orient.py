@@ -16,6 +16,7 @@ from worker.engine.recognise import Recognised
 
 _SAMPLES = 5
 _SURE = 0.93  # mean score of a sample that is not upside down (measured: 0.97 and more upright, below 0.8 turned)
+_PLAIN = 0.85  # between the mean score of lines that are turned and of lines that are not
 _ELONGATED = 2.0
 _MARGIN = 0.01  # a turn must read better by this much: most pages are scanned the right way up
 
@@ -48,6 +49,12 @@ def rotation(pixels: np.ndarray, slabs: Sequence[Slab], read: Read) -> tuple[int
         if tellable and score >= _SURE:
             break
     return best, dict(zip(chosen, best_lines, strict=False))
+
+
+def legible(lines: Sequence[Recognised]) -> bool:
+    """Whether lines were read surely enough to believe that they were read the right way up."""
+    score, tellable = _legibility(lines)
+    return tellable and score >= _PLAIN
 
 
 def _legibility(lines: Sequence[Recognised]) -> tuple[float, bool]:

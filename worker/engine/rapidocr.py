@@ -85,6 +85,19 @@ class RapidOcrEngine:
         """Whether nine in ten letters of `text` are in the recogniser's alphabet."""
         return self._loaded()[1].knows(text)
 
+    def rotation(self, image: Image) -> int:
+        """How many degrees clockwise (0, 90, 180, 270) the page must be turned to stand upright.
+
+        0 where what was read does not make it plain: handwriting and pictures look alike in all positions.
+        """
+        pixels = rgb_pixels(image)
+        if is_blank(pixels):
+            return 0
+        detector, recogniser = self._loaded()
+        with self._rest.working():
+            turn, lines = orient.rotation(pixels, detector.find(pixels), recogniser.read)
+        return turn if orient.legible(list(lines.values())) else 0
+
     def _read_page(self, image: Image) -> PageReading:
         pixels = rgb_pixels(image)
         slabs: list[Slab] = []
