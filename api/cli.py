@@ -144,6 +144,18 @@ def ask(question: str, **options: Any) -> int:
     return _run(options, lambda client, output: cli_questions.ask(client, output, request))
 
 
+@cli.command(name="eval")
+@click.argument("questions", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--misses", is_flag=True, help="List the questions that went wrong.")
+@_talks
+def evaluate(questions: Path, misses: bool, **options: Any) -> int:
+    """Measure search and answers with questions whose pages are known (JSON Lines)."""
+    from api import cli_eval
+
+    known = cli_eval.read(questions)
+    return _run(options, lambda client, output: cli_eval.run(client, output, known, misses))
+
+
 @cli.command()
 @click.argument("document_ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -1,0 +1,73 @@
+"""`folioscope eval`: measure search and answers with questions whose pages are known."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.table import Table
+
+from api import evaluate
+from api.cli_client import Client
+from api.cli_output import OK, Output, count, safe
+from index.errors import InvalidRequest
+
+_COLUMNS = {
+    "questions": "questions",
+    "recall_1": "recall@1",
+    "recall_5": "recall@5",
+    "ndcg_10": "nDCG@10",
+    "page_right": "cited page",
+    "quote_literal": "quote on page",
+    "answer_quoted": "answer in quote",
+    "not_found_precision": "not found: precision",
+    "not_found_recall": "recall",
+    "search_p95_ms": "search p95 ms",
+    "answer_p50_ms": "answer p50 ms",
+    "answer_p95_ms": "p95 ms",
+}
+
+
+def read(path: Path) -> list[evaluate.KnownQuestion]:
+    """The questions of a file: JSON Lines, or the ground truth of the sample archive."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"{path} cannot be read: {error}") from None
+    if text.lstrip().startswith("{"):
+        try:
+            whole = json.loads(text)
+        except ValueError:
+            whole = None
+        if isinstance(whole, dict) and "questions" in whole:
+            return evaluate.read_questions(evaluate.from_truth(whole))
+    return evaluate.read_questions(text.splitlines())
+
+
+async def run(client: Client, output: Output, questions: list[evaluate.KnownQuestion], misses: bool) -> int:
+    with output.page_progress("questions") as bar:
+        task = bar.add_task("Asking", total=len(questions))
+        outcomes = await evaluate.run(client, questions, lambda done: bar.update(task, completed=done))
+    rows = evaluate.rows(outcomes)
+    if output.as_json:
+        output.json({"rows": [asdict(row) for row in rows]})
+    table = Table("kind", *_COLUMNS.values(), title=f"{count(len(questions), 'question')} asked")
+    for row in rows:
+        table.add_row(safe(row.kind), *(_cell(getattr(row, name)) for name in _COLUMNS))
+    if not output.as_json:
+        output.out.print(table)
+    if misses:
+        for outcome in outcomes:
+            if (outcome.found and not outcome.page_right) or (outcome.asked.pages and not outcome.found):
+                said = "a wrong page" if outcome.found else "not found"
+                rank = min(outcome.ranks, default=None)
+                where = f"found at {rank}" if rank else f"not among the first {evaluate.DEPTH}"
+                output.say(f"{said}; {where}: {safe(outcome.asked.question)}")
+    return OK
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return str(value) if isinstance(value, int) else f"{value:.0f}" if value > 1 else f"{value:.2f}"

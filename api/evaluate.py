@@ -1,0 +1,229 @@
+"""How well an archive answers questions whose pages somebody knows.
+
+Reads a file of JSON Lines, one question each:
+
+    {"question": "Who lit the lamp?", "pages": [{"document": "letters/1911.pdf", "page": 2}], "answer": "the keeper"}
+
+`pages` are those that answer it, empty where none does; `document` is an id, a file name, or a path in an archive or
+the end of one. `answer` (words that a right quote holds) and `kind` (rows of the table) may be left out. Pure
+functions; `run` asks through the HTTP client, so any service can be measured.
+
+Source of recall@k and nDCG@k (here with binary relevance): Järvelin and Kekäläinen 2002, "Cumulated gain-based
+evaluation of IR techniques".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from api.cli_client import ApiError, Client
+from index.errors import InvalidRequest
+
+DEPTH = 10
+
+
+class KnownPage(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    document: str = Field(min_length=1)
+    page: int = Field(ge=1)
+
+
+class KnownQuestion(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    question: str = Field(min_length=1, max_length=2000)
+    pages: tuple[KnownPage, ...]
+    answer: str | None = None
+    kind: str = "questions"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one question brought. `ranks` are the places (from 1) of right pages among the first `DEPTH`."""
+
+    asked: KnownQuestion
+    ranks: tuple[int, ...]
+    found: bool
+    page_right: bool  # the first citation is on a page that answers
+    quotes: int
+    quotes_right: int  # literally on the page that they name
+    answer_quoted: bool | None  # None: the file does not say what a right quote holds
+    search_ms: float
+    answer_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Shares 0..1, None where nothing was there to be measured; times in milliseconds."""
+
+    kind: str
+    questions: int
+    recall_1: float | None
+    recall_5: float | None
+    ndcg_10: float | None
+    page_right: float | None
+    quote_literal: float | None
+    answer_quoted: float | None
+    not_found_precision: float | None
+    not_found_recall: float | None
+    search_p95_ms: float
+    answer_p50_ms: float
+    answer_p95_ms: float
+
+
+def read_questions(lines: Iterable[str]) -> list[KnownQuestion]:
+    """Raises `InvalidRequest` that names the line that is wrong."""
+    questions = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            questions.append(KnownQuestion.model_validate_json(line))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the line"
+            raise InvalidRequest(f"Line {number}: {where}: {first['msg']}.") from None
+    if not questions:
+        raise InvalidRequest("There are no questions in this file.")
+    return questions
+
+
+async def run(
+    client: Client, questions: Sequence[KnownQuestion], progress: Callable[[int], None] = lambda _done: None
+) -> list[Outcome]:
+    """Search and ask each question in turn. Raises `ApiError`."""
+    outcomes = []
+    texts: dict[tuple[str, int], str | None] = {}
+    for done, asked in enumerate(questions, 1):
+        began = time.perf_counter()
+        found = await client.search({"query": asked.question, "limit": DEPTH})
+        searched = time.perf_counter()
+        answer = await client.ask({"question": asked.question})
+        answered = time.perf_counter()
+        ranks = tuple(rank for rank, hit in enumerate(found["hits"], 1) if _is_known(hit, asked.pages))
+        citations = answer["citations"]
+        paths = {(hit["document_id"], hit["page"]): hit for hit in found["hits"]}
+        literal = [citation for citation in citations if await _literal(client, citation, texts)]
+        outcomes.append(
+            Outcome(
+                asked=asked,
+                ranks=ranks,
+                found=answer["found"],
+                page_right=bool(citations)
+                and _is_known(
+                    paths.get((citations[0]["document_id"], citations[0]["page"]), citations[0]), asked.pages
+                ),
+                quotes=len(citations),
+                quotes_right=len(literal),
+                answer_quoted=_holds(citations, asked.answer),
+                search_ms=(searched - began) * 1000,
+                answer_ms=(answered - searched) * 1000,
+            )
+        )
+        progress(done)
+    return outcomes
+
+
+def rows(outcomes: Sequence[Outcome]) -> list[Row]:
+    """One for each kind, and one for all where there are several."""
+    kinds = list(dict.fromkeys(outcome.asked.kind for outcome in outcomes))
+    made = [_row(kind, [o for o in outcomes if o.asked.kind == kind]) for kind in kinds]
+    return made if len(kinds) == 1 else [*made, _row("all", outcomes)]
+
+
+def _row(kind: str, outcomes: Sequence[Outcome]) -> Row:
+    with_answer = [o for o in outcomes if o.asked.pages]
+    without = [o for o in outcomes if not o.asked.pages]
+    silent = [o for o in outcomes if not o.found]
+    quotes = sum(o.quotes for o in outcomes)
+    holding = [o.answer_quoted for o in with_answer if o.answer_quoted is not None]
+    return Row(
+        kind=kind,
+        questions=len(outcomes),
+        recall_1=_mean(1 in o.ranks for o in with_answer),
+        recall_5=_mean(any(rank <= 5 for rank in o.ranks) for o in with_answer),
+        ndcg_10=_mean(ndcg(o.ranks, len(o.asked.pages)) for o in with_answer),
+        page_right=_mean(o.page_right for o in with_answer),
+        quote_literal=sum(o.quotes_right for o in outcomes) / quotes if quotes else None,
+        answer_quoted=_mean(holding),
+        not_found_precision=_mean(not o.asked.pages for o in silent),
+        not_found_recall=_mean(not o.found for o in without),
+        search_p95_ms=percentile([o.search_ms for o in outcomes], 0.95),
+        answer_p50_ms=percentile([o.answer_ms for o in outcomes], 0.5),
+        answer_p95_ms=percentile([o.answer_ms for o in outcomes], 0.95),
+    )
+
+
+def ndcg(ranks: Sequence[int], relevant: int) -> float:
+    """Normalised discounted cumulated gain at `DEPTH` of `relevant` right pages that stand at `ranks`."""
+    gained = sum(1 / math.log2(rank + 1) for rank in ranks if rank <= DEPTH)
+    best = sum(1 / math.log2(rank + 1) for rank in range(1, min(relevant, DEPTH) + 1))
+    return min(1.0, gained / best) if best else 0.0
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least `share` of all do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
+
+
+def _mean(values: Iterable[float | bool]) -> float | None:
+    known = [float(value) for value in values]
+    return statistics.fmean(known) if known else None
+
+
+def _is_known(hit: dict[str, Any], pages: Sequence[KnownPage]) -> bool:
+    names = (hit["document_id"], hit["filename"], *hit.get("paths", ()))
+    return any(
+        hit["page"] == known.page
+        and any(name == known.document or name.endswith("/" + known.document) for name in names)
+        for known in pages
+    )
+
+
+async def _literal(client: Client, citation: dict[str, Any], texts: dict[tuple[str, int], str | None]) -> bool:
+    place = (citation["document_id"], citation["page"])
+    if place not in texts:
+        try:
+            texts[place] = (await client.page(*place))["text"]
+        except ApiError:
+            texts[place] = None
+    start, end = citation["span"]
+    text = texts[place]
+    return text is not None and text[start:end] == citation["quote"]
+
+
+def _holds(citations: Sequence[dict[str, Any]], answer: str | None) -> bool | None:
+    if answer is None:
+        return None
+    wanted = _letters(answer)
+    return any(
+        wanted in _letters(c["quote"]) or _letters(c["quote"]) in wanted for c in citations if c["quote"].strip()
+    )
+
+
+def _letters(text: str) -> str:
+    return "".join(character for character in text.casefold() if character.isalnum())
+
+
+def from_truth(truth: dict[str, Any]) -> list[str]:
+    """The questions of the sample archive (`samples/truth.json`) as lines of this format."""
+    return [
+        json.dumps(
+            {
+                "question": asked["question"],
+                "pages": [{"document": path, "page": page} for path, page in asked["pages"]],
+                "answer": asked.get("answer") or None,
+                "kind": asked["kind"],
+            },
+            ensure_ascii=False,
+        )
+        for asked in truth["questions"]
+    ]

@@ -1,0 +1,114 @@
+"""`folioscope eval`: the measures are those of the books, and the file format is checked line by line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+
+import httpx
+import pytest
+
+from api import cli_eval, evaluate
+from api.cli_client import Client
+from index.errors import InvalidRequest
+from tests.api_kit import Api, FakeService
+
+
+def question(text="Who?", pages=((("a.pdf"), 1),), **more):
+    known = [{"document": document, "page": page} for document, page in pages]
+    return evaluate.KnownQuestion.model_validate({"question": text, "pages": known, **more})
+
+
+def outcome(asked, ranks=(), found=True, page_right=True, quotes=1, right=1, answer=None):
+    return evaluate.Outcome(asked, tuple(ranks), found, page_right, quotes, right, answer, 10.0, 20.0)
+
+
+def test_ndcg_by_hand():
+    """One right page at rank 2 of two right ones; all right ones first; none."""
+    assert evaluate.ndcg([2], 2) == pytest.approx((1 / math.log2(3)) / (1 + 1 / math.log2(3)))
+    assert evaluate.ndcg([1, 2], 2) == 1.0
+    assert evaluate.ndcg([1, 2, 3], 2) == 1.0
+    assert evaluate.ndcg([], 3) == 0.0
+    assert evaluate.ndcg([11], 1) == 0.0
+
+
+def test_shares_count_what_they_say():
+    """Recall and cited page over questions with an answer, "not found" over those without and over silences."""
+    outcomes = [
+        outcome(question(), [1]),
+        outcome(question(), [5], page_right=False),
+        outcome(question(), [6], found=False, page_right=False, quotes=0, right=0),
+        outcome(question(pages=()), found=False, page_right=False, quotes=0, right=0),
+        outcome(question(pages=()), found=True, page_right=False, quotes=2, right=1),
+    ]
+    (row,) = evaluate.rows(outcomes)
+    assert (row.recall_1, row.recall_5) == (pytest.approx(1 / 3), pytest.approx(2 / 3))
+    assert row.page_right == pytest.approx(1 / 3)
+    assert row.not_found_precision == 0.5
+    assert row.not_found_recall == 0.5
+    assert row.quote_literal == 0.75
+
+
+def test_rows_by_kind_and_what_cannot_be_measured():
+    """A row for each kind and one for all; a share of nothing is no number."""
+    rows = evaluate.rows([outcome(question(kind="x"), [1]), outcome(question(pages=(), kind="none"), found=False)])
+    assert [row.kind for row in rows] == ["x", "none", "all"]
+    assert rows[1].recall_1 is None
+    assert rows[0].not_found_recall is None
+
+
+def test_percentile_is_a_measured_value():
+    """p95 of twenty values is the nineteenth."""
+    assert evaluate.percentile(list(range(1, 21)), 0.95) == 19
+    assert evaluate.percentile([7.0], 0.95) == 7.0
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [("{", "Line 2"), ('{"question": "x"}', "pages"), ('{"question": "", "pages": []}', "question"),
+     ('{"question": "x", "pages": [{"document": "a", "page": 0}]}', "page"),
+     ('{"question": "x", "pages": [], "typo": 1}', "typo")],
+)  # fmt: skip
+def test_wrong_lines_are_named(line, says):
+    """A mistake in the file says in which line it is, and where."""
+    with pytest.raises(InvalidRequest) as caught:
+        evaluate.read_questions(['{"question": "fine", "pages": []}', line])
+    assert "Line 2" in caught.value.message
+    assert says in caught.value.message
+
+
+def test_empty_files_say_so(tmp_path):
+    """No questions, no file, no text: one sentence each."""
+    (tmp_path / "empty").write_text("\n\n")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    for name in ("empty", "binary", "missing"):
+        with pytest.raises(InvalidRequest):
+            cli_eval.read(tmp_path / name)
+
+
+def test_asked_through_the_api(tmp_path):
+    """Pages are known by id, by file name and by the end of a path; quotes are compared with their pages."""
+    service = FakeService()
+    api = Api(service)
+    document = api.add(b"The lamp was lit at dusk.\fThe ferry was sold.", filename="log.pdf")
+    lines = [
+        {"question": "ferry", "pages": [{"document": document, "page": 2}], "answer": "FERRY was sold"},
+        {"question": "lamp", "pages": [{"document": "log.pdf", "page": 1}]},
+        {"question": "lamp", "pages": [{"document": "og.pdf", "page": 1}]},
+        {"question": "zebra", "pages": []},
+    ]
+    path = tmp_path / "questions.jsonl"
+    path.write_text("\n".join(json.dumps(line) for line in lines))
+
+    async def main():
+        transport = httpx.ASGITransport(api.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            return await evaluate.run(Client(http, in_process=True), cli_eval.read(path))
+
+    ferry, lamp, other, zebra = asyncio.run(main())
+    assert ferry.ranks == lamp.ranks == (1,)
+    assert other.ranks == ()
+    assert ferry.quotes == ferry.quotes_right
+    assert not zebra.asked.pages
+    assert all(o.answer_ms > 0 for o in (ferry, lamp, zebra))
