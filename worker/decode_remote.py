@@ -1,0 +1,98 @@
+"""Both ends of decoding by a worker: `RemoteDecoder` asks and waits, `DecodeDesk` takes a ticket and answers.
+
+The message is a ticket's number. The question and the answer are keys of Redis that expire, so a question that nobody
+waits for any more is not worked on, and no words of a person stay behind. A question is taken once: a message that
+comes twice finds none.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+
+from index.errors import FolioscopeError, InternalError, Unavailable
+from index.types import PageKey
+from worker import decoding, messages
+from worker.broker import Broker
+from worker.celery_app import Sender
+from worker.engine.engine import Decoded
+from worker.engine.prompts import Prompt
+
+log = logging.getLogger("folioscope.decode")
+
+
+class RemoteDecoder:
+    """Implements `PageDecoder`. Thread-safe."""
+
+    def __init__(self, sender: Sender, broker: Broker, *, timeout_s: float) -> None:
+        self._sender = sender
+        self._broker = broker
+        self._timeout_s = timeout_s
+        self._guard = threading.Lock()
+
+    def decode(self, key: PageKey, prompt: Prompt) -> Decoded:
+        if not self._served():
+            raise _nobody()
+        ticket = secrets.token_hex(16)
+        question = {
+            "tenant": key.tenant,
+            "document_id": key.document_id,
+            "page": key.page,
+            "prompt": decoding.dump_prompt(prompt),
+        }
+        self._broker.ask(ticket, question, seconds=self._timeout_s)
+        with self._guard:
+            self._sender.send_task(messages.DECODE_TASK, [ticket], messages.DECODE, messages.WAITING_PERSON)
+        answer = self._broker.wait(ticket, seconds=self._timeout_s, still=self._served)
+        if answer is None:
+            if not self._served():
+                raise _nobody()
+            raise Unavailable(
+                f"No worker decoded the page within {self._timeout_s:g} s: all are busy. Try again in a moment.",
+                code="decode_timeout",
+            )
+        if "error" in answer:
+            raise decoding.load_error(answer["error"])
+        return decoding.load_decoded(answer["decoded"])
+
+    def _served(self) -> bool:
+        return any(messages.DECODE in worker.queues for worker in self._broker.workers())
+
+
+def _nobody() -> Unavailable:
+    return Unavailable(
+        "No worker that decodes pages is running: start one with `folioscope worker --queues decode,read.gpu`.",
+        code="no_decoder",
+    )
+
+
+class DecodeDesk:
+    """What a worker does with a ticket. Never raises."""
+
+    def __init__(self, broker: Broker, decode: Callable[[PageKey, Prompt], Decoded]) -> None:
+        self._broker = broker
+        self._decode = decode
+
+    def __call__(self, ticket: str) -> None:
+        try:
+            question = self._broker.take(ticket)
+            if question is None:
+                return
+            key = PageKey(question["tenant"], question["document_id"], question["page"])
+            self._broker.answer(ticket, self._answer(key, decoding.load_prompt(question["prompt"])))
+        except Unavailable as error:
+            # Who waits is told by the time limit.
+            log.warning("an answer could not be given: %s", error.message)
+        except Exception:
+            log.exception("a ticket could not be worked on")
+
+    def _answer(self, key: PageKey, prompt: Prompt) -> dict[str, object]:
+        try:
+            return {"decoded": decoding.dump_decoded(self._decode(key, prompt))}
+        except FolioscopeError as error:
+            return {"error": decoding.dump_error(error)}
+        except Exception:
+            log.exception("page %s of %s could not be decoded", key.page, key.document_id)
+            return {"error": decoding.dump_error(InternalError("Decoding the page failed: our bug."))}
