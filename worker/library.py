@@ -6,7 +6,7 @@ Implements `worker.service.ServiceProtocol`. Knows the jobs and the ports, no HT
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,7 +53,7 @@ class Library:
         deletion: Deletion,
         images: PageImages,
         answerer: Answerer,
-        readiness: Readiness,
+        readiness: Readiness | Callable[[], Readiness],
         max_upload_bytes: int,
     ) -> None:
         self._blobs = blobs
@@ -221,7 +221,7 @@ class Library:
 
     def ready(self) -> Readiness:
         self._store.count("default")  # raises StoreUnavailable when the index does not answer
-        return self._readiness
+        return self._readiness() if callable(self._readiness) else self._readiness
 
     def _entry(self, tenant: str, document_id: str) -> Entry:
         entry = self._catalog.get(tenant, document_id)

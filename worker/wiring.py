@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from index.blobs_dir import DirBlobStore
 from index.catalog_dir import DirCatalog
@@ -23,14 +24,19 @@ from worker.answerer import Answerer
 from worker.deletion import Deletion
 from worker.engine.engine import Engine
 from worker.library import Library
-from worker.queue import Job
+from worker.queue import Job, Queue
 from worker.recovery import CrashLog, Recovery
 from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from index.store_server import ServerStore
+    from ingest.sandbox import SandboxRenderer
+    from worker.jobs import Jobs
+    from worker.service import Readiness
 
 log = logging.getLogger("folioscope.wiring")
 
 _SHUTDOWN_S = 20.0
-_HOUSEKEEPING_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,7 @@ class Truth:
 
     blobs: DirBlobStore
     catalog: DirCatalog
-    store: EdgeStore
+    store: EdgeStore | ServerStore
     embedder: Embedder
     ownership: Ownership
 
@@ -49,8 +55,8 @@ class Truth:
 
 
 def open_truth(settings: Settings) -> Truth:
-    """Open the data directory. `StoreUnavailable` when another process has it."""
-    ownership = Ownership(settings.data_dir)
+    """Open the data directory. `StoreUnavailable` when another process has it, unless both are of a full stack."""
+    ownership = Ownership(settings.data_dir, shared=settings.broker_url is not None)
     try:
         embedder = build_embedder_for(settings)
         store = EdgeStore.open(settings.data_dir / "index", embedder)
@@ -108,52 +114,64 @@ class Bell:
         self.ring(jobs)
 
 
-@contextmanager
-def open_service(settings: Settings) -> Iterator[Library]:
-    """The whole service in this process: recovered, reading, closed in order at the end."""
-    from ingest.archives import ArchiveLimits
+def build_renderer(settings: Settings, *, children: int) -> SandboxRenderer:
+    """The sandbox with so many processes."""
     from ingest.sandbox import SandboxConfig, SandboxRenderer
-    from worker.images import PageImages
-    from worker.jobs import JobLimits, Jobs, now
-    from worker.queue_local import LocalQueue
-    from worker.reading import PageReader, ReadingConfig
-    from worker.service import Readiness
 
-    truth = open_truth(settings)
-    readers = settings.readers or os.cpu_count() or 1
-    engine = build_engine(settings)
-    crash_log = CrashLog(settings.data_dir / "crash.log")
-    renderer = SandboxRenderer(
+    return SandboxRenderer(
         SandboxConfig(
-            # One child more than readers, so that a person who looks at a page does not wait for them.
-            children=readers + 1,
+            children=children,
             max_pixels=settings.page_pixels,
             max_pages=settings.max_pages,
             memory_bytes=settings.render_memory_bytes,
             page_timeout_s=settings.page_timeout_s,
         )
     )
-    bell = Bell()
-    jobs = Jobs(
+
+
+def build_jobs(
+    settings: Settings,
+    truth: Truth,
+    renderer: SandboxRenderer,
+    engine: Engine,
+    ring: Callable[[Iterable[Job]], None],
+) -> Jobs:
+    """The jobs over these ports."""
+    from ingest.archives import ArchiveLimits
+    from worker.jobs import JobLimits, Jobs
+    from worker.reading import PageReader, ReadingConfig
+
+    return Jobs(
         blobs=truth.blobs,
         catalog=truth.catalog,
         store=truth.store,
         renderer=renderer,
         reader=PageReader(renderer, engine, engine, ReadingConfig(page_pixels=settings.page_pixels)),
         embedder=truth.embedder,
-        ring=bell,
+        ring=ring,
         limits=JobLimits(
             max_attempts=settings.max_attempts,
             max_file_bytes=settings.max_upload_bytes,
             archives=ArchiveLimits(max_members=settings.max_members, max_expanded_bytes=settings.max_expanded_bytes),
         ),
     )
-    complete = truth.catalog.complete()
-    recovery = Recovery(truth.catalog, truth.store, bell, now, tidy=complete)
-    deletion = Deletion(truth.blobs, truth.catalog, truth.store, now)
-    queue = LocalQueue(jobs.run, readers=readers, on_drained=recovery.reconcile)
-    bell.ring = queue.ring
-    library = Library(
+
+
+def build_library(
+    settings: Settings,
+    truth: Truth,
+    *,
+    jobs: Jobs,
+    queue: Queue,
+    deletion: Deletion,
+    renderer: SandboxRenderer,
+    readiness: Readiness | Callable[[], Readiness],
+) -> Library:
+    """The library over these ports."""
+    from worker.images import PageImages
+    from worker.library import Library
+
+    return Library(
         blobs=truth.blobs,
         catalog=truth.catalog,
         store=truth.store,
@@ -162,6 +180,46 @@ def open_service(settings: Settings) -> Iterator[Library]:
         deletion=deletion,
         images=PageImages(renderer, cache_bytes=settings.image_cache_bytes),
         answerer=build_answerer(settings, truth.embedder),
+        readiness=readiness,
+        max_upload_bytes=settings.max_upload_bytes,
+    )
+
+
+@contextmanager
+def open_service(settings: Settings) -> Iterator[Library]:
+    """The service: whole in this process (recovered, reading, closed in order at the end); or, with a broker set, the
+    part of the full stack that talks to people.
+    """
+    if settings.broker_url is not None:
+        from worker.stack import open_front
+
+        with open_front(settings) as library:
+            yield library
+        return
+    from worker.jobs import now
+    from worker.queue_local import LocalQueue
+    from worker.service import Readiness
+
+    truth = open_truth(settings)
+    readers = settings.readers or os.cpu_count() or 1
+    engine = build_engine(settings)
+    crash_log = CrashLog(settings.data_dir / "crash.log")
+    # One child more than readers, so that a person who looks at a page does not wait for them.
+    renderer = build_renderer(settings, children=readers + 1)
+    bell = Bell()
+    jobs = build_jobs(settings, truth, renderer, engine, bell)
+    complete = truth.catalog.complete()
+    recovery = Recovery(truth.catalog, truth.store, bell, now, tidy=complete)
+    deletion = Deletion(truth.blobs, truth.catalog, truth.store, now)
+    queue = LocalQueue(jobs.run, readers=readers, on_drained=recovery.reconcile)
+    bell.ring = queue.ring
+    library = build_library(
+        settings,
+        truth,
+        jobs=jobs,
+        queue=queue,
+        deletion=deletion,
+        renderer=renderer,
         readiness=Readiness(
             ready=True,
             engine=f"{engine.name}@{engine.revision}",
@@ -172,9 +230,8 @@ def open_service(settings: Settings) -> Iterator[Library]:
                 "sandbox": ", ".join(renderer.protections()),
             },
         ),
-        max_upload_bytes=settings.max_upload_bytes,
     )
-    housekeeper = _Housekeeper(recovery)
+    housekeeper = _Housekeeper(recovery, settings.housekeeping_s)
     try:
         truth.blobs.sweep()
         truth.catalog.sweep()
@@ -195,8 +252,9 @@ def open_service(settings: Settings) -> Iterator[Library]:
 class _Housekeeper:
     """Reconciles at the start and every few minutes."""
 
-    def __init__(self, recovery: Recovery) -> None:
+    def __init__(self, recovery: Recovery, every_s: float) -> None:
         self._recovery = recovery
+        self._every_s = every_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
 
@@ -215,6 +273,6 @@ class _Housekeeper:
                 if rung:
                     log.info("reconcile: %d jobs were due", rung)
             except Exception:
-                log.exception("housekeeping failed; it runs again in %.0f s", _HOUSEKEEPING_S)
-            if self._stop.wait(_HOUSEKEEPING_S):
+                log.exception("housekeeping failed; it runs again in %.0f s", self._every_s)
+            if self._stop.wait(self._every_s):
                 return
