@@ -173,6 +173,34 @@ def rm(document_ids: Sequence[str], yes: bool, **options: Any) -> int:
 
 
 @cli.command()
+@click.option(
+    "--queues", default="housekeeping,read.cpu", show_default=True, help="Of decode, housekeeping, read.cpu, read.gpu."
+)
+@click.option("--threads", type=click.IntRange(0, 256), default=0, help="Jobs at once; 0: FOLIOSCOPE_READERS.")
+@click.option("--name", help="Tells workers of one machine apart; without it the host's name.")
+@click.option("--json-logs", is_flag=True, help="Log lines as JSON.")
+@_data
+def worker(queues: str, threads: int, name: str | None, json_logs: bool, data: Path | None) -> int:
+    """Read pages for the full stack (FOLIOSCOPE_BROKER_URL) until SIGTERM."""
+    from api import cli_stack
+
+    return cli_stack.worker(_settings(data), queues=queues, threads=threads, name=name, json_logs=json_logs)
+
+
+@cli.command()
+@click.argument("part", type=click.Choice(["api", "worker"]))
+@click.option("--name", help="The worker's, as it was started with.")
+@_data
+@_url
+@_json
+def health(part: str, name: str | None, **options: Any) -> int:
+    """Whether the API, or a worker of the full stack, does its work: for containers."""
+    from api import cli_stack
+
+    return cli_stack.health(_output(options), _settings(options["data"]), part=part, url=options["url"], name=name)
+
+
+@cli.command()
 @_data
 @_json
 def verify(**options: Any) -> int:
