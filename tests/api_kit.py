@@ -43,6 +43,7 @@ from index.types import (
     Word,
 )
 from worker.service import DocumentView, Readiness, Receipt
+from worker.uploads import ResumableUploads, UploadConfig, accepting
 
 LOCAL = "http://127.0.0.1:8321"
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
@@ -91,6 +92,7 @@ class FakeService:
         self.texts = {}
         self.looks = 0
         self._directory = tempfile.TemporaryDirectory()
+        self.uploads = ResumableUploads(Path(self._directory.name) / "uploads", UploadConfig(limit))
 
     def stage(self):
         self._check()
@@ -116,6 +118,9 @@ class FakeService:
         if self.read_at_once:
             self.settle(document_id)
         return view, True
+
+    def finish_upload(self, tenant, upload_id):
+        return self.uploads.finish(tenant, upload_id, accepting(self))
 
     def settle(self, document_id, done=None):
         """Read the first `done` pages, or all."""

@@ -31,6 +31,7 @@ from worker.queue import Expand, Job
 from worker.reading import PageReader
 from worker.recovery import Recovery
 from worker.service import Readiness
+from worker.uploads import ResumableUploads, UploadConfig
 
 TENANT = "default"
 
@@ -170,6 +171,7 @@ class Archive:
             answerer=None,
             readiness=Readiness(True, "fake@1", self.embedder.name, {}),
             max_upload_bytes=1 << 20,
+            uploads=ResumableUploads(self.root / "uploads", UploadConfig(1 << 20)),
         )
 
     def depth(self):

@@ -35,6 +35,7 @@ from worker.jobs import Jobs
 from worker.labels import below
 from worker.queue import Queue
 from worker.service import DocumentView, Readiness
+from worker.uploads import ResumableUploads, Upload, accepting
 
 _ANSWER_PAGES = 8
 
@@ -55,7 +56,9 @@ class Library:
         answerer: Answerer,
         readiness: Readiness | Callable[[], Readiness],
         max_upload_bytes: int,
+        uploads: ResumableUploads,
     ) -> None:
+        self.uploads = uploads
         self._blobs = blobs
         self._catalog = catalog
         self._store = store
@@ -83,6 +86,9 @@ class Library:
     ) -> tuple[DocumentView, bool]:
         entry, new = self._jobs.accept(tenant, staged, filename=filename, password=password, text_layer=text_layer)
         return self._view(entry), new
+
+    def finish_upload(self, tenant: str, upload_id: str) -> Upload:
+        return self.uploads.finish(tenant, upload_id, accepting(self))
 
     def documents(
         self, tenant: str, *, cursor: str | None = None, limit: int = 50, uploaded_only: bool = False
@@ -200,8 +206,8 @@ class Library:
 
     # -- the service itself -------------------------------------------------------------------
 
-    def counts(self, tenant: str) -> PageCounts:
-        """Pages by state of one tenant, for metrics."""
+    def counts(self, tenant: str | None) -> PageCounts:
+        """Pages by state of one tenant, or (None) of all, for metrics."""
         return self._store.count(tenant)
 
     def overview(self) -> tuple[PageCounts, bool]:

@@ -25,6 +25,7 @@ from index.types import (
     TextLayerPolicy,
 )
 from worker.deletion import Receipt
+from worker.uploads import ResumableUploads, Upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,12 @@ class Staging(Protocol):
 
 class ServiceProtocol(Protocol):
     """What `api` relies on (implemented by `worker.library.Library`)."""
+
+    uploads: ResumableUploads  # uploads that may break off and go on later
+
+    def finish_upload(self, tenant: str, upload_id: str) -> Upload:
+        """Accept a resumable upload that is complete; it then names its document."""
+        ...
 
     def stage(self) -> Staging: ...
 
@@ -106,8 +113,8 @@ class ServiceProtocol(Protocol):
 
     def ask(self, tenant: str, question: str, where: SearchFilter) -> Answer: ...
 
-    def counts(self, tenant: str) -> PageCounts:
-        """Pages by state of one tenant, for metrics."""
+    def counts(self, tenant: str | None) -> PageCounts:
+        """Pages by state of one tenant, or (None) of all, for metrics."""
         ...
 
     def queue_depth(self) -> int:

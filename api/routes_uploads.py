@@ -1,0 +1,263 @@
+"""`/v1/uploads`: uploads that may break off and go on later, in the protocol tus 1.0.
+
+Source: https://tus.io/protocols/resumable-upload, core protocol with creation, creation-with-upload, expiration and
+termination. `worker.uploads` keeps what came; this module only speaks.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from email.utils import formatdate
+from typing import Annotated
+
+import anyio
+from fastapi import APIRouter, Depends, Header, Path, Request, Response
+
+from api import filenames, upload
+from api.context import AppContext, Context
+from api.limits import UploadMeter
+from api.openapi import empty
+from api.problems import TusVersion
+from api.tenants import CurrentCaller, WritingTenant
+from index.errors import BadDocument, InvalidRequest, UnsupportedMedia
+from index.types import TextLayerPolicy
+from worker.uploads import Appending, Upload
+
+router = APIRouter(tags=["documents"])
+
+VERSION = "1.0.0"
+EXTENSIONS = "creation,creation-with-upload,expiration,termination"
+OFFSET_TYPE = "application/offset+octet-stream"
+_METADATA_CHARS = 16 << 10
+_BATCH_BYTES = 1 << 20
+
+UploadId = Annotated[str, Path(description="An upload's id.", examples=["9c1185a5c5e9fc54612808977ee8f548"])]
+Length = Annotated[
+    int | None, Header(alias="Upload-Length", ge=0, description="Bytes of the whole file.", examples=[2481152])
+]
+Offset = Annotated[
+    int | None, Header(alias="Upload-Offset", ge=0, description="Where these bytes begin.", examples=[0])
+]
+Metadata = Annotated[
+    str | None,
+    Header(
+        alias="Upload-Metadata",
+        description="Keys with values in Base64: `filename`, `password`, `text_layer`; others are ignored.",
+        examples=["filename c2Nhbi5wZGY="],
+    ),
+]
+
+
+async def _speaks_tus(
+    version: Annotated[
+        str | None, Header(alias="Tus-Resumable", description="The protocol's version.", examples=[VERSION])
+    ] = None,
+) -> None:
+    if version != VERSION:
+        raise TusVersion(f"Resumable uploads speak tus {VERSION}: send `Tus-Resumable: {VERSION}`.")
+
+
+SpeaksTus = Depends(_speaks_tus)
+
+_OFFSET_BODY = {
+    "requestBody": {
+        "description": "The bytes that follow.",
+        "content": {OFFSET_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+@router.options("/v1/uploads", status_code=204, response_class=Response, responses=empty(204, "In the headers."))
+async def get_upload_options(context: AppContext) -> Response:
+    """What resumable uploads can do here."""
+    limit = context.service.uploads.max_bytes
+    return _answer(204, {"Tus-Version": VERSION, "Tus-Extension": EXTENSIONS, "Tus-Max-Size": str(limit)})
+
+
+@router.post(
+    "/v1/uploads",
+    status_code=201,
+    response_class=Response,
+    dependencies=[SpeaksTus],
+    responses=empty(
+        201,
+        "Begun; go on with `PATCH` at `Location`.",
+        "origin_not_allowed",
+        "tus_version",
+        "too_large",
+        "unsupported_media_type",
+        "invalid_request",
+        "empty",
+        "bad_document",
+        "too_many_uploads",
+        "quota_exceeded",
+        "storage_full",
+    ),
+    openapi_extra=_OFFSET_BODY,
+)
+async def create_upload(
+    request: Request,
+    context: AppContext,
+    tenant: WritingTenant,
+    caller: CurrentCaller,
+    length: Length = None,
+    metadata: Metadata = None,
+) -> Response:
+    """Begin a resumable upload. The request may carry the first bytes."""
+    if length is None:
+        raise InvalidRequest("Upload-Length is missing: the file's length must be known when its upload begins.")
+    if length == 0:
+        raise BadDocument("The file is empty.", code="empty")
+    given = _metadata(metadata or "")
+    created = await context.call(
+        context.service.uploads.create,
+        tenant,
+        length,
+        filename=filenames.display_name(given.get("filename") or given.get("name") or ""),
+        text_layer=_policy(given.get("text_layer")),
+        password=given.get("password") or None,
+    )
+    headers = {"Location": f"/v1/uploads/{created.id}"}
+    if request.headers.get("content-type", "").partition(";")[0].strip() == OFFSET_TYPE:
+        created = await _append(request, context, created, 0, context.limits.upload(caller.key))
+        headers |= _standing(created)
+    return _answer(201, headers | {"Upload-Expires": formatdate(created.expires_at, usegmt=True)})
+
+
+@router.head(
+    "/v1/uploads/{upload_id}",
+    response_class=Response,
+    dependencies=[SpeaksTus],
+    responses=empty(200, "In the headers.", "not_found", "tus_version"),
+)
+async def get_upload(upload_id: UploadId, context: AppContext, tenant: WritingTenant) -> Response:
+    """How far an upload is."""
+    standing = await context.call(context.service.uploads.get, tenant, upload_id)
+    if standing.offset == standing.length and not standing.document_id:
+        # All bytes were there when something broke off: nobody would send another request to end it.
+        standing = await context.call(context.service.finish_upload, tenant, upload_id)
+    return _answer(200, _standing(standing) | {"Upload-Length": str(standing.length), "Cache-Control": "no-store"})
+
+
+@router.patch(
+    "/v1/uploads/{upload_id}",
+    status_code=204,
+    response_class=Response,
+    dependencies=[SpeaksTus],
+    responses=empty(
+        204,
+        "They are kept; `Folioscope-Document` names the document when these were the last.",
+        "origin_not_allowed",
+        "not_found",
+        "wrong_offset",
+        "upload_busy",
+        "tus_version",
+        "too_large",
+        "unsupported_media_type",
+        "invalid_request",
+        "bad_document",
+        "quota_exceeded",
+        "storage_full",
+    ),
+    openapi_extra=_OFFSET_BODY,
+)
+async def continue_upload(
+    request: Request,
+    upload_id: UploadId,
+    context: AppContext,
+    tenant: WritingTenant,
+    caller: CurrentCaller,
+    offset: Offset = None,
+) -> Response:
+    """Send the bytes that follow. What came before a line broke is kept."""
+    if request.headers.get("content-type", "").partition(";")[0].strip() != OFFSET_TYPE:
+        raise UnsupportedMedia(f"The bytes of a resumable upload come as {OFFSET_TYPE}.")
+    if offset is None:
+        raise InvalidRequest("Upload-Offset is missing.")
+    known = await context.call(context.service.uploads.get, tenant, upload_id)
+    standing = await _append(request, context, known, offset, context.limits.upload(caller.key))
+    return _answer(204, _standing(standing))
+
+
+@router.delete(
+    "/v1/uploads/{upload_id}",
+    status_code=204,
+    response_class=Response,
+    dependencies=[SpeaksTus],
+    responses=empty(204, "It is forgotten.", "origin_not_allowed", "not_found", "tus_version"),
+)
+async def delete_upload(upload_id: UploadId, context: AppContext, tenant: WritingTenant) -> Response:
+    """Give an upload up. A document that it became stays."""
+    await context.call(context.service.uploads.delete, tenant, upload_id)
+    return _answer(204, {})
+
+
+async def _append(request: Request, context: Context, known: Upload, offset: int, meter: UploadMeter) -> Upload:
+    """Write the body at `offset`; the document, when it is whole."""
+    writing = context.service.uploads.appending(known.tenant, known.id, offset)
+    try:
+        target = await context.call(writing.__enter__)
+        try:
+            await _copy(request, context, target, meter)
+        finally:
+            # A client that went away is the very case: what came is flushed, whatever else is cancelled.
+            with anyio.CancelScope(shield=True):
+                await context.call(writing.__exit__, None, None, None)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await context.call(meter.close)
+    return await context.call(context.service.finish_upload, known.tenant, known.id)
+
+
+async def _copy(request: Request, context: Context, target: Appending, meter: UploadMeter) -> None:
+    def keep(batch: bytes) -> None:
+        meter.check(len(batch))
+        meter.count(len(batch))
+        target.write(batch)
+
+    held = bytearray()
+    try:
+        async for chunk in upload.body(request, context.config):
+            held += chunk
+            if len(held) >= _BATCH_BYTES:
+                batch, held = bytes(held), bytearray()
+                context.metrics.upload_bytes.inc(len(batch))
+                await context.call(keep, batch)
+    finally:
+        if held:
+            with anyio.CancelScope(shield=True):
+                context.metrics.upload_bytes.inc(len(held))
+                await context.call(keep, bytes(held))
+
+
+def _standing(standing: Upload) -> dict[str, str]:
+    headers = {"Upload-Offset": str(standing.offset)}
+    if standing.document_id:
+        return headers | {"Folioscope-Document": standing.document_id}
+    return headers | {"Upload-Expires": formatdate(standing.expires_at, usegmt=True)}
+
+
+def _answer(status: int, headers: dict[str, str]) -> Response:
+    return Response(status_code=status, headers={"Tus-Resumable": VERSION, **headers})
+
+
+def _policy(given: str | None) -> str:
+    try:
+        return TextLayerPolicy(given or "auto").value
+    except ValueError:
+        raise InvalidRequest("`text_layer` is `auto` or `never`.") from None
+
+
+def _metadata(header: str) -> dict[str, str]:
+    """`key base64,key base64`; a key may come without a value. Raises `InvalidRequest`."""
+    if len(header) > _METADATA_CHARS:
+        raise InvalidRequest("Upload-Metadata is too long.")
+    found = {}
+    for pair in filter(None, (part.strip() for part in header.split(","))):
+        key, _, value = pair.partition(" ")
+        try:
+            found[key] = base64.b64decode(value.strip(), validate=True).decode("utf-8", "replace")
+        except (binascii.Error, ValueError):
+            raise InvalidRequest(f"Upload-Metadata: the value of {key[:50]!r} is not Base64.") from None
+    return found

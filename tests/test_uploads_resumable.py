@@ -1,0 +1,262 @@
+"""Uploads that break off and go on: what was acknowledged is kept, and the end is an upload like any other."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import socket
+import threading
+
+import httpx
+import pytest
+from tusclient.client import TusClient
+
+from api.app import create_app
+from index.errors import BadDocument, Conflict, NotFound, StorageFull, TooLarge
+from tests.api_kit import Api, FakeService, assert_problem, serving, wait_for
+from worker.uploads import ResumableUploads, UploadConfig
+
+TUS = {"Tus-Resumable": "1.0.0"}
+BYTES = TUS | {"Content-Type": "application/offset+octet-stream"}
+
+
+def uploads(path, now=None, **config):
+    return ResumableUploads(path, UploadConfig(**{"max_bytes": 1000, **config}), clock=lambda: now[0] if now else 0.0)
+
+
+def write(kept, upload, offset, content):
+    with kept.appending(upload.tenant, upload.id, offset) as end:
+        end.write(content)
+
+
+def collected(seen):
+    def finish(upload, password, chunks):
+        seen.append((upload.filename, password, b"".join(chunks)))
+        return "the-document"
+
+    return finish
+
+
+def begin(api, content, **metadata):
+    told = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in metadata.items())
+    response = api.post("/v1/uploads", headers=TUS | {"Upload-Length": str(len(content)), "Upload-Metadata": told})
+    assert response.status_code == 201, response.text
+    return response.headers["location"]
+
+
+# -- what is kept -----------------------------------------------------------------------------
+
+
+def test_what_came_is_there_after_a_restart(tmp_path):
+    """Another process that opens the directory goes on where the first one stopped."""
+    upload = uploads(tmp_path).create("t", 10, filename="a.pdf", password="pw")
+    write(uploads(tmp_path), upload, 0, b"01234")
+    again = uploads(tmp_path)
+    assert again.get("t", upload.id).offset == 5
+    write(again, upload, 5, b"56789")
+    seen = []
+    assert again.finish("t", upload.id, collected(seen)).document_id == "the-document"
+    assert seen == [("a.pdf", "pw", b"0123456789")]
+
+
+def test_finished_once(tmp_path):
+    """Asked to finish again, it gives the same document and hands nothing over; its bytes are gone."""
+    kept, seen = uploads(tmp_path), []
+    upload = kept.create("t", 3, filename="a")
+    assert kept.finish("t", upload.id, collected(seen)).document_id is None
+    write(kept, upload, 0, b"abc")
+    for _ in range(3):
+        assert kept.finish("t", upload.id, collected(seen)).document_id == "the-document"
+    assert len(seen) == 1
+    assert not list(tmp_path.glob("*.part"))
+    with pytest.raises(Conflict):
+        write(kept, upload, 3, b"")
+
+
+def test_crash_before_the_end_was_noted(tmp_path):
+    """A finish that died half-way is done again and gives what the service gives for the same bytes."""
+    kept, seen = uploads(tmp_path), []
+    upload = kept.create("t", 3, filename="a")
+    write(kept, upload, 0, b"abc")
+
+    def dies(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        kept.finish("t", upload.id, dies)
+    assert uploads(tmp_path).finish("t", upload.id, collected(seen)).document_id == "the-document"
+
+
+def test_refused_file_ends_the_upload(tmp_path):
+    """A file that cannot be taken is not offered for ever; trouble that passes leaves it there."""
+    kept = uploads(tmp_path)
+
+    def raising(error):
+        def finish(*_):
+            raise error
+
+        return finish
+
+    upload = kept.create("t", 3, filename="a")
+    write(kept, upload, 0, b"abc")
+    with pytest.raises(StorageFull):
+        kept.finish("t", upload.id, raising(StorageFull("full")))
+    assert kept.get("t", upload.id).offset == 3
+    with pytest.raises(BadDocument):
+        kept.finish("t", upload.id, raising(BadDocument("no document")))
+    with pytest.raises(NotFound):
+        kept.get("t", upload.id)
+
+
+def test_offsets_and_lengths_hold(tmp_path):
+    """Bytes at another offset, past the end or over the limit are refused; what fits is kept."""
+    kept = uploads(tmp_path)
+    upload = kept.create("t", 4, filename="a")
+    for offset in (1, -1, 5):
+        with pytest.raises(Conflict) as caught:
+            write(kept, upload, offset, b"x")
+        assert caught.value.code == "wrong_offset"
+    with pytest.raises(TooLarge):
+        write(kept, upload, 0, b"abcdef")
+    assert kept.get("t", upload.id).offset == 4
+    with pytest.raises(TooLarge):
+        kept.create("t", 1001, filename="a")
+    with pytest.raises(StorageFull):
+        uploads(tmp_path, min_free_bytes=1 << 60).create("t", 1, filename="a")
+
+
+def test_one_writer_at_a_time(tmp_path):
+    """A second writer is refused while the first one writes."""
+    kept = uploads(tmp_path)
+    upload = kept.create("t", 4, filename="a")
+    with kept.appending("t", upload.id, 0) as end:
+        end.write(b"ab")
+        with pytest.raises(Conflict) as caught:
+            write(kept, upload, 0, b"xx")
+    assert caught.value.code == "upload_busy"
+    assert kept.get("t", upload.id).offset == 2
+
+
+def test_tenants_and_hostile_ids(tmp_path):
+    """Another tenant's upload is an unknown one, and an id is never a path."""
+    kept = uploads(tmp_path / "uploads")
+    (tmp_path / "secret.json").write_text('{"tenant": "t"}')
+    upload = kept.create("t", 4, filename="a")
+    for tenant, upload_id in (("other", upload.id), ("t", "../secret"), ("t", ""), ("t", "0" * 32), ("t", "\0")):
+        for act in (kept.get, kept.delete):
+            with pytest.raises(NotFound):
+                act(tenant, upload_id)
+    assert (tmp_path / "secret.json").exists()
+    assert oct(next((tmp_path / "uploads").glob("*.json")).stat().st_mode)[-3:] == "600"
+
+
+def test_forgotten_uploads_expire(tmp_path):
+    """What nobody went on with is removed after its time, what moves is kept; many are too many."""
+    now = [1e9]
+    kept = uploads(tmp_path, now, keep_s=100, per_tenant=2)
+    old, moving = kept.create("t", 4, filename="a"), kept.create("t", 4, filename="b")
+    for upload, at in ((old, 1e9), (moving, 1e9 + 90)):
+        os.utime(tmp_path / f"{upload.id}.part", (at, at))
+    with pytest.raises(Conflict):
+        kept.create("t", 4, filename="c")
+    kept.create("other", 4, filename="c")
+    now[0] += 101
+    assert kept.sweep() >= 1
+    with pytest.raises(NotFound):
+        kept.get("t", old.id)
+    assert kept.get("t", moving.id).offset == 0
+
+
+# -- over HTTP --------------------------------------------------------------------------------
+
+
+def test_a_public_client_uploads_in_pieces():
+    """tuspy sends a file in chunks, and it arrives byte for byte with its name."""
+    content = os.urandom(300_000)
+    service = FakeService()
+    with serving(create_app(service)) as url:
+        client = TusClient(f"{url}/v1/uploads")
+        metadata = {"filename": "häfen.pdf"}
+        sender = client.uploader(file_stream=io.BytesIO(content), chunk_size=70_001, metadata=metadata)
+        sender.upload_chunk()
+        assert sender.offset == 70_001
+        # The program dies; another one goes on by the address alone.
+        rest = client.uploader(file_stream=io.BytesIO(content), chunk_size=1 << 20, url=sender.url)
+        rest.upload()
+        head = httpx.head(sender.url, headers=TUS)
+    document = head.headers["folioscope-document"]
+    assert head.headers["upload-offset"] == head.headers["upload-length"] == "300000"
+    (view,) = service.views.values()
+    assert view.manifest.document_id == document
+    assert view.manifest.filename == "häfen.pdf"
+    assert service.original("default", document)[1].read_bytes() == content
+
+
+def test_bytes_of_a_broken_line_are_kept():
+    """A client that vanishes in the middle of a request has lost nothing that had arrived."""
+    service = FakeService()
+    with serving(create_app(service)) as url:
+        api = httpx.Client(base_url=url)
+        place = api.post("/v1/uploads", headers=TUS | {"Upload-Length": "100000"}).headers["location"]
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as line:
+            head = f"PATCH {place} HTTP/1.1\r\nHost: {host}:{port}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
+            head += "Content-Type: application/offset+octet-stream\r\nContent-Length: 100000\r\n\r\n"
+            line.sendall(head.encode() + b"x" * 40_000)
+            threading.Event().wait(0.3)
+        upload_id = place.rsplit("/", 1)[1]
+        wait_for(lambda: service.uploads.get("default", upload_id).offset == 40_000)
+        rest = api.patch(place, headers=BYTES | {"Upload-Offset": "40000"}, content=b"y" * 60_000)
+    assert rest.status_code == 204
+    assert (
+        service.original("default", rest.headers["folioscope-document"])[1].read_bytes()
+        == b"x" * 40_000 + b"y" * 60_000
+    )
+
+
+def test_creation_with_bytes():
+    """A small file goes in one request."""
+    api = Api()
+    response = api.post("/v1/uploads", headers=BYTES | {"Upload-Length": "3"}, content=b"one")
+    assert response.status_code == 201
+    assert response.headers["upload-offset"] == "3"
+    assert api.get(f"/v1/documents/{response.headers['folioscope-document']}").status_code == 200
+
+
+def test_what_there_is_said_of_it():
+    """OPTIONS tells version, extensions and the largest file."""
+    headers = Api(FakeService(limit=12345)).request("OPTIONS", "/v1/uploads").headers
+    assert headers["tus-version"] == "1.0.0"
+    assert "creation" in headers["tus-extension"]
+    assert headers["tus-max-size"] == "12345"
+
+
+def test_password_and_policy_come_along():
+    """Metadata carries the password and the text layer policy to the document."""
+    api = Api()
+    place = begin(api, b"!locked", filename="a.pdf", password="pässword", text_layer="never")
+    assert api.request("PATCH", place, headers=BYTES | {"Upload-Offset": "0"}, content=b"!locked").status_code == 204
+    ((_, filename, password, policy),) = api.service.accepted
+    assert (filename, password, policy.value) == ("a.pdf", "pässword", "never")
+
+
+def test_refused_requests():
+    """Each mistake is a problem that says which."""
+    api = Api(FakeService(limit=100))
+    place = begin(api, b"12345")
+    patch = lambda headers, content=b"1": api.request("PATCH", place, headers=headers, content=content)
+    assert_problem(api.post("/v1/uploads", headers={"Upload-Length": "5"}), 412, "tus_version")
+    assert_problem(api.post("/v1/uploads", headers=TUS), 422, "invalid_request")
+    assert_problem(api.post("/v1/uploads", headers=TUS | {"Upload-Length": "-5"}), 422, "invalid_request")
+    assert_problem(api.post("/v1/uploads", headers=TUS | {"Upload-Length": "0"}), 422, "empty")
+    assert_problem(api.post("/v1/uploads", headers=TUS | {"Upload-Length": "101"}), 413, "too_large")
+    broken = TUS | {"Upload-Length": "5", "Upload-Metadata": "filename %%%"}
+    assert_problem(api.post("/v1/uploads", headers=broken), 422, "invalid_request")
+    assert_problem(patch(TUS | {"Upload-Offset": "0", "Content-Type": "text/plain"}), 415, "unsupported_media_type")
+    assert_problem(patch(BYTES), 422, "invalid_request")
+    assert_problem(patch(BYTES | {"Upload-Offset": "3"}), 409, "wrong_offset")
+    assert_problem(patch(BYTES | {"Upload-Offset": "0"}, b"123456789"), 413, "too_large")
+    assert api.request("DELETE", place, headers=TUS).status_code == 204
+    assert_problem(patch(BYTES | {"Upload-Offset": "5"}), 404, "not_found")
+    assert_problem(api.request("DELETE", "/v1/uploads/..%2fx", headers=TUS), 404, "not_found")

@@ -1,0 +1,288 @@
+"""Uploads that may break off and go on later, also on another day, after a restart, or at another API process.
+
+What they promise:
+
+* A byte that `append` has counted survives a crash: it is on the disk before the offset is told.
+* One writer at a time: a second one gets `Conflict` (`upload_busy`) instead of mixing its bytes in.
+* `finish` hands the whole file to the service once; asked again, after a crash say, it gives the same document.
+* An upload nobody went on with for `keep_s` is removed.
+
+One directory holds them: `<id>.json` (what it is), `<id>.part` (the bytes so far), `<id>.done` (the document's id).
+They know no HTTP; `api.routes_uploads` speaks tus 1.0 in front of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from index.errors import Conflict, NotFound, RequestError, StorageFull, TooLarge
+from index.files import make_directory, remove, storage_errors, write_atomic
+from index.types import TextLayerPolicy
+
+if TYPE_CHECKING:
+    from worker.service import DocumentView, Staging
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_COPY = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """`length` in bytes; `offset` so many have come; `document_id` once it is finished. `expires_at`: UNIX seconds."""
+
+    id: str
+    tenant: str
+    length: int
+    filename: str
+    text_layer: str
+    offset: int
+    document_id: str | None
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class UploadConfig:
+    """`per_tenant` bounds what half uploads can hold on the disk."""
+
+    max_bytes: int
+    min_free_bytes: int = 0
+    keep_s: float = 24 * 3600.0
+    per_tenant: int = 1000
+
+
+Finish = Callable[[Upload, str | None, Iterator[bytes]], str]
+"""Accepts the whole file (its facts, its password, its bytes) and returns the document's id."""
+
+
+class ResumableUploads:
+    """Thread-safe, and safe among processes that share the directory."""
+
+    def __init__(self, directory: Path, config: UploadConfig, *, clock: Callable[[], float] = time.time) -> None:
+        self._directory = directory
+        self._config = config
+        self._clock = clock
+        make_directory(directory)
+
+    @property
+    def max_bytes(self) -> int:
+        return self._config.max_bytes
+
+    def create(
+        self, tenant: str, length: int, *, filename: str, text_layer: str = "auto", password: str | None = None
+    ) -> Upload:
+        """A new upload without bytes. `TooLarge` over the limit, `StorageFull`, `Conflict` when there are too many."""
+        config = self._config
+        if length > config.max_bytes:
+            raise TooLarge(
+                f"The file is larger than the limit of {config.max_bytes} bytes (setting FOLIOSCOPE_MAX_UPLOAD_BYTES)."
+            )
+        self._leave_room(length)
+        self.sweep()
+        open_ones = sum(1 for facts in self._all() if facts["tenant"] == tenant)
+        if open_ones >= config.per_tenant:
+            raise Conflict(
+                f"There are {open_ones} unfinished uploads; finish or delete some of them.", code="too_many_uploads"
+            )
+        upload_id = secrets.token_hex(16)
+        facts = {"tenant": tenant, "length": length, "filename": filename, "text_layer": text_layer}
+        with storage_errors():
+            self._path(upload_id, "part").touch(mode=0o600, exist_ok=False)
+        # The facts come last: an upload that has them is whole. They may hold a password.
+        write_atomic(self._path(upload_id, "json"), json.dumps({**facts, "password": password}).encode(), mode=0o600)
+        return self.get(tenant, upload_id)
+
+    def get(self, tenant: str, upload_id: str) -> Upload:
+        """How far it is. `NotFound` for an unknown id and for another tenant's alike."""
+        facts = self._facts(tenant, upload_id)
+        done = self._path(upload_id, "done")
+        document_id: str | None = None
+        with contextlib.suppress(FileNotFoundError):
+            document_id = done.read_text()
+        try:
+            status = (done if document_id else self._path(upload_id, "part")).stat()
+        except FileNotFoundError:
+            raise _unknown() from None
+        return Upload(
+            id=upload_id,
+            tenant=tenant,
+            length=facts["length"],
+            filename=facts["filename"],
+            text_layer=facts["text_layer"],
+            offset=facts["length"] if document_id else status.st_size,
+            document_id=document_id,
+            expires_at=status.st_mtime + self._config.keep_s,
+        )
+
+    @contextlib.contextmanager
+    def appending(self, tenant: str, upload_id: str, offset: int) -> Iterator[Appending]:
+        """Write at `offset`, which must be where the upload stands (`Conflict` `wrong_offset` else)."""
+        upload = self.get(tenant, upload_id)
+        if upload.document_id:
+            raise _wrong_offset(upload.offset, offset)
+        try:
+            file = self._path(upload_id, "part").open("r+b")
+        except FileNotFoundError:
+            raise _unknown() from None
+        with file:
+            _lock(file)
+            stands = file.seek(0, os.SEEK_END)
+            if stands != offset:
+                raise _wrong_offset(stands, offset)
+            writing = Appending(file, upload.length - stands, self._leave_room)
+            try:
+                yield writing
+            finally:
+                # Whatever broke it off, the bytes that came are kept: that is what a resumable upload is for.
+                with storage_errors():
+                    file.flush()
+                    os.fsync(file.fileno())
+
+    def finish(self, tenant: str, upload_id: str, finish: Finish) -> Upload:
+        """Hand a complete upload over; what `finish` raises of a file that cannot be taken ends the upload."""
+        upload = self.get(tenant, upload_id)
+        if upload.document_id or upload.offset < upload.length:
+            return upload
+        part = self._path(upload_id, "part")
+        try:
+            file = part.open("rb")
+        except FileNotFoundError:  # another process finished it in the meantime
+            return self.get(tenant, upload_id)
+        with file:
+            _lock(file)
+            password = self._facts(tenant, upload_id)["password"]
+            try:
+                document_id = finish(upload, password, _chunks(file))
+            except RequestError:
+                self.delete(tenant, upload_id)
+                raise
+            write_atomic(self._path(upload_id, "done"), document_id.encode())
+            remove(part)
+        return self.get(tenant, upload_id)
+
+    def delete(self, tenant: str, upload_id: str) -> None:
+        """Forget an upload and its bytes; a document that it became stays."""
+        self._facts(tenant, upload_id)
+        self._remove(upload_id)
+
+    def sweep(self) -> int:
+        """Remove uploads that nobody went on with; how many."""
+        swept = 0
+        oldest = self._clock() - self._config.keep_s
+        for path in list(self._directory.iterdir()):
+            with contextlib.suppress(FileNotFoundError):
+                if path.suffix in {".part", ".done"} and path.stat().st_mtime < oldest:
+                    self._remove(path.stem)
+                    swept += 1
+        return swept
+
+    def _remove(self, upload_id: str) -> None:
+        for kind in ("json", "part", "done"):
+            remove(self._path(upload_id, kind))
+
+    def _facts(self, tenant: str, upload_id: str) -> dict[str, object]:
+        if not _ID.fullmatch(upload_id):
+            raise _unknown()
+        try:
+            facts = json.loads(self._path(upload_id, "json").read_bytes())
+        except FileNotFoundError:
+            raise _unknown() from None
+        if facts["tenant"] != tenant:
+            raise _unknown()
+        return facts
+
+    def _all(self) -> Iterator[dict[str, object]]:
+        for path in self._directory.glob("*.part"):
+            with contextlib.suppress(FileNotFoundError):
+                yield json.loads(path.with_suffix(".json").read_bytes())
+
+    def _leave_room(self, coming: int) -> None:
+        if shutil.disk_usage(self._directory).free - coming < self._config.min_free_bytes:
+            raise StorageFull(
+                f"Less than {self._config.min_free_bytes} bytes would be left on the disk of the data directory "
+                "(setting FOLIOSCOPE_MIN_FREE_BYTES). Free some space and try again."
+            )
+
+    def _path(self, upload_id: str, kind: str) -> Path:
+        return self._directory / f"{upload_id}.{kind}"
+
+
+class Accepting(Protocol):
+    """The part of the service that takes files in."""
+
+    def stage(self) -> Staging: ...
+
+    def accept(
+        self, tenant: str, staged: Staging, *, filename: str, password: str | None, text_layer: TextLayerPolicy
+    ) -> tuple[DocumentView, bool]: ...
+
+
+def accepting(service: Accepting) -> Finish:
+    """A `Finish` that sends the whole file the way of every upload."""
+
+    def finish(upload: Upload, password: str | None, chunks: Iterator[bytes]) -> str:
+        staged = service.stage()
+        try:
+            for chunk in chunks:
+                staged.write(chunk)
+            policy = TextLayerPolicy(upload.text_layer)
+            view, _ = service.accept(
+                upload.tenant, staged, filename=upload.filename, password=password, text_layer=policy
+            )
+            return view.manifest.document_id
+        finally:
+            staged.discard()
+
+    return finish
+
+
+class Appending:
+    """The end of an upload's file, open for one writer."""
+
+    def __init__(self, file: BinaryIO, room: int, leave_room: Callable[[int], None]) -> None:
+        self.written = 0
+        self._file = file
+        self._room = room
+        self._leave_room = leave_room
+
+    def write(self, chunk: bytes) -> None:
+        """`TooLarge` past the length that was announced; what fits before is kept."""
+        fits = chunk[: self._room - self.written]
+        self._leave_room(len(fits))
+        with storage_errors():
+            self._file.write(fits)
+        self.written += len(fits)
+        if len(fits) < len(chunk):
+            raise TooLarge("More bytes came than the upload was announced with.")
+
+
+def _lock(file: BinaryIO) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Conflict(
+            "Somebody else is writing to this upload; ask for its offset in a moment.", code="upload_busy"
+        ) from None
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    while chunk := file.read(_COPY):
+        yield chunk
+
+
+def _unknown() -> NotFound:
+    return NotFound("There is no such upload; it may have expired.")
+
+
+def _wrong_offset(stands: int, given: int) -> Conflict:
+    return Conflict(f"The upload stands at {stands}, not at {given}.", code="wrong_offset")
