@@ -106,7 +106,9 @@ class Sender:
     def send_task(self, task: str, arguments: Sequence[str | int], queue: str, priority: int) -> None:
         try:
             # To the queue by its name and through no exchange: bindings are kept in Redis, which may be emptied.
-            self._app.send_task(task, args=list(arguments), queue=queue, priority=priority, retry=False)
+            self._app.send_task(
+                task, args=list(arguments), queue=queue, priority=priority, retry=False, ignore_result=True
+            )
         except (OperationalError, KombuError, CeleryError, OSError) as error:
             raise Unavailable(
                 f"The message broker does not answer ({type(error).__name__}).", code="broker_unavailable"

@@ -1,0 +1,114 @@
+"""The commands `folioscope worker`, `serve` and so on, with an engine that needs no weights: pages are read by hashing
+their pixels, as slowly as `STACK_READ_S` says. Run as `python -m tests.stack_service COMMAND ...`.
+
+A page whose first pixel is of a deadly colour takes its reader down. Each reading appends a line to `STACK_READS`, so
+that tests can count them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+
+from index.types import Box, PageReading, Reader, Region, RegionKind, VisionFormat, VisionTokens
+from tests.kit import HashEmbedder
+from worker import wiring
+from worker.engine.engine import Decoded, Finish
+
+# First pixel of a page → what its reader dies of.
+DEADLY = {(250, 0, 0): signal.SIGSEGV, (0, 0, 250): signal.SIGKILL}
+
+
+class StubEngine:
+    """The text of a page is the hash of its pixels: equal pages give equal texts, in every run and process."""
+
+    name = "stub"
+    revision = "1"
+
+    def read(self, images):
+        return [self._read(image) for image in images]
+
+    def read_lines(self, image, boxes):
+        return [("", 0.0) for _ in boxes]
+
+    def knows(self, text):
+        return True
+
+    def warm(self):
+        pass
+
+    def _read(self, image):
+        deadly = DEADLY.get(image.getpixel((0, 0)))
+        digest = hashlib.sha256(image.tobytes()).hexdigest()
+        _note(digest)
+        if deadly is not None:
+            time.sleep(0.05)
+            os.kill(os.getpid(), deadly)
+            time.sleep(10)
+        time.sleep(float(os.environ.get("STACK_READ_S", "0.02")))
+        text = f"page {digest}"
+        region = Region(RegionKind.PARAGRAPH, Box(0, 0, 1, 1), 0, len(text))
+        return PageReading(text, (region,), (), 1.0, *image.size, 0, Reader("stub", "1", "ocr"))
+
+
+class StubVisionEngine(StubEngine):
+    """Pages become two vision tokens; decoding repeats the prompt and their sum."""
+
+    name = "stub-vision"
+    dim = 4
+
+    def _read(self, image):
+        reading = super()._read(image)
+        tokens = self.encode([image])[0]
+        return PageReading(
+            reading.text, reading.regions, (), 1.0, *image.size, 0, Reader(self.name, "1", "base"), vision=tokens
+        )
+
+    def encode(self, images):
+        form = VisionFormat(self.name, "1", "base", (0, 0), (10, 10))
+        return [
+            VisionTokens(form, np.full((2, self.dim), image.getpixel((0, 0))[0] / 8, np.float16)) for image in images
+        ]
+
+    def decodes(self, form):
+        return form.engine == self.name
+
+    def decode(self, tokens, prompts):
+        time.sleep(float(os.environ.get("STACK_DECODE_S", "0")))
+        return [self._decode(one, prompt) for one, prompt in zip(tokens, prompts, strict=True)]
+
+    def _decode(self, tokens, prompt):
+        if prompt.argument == "bug":
+            raise RuntimeError("a bug")
+        text = f"{prompt.task.value} {prompt.argument}: {float(tokens.array.sum())}"
+        region = Region(RegionKind.TABLE, Box(0.1, 0.2, 0.3, 0.4), 0, len(text))
+        return Decoded(prompt, f"raw {text}", text, (region,), 7, Finish.LENGTH, -0.5, 1, 0.25)
+
+
+def _note(line):
+    if path := os.environ.get("STACK_READS"):
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(handle, f"{line}\n".encode())
+        os.close(handle)
+
+
+def use_light_models():
+    engine = StubVisionEngine if os.environ.get("STACK_VISION") else StubEngine
+    wiring.build_engine = lambda _settings: engine()
+    wiring.build_embedder_for = lambda _settings: HashEmbedder()
+
+
+def main():
+    use_light_models()
+    from api import cli
+
+    sys.exit(cli.run())
+
+
+if __name__ == "__main__":
+    main()
