@@ -20,18 +20,30 @@ from api import (
     routes_operations,
     routes_pages,
     routes_search,
+    routes_session,
+    routes_uploads,
     routes_web,
 )
+from api.access import Access
 from api.config import ApiConfig, version
 from api.context import Context
+from api.cors import Cors
+from api.keyring import KeyRing
+from api.limits import Limits
 from api.metrics import Metrics
 from api.middleware import Guard, RequestContext
 from worker.service import ServiceProtocol
 
 
-def create_app(service: ServiceProtocol, config: ApiConfig | None = None) -> FastAPI:
-    """An app that talks to `service` and to nothing else."""
-    config = config or ApiConfig()
+def create_app(
+    service: ServiceProtocol,
+    config: ApiConfig | None = None,
+    *,
+    ring: KeyRing | None = None,
+    limits: Limits | None = None,
+) -> FastAPI:
+    """An app that talks to `service` and to nothing else. Without `ring` it is open: everybody is the local user."""
+    config, ring, limits = config or ApiConfig(), ring or KeyRing(), limits or Limits()
     app = FastAPI(
         title="Folioscope",
         version=version(),
@@ -43,9 +55,18 @@ def create_app(service: ServiceProtocol, config: ApiConfig | None = None) -> Fas
         lifespan=_lifespan,
     )
     metrics = Metrics(service)
-    app.state.context = Context(service, config, metrics)
+    app.state.context = Context(service, config, metrics, ring, limits)
     problems.install(app, retry_after_s=config.retry_after_s)
-    for routes in (routes_documents, routes_export, routes_pages, routes_search, routes_operations, routes_web):
+    for routes in (
+        routes_documents,
+        routes_uploads,
+        routes_export,
+        routes_pages,
+        routes_search,
+        routes_session,
+        routes_operations,
+        routes_web,
+    ):
         app.include_router(routes.router)
     app.state.running = []
     if find_spec("mcp"):  # the extra `mcp`
@@ -56,6 +77,8 @@ def create_app(service: ServiceProtocol, config: ApiConfig | None = None) -> Fas
     app.openapi = openapi.document(app)  # type: ignore[method-assign]
     app.state.methods = openapi.Methods(app.openapi())
     # The last one added is the outermost.
+    app.add_middleware(Access, ring=ring, limits=limits, retry_after_s=config.retry_after_s)
+    app.add_middleware(Cors, origins=config.cors_origins)
     app.add_middleware(Guard, config=config)
     app.add_middleware(RequestContext, metrics=metrics)
     return app

@@ -28,12 +28,13 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 _data = click.option("--data", type=click.Path(path_type=Path), help="Data directory (FOLIOSCOPE_DATA_DIR).")
 _url = click.option("--url", help="A service to talk to (FOLIOSCOPE_URL) instead of this machine's own.")
+_key = click.option("--key", help="The key to use there (FOLIOSCOPE_API_KEY, which no process list shows).")
 _json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, for programs.")
 
 
 def _talks(command: Command) -> Command:
     """Options of the commands that speak to a service."""
-    return _json(_data(_url(command)))
+    return _json(_data(_key(_url(command))))
 
 
 def _filters(command: Command) -> Command:
@@ -59,7 +60,6 @@ def cli() -> None:
 @cli.command()
 @click.option("--host", help="Address to listen on (FOLIOSCOPE_HOST).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one (FOLIOSCOPE_PORT).")
-@click.option("--i-know-it-is-open", is_flag=True, help="Bind to an address that others reach, without any keys.")
 @click.option("--json-logs", is_flag=True, help="Log lines as JSON.")
 @_data
 @_json
@@ -68,9 +68,7 @@ def serve(**options: Any) -> int:
     from api import cli_service
 
     settings = _settings(options["data"], host=options["host"], port=options["port"])
-    return cli_service.serve(
-        _output(options), settings, open_to_network=options["i_know_it_is_open"], json_logs=options["json_logs"]
-    )
+    return cli_service.serve(_output(options), settings, json_logs=options["json_logs"])
 
 
 @cli.command()
@@ -200,6 +198,66 @@ def health(part: str, name: str | None, **options: Any) -> int:
     return cli_stack.health(_output(options), _settings(options["data"]), part=part, url=options["url"], name=name)
 
 
+@cli.group()
+def keys() -> None:
+    """Make, list and revoke API keys. Works whether or not a service runs."""
+
+
+@keys.command("create")
+@click.option("--name", required=True, help="Whose key this is, for people.")
+@click.option("--tenant", default="default", show_default=True, help="Whose documents it opens.")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(["read", "write", "admin"]),
+    multiple=True,
+    default=("read", "write"),
+    show_default=True,
+    help="What it may do (repeatable).",
+)
+@click.option("--expires", "lifetime", metavar="TIME", help="How long it is good for: 12h, 90d, 1y.")
+@click.option("--requests-per-minute", type=click.IntRange(0), help="Instead of the service's own limit; 0: none.")
+@click.option("--answers", type=click.IntRange(0), help="Answers at once, instead of the service's own limit.")
+@click.option("--bytes-per-day", type=click.IntRange(0), help="Of uploads, instead of the service's own limit.")
+@_data
+@_json
+def create_key(name: str, tenant: str, scopes: tuple[str, ...], lifetime: str | None, **options: Any) -> int:
+    """Make a key, and show it this once."""
+    from api import cli_keys
+    from index.keys import KeyLimits
+
+    return cli_keys.create(
+        _output(options),
+        _settings(options["data"]),
+        name=name,
+        tenant=tenant,
+        scopes=scopes,
+        lifetime=cli_keys.Lifetime()(lifetime) if lifetime else None,
+        limits=KeyLimits(options["requests_per_minute"], options["answers"], options["bytes_per_day"]),
+    )
+
+
+@keys.command("list")
+@_data
+@_json
+def list_keys(**options: Any) -> int:
+    """List all keys, revoked ones included."""
+    from api import cli_keys
+
+    return cli_keys.show(_output(options), _settings(options["data"]))
+
+
+@keys.command("revoke")
+@click.argument("key_ids", metavar="ID...", nargs=-1, required=True)
+@_data
+@_json
+def revoke_keys(key_ids: tuple[str, ...], **options: Any) -> int:
+    """Take keys back: running services refuse them within 5 seconds."""
+    from api import cli_keys
+
+    return cli_keys.revoke(_output(options), _settings(options["data"]), key_ids)
+
+
 @cli.command()
 @_data
 @_json
@@ -265,7 +323,7 @@ def _run(options: dict[str, Any], command: Callable[[Client, Output], Awaitable[
     from api.cli_client import connect
 
     async def connected() -> int:
-        async with connect(options["url"], _settings(options["data"])) as client:
+        async with connect(options["url"], _settings(options["data"]), key=options["key"]) as client:
             return await command(client, _output(options))
 
     return asyncio.run(connected())

@@ -28,6 +28,7 @@ _IN_PROCESS_URL = "http://localhost"
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0, write=300.0)
 _LOOK_AGAIN_S = 0.4
 _ATTEMPTS = 4
+_PATIENCE_S = 20.0  # a limit that lasts longer is told at once
 
 
 class ApiError(Exception):
@@ -75,7 +76,7 @@ class Client:
             "Content-Type": f"multipart/form-data; boundary={boundary}",
             "Content-Length": str(len(head) + size + len(tail)),
         }
-        response = await self._send("POST", "/v1/documents", content=body(), headers=headers)
+        response = await self._send("POST", "/v1/documents", body=body, headers=headers)
         return response.json(), response.headers.get("folioscope-existing") != "true"
 
     async def document(self, document_id: str) -> dict[str, Any]:
@@ -134,39 +135,49 @@ class Client:
         path = f"/v1/documents/{quote(document_id, safe='')}/pages/{page}/image"
         return (await self._send("GET", path, params={"width": str(width), "format": kind})).content
 
-    async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+    async def _send(
+        self, method: str, path: str, *, body: Callable[[], AsyncIterator[bytes]] | None = None, **options: Any
+    ) -> httpx.Response:
+        """`body` is made anew for each attempt."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                response = await self._http.request(method, path, **options)
+                content = {"content": body()} if body else {}
+                response = await self._http.request(method, path, **options, **content)
             except httpx.TransportError as error:
                 reason = str(error) or type(error).__name__
                 raise ApiError(f"No answer from {self._http.base_url}: {reason}") from error
-            busy = response.status_code == httpx.codes.SERVICE_UNAVAILABLE
-            if not busy or "content" in options or attempt == _ATTEMPTS:
-                break
             after = response.headers.get("retry-after", "1")
-            await anyio.sleep(min(float(after), 5.0) if after.isdecimal() else 1.0)
+            wait = float(after) if after.isdecimal() else 1.0
+            busy = response.status_code == httpx.codes.SERVICE_UNAVAILABLE and body is None
+            limited = response.status_code == httpx.codes.TOO_MANY_REQUESTS and wait <= _PATIENCE_S
+            if not (busy or limited) or attempt == _ATTEMPTS:
+                break
+            await anyio.sleep(wait if limited else min(wait, 5.0))
         if response.is_success:
             return response
         raise _error(response)
 
 
 @asynccontextmanager
-async def connect(url: str | None, settings: Settings) -> AsyncIterator[Client]:
-    """A client of the service that these options mean."""
+async def connect(url: str | None, settings: Settings, *, key: str | None = None) -> AsyncIterator[Client]:
+    """A client of the service that these options mean. Without `key`, `FOLIOSCOPE_API_KEY` is the key."""
+    key = key or os.environ.get("FOLIOSCOPE_API_KEY")
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
     url = url or os.environ.get("FOLIOSCOPE_URL") or await running_url(settings.data_dir)
     if url:
-        async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT, trust_env=not _is_loopback(url)) as http:
+        async with httpx.AsyncClient(
+            base_url=url, timeout=_TIMEOUT, headers=headers, trust_env=not _is_loopback(url)
+        ) as http:
             yield Client(http, in_process=False)
         return
     # Imported here: a client of a running service waits for no model libraries.
-    from api.app import create_app
-    from api.serve import api_config
+    from api.serve import build_app
     from worker.wiring import open_service
 
     with open_service(settings) as service:
-        transport = httpx.ASGITransport(create_app(service, api_config(settings)))
-        async with httpx.AsyncClient(transport=transport, base_url=_IN_PROCESS_URL) as http:
+        # Whoever may open the data directory needs no key for it; a key that is given is checked.
+        transport = httpx.ASGITransport(build_app(service, settings, trusted=True))
+        async with httpx.AsyncClient(transport=transport, base_url=_IN_PROCESS_URL, headers=headers) as http:
             yield Client(http, in_process=True)
 
 
@@ -210,7 +221,10 @@ def _form(boundary: str, filename: str, fields: dict[str, str]) -> tuple[bytes, 
 def _error(response: httpx.Response) -> ApiError:
     try:
         problem = response.json()
-        return ApiError(str(problem["detail"]), code=str(problem["code"]), status=response.status_code)
+        detail = str(problem["detail"])
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            detail += " Give one with --key or FOLIOSCOPE_API_KEY; `folioscope keys create` makes one."
+        return ApiError(detail, code=str(problem["code"]), status=response.status_code)
     except (ValueError, KeyError, TypeError):
         detail = f"{response.url} answered {response.status_code}, and not as Folioscope would."
         return ApiError(detail, code="unexpected_answer", status=response.status_code)

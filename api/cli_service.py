@@ -14,7 +14,7 @@ from worker.settings import Settings
 _CHECKOUT = Path(__file__).parent.parent
 
 
-def serve(output: Output, settings: Settings, *, open_to_network: bool, json_logs: bool) -> int:
+def serve(output: Output, settings: Settings, *, json_logs: bool) -> int:
     from api import logs
     from api.serve import serve as run
 
@@ -25,7 +25,7 @@ def serve(output: Output, settings: Settings, *, open_to_network: bool, json_log
             output.json({"url": url, "data_dir": str(settings.data_dir)})
         output.say(f"Folioscope is at {url} (data in {settings.data_dir}). Ctrl-C stops it.")
 
-    run(settings, open_to_network=open_to_network, announce=announce)
+    run(settings, announce=announce)
     return OK
 
 

@@ -26,6 +26,10 @@ class ApiConfig:
     max_json_bytes: int = 1 << 20
     allowed_hosts: tuple[str, ...] = ()
     upload_idle_s: float = 60.0  # an upload that sends nothing for so long is given up
+    upload_min_bytes_per_s: int = 1024  # and one that is slower than this over each `upload_window_s`
+    upload_window_s: float = 30.0
+    body_timeout_s: float = 30.0  # for the whole of any other request body
+    cors_origins: tuple[str, ...] = ()  # web pages elsewhere that may call the API, with a key of theirs
     poll_s: float = 0.3  # how often a document is looked at for its progress events
     heartbeat_s: float = 15.0  # comments that keep proxies from closing quiet event streams
     retry_after_s: int = 5

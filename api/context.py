@@ -10,6 +10,8 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
 
 from api.config import ApiConfig
+from api.keyring import KeyRing
+from api.limits import Limits
 from api.metrics import Metrics
 from worker.service import ServiceProtocol
 
@@ -20,10 +22,14 @@ T = TypeVar("T")
 class Context:
     """One for each app. `stopping` tells endless responses to come to their end."""
 
-    def __init__(self, service: ServiceProtocol, config: ApiConfig, metrics: Metrics) -> None:
+    def __init__(
+        self, service: ServiceProtocol, config: ApiConfig, metrics: Metrics, ring: KeyRing, limits: Limits
+    ) -> None:
         self.service = service
         self.config = config
         self.metrics = metrics
+        self.ring = ring
+        self.limits = limits
         self.stopping = False
         self._threads = CapacityLimiter(config.threads)
         self._image_threads = CapacityLimiter(config.image_threads)

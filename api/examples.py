@@ -136,6 +136,14 @@ RECEIPT = {
     "remaining": {"points": 0, "manifests": 0, "blobs": 0},
 }
 
+SESSION = {
+    "tenant": "council",
+    "scopes": ["read", "write"],
+    "name": "reading room",
+    "key_expires_at": None,
+    "session_expires_at": "2026-03-05T17:55:00Z",
+}
+
 LIVE = {"status": "ok"}
 READY = {
     "ready": True,

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from api.tenants import DEFAULT_TENANT
 from worker.service import ServiceProtocol
 
 log = logging.getLogger("folioscope.api")
@@ -30,10 +29,10 @@ class _Archive:
         self._service = service
 
     def collect(self) -> Iterable[Metric]:
-        pages = GaugeMetricFamily("folioscope_pages", "Pages by state.", labels=["state"])
+        pages = GaugeMetricFamily("folioscope_pages", "Pages by state, of all tenants.", labels=["state"])
         depth = GaugeMetricFamily("folioscope_queue_depth", "Jobs that wait or run.")
         try:
-            counts = self._service.counts(DEFAULT_TENANT)
+            counts = self._service.counts(None)
             for state in ("pending", "done", "failed"):
                 pages.add_metric([state], getattr(counts, state))
             depth.add_metric([], self._service.queue_depth())

@@ -2,7 +2,8 @@
 
 `RequestContext` (outermost) gives the request its id, turns unexpected errors into a problem, adds the security
 headers, counts and logs. `Guard` refuses requests that a browser was tricked into: those addressed to a foreign
-host name (DNS rebinding) and changes asked for by pages of another origin; and it bounds JSON bodies.
+host name (DNS rebinding) and changes asked for by pages of another origin; and it bounds JSON bodies, in bytes and
+in time.
 
 Both are plain ASGI, so that streamed bodies pass through them piece by piece.
 """
@@ -17,6 +18,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -35,6 +37,7 @@ log = logging.getLogger("folioscope.api")
 access_log = logging.getLogger("folioscope.access")
 
 UPLOAD_PATH = "/v1/documents"
+RESUMABLE_PATH = "/v1/uploads"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -118,6 +121,13 @@ def _without_route(path: str) -> str:
     return "/web" if path.startswith("/web/") else "(none)"
 
 
+def _is_upload(method: str, path: str) -> bool:
+    """Bodies that are files have a limit of their own."""
+    return (method == "POST" and path in {UPLOAD_PATH, RESUMABLE_PATH}) or (
+        method == "PATCH" and path.startswith(f"{RESUMABLE_PATH}/")
+    )
+
+
 class Guard:
     def __init__(self, app: ASGIApp, *, config: ApiConfig) -> None:
         self.app = app
@@ -129,7 +139,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        is_upload = scope["method"] == "POST" and scope["path"] == UPLOAD_PATH
+        is_upload = _is_upload(scope["method"], scope["path"])
         try:
             self._check_host(headers)
             if scope["method"] not in SAFE_METHODS:
@@ -143,7 +153,7 @@ class Guard:
             )
             await response(scope, receive, send)
             return
-        await self.app(scope, receive if is_upload else _bounded(receive, limit), send)
+        await self.app(scope, receive if is_upload else _bounded(receive, limit, self._config.body_timeout_s), send)
 
     def _check_host(self, headers: Headers) -> None:
         if "*" in self._hosts:
@@ -155,13 +165,14 @@ class Guard:
                 "Names beside localhost are set in FOLIOSCOPE_ALLOWED_HOSTS."
             )
 
-    @staticmethod
-    def _check_origin(scheme: str, headers: Headers) -> None:
+    def _check_origin(self, scheme: str, headers: Headers) -> None:
         origin = headers.get("origin")
         if origin is None:
             # No browser, or a same-origin request of an old one; new ones also say where a request comes from.
             if headers.get("sec-fetch-site") not in {"cross-site", "same-site"}:
                 return
+        elif origin in self._config.cors_origins:
+            return
         else:
             parts = urlsplit(origin)
             ours = split_host(headers.get("host", ""))
@@ -189,16 +200,25 @@ def content_length(headers: Headers) -> int:
     return int(value) if value.isascii() and value.isdecimal() and len(value) < 20 else 0
 
 
-def _bounded(receive: Receive, limit: int) -> Receive:
-    """Bodies without an announced length are counted as they come."""
+def _bounded(receive: Receive, limit: int, timeout_s: float) -> Receive:
+    """Bodies without an announced length are counted as they come, and none may take for ever."""
     size = 0
+    deadline = anyio.current_time() + timeout_s
+    whole = False
 
     async def counted() -> Message:
-        nonlocal size
-        message = await receive()
+        nonlocal size, whole
+        if whole:
+            return await receive()  # what comes now is the end of the connection, which may take its time
+        try:
+            with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
+                message = await receive()
+        except TimeoutError:
+            # FastAPI makes its own 400 of every other exception that reading a body raises.
+            raise HTTPException(408, f"The request's body did not come within {timeout_s:.0f} seconds.") from None
+        whole = not message.get("more_body", False)
         size += len(message.get("body", b""))
         if size > limit:
-            # FastAPI makes its own 400 of every other exception that reading a body raises.
             raise HTTPException(413, f"The request body is over the limit of {limit} bytes.")
         return message
 

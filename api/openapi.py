@@ -66,6 +66,11 @@ def binary(status: int, description: str, media_types: Iterable[str], *codes: st
     }
 
 
+def empty(status: int, description: str, *codes: str) -> dict[int | str, dict[str, Any]]:
+    """The same for a route that answers without a body."""
+    return {status: {"description": description}, **_problem_responses((*codes, "host_not_allowed", "internal_error"))}
+
+
 def _problem_responses(codes: Iterable[str]) -> dict[int | str, dict[str, Any]]:
     by_status: dict[int, list[str]] = {}
     for code in codes:
@@ -111,10 +116,30 @@ def document(app: FastAPI) -> Callable[[], dict[str, Any]]:
             for unused in ("HTTPValidationError", "ValidationError"):
                 components.pop(unused, None)
             components["ProblemJSON"] = ProblemJSON.model_json_schema()
+            for operations in schema["paths"].values():
+                for operation in operations.values():
+                    _add_general_problems(operation)
             app.openapi_schema = schema
         return app.openapi_schema
 
     return openapi
+
+
+def _add_general_problems(operation: dict[str, Any]) -> None:
+    """What every route that needs a key can answer, and every route that takes a body."""
+    codes: tuple[str, ...] = ()
+    if operation.get("security"):
+        codes += ("key_required", "key_not_valid", "scope_missing", "rate_limited", "store_unavailable")
+    if operation.get("requestBody"):
+        codes += ("upload_stalled",)
+    responses = operation["responses"]
+    for status, general in _problem_responses(codes).items():
+        known = responses.setdefault(str(status), general)
+        content = known["content"][problems.MEDIA_TYPE]
+        told = content["examples"] | general["content"][problems.MEDIA_TYPE]["examples"]
+        known["content"] = {problems.MEDIA_TYPE: content | {"examples": told}}
+        known["description"] = " ".join(problems.CODES[code].meaning for code in told)
+    operation["responses"] = dict(sorted(responses.items()))
 
 
 class Methods:

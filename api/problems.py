@@ -23,6 +23,7 @@ from index.errors import FolioscopeError, RequestError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from starlette.types import Receive, Scope, Send
 
 log = logging.getLogger("folioscope.api")
 
@@ -44,6 +45,37 @@ class OriginNotAllowed(RequestError):
     status = 403
 
 
+class KeyRequired(RequestError):
+    code = "key_required"
+    status = 401
+
+
+class KeyNotValid(RequestError):
+    code = "key_not_valid"
+    status = 401
+
+
+class ScopeMissing(RequestError):
+    code = "scope_missing"
+    status = 403
+
+
+class LimitReached(RequestError):
+    """`retry_after_s`: when another try makes sense."""
+
+    code = "rate_limited"
+    status = 429
+
+    def __init__(self, message: str, *, code: str, retry_after_s: int) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_s = retry_after_s
+
+
+class TusVersion(RequestError):
+    code = "tus_version"
+    status = 412
+
+
 @dataclass(frozen=True, slots=True)
 class Code:
     status: int
@@ -53,12 +85,20 @@ class Code:
 
 CODES: dict[str, Code] = {
     "bad_request": Code(400, "Malformed request", "The request cannot be taken apart, e.g. a broken multipart body."),
+    "key_required": Code(401, "Key required", "The service wants a key and the request has none."),
+    "key_not_valid": Code(401, "Key not valid", "The key is unknown, revoked or expired, or the session has ended."),
+    "scope_missing": Code(403, "Scope missing", "The key is good, but not for this; the message names the scope."),
     "origin_not_allowed": Code(403, "Origin not allowed", "A page of another origin tried to change something."),
     "not_found": Code(404, "Not found", "There is no such route, document or page, or it belongs to somebody else."),
     "method_not_allowed": Code(405, "Method not allowed", "The route exists, the method does not; see `Allow`."),
-    "upload_stalled": Code(408, "Upload stalled", "The upload sent nothing for a minute and was given up."),
+    "upload_stalled": Code(408, "Upload stalled", "The request's body came too slowly, or not at all."),
     "conflict": Code(409, "Not in this state", "The document or page is not in a state that allows this."),
     "not_ready": Code(409, "Not opened yet", "The document was accepted but its pages are not known yet; ask again."),
+    "no_vision_tokens": Code(409, "No vision tokens", "The page was read without vision tokens: nothing to decode."),
+    "wrong_offset": Code(409, "Wrong offset", "The upload stands at another offset; ask for it with `HEAD`."),
+    "upload_busy": Code(409, "Upload busy", "Another request is writing to this upload."),
+    "too_many_uploads": Code(409, "Too many uploads", "Finish or delete some of the unfinished uploads."),
+    "tus_version": Code(412, "Protocol version", "Resumable uploads speak tus 1.0.0: send `Tus-Resumable: 1.0.0`."),
     "too_large": Code(413, "Too large", "The file is over the upload limit, or a JSON body over 1 MiB."),
     "unsupported_media_type": Code(
         415, "Unsupported media type", "The request body or the file is of a type that cannot be read."
@@ -67,16 +107,28 @@ CODES: dict[str, Code] = {
     "invalid_request": Code(422, "Invalid request", "A value makes no sense; `errors` lists which and why."),
     "bad_document": Code(422, "Unreadable document", "The file is damaged, encrypted or hostile."),
     "empty": Code(422, "Empty file", "The file has no bytes."),
+    "rate_limited": Code(429, "Too many requests", "The key's requests per minute are used up; see `Retry-After`."),
+    "too_many_answers": Code(429, "Too many answers", "The key has as many answers under way as it may have."),
+    "quota_exceeded": Code(429, "Quota exceeded", "The key's bytes of this day (UTC) are used up; see `Retry-After`."),
     "internal_error": Code(500, "Internal error", "Our bug. The log has the details under the request id."),
     "unavailable": Code(503, "Unavailable", "Something is not there at the moment; try again after `Retry-After`."),
     "store_unavailable": Code(503, "Index unavailable", "The index does not answer; try again after `Retry-After`."),
     "llm_unavailable": Code(503, "Answering model unavailable", "The language model that answers is away; try again."),
     "llm_refused": Code(503, "Answering model refused", "The language model's server refuses its key or its model."),
+    "broker_unavailable": Code(503, "Broker unavailable", "The message broker does not answer; try again later."),
+    "no_decoder": Code(503, "Nobody decodes", "No worker that decodes pages is running; try again later."),
+    "decode_timeout": Code(503, "Decoders busy", "All workers that decode pages are busy; try again later."),
     "service_not_ready": Code(503, "Not ready", "The service cannot take requests yet; `checks` says what is missing."),
     "storage_full": Code(507, "Disk full", "There is no room for the file. Nothing of it was kept."),
 }
 
-_CODE_OF_STATUS = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+_CODE_OF_STATUS = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "upload_stalled",
+    413: "too_large",
+}
 
 _DETAIL_OF_STATUS = {
     404: "There is nothing at this address. /openapi.json lists all routes.",
@@ -103,7 +155,19 @@ def problem(
         **extensions,
     }
     # Text from a request may hold lone surrogates, which UTF-8 cannot carry: ASCII escapes can.
-    return Response(json.dumps(content), status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+    return _Problem(code, json.dumps(content), status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+class _Problem(Response):
+    """Leaves its code with the request, for who counts and logs."""
+
+    def __init__(self, code: str, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._code = code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})["problem_code"] = self._code
+        await super().__call__(scope, receive, send)
 
 
 def of_error(error: FolioscopeError, *, retry_after_s: int, request_id: str) -> Response:
@@ -111,7 +175,13 @@ def of_error(error: FolioscopeError, *, retry_after_s: int, request_id: str) -> 
     if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("%s: %s", error.code, error.message, exc_info=error)
         return internal(request_id)
-    headers = {"Retry-After": str(retry_after_s)} if error.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    headers = {}
+    if isinstance(error, LimitReached):
+        retry_after_s = error.retry_after_s
+    if error.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
+        headers["Retry-After"] = str(retry_after_s)
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="folioscope"'
     return problem(error.status, error.code, error.message, headers=headers)
 
 

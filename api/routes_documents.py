@@ -14,7 +14,7 @@ from api.filenames import attachment
 from api.multipart import MAX_FIELD_BYTES
 from api.openapi import answers, binary
 from api.schemas import DocumentJSON, DocumentListJSON, ReceiptJSON
-from api.tenants import Tenant
+from api.tenants import CurrentCaller, Tenant, WritingTenant
 from index.errors import NotFound
 from index.types import TextLayerPolicy
 
@@ -80,6 +80,7 @@ DocumentId = Annotated[str, Path(description="A document's id.", examples=[examp
         "invalid_request",
         "empty",
         "bad_document",
+        "quota_exceeded",
         "store_unavailable",
         "storage_full",
         headers={
@@ -93,7 +94,8 @@ async def add_document(
     request: Request,
     response: Response,
     context: AppContext,
-    tenant: Tenant,
+    tenant: WritingTenant,
+    caller: CurrentCaller,
     filename: Annotated[
         str | None,
         Query(max_length=4096, description="Name of a file that is sent as the body.", examples=["scan.pdf"]),
@@ -108,7 +110,8 @@ async def add_document(
     The file is stored durably before the answer. The same bytes again give the same document, with the same answer.
     An encrypted PDF takes its password in the form, or, with a raw body, in the header `Folioscope-Password`.
     """
-    view, new = await upload.receive(request, context, tenant, filename=filename, text_layer=text_layer)
+    meter = context.limits.upload(caller.key)
+    view, new = await upload.receive(request, context, tenant, filename=filename, text_layer=text_layer, meter=meter)
     response.headers["Location"] = f"/v1/documents/{view.manifest.document_id}"
     response.headers["Folioscope-Existing"] = "false" if new else "true"
     return convert.document(view)
@@ -161,7 +164,7 @@ async def get_document(document_id: DocumentId, context: AppContext, tenant: Ten
         "store_unavailable",
     ),
 )
-async def delete_document(document_id: DocumentId, context: AppContext, tenant: Tenant) -> ReceiptJSON:
+async def delete_document(document_id: DocumentId, context: AppContext, tenant: WritingTenant) -> ReceiptJSON:
     """Delete a document, and with an archive its members, unless something else holds them."""
     return convert.receipt(await context.call(context.service.delete, tenant, document_id_of(document_id)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
 from api import convert, examples, problems
 from api.config import version
@@ -10,6 +10,7 @@ from api.context import AppContext
 from api.metrics import CONTENT_TYPE
 from api.openapi import answers
 from api.schemas import LiveJSON, ReadyJSON
+from api.tenants import Administrator
 
 router = APIRouter(tags=["operations"])
 
@@ -46,6 +47,6 @@ async def readyz(context: AppContext) -> ReadyJSON | Response:
         200, "Prometheus text format.", examples.METRICS, media_type="text/plain; version=0.0.4; charset=utf-8"
     ),
 )
-async def metrics(_request: Request, context: AppContext) -> Response:
-    """Requests, latencies, uploads, pages by state and queue depth."""
+async def metrics(context: AppContext, _administrator: Administrator) -> Response:
+    """Requests, latencies, errors, uploads, answers, pages by state and queue depth, of all tenants together."""
     return Response(await context.call(context.metrics.render), headers={"Content-Type": CONTENT_TYPE})

@@ -10,7 +10,7 @@ from api import convert, examples, grouping
 from api.context import AppContext
 from api.openapi import answers
 from api.schemas import AnswerJSON, AnswerRequestJSON, SearchRequestJSON, SearchResponseJSON
-from api.tenants import Tenant
+from api.tenants import AnswerPlace, Tenant
 from index.errors import InvalidRequest
 
 router = APIRouter(tags=["questions"])
@@ -48,11 +48,14 @@ async def search(
 
 @router.post(
     "/v1/answers",
-    responses=answers(200, "An answer, or that these documents have none (`found`).", examples.ANSWER, *_CODES),
+    responses=answers(
+        200, "An answer, or that these documents have none (`found`).", examples.ANSWER, *_CODES, "too_many_answers"
+    ),
 )
 async def answer(
     context: AppContext,
     tenant: Tenant,
+    _place: AnswerPlace,
     asked: Annotated[
         AnswerRequestJSON,
         Body(openapi_examples={"question": {"summary": "A question", "value": examples.ANSWER_REQUEST}}),

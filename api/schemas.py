@@ -252,6 +252,16 @@ class ReadyJSON(Model):
     checks: dict[str, str]
 
 
+class SessionJSON(Model):
+    """Whose key a request carries. `name` is null for the local user of a service without keys."""
+
+    tenant: str
+    scopes: list[Literal["read", "write", "admin"]]
+    name: str | None
+    key_expires_at: datetime | None = None
+    session_expires_at: datetime | None = None  # null: no session is needed
+
+
 class ProblemJSON(BaseModel):
     """RFC 9457 problem details; `code` is stable."""
 

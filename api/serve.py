@@ -19,11 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
 from api.app import create_app
 from api.cli_client import SERVICE_FILE
 from api.config import ApiConfig
+from api.keyring import KeyRing
+from api.limits import Limits
+from api.protocol import PatientProtocol
 from index.errors import ConfigError
+from index.keys import KeyDirectory
+from index.usage import DailyUsage
+from worker.service import ServiceProtocol
 from worker.settings import Settings
 
 _GRACE_S = 10
@@ -45,13 +52,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_address(host: str, *, open_to_network: bool) -> None:
-    """Without keys, everybody who reaches the address can read and delete everything."""
-    if not open_to_network and not is_loopback(host):
+def check_address(settings: Settings) -> None:
+    """Without keys, everybody who reaches the address could read and delete everything."""
+    host = settings.host
+    if not is_loopback(host) and not key_ring(settings, host=host).has_usable():
         raise ConfigError(
-            f"Folioscope has no keys yet: it serves this machine only and does not bind to {host or 'all addresses'}. "
-            "Put a proxy that asks for a password in front of 127.0.0.1, or give --i-know-it-is-open "
-            "if everybody in the network may read and delete everything.",
+            f"There are no keys: Folioscope serves this machine only and does not bind to {host or 'all addresses'}. "
+            "Make one first, on the same data directory: folioscope keys create --name me "
+            "(or give FOLIOSCOPE_INITIAL_KEY_FILE).",
             code="open_address",
         )
 
@@ -60,7 +68,37 @@ def api_config(settings: Settings, *, host: str = "127.0.0.1") -> ApiConfig:
     """The HTTP side's part of the settings. Bound to all addresses, no host name is known to be right or wrong."""
     bound = host.strip("[]")
     own = "*" if bound in {"", "0.0.0.0", "::"} else f"[{bound}]" if ":" in bound else bound  # noqa: S104
-    return ApiConfig(max_upload_bytes=settings.max_upload_bytes, allowed_hosts=(*settings.allowed_hosts, own))
+    return ApiConfig(
+        max_upload_bytes=settings.max_upload_bytes,
+        allowed_hosts=(*settings.allowed_hosts, own),
+        upload_min_bytes_per_s=settings.upload_min_bytes_per_s,
+        cors_origins=tuple(settings.cors_origins),
+    )
+
+
+def key_ring(settings: Settings, *, host: str, trusted: bool = False) -> KeyRing:
+    """The keys of the data directory. Bound beyond loopback, they are always asked for."""
+    initial = settings.initial_key
+    return KeyRing(
+        KeyDirectory(settings.data_dir),
+        initial_key=initial.get_secret_value() if initial else None,
+        required=not is_loopback(host),
+        trusted=trusted,
+    )
+
+
+def build_app(
+    service: ServiceProtocol, settings: Settings, *, host: str = "127.0.0.1", trusted: bool = False
+) -> FastAPI:
+    """The application as the settings want it. `trusted`: for this process's own use, without a socket."""
+    limits = Limits(
+        requests_per_minute=settings.requests_per_minute,
+        concurrent_answers=settings.concurrent_answers,
+        upload_bytes_per_day=settings.upload_bytes_per_day,
+        usage=DailyUsage(settings.data_dir),
+    )
+    ring = key_ring(settings, host=host, trusted=trusted)
+    return create_app(service, api_config(settings, host=host), ring=ring, limits=limits)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -100,10 +138,11 @@ def running(settings: Settings, listener: socket.socket, *, host: str) -> Iterat
     shown = "127.0.0.1" if bound_host in {"0.0.0.0", "::"} else bound_host  # noqa: S104
     url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
     with listener, open_service(settings) as service:
-        app = create_app(service, api_config(settings, host=host))
+        app = build_app(service, settings, host=host)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
+                http=PatientProtocol,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -137,12 +176,12 @@ def _service_file(path: Path, url: str) -> Iterator[None]:
             path.unlink()
 
 
-def serve(settings: Settings, *, open_to_network: bool, announce: Callable[[str], None]) -> None:
+def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM; requests that run are answered first, for a few seconds at most.
 
     `announce` is told the URL once it answers.
     """
-    check_address(settings.host, open_to_network=open_to_network)
+    check_address(settings)
     listener = bind(settings.host, settings.port)
     with stop_signal() as stop, running(settings, listener, host=settings.host) as service:
         announce(service.url)

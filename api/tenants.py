@@ -1,17 +1,65 @@
-"""Whose documents a request is about. The one place that decides it."""
+"""Whose documents a request is about, and whether its key may do this. The one place that decides it.
+
+A route that takes `Tenant` needs the read scope, `WritingTenant` the write scope, `Administrator` the admin scope; the
+OpenAPI document says so, and a test compares what routes say with what they do. The tenant comes from the key alone.
+"""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
-DEFAULT_TENANT = "default"
+from api.context import AppContext
+from api.keyring import Caller
+from api.problems import ScopeMissing
+
+_bearer = HTTPBearer(
+    auto_error=False,  # api.access has looked already; this one is for the OpenAPI document
+    scheme_name="key",
+    bearerFormat="fsk_…",
+    description="A key of `folioscope keys create`. Not needed where the service runs on loopback without any keys.",
+)
 
 
-async def resolve_tenant(_request: Request) -> str:
-    """The tenant of a request: on loopback without keys always the local user's."""
-    return DEFAULT_TENANT
+async def _caller(
+    request: Request,
+    needed: SecurityScopes,
+    _described: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+) -> Caller:
+    caller: Caller = request.state.caller
+    missing = [scope for scope in needed.scopes if scope not in caller.scopes]
+    if missing:
+        raise ScopeMissing(f"This needs a key with the scope `{missing[0]}`.")
+    return caller
 
 
-Tenant = Annotated[str, Depends(resolve_tenant)]
+CurrentCaller = Annotated[Caller, Security(_caller)]
+
+
+async def _reading(caller: Annotated[Caller, Security(_caller, scopes=["read"])]) -> str:
+    return caller.tenant
+
+
+async def _writing(caller: Annotated[Caller, Security(_caller, scopes=["write"])]) -> str:
+    return caller.tenant
+
+
+async def _administrating(caller: Annotated[Caller, Security(_caller, scopes=["admin"])]) -> Caller:
+    return caller
+
+
+Tenant = Annotated[str, Security(_reading)]
+WritingTenant = Annotated[str, Security(_writing)]
+Administrator = Annotated[Caller, Security(_administrating)]
+
+
+async def _answering(context: AppContext, caller: CurrentCaller) -> AsyncIterator[None]:
+    with context.limits.answer(caller.key):
+        yield
+
+
+AnswerPlace = Annotated[None, Depends(_answering)]
+"""For routes that keep a model busy: one of the places that the key has for them."""

@@ -6,6 +6,7 @@ When anything goes wrong, a client that went away included, what was staged is d
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from typing import cast
 
@@ -13,7 +14,9 @@ import anyio
 from starlette.requests import Request
 
 from api import filenames
+from api.config import ApiConfig
 from api.context import Context
+from api.limits import UploadMeter
 from api.middleware import content_length
 from api.multipart import UploadForm, boundary_of
 from api.problems import UploadStalled
@@ -32,9 +35,10 @@ _NO_FILE_TYPES = ("application/json", "application/x-www-form-urlencoded", "text
 class _Writer:
     """Gathers small chunks into writes that are worth a thread, and holds the limit."""
 
-    def __init__(self, context: Context, staged: Staging) -> None:
+    def __init__(self, context: Context, staged: Staging, meter: UploadMeter) -> None:
         self._context = context
         self._staged = staged
+        self._meter = meter
         self._buffer = bytearray()
         self._size = 0
 
@@ -49,24 +53,43 @@ class _Writer:
         if len(self._buffer) >= at_least:
             batch, self._buffer = self._buffer, bytearray()
             self._context.metrics.upload_bytes.inc(len(batch))
-            await self._context.call(self._staged.write, cast("bytes", batch))
+            await self._context.call(self._keep, cast("bytes", batch))
+
+    def _keep(self, batch: bytes) -> None:
+        self._meter.check(len(batch))
+        self._meter.count(len(batch))
+        self._staged.write(batch)
 
 
 async def receive(
-    request: Request, context: Context, tenant: str, *, filename: str | None, text_layer: TextLayerPolicy | None
+    request: Request,
+    context: Context,
+    tenant: str,
+    *,
+    filename: str | None,
+    text_layer: TextLayerPolicy | None,
+    meter: UploadMeter,
 ) -> tuple[DocumentView, bool]:
     """The accepted document and whether it is new. `filename` and `text_layer` come from the query (raw bodies)."""
     try:
-        view, new = await _receive(request, context, tenant, filename, text_layer)
+        view, new = await _receive(request, context, tenant, filename, text_layer, meter)
     except FolioscopeError as error:
         context.metrics.uploads.labels(error.code if error.code == "storage_full" else "refused").inc()
         raise
+    finally:
+        with anyio.CancelScope(shield=True):
+            await context.call(meter.close)
     context.metrics.uploads.labels("new" if new else "existing").inc()
     return view, new
 
 
 async def _receive(
-    request: Request, context: Context, tenant: str, filename: str | None, text_layer: TextLayerPolicy | None
+    request: Request,
+    context: Context,
+    tenant: str,
+    filename: str | None,
+    text_layer: TextLayerPolicy | None,
+    meter: UploadMeter,
 ) -> tuple[DocumentView, bool]:
     limit = context.config.max_upload_bytes
     content_type = request.headers.get("content-type", "")
@@ -80,12 +103,14 @@ async def _receive(
             f"A body of type {media_type[:100]} is not a file. Send a form (curl -F file=@scan.pdf) or the file itself "
             "with a Content-Type such as application/octet-stream."
         )
+    await context.call(meter.check, max(1, content_length(request.headers)))
     staged = await context.call(context.service.stage)
     try:
-        writer = _Writer(context, staged)
+        writer = _Writer(context, staged, meter)
+        pace = _Pace(context.config)
         if is_form:
             form = UploadForm(boundary, writer.feed)
-            async for chunk in _chunks(request, context.config.upload_idle_s):
+            async for chunk in _chunks(request, pace):
                 form.write(chunk)
                 await writer.flush(at_least=_BATCH_BYTES)
             form.finish()
@@ -93,7 +118,7 @@ async def _receive(
             password = form.fields.get("password")
             text_layer = _policy(form.fields.get("text_layer")) or text_layer
         else:
-            async for chunk in _chunks(request, context.config.upload_idle_s):
+            async for chunk in _chunks(request, pace):
                 writer.feed(chunk)
                 await writer.flush(at_least=_BATCH_BYTES)
             disposition = request.headers.get("content-disposition", "")
@@ -116,16 +141,54 @@ async def _receive(
             await context.call(staged.discard)
 
 
-async def _chunks(request: Request, idle_s: float) -> AsyncIterator[bytes]:
+def body(request: Request, config: ApiConfig) -> AsyncIterator[bytes]:
+    """A body piece by piece; `UploadStalled` when its sender stalls or drips."""
+    return _chunks(request, _Pace(config))
+
+
+class _Pace:
+    """Gives up on who sends nothing, or hardly anything. Only the time that we wait for the client counts, so a
+    slow disk of ours is never the client's fault.
+    """
+
+    def __init__(self, config: ApiConfig) -> None:
+        self._idle_s = config.upload_idle_s
+        self._window_s = config.upload_window_s
+        self._needed = math.ceil(config.upload_min_bytes_per_s * config.upload_window_s)
+        self._waited_s = 0.0
+        self._came = 0
+
+    def patience(self) -> float:
+        """Seconds that the next piece may take."""
+        return min(self._idle_s, self._window_s - self._waited_s if self._came < self._needed else self._window_s)
+
+    def note(self, waited_s: float, size: int) -> None:
+        self._waited_s += waited_s
+        self._came += size
+        if self._waited_s >= self._window_s:
+            if self._came < self._needed:
+                raise self.stalled()
+            self._waited_s, self._came = 0.0, 0
+
+    def stalled(self) -> UploadStalled:
+        return UploadStalled(
+            f"The upload sent nothing for {self._idle_s:.0f} seconds, or less than {self._needed} bytes in "
+            f"{self._window_s:.0f}, and was given up. Nothing of it was kept."
+        )
+
+
+async def _chunks(request: Request, pace: _Pace) -> AsyncIterator[bytes]:
     stream = aiter(request.stream())
     while True:
+        started_at = anyio.current_time()
         try:
-            with anyio.fail_after(idle_s):
+            with anyio.fail_after(pace.patience()):
                 chunk = await anext(stream)
         except StopAsyncIteration:
             return
         except TimeoutError:
-            raise UploadStalled(f"The upload sent nothing for {idle_s:.0f} seconds and was given up.") from None
+            raise pace.stalled() from None
+        pace.note(anyio.current_time() - started_at, len(chunk))
         yield chunk
 
 

@@ -96,8 +96,10 @@ class Store(Protocol):
         and verify only) spans tenants; without content, text, passages, regions and words stay empty.
         """
 
-    def count(self, tenant: str, *, document_id: str | None = None, where: SearchFilter | None = None) -> PageCounts:
-        """Pages by state, of one document or of all that a filter leaves."""
+    def count(
+        self, tenant: str | None, *, document_id: str | None = None, where: SearchFilter | None = None
+    ) -> PageCounts:
+        """Pages by state, of one document or of all that a filter leaves; of all tenants with None (metrics)."""
 
     def search(self, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int = 0) -> list[Hit]:
         """Hybrid search over pages that are done, best first, with snippets. See `index/search.py`."""

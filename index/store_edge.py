@@ -132,7 +132,9 @@ class EdgeStore:
             if offset is None:
                 return
 
-    def count(self, tenant: str, *, document_id: str | None = None, where: SearchFilter | None = None) -> PageCounts:
+    def count(
+        self, tenant: str | None, *, document_id: str | None = None, where: SearchFilter | None = None
+    ) -> PageCounts:
         documents = (document_id,) if document_id is not None else ()
         counts = self._shard.facet("state", edge_query.page_filter(tenant, where=where, document_ids=documents))
         return PageCounts(**{state.value: counts.get(state.value, 0) for state in PageState})

@@ -250,6 +250,7 @@ def test_docs_name_every_command_and_option():
     assert documented == set(cli.cli.commands)
     for name, command in cli.cli.commands.items():
         section = text.split(f"### `folioscope {name}", 1)[1].split("\n### ", 1)[0]
-        for parameter in command.params:
-            if isinstance(parameter, click.Option) and parameter.name not in {"as_json", "data", "url"}:
+        parts = command.commands.values() if isinstance(command, click.Group) else [command]
+        for parameter in (parameter for part in parts for parameter in part.params):
+            if isinstance(parameter, click.Option) and parameter.name not in {"as_json", "data", "url", "key"}:
                 assert max(parameter.opts, key=len) in section, f"{name} {parameter.opts}"

@@ -174,15 +174,18 @@ def test_other_addresses_are_refused_without_keys(start, host):
     """Everybody who reaches it could read and delete everything."""
     code, _, err = start("serve", "--host", host).end()
     assert code == 1
-    assert "--i-know-it-is-open" in err
+    assert "folioscope keys create" in err
 
 
-def test_other_addresses_for_those_who_know(start):
-    """Then by whatever name."""
-    _, (_, port) = serving(start, "--host", "0.0.0.0", "--i-know-it-is-open")  # noqa: S104
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request("GET", "/livez", headers={"Host": "archive.example"})
-    assert connection.getresponse().status == 200
+def test_other_addresses_with_a_key(start):
+    """Then by whatever name, and nobody without the key."""
+    code, key, err = start("keys", "create", "--name", "me").end()
+    assert code == 0, err
+    _, (_, port) = serving(start, "--host", "0.0.0.0")  # noqa: S104
+    for headers, status in (({}, 401), ({"Authorization": f"Bearer {key.strip()}"}, 200)):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", "/v1/documents", headers={"Host": "archive.example", **headers})
+        assert connection.getresponse().status == status
 
 
 def test_json_logs(start):

@@ -62,11 +62,40 @@ class Settings(BaseSettings):
     allowed_hosts: list[str] = Field(
         default=[], description="Further host names (JSON list) that requests may be addressed to, beside loopback."
     )
+    cors_origins: list[str] = Field(
+        default=[],
+        description="Origins (JSON list, e.g. `https://intranet.example`) of web pages that may call the API, with keys.",
+    )
+    initial_key: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="A key with all scopes for the tenant `default` that needs no `folioscope keys create`: at least 32 "
+        "random characters. For containers; changing it needs a new start.",
+    )
+    requests_per_minute: int = Field(
+        default=1200,
+        ge=0,
+        description="Requests that one key may make in a minute, in each API process; 0: any number.",
+    )
+    concurrent_answers: int = Field(
+        default=4, ge=0, description="Answers that one key may have under way, in each API process; 0: any number."
+    )
+    upload_bytes_per_day: int = Field(
+        default=0,
+        ge=0,
+        description="Bytes that one key may send in a day (UTC), over all API processes; 0: any number.",
+    )
+    upload_min_bytes_per_s: int = Field(
+        default=1024, ge=0, description="Uploads that are slower than this over half a minute are given up (408)."
+    )
     max_upload_bytes: int = Field(default=8 << 30, gt=0, description="Largest file that is accepted, in bytes.")
     min_free_bytes: int = Field(
         default=512 << 20,
         ge=0,
         description="Uploads are refused (507) when less than this would stay free on the data directory's disk.",
+    )
+    upload_keep_s: float = Field(
+        default=86_400.0, gt=0, description="How long a resumable upload that stands still is kept, in seconds."
     )
     readers: int = Field(
         default=0, ge=0, le=256, description="Pages read at the same time; 0 takes one for each processor."
@@ -113,6 +142,14 @@ class Settings(BaseSettings):
     max_expanded_bytes: int = Field(default=50 << 30, gt=0, description="Most bytes that one archive may unpack to.")
     image_cache_bytes: int = Field(default=64 << 20, ge=0, description="Memory for page images that were shown lately.")
     log_level: str = Field(default="INFO", description="Python logging level of the service.")
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="`json`: one object a line, with request, document and page ids."
+    )
+    traces_url: str | None = Field(
+        default=None,
+        description="Where OpenTelemetry spans are sent (OTLP over HTTP), e.g. `http://collector:4318/v1/traces`; needs "
+        "the extra `otel`.",
+    )
     broker_url: SecretStr | None = Field(
         default=None,
         description="Redis, e.g. `redis://:password@redis:6379/0`: makes this process part of the full stack. "

@@ -1,0 +1,100 @@
+"""Nobody gets past here unknown: every request has a `Caller` or is one of the few that anybody may make.
+
+Fails closed: a route is open to all only if its path is in `PUBLIC`, and a route that names no scope of its own still
+needs a key. Which scope a route needs stands at the route (`api.tenants`).
+
+A session cookie counts for looking at documents and for nothing else: GET and HEAD below `/v1/documents/`, where the
+page's pictures, downloads and event streams cannot carry a header. So no page of somebody else can make a browser
+change anything with it. A bearer key goes before a cookie.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING
+
+from anyio import CapacityLimiter, to_thread
+from starlette.datastructures import Headers
+
+from api import problems
+from api.keyring import FRESH_S
+from index.errors import FolioscopeError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from api.keyring import Caller, KeyRing
+    from api.limits import Limits
+
+PUBLIC = frozenset({"/", "/docs", "/docs.css", "/openapi.json", "/livez", "/readyz"})
+PUBLIC_FOLDER = "/web/"
+COOKIE = "folioscope_session"
+COOKIE_PATH = "/v1/documents/"
+
+_THREADS = 8  # each looks at a small file at most
+
+
+class Access:
+    """Puts the caller into the request's state, holds the key's request rate, and answers 401 and 429."""
+
+    def __init__(self, app: ASGIApp, *, ring: KeyRing, limits: Limits, retry_after_s: int) -> None:
+        self.app = app
+        self._ring = ring
+        self._limits = limits
+        self._retry_after_s = retry_after_s
+        self._threads = CapacityLimiter(_THREADS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or is_public(scope["path"]):
+            await self.app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        try:
+            caller = await self._identify(scope)
+            self._limits.request(caller.key)
+        except FolioscopeError as error:
+            response = problems.of_error(error, retry_after_s=self._retry_after_s, request_id=state["request_id"])
+            await response(scope, receive, send)
+            return
+        state["caller"] = caller
+        checked_at = time.monotonic()
+
+        async def send_while_valid(message: Message) -> None:
+            # Event streams and downloads last; a key that is revoked meanwhile ends them.
+            nonlocal checked_at
+            if caller.key is not None and time.monotonic() - checked_at > FRESH_S:
+                await self._identify(scope)
+                checked_at = time.monotonic()
+            await send(message)
+
+        await self.app(scope, receive, send_while_valid)
+
+    async def _identify(self, scope: Scope) -> Caller:
+        headers = Headers(scope=scope)
+        token = bearer_of(headers)
+        if token is None and scope["method"] in {"GET", "HEAD"} and scope["path"].startswith(COOKIE_PATH):
+            cookie = _cookie_of(headers)
+            if cookie is not None and not self._ring.open:
+                return await to_thread.run_sync(self._ring.caller_of_session, cookie, limiter=self._threads)
+        look = partial(self._ring.caller, token)
+        return look() if self._ring.open else await to_thread.run_sync(look, limiter=self._threads)
+
+
+def is_public(path: str) -> bool:
+    return path in PUBLIC or path.startswith(PUBLIC_FOLDER)
+
+
+def bearer_of(headers: Headers) -> str | None:
+    """The key that a request carries. Other schemes are a proxy's business in front of us."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _cookie_of(headers: Headers) -> str | None:
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return None
+    return found.value if found else None

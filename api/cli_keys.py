@@ -1,0 +1,118 @@
+"""`folioscope keys`: made, listed and revoked in the data directory itself, whether a service runs on it or not."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from api.cli_output import OK, Output, safe
+from index.keys import ApiKey, KeyDirectory, KeyLimits, Scope
+from worker.settings import Settings
+
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "y": timedelta(days=365)}
+
+
+class Lifetime(click.ParamType):
+    """`90d`, `12h`, `1y`: from now on."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        number, unit = value[:-1], value[-1:]
+        if not (number.isascii() and number.isdecimal() and 0 < len(number) < 6 and unit in _UNITS):
+            self.fail("write 30m, 12h, 90d or 1y", param, ctx)
+        return int(number) * _UNITS[unit]
+
+
+def create(
+    output: Output,
+    settings: Settings,
+    *,
+    name: str,
+    tenant: str,
+    scopes: tuple[str, ...],
+    lifetime: timedelta | None,
+    limits: KeyLimits,
+) -> int:
+    now = datetime.now(UTC)
+    token, key = KeyDirectory(settings.data_dir).create(
+        name=name,
+        tenant=tenant,
+        scopes=frozenset(map(Scope, scopes)),
+        now=now,
+        expires_at=now + lifetime if lifetime else None,
+        limits=limits,
+    )
+    if output.as_json:
+        output.json({"key": token, **_shown(key, None)})
+        return OK
+    output.note(f"Key {key.key_id} for tenant {key.tenant}: {', '.join(sorted(key.scopes))}. It is shown this once:")
+    # Unstyled and alone on its line, for `$(…)` and for copying.
+    click.echo(token)
+    return OK
+
+
+def show(output: Output, settings: Settings) -> int:
+    directory = KeyDirectory(settings.data_dir)
+    table = Table(box=None, pad_edge=False)
+    for column in ("id", "name", "tenant", "scopes", "state", "created", "last used"):
+        table.add_column(column, no_wrap=column in {"id", "state"})
+    keys = directory.all()
+    now = datetime.now(UTC)
+    for key in keys:
+        used = directory.last_used(key.key_id)
+        if output.as_json:
+            output.json(_shown(key, used))
+        state = _state(key, now)
+        table.add_row(
+            key.key_id,
+            Text(safe(key.name)),
+            key.tenant,
+            " ".join(sorted(key.scopes)),
+            Text(state, style="" if state == "good" else "dim"),
+            f"{key.created_at:%Y-%m-%d}",
+            f"{used:%Y-%m-%d %H:%M}" if used else "never",
+        )
+    if not keys:
+        output.note("There are no keys: folioscope keys create --name NAME")
+    elif not output.as_json:
+        output.out.print(table)
+    return OK
+
+
+def revoke(output: Output, settings: Settings, key_ids: tuple[str, ...]) -> int:
+    directory = KeyDirectory(settings.data_dir)
+    for key_id in key_ids:
+        key = directory.revoke(key_id, datetime.now(UTC))
+        if output.as_json:
+            output.json(_shown(key, directory.last_used(key_id)))
+        output.say(f"revoked {key.key_id} ({safe(key.name)}); running services refuse it within 5 seconds")
+    return OK
+
+
+def _state(key: ApiKey, now: datetime) -> str:
+    if key.revoked_at:
+        return "revoked"
+    if not key.usable(now):
+        return "expired"
+    return f"until {key.expires_at:%Y-%m-%d}" if key.expires_at else "good"
+
+
+def _shown(key: ApiKey, used: datetime | None) -> dict[str, Any]:
+    """Everything but the hash."""
+    at = {name: getattr(key, name) for name in ("created_at", "expires_at", "revoked_at")} | {"last_used_at": used}
+    return {
+        "id": key.key_id,
+        "name": key.name,
+        "tenant": key.tenant,
+        "scopes": sorted(key.scopes),
+        **{name: value.isoformat() if value else None for name, value in at.items()},
+        "limits": asdict(key.limits),
+    }

@@ -1,0 +1,129 @@
+"""What one key may use up: requests per minute, answers at once, bytes of uploads per day.
+
+Rate and concurrency are counted in each API process for itself (with N processes a key gets up to N times as much);
+bytes per day are counted over all processes and restarts (`index.usage`). The local user of an open service has no
+limits. Everything here is called from the event loop, so nothing needs a lock.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from api.problems import LimitReached
+from index.keys import ApiKey
+from index.usage import DailyUsage
+
+_ANSWER_RETRY_S = 2  # an answer takes about so long
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """A token bucket: holds a minute's requests, refilled all the time."""
+
+    tokens: float
+    at: float
+
+
+class Limits:
+    """Of all keys in one process. 0 means no limit; a key's own limits go before these."""
+
+    def __init__(
+        self,
+        *,
+        requests_per_minute: int = 0,
+        concurrent_answers: int = 0,
+        upload_bytes_per_day: int = 0,
+        usage: DailyUsage | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._requests_per_minute = requests_per_minute
+        self._concurrent_answers = concurrent_answers
+        self._upload_bytes_per_day = upload_bytes_per_day
+        self._usage = usage
+        self._clock = clock
+        self._now = now
+        self._buckets: dict[str, _Bucket] = {}  # as many as there are keys that matched: bounded by the key files
+        self._answering: Counter[str] = Counter()
+
+    def request(self, key: ApiKey | None) -> None:
+        """Take one request. `LimitReached`."""
+        limit = _own(key and key.limits.requests_per_minute, self._requests_per_minute)
+        if key is None or not limit:
+            return
+        at = self._clock()
+        bucket = self._buckets.setdefault(key.key_id, _Bucket(limit, at))
+        bucket.tokens = min(limit, bucket.tokens + (at - bucket.at) * limit / 60)
+        bucket.at = at
+        if bucket.tokens < 1:
+            wait = math.ceil((1 - bucket.tokens) * 60 / limit)
+            raise LimitReached(
+                f"This key may make {limit} requests per minute.", code="rate_limited", retry_after_s=wait
+            )
+        bucket.tokens -= 1
+
+    @contextmanager
+    def answer(self, key: ApiKey | None) -> Iterator[None]:
+        """Hold one of the key's places for answers. `LimitReached`."""
+        limit = _own(key and key.limits.concurrent_answers, self._concurrent_answers)
+        if key is None or not limit:
+            yield
+            return
+        if self._answering[key.key_id] >= limit:
+            raise LimitReached(
+                f"This key may have {limit} answers under way at once.",
+                code="too_many_answers",
+                retry_after_s=_ANSWER_RETRY_S,
+            )
+        self._answering[key.key_id] += 1
+        try:
+            yield
+        finally:
+            self._answering[key.key_id] -= 1
+
+    def upload(self, key: ApiKey | None) -> UploadMeter:
+        limit = _own(key and key.limits.upload_bytes_per_day, self._upload_bytes_per_day)
+        return UploadMeter(key.key_id if key and limit else "", limit, self._usage, self._now)
+
+
+class UploadMeter:
+    """Counts the bytes of one upload. Its methods look at files: call `check` and `close` in a thread."""
+
+    def __init__(self, key_id: str, limit: int, usage: DailyUsage | None, now: Callable[[], datetime]) -> None:
+        self._key_id = key_id
+        self._limit = limit
+        self._usage = usage if key_id else None
+        self._now = now
+
+    def check(self, coming: int) -> None:
+        """Whether `coming` bytes more may come. `LimitReached`."""
+        if self._usage is None:
+            return
+        now = self._now()
+        if self._usage.total(self._key_id, now.date()) + coming > self._limit:
+            midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC)
+            raise LimitReached(
+                f"This key may send {self._limit} bytes per day; the next day begins at 00:00 UTC.",
+                code="quota_exceeded",
+                retry_after_s=math.ceil((midnight - now).total_seconds()),
+            )
+
+    def count(self, size: int) -> None:
+        """`size` bytes came."""
+        if self._usage is not None:
+            self._usage.add(self._key_id, size, self._now().date())
+
+    def close(self) -> None:
+        """Let other processes know. Harmless twice."""
+        if self._usage is not None:
+            self._usage.save(self._key_id)
+
+
+def _own(of_key: int | None, general: int) -> int:
+    return general if of_key is None else of_key
