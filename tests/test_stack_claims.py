@@ -150,7 +150,7 @@ def test_lanes():
 
 
 def test_crash_logs_tell_a_crash_from_a_kill(tmp_path):
-    """A process that dies of a fatal signal leaves a trace, one that is killed does not, one that ends removes its file."""
+    """Who dies of a fatal signal leaves a trace, who is killed does not, who ends removes its file."""
     code = (
         "import os, sys\nfrom pathlib import Path\nfrom worker.crashes import CrashLogs\n"
         "logs = CrashLogs(Path(sys.argv[1])); logs.arm(sys.argv[2])\n"

@@ -221,7 +221,7 @@ def test_decoding_by_a_worker(server, broker):
     assert asked == [(KEY, prompt)]
     assert isinstance(answer, Decoded)
     assert answer == StubVisionEngine().decode([_tokens()], [prompt])[0]
-    left = {name.decode() for name in redis.Redis.from_url(server.url).keys()}
+    left = {name.decode() for name in redis.Redis.from_url(server.url).scan_iter()}
     assert not {name for name in left if "ask" in name or "answer" in name}
 
 

@@ -149,6 +149,7 @@ class Housekeeper:
             self._thread.join(_SHUTDOWN_S)
         if self._handle is not None:
             os.close(self._handle)
+            self._handle = None
 
     def _run(self) -> None:
         while not self._stop.wait(self._config.look_s):

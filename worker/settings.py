@@ -155,6 +155,9 @@ class Settings(BaseSettings):
         description="Redis, e.g. `redis://:password@redis:6379/0`: makes this process part of the full stack. "
         "Pages are then read by `folioscope worker` processes, and the index is the server of `FOLIOSCOPE_QDRANT_URL`.",
     )
+    broker_password: SecretStr | None = Field(
+        default=None, description="Redis's password, where it does not stand in `FOLIOSCOPE_BROKER_URL`."
+    )
     read_queue: Literal["auto", "read.cpu", "read.gpu"] = Field(
         default="auto",
         description="Full stack: whose pages are to be read by. `auto` takes `read.gpu` while a worker serves it, else "

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from index.errors import ConfigError, Unavailable
 from worker import messages, wiring
@@ -72,7 +73,13 @@ def celery_config(settings: Settings) -> CeleryConfig:
             "`folioscope serve` reads by itself.",
             code="bad_setting",
         )
-    return CeleryConfig(settings.broker_url.get_secret_value(), settings.job_timeout_s)
+    url = settings.broker_url.get_secret_value()
+    if settings.broker_password is not None:
+        parts = urlsplit(url)
+        user = parts.netloc.rpartition("@")[0].partition(":")[0]
+        password = quote(settings.broker_password.get_secret_value(), safe="")
+        url = urlunsplit(parts._replace(netloc=f"{user}:{password}@{parts.netloc.rpartition('@')[2]}"))
+    return CeleryConfig(url, settings.job_timeout_s)
 
 
 class Route:
