@@ -19,7 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from worker.engine.deepseek.modes import DEEPSEEK_OCR, KINDS
-from worker.engine.deepseek.randoms import FULL, SMALL, Dimensions, RandomTensor, original_config, original_tensors
+from worker.engine.deepseek.randoms import (
+    ENCODER,
+    FULL,
+    SMALL,
+    Dimensions,
+    RandomTensor,
+    original_config,
+    original_tensors,
+)
 from worker.engine.deepseek.randoms import tokenizer_json as tokenizer_text
 from worker.engine.deepseek.weights import CONFIG, INDEX, TOKENIZER, look_into
 
@@ -28,7 +36,7 @@ if TYPE_CHECKING:
 
     from worker.engine.deepseek.load import LoadedModel
 
-SIZES: dict[str, Dimensions] = {"small": SMALL, "full": FULL}
+SIZES: dict[str, Dimensions] = {"small": SMALL, "encoder": ENCODER, "full": FULL}
 _SHARD_BYTES = 1 << 29
 _NOISE = 1 << 22
 
@@ -58,7 +66,8 @@ class _Noise:
 def write_checkpoint(folder: Path, size: str = "small", kind: str = DEEPSEEK_OCR, seed: int = 0) -> Path:
     """Write config.json, tokenizer.json, the index and the shards (bfloat16) to `folder`, and give it back.
 
-    "small" is a few MB; "full" has the real dimensions (6.7 GB) and needs about 1.5 GiB of memory while it is written.
+    "small" is a few MB; "full" has the real dimensions (6.7 GB) and needs about 1.5 GiB of memory while it is written;
+    "encoder" has the real encoder with next to no decoder (0.8 GB).
     """
     dimensions = SIZES[size]
     folder = Path(folder)
@@ -86,19 +95,19 @@ def random_model(
     device: str | None = None,
     dtype: str | torch.dtype | None = None,
 ) -> LoadedModel:
-    """A loaded model with random weights. The full size is made in place, without files (6.7 GB in bfloat16)."""
+    """A loaded model with random weights. All but the small one are made in place, without files."""
     from worker.engine.deepseek.load import load_model
 
     with tempfile.TemporaryDirectory(prefix="folioscope-checkpoint-") as scratch:
-        if size == "full":
-            return _full_model(Path(scratch), kind, seed, device, dtype)
-        return load_model(write_checkpoint(Path(scratch), size, kind, seed), device=device, dtype=dtype)
+        if size == "small":
+            return load_model(write_checkpoint(Path(scratch), size, kind, seed), device=device, dtype=dtype)
+        return _in_place(Path(scratch), SIZES[size], kind, seed, device, dtype)
 
 
-def _full_model(
-    scratch: Path, kind: str, seed: int, device: str | None, dtype: str | torch.dtype | None
+def _in_place(
+    scratch: Path, size: Dimensions, kind: str, seed: int, device: str | None, dtype: str | torch.dtype | None
 ) -> LoadedModel:
-    """The native class at full size, filled where it lies. Configuration and tokenizer take the usual way."""
+    """The native class, filled where it lies. Configuration and tokenizer take the usual way."""
     import torch
     from transformers import DeepseekOcr2ForConditionalGeneration, UnlimitedOcrForConditionalGeneration
     from transformers.initialization import no_init_weights
@@ -110,12 +119,12 @@ def _full_model(
     from worker.engine.deepseek.modes import DEEPSEEK_OCR_2
     from worker.engine.deepseek.weights import TensorInfo, WeightFolder
 
-    config = original_config(FULL, kind)
-    tensors = {tensor.name: TensorInfo(tensor.shape, "BF16", "") for tensor in original_tensors(FULL, kind)}
+    config = original_config(size, kind)
+    tensors = {tensor.name: TensorInfo(tensor.shape, "BF16", "") for tensor in original_tensors(size, kind)}
     folder = WeightFolder(scratch, (), tensors, config)
     placement = place(device, dtype)
     require_memory(folder.numbers * placement.dtype.itemsize, placement.device)
-    (scratch / TOKENIZER).write_text(tokenizer_text(FULL), encoding="utf-8")
+    (scratch / TOKENIZER).write_text(tokenizer_text(size), encoding="utf-8")
     made = DeepseekOcr2ForConditionalGeneration if kind == DEEPSEEK_OCR_2 else UnlimitedOcrForConditionalGeneration
     before = torch.get_default_dtype()
     try:

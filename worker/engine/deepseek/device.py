@@ -18,15 +18,23 @@ if TYPE_CHECKING:
 AUTO = "auto"
 DTYPES = ("bfloat16", "float16", "float32")
 
+_AMX = "amx_bf16"
 _BF16_CAPABILITY = (8, 0)  # Ampere: the first with bfloat16 units
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """`attention` is "flash" (the flash-attn package) or "sdpa" (torch's own)."""
+    """`dtype` is the decoder's, `encoder_dtype` the vision encoder's number type. `attention` is "flash" (the
+    flash-attn package) or "sdpa" (torch's own).
+
+    Encoding is bound by arithmetic, decoding by reading weights. So on processors that store bfloat16 but do not
+    multiply it faster than float32 (all without AMX) the two differ; the encoder's 401 million weights then take
+    0.8 GB more and a page takes half the time (measured: `docs/engine.md`).
+    """
 
     device: torch.device
     dtype: torch.dtype
+    encoder_dtype: torch.dtype
     attention: str
     reason: str
 
@@ -41,10 +49,14 @@ def place(requested_device: str | None = None, requested_dtype: str | torch.dtyp
         dtype, why_dtype = _cuda_dtype(device) if device.type == "cuda" else _cpu_dtype(device)
     else:
         why_dtype = f"{_short(dtype)} as asked for"
+    encoder_dtype = dtype
     if device.type == "cpu" and dtype == torch.float16:
         raise ConfigError("float16 is not usable on a CPU: choose bfloat16 or float32", code="bad_dtype")
+    if device.type == "cpu" and dtype == torch.bfloat16 and _bf16_units() != _AMX:
+        encoder_dtype = torch.float32
+        why_dtype += "; encoder in float32, which is faster without AMX"
     attention, why_attention = _attention(device, dtype)
-    return Placement(device, dtype, attention, f"{why}; {why_dtype}; {why_attention}")
+    return Placement(device, dtype, encoder_dtype, attention, f"{why}; {why_dtype}; {why_attention}")
 
 
 def _device(requested: str | None) -> tuple[torch.device, str]:
@@ -110,7 +122,7 @@ def _bf16_units() -> str:
             flags = next((line for line in file if line.startswith("flags")), "").split()
     except OSError:
         return ""
-    return next((flag for flag in ("amx_bf16", "avx512_bf16") if flag in flags), "")
+    return next((flag for flag in (_AMX, "avx512_bf16") if flag in flags), "")
 
 
 def _attention(device: torch.device, dtype: torch.dtype) -> tuple[str, str]:

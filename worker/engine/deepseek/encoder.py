@@ -32,7 +32,10 @@ _BATCH_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 25}  # one Base page on a CPU, 32 
 
 
 class Encoder:
-    """Encodes with a loaded model. `batch_pixels` bounds what goes through the network at once; it only ever shrinks, when the GPU is too small."""
+    """Encodes with a loaded model.
+
+    `batch_pixels` bounds what goes through the network at once; it only ever shrinks, when the GPU is too small.
+    """
 
     def __init__(self, loaded: LoadedModel, *, batch_pixels: int | None = None) -> None:
         self._loaded = loaded

@@ -57,7 +57,7 @@ def assemble(
     newline: torch.Tensor | None,  # (D,)
     separator: torch.Tensor,  # (D,)
 ) -> torch.Tensor:
-    """The decoder's sequence, (placeholder_tokens, D). Raises `Conflict` (`wrong_tokens`) where the counts do not fit."""
+    """The decoder's sequence, (placeholder_tokens, D). Raises `Conflict` (`wrong_tokens`) for counts that misfit."""
     import torch
 
     _check(mode, grid, page, tiles)

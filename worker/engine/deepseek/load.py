@@ -30,6 +30,7 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 _FILES = ["*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer.json"]
 _TABLE = ("<td>", "</td>")
+_ENCODER = re.compile(r"model\.(sam_model|vision_model|qwen2_model|projector|vision_tower|multi_modal_projector)\.")
 _UNUSED = re.compile(r"position_ids$|vision_model\.embeddings\.patch_embedding\.")
 
 
@@ -37,7 +38,8 @@ _UNUSED = re.compile(r"position_ids$|vision_model\.embeddings\.patch_embedding\.
 class LoadedModel:
     """A model in evaluation mode on its device, and what surrounds it.
 
-    `model` is the native class (`get_image_features`, `generate`, `model.language_model`, `lm_head`). `dim` is the
+    `model` is the native class (`get_image_features`, `generate`, `model.language_model`, `lm_head`); its
+    `vision_tower` and `multi_modal_projector` may be of another number type (`device.Placement`). `dim` is the
     width of a vision token. `image_newline` and `view_separator` are the constants of `layout`, (D,), the former None
     for DeepSeek-OCR 2. `eos`, `bos`, `image_id` are token ids, `table_ids` the ids that the no-repeat rule never bans.
     `placement` says in words why this device and number type.
@@ -77,7 +79,9 @@ def load_model(
     folder = look_into(path)
     kind = kind_of(folder)
     placement = place(device, dtype)
-    require_memory(folder.numbers * placement.dtype.itemsize, placement.device)
+    encoder = sum(tensor.numbers for name, tensor in folder.tensors.items() if _ENCODER.match(name))
+    needed = (folder.numbers - encoder) * placement.dtype.itemsize + encoder * placement.encoder_dtype.itemsize
+    require_memory(needed, placement.device)
     tokenizer = read_tokenizer(path / TOKENIZER)
     model = _native(folder, kind, placement)
     return assemble(model, kind, tokenizer, pinned or fingerprint(folder), placement)
@@ -94,6 +98,8 @@ def assemble(model: Any, kind: str, tokenizer: Tokenizer, revision: str, placeme
             code="weights_mismatch",
         )
     model.config.image_token_id = image_id
+    for part in (model.model.vision_tower, model.model.multi_modal_projector):
+        part.to(placement.encoder_dtype)
     eos = text.eos_token_id[0] if isinstance(text.eos_token_id, list) else text.eos_token_id
     return LoadedModel(
         model=model,

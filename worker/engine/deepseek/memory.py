@@ -18,7 +18,7 @@ _GROUPS = (
 
 
 def require_memory(weights: int, device: torch.device) -> None:
-    """Raises `ConfigError` (`not_enough_memory`) where `weights` bytes do not fit on `device` or, first, in the host."""
+    """Raises `ConfigError` (`not_enough_memory`) where `weights` bytes do not fit in the host or on `device`."""
     needed = weights + _SPARE
     _compare(needed, host_memory(), "of memory")
     if device.type == "cuda":
@@ -50,7 +50,7 @@ def host_memory(proc: Path = Path("/proc/meminfo"), groups: Path = Path("/sys/fs
 def _compare(needed: int, available: int | None, where: str) -> None:
     if available is not None and needed > available:
         raise ConfigError(
-            f"the weights need {needed / 2**30:.1f} GiB {where}, {max(0, available) / 2**30:.1f} GiB are free: stop other "
-            "programs, choose a smaller number type, or another machine",
+            f"the weights need {needed / 2**30:.1f} GiB {where}, {max(0, available) / 2**30:.1f} GiB are free: stop "
+            "other programs, choose a smaller number type, or another machine",
             code="not_enough_memory",
         )

@@ -1,10 +1,10 @@
 """Page images to the square views that the model was trained on, as bytes; normalising is left to the device.
 
 The same steps as the public `modeling_deepseekocr.py`: EXIF orientation, RGB, bicubic resampling, either stretched
-to the square (Tiny, Small) or fitted into it and padded with grey 127 (`PIL.ImageOps.pad`, whose rounding differs by one
-pixel from what transformers' own image processor does), tiles from a stretched copy. The model then sees
-`2 * value / 255 - 1`. One step is added: transparent pixels become white paper, where the public code shows whatever
-colour lies under them, mostly black on black.
+to the square (Tiny, Small) or fitted into it and padded with grey 127 (`PIL.ImageOps.pad`, whose rounding differs by
+one pixel from what transformers' own image processor does), tiles from a stretched copy. The model then sees
+`2 * value / 255 - 1`. Two steps are added: transparent pixels become white paper, where the public code shows whatever
+colour lies under them, mostly black on black; and deep greys are scaled, where PIL alone would clip them to white.
 
 Views are at most 1280 pixels wide, whatever the page's size is: memory is bounded by the page that comes in.
 """

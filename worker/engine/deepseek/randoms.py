@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from worker.engine.deepseek.modes import DEEPSEEK_OCR_2, UNLIMITED_OCR
@@ -63,7 +63,10 @@ class Dimensions:
     vocabulary: int
     positions: int
     window: int = 14
-    sharpness: float = 1.0  # scale of query and key weights beyond the neutral one
+    sharpness: float = 1.0  # of the encoders' attention: 1 is neutral, at 2.5 pages differ clearly
+    query_gain: float = 1.0  # of the decoder's: at 6 each step looks at few tokens, and so at others than the last
+    value_gain: float = 1.0  # how much of what is looked at gets into the text
+    embedding: float = 1.0  # small, and a token does not simply follow from the one before
 
 
 FULL = Dimensions(
@@ -72,11 +75,12 @@ FULL = Dimensions(
     hidden=1280, layers=12, heads=10, dense=6848, experts=64, chosen=6, shared=2, expert=896,
     vocabulary=129280, positions=8192,
 )  # fmt: skip
+ENCODER = replace(FULL, layers=1, dense=64, experts=2, chosen=1, expert=32, vocabulary=320)
 SMALL = Dimensions(
     sam=32, sam_layers=4, sam_heads=2, sam_global=(1, 3), neck=16, down=(24, 48), down_2=(24, 64),
     clip_layers=2, clip_heads=4, clip_mlp=96, qwen_layers=2, qwen_head=64, qwen_kv_heads=1, qwen_mlp=96,
     hidden=64, layers=4, heads=4, dense=128, experts=8, chosen=3, shared=2, expert=32,
-    vocabulary=320, positions=4096, sharpness=2.5,
+    vocabulary=320, positions=4096, sharpness=2.5, query_gain=6.0, value_gain=1.5, embedding=0.5,
 )  # fmt: skip
 
 
@@ -101,7 +105,7 @@ class RandomTensor:
 def original_tensors(size: Dimensions, kind: str) -> Iterator[RandomTensor]:
     """All tensors of a checkpoint, under the names of the public files."""
     yield RandomTensor("lm_head.weight", (size.vocabulary, size.hidden), size.hidden**-0.5)
-    yield RandomTensor("model.embed_tokens.weight", (size.vocabulary, size.hidden), 1.0)
+    yield RandomTensor("model.embed_tokens.weight", (size.vocabulary, size.hidden), size.embedding)
     yield RandomTensor("model.view_seperator", (size.hidden,), 1.0)
     if kind != DEEPSEEK_OCR_2:
         yield RandomTensor("model.image_newline", (size.hidden,), 1.0)
@@ -117,8 +121,9 @@ def original_config(size: Dimensions, kind: str) -> dict[str, Any]:
     language = {
         "architectures": ["DeepseekV2ForCausalLM"], "bos_token_id": 0, "eos_token_id": 1,
         "first_k_dense_replace": 1, "hidden_size": size.hidden, "intermediate_size": size.dense,
-        "kv_lora_rank": None, "lm_head": True, "max_position_embeddings": size.positions, "moe_intermediate_size": size.expert,
-        "moe_layer_freq": 1, "n_group": 1, "n_routed_experts": size.experts, "n_shared_experts": size.shared,
+        "kv_lora_rank": None, "lm_head": True, "max_position_embeddings": size.positions,
+        "moe_intermediate_size": size.expert, "moe_layer_freq": 1, "n_group": 1,
+        "n_routed_experts": size.experts, "n_shared_experts": size.shared,
         "num_attention_heads": size.heads, "num_experts_per_tok": size.chosen, "num_hidden_layers": size.layers,
         "num_key_value_heads": size.heads, "q_lora_rank": None, "qk_nope_head_dim": 0, "qk_rope_head_dim": 0,
         "rm_head": False, "topk_group": 1, "topk_method": "greedy", "torch_dtype": "bfloat16", "use_mla": False,
@@ -266,10 +271,10 @@ def _decoder(size: Dimensions) -> Iterator[RandomTensor]:
         block = f"model.layers.{layer}"
         yield from _norm(f"{block}.input_layernorm", hidden, bias=False)
         yield from _norm(f"{block}.post_attention_layernorm", hidden, bias=False)
-        yield from _linear(f"{block}.self_attn.q_proj", hidden, hidden, gain=size.sharpness)
+        yield from _linear(f"{block}.self_attn.q_proj", hidden, hidden, gain=size.query_gain)
         yield from _linear(f"{block}.self_attn.k_proj", hidden, hidden)
-        yield from _linear(f"{block}.self_attn.v_proj", hidden, hidden, gain=size.sharpness)
-        yield from _linear(f"{block}.self_attn.o_proj", hidden, hidden, gain=size.sharpness)
+        yield from _linear(f"{block}.self_attn.v_proj", hidden, hidden, gain=size.value_gain)
+        yield from _linear(f"{block}.self_attn.o_proj", hidden, hidden, gain=size.value_gain)
         if layer == 0:
             yield from _gated(f"{block}.mlp", hidden, size.dense)
             continue

@@ -20,7 +20,7 @@ _BLOCK = 64  # queries at a time on a CPU: their scores, 12 heads x 64 x 4096, s
 
 
 class SamNetwork:
-    """Callable: pixels (B, 3, S, S) to the compressed map (B, C, S / 64, S / 64), as the native SAM encoder gives it."""
+    """Callable: pixels (B, 3, S, S) to the compressed map (B, C, S / 64, S / 64), as the native encoder gives it."""
 
     def __init__(self, native: Any) -> None:
         self._native = native
@@ -97,9 +97,11 @@ def folded(
 def blocked(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor
 ) -> torch.Tensor:
-    """The same, a block of queries at a time, for processors."""
+    """The same, a block of queries at a time, for processors; in float32, in which they compute softmax best."""
     import torch
 
+    kept = v.dtype
+    q, k, v, rows, columns = (x.to(torch.float32) for x in (q, k, v, rows, columns))
     batch, heads, count, _ = k.shape
     height, width = rows.shape[-1], columns.shape[-1]
     q, k, v, rows, columns = (x.reshape(batch * heads, count, -1) for x in (q, k, v, rows, columns))
@@ -111,4 +113,4 @@ def blocked(
         scores += rows[:, part, :, None]
         scores += columns[:, part, None, :]
         seen[:, part] = torch.softmax(scores.view(batch * heads, -1, count), dim=-1) @ v
-    return seen.view(batch, heads, count, -1)
+    return seen.view(batch, heads, count, -1).to(kept)

@@ -44,7 +44,7 @@ class VisionNetwork:
         return self._projector(torch.cat([clip, found.flatten(2).transpose(1, 2)], dim=-1))
 
     def _queried(self, found: torch.Tensor) -> torch.Tensor:
-        """DeepSeek-OCR 2: the map's tokens see each other, then as many learned queries see them, one after the other."""
+        """DeepSeek-OCR 2: the map's tokens see each other; as many learned queries see them, one after the other."""
         import torch
 
         patches = found.flatten(2).transpose(1, 2)

@@ -86,9 +86,8 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(f"{path} is missing: copy the whole model folder", code="weights_missing")
     try:
-        if path.stat().st_size > _MAX_JSON:
-            raise ValueError("too large")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            content = json.loads(file.read(_MAX_JSON))
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} cannot be read ({error}): copy it again", code="weights_damaged") from error
     if not isinstance(content, dict):
@@ -150,23 +149,32 @@ def _header(path: Path) -> dict[str, TensorInfo]:
         size = path.stat().st_size
         with path.open("rb") as file:
             length = struct.unpack("<Q", file.read(8))[0]
-            if length > min(_MAX_HEADER, size - 8):
-                raise ValueError(f"its header should have {length} bytes, the file has {size}")
-            entries = json.loads(file.read(length))
-        entries.pop("__metadata__", None)
-        found, end = {}, 0
-        for name, entry in entries.items():
-            info = TensorInfo(tuple(int(n) for n in entry["shape"]), str(entry["dtype"]), path.name)
-            begin, stop = entry["data_offsets"]
-            width = _BYTES.get(info.dtype)
-            if begin < 0 or (width is not None and stop - begin != info.numbers * width):
-                raise ValueError(f"{name} does not fill its place")
-            found[name], end = info, max(end, stop)
+            entries = json.loads(file.read(min(length, _MAX_HEADER, size)))
+        found, end = _entries(entries, path.name)
         if size != 8 + length + end:
-            raise ValueError(f"it should have {8 + length + end} bytes and has {size}")
+            raise _Damage(f"it should have {8 + length + end} bytes and has {size}")
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, struct.error) as error:
         raise ConfigError(f"{path} is damaged ({error}): copy it again", code="weights_damaged") from error
     return found
+
+
+def _entries(entries: dict[str, Any], file: str) -> tuple[dict[str, TensorInfo], int]:
+    """A header's tensors, and where the last one ends."""
+    found, end = {}, 0
+    for name, entry in entries.items():
+        if name == "__metadata__":
+            continue
+        info = TensorInfo(tuple(int(n) for n in entry["shape"]), str(entry["dtype"]), file)
+        begin, stop = entry["data_offsets"]
+        width = _BYTES.get(info.dtype)
+        if begin < 0 or (width is not None and stop - begin != info.numbers * width):
+            raise _Damage(f"{name} does not fill its place")
+        found[name], end = info, max(end, stop)
+    return found, end
+
+
+class _Damage(ValueError):
+    """Something in a header that cannot be."""
 
 
 def _compare(path: Path, index: dict[str, Any], tensors: dict[str, TensorInfo]) -> None:
@@ -174,6 +182,6 @@ def _compare(path: Path, index: dict[str, Any], tensors: dict[str, TensorInfo]) 
     wrong = [name for name, file in named.items() if name not in tensors or tensors[name].file != file]
     if wrong:
         raise ConfigError(
-            f"{path / INDEX} promises {len(wrong)} tensors that are not there, such as {wrong[0]}: copy the folder again",
+            f"{path / INDEX} promises {len(wrong)} tensors that are not there, such as {wrong[0]}: copy it all again",
             code="weights_damaged",
         )
