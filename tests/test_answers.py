@@ -300,6 +300,13 @@ def test_memory_of_vectors_is_bounded_in_bytes():
         ("What percentage of patients came back?", Kind.SHARE),
         ("What is the telephone number of the office?", Kind.CONTACT),
         ("Did the ferry run on Sundays?", Kind.ANY),
+        ("When was the telephone exchange opened?", Kind.DATE),
+        ("When must the keeper report by telephone?", Kind.ANY),
+        ("Who paid the telephone bill?", Kind.PERSON),
+        ("What is the clerk paid a month?", Kind.MONEY),
+        ("What did the widow claim as compensation?", Kind.MONEY),
+        ("At what time of year are the hedges cut?", Kind.DATE),
+        ("Which part of the building leaks?", Kind.ANY),
     ],
 )
 def test_the_kind_of_answer_is_read_from_the_question(question, kind):

@@ -69,15 +69,15 @@ class Question:
         return [number for number, role in enumerate(self.roles) if role in roles]
 
 
-_KINDS: dict[Kind, tuple[str, ...]] = {  # in this order: the first that matches is the kind
+_KINDS: dict[Kind, tuple[str, ...]] = {  # in this order, after `_OPENERS`: the first that matches is the kind
     Kind.CONTACT: (
-        r"tele?phone|phone number|fax|e-?mail|web ?site",
+        r"\b(?:what|which)\b[^?]*\b(?:tele?phone|phone|fax|e-?mail|web ?site)|(?:phone|fax) number",
         r"\baddress\b.*\b(?:write|send|contact|mail)",
     ),
-    Kind.SHARE: (r"\b(?:what|which) (?:share|percentage|proportion|fraction|part)|per ?cent|how many per",),
-    Kind.TIME: (r"\bwhat time\b|\bat what hour|\bopening hours",),
+    Kind.SHARE: (r"\b(?:what|which) (?:share|percentage|proportion|fraction)|per ?cent|how many per",),
+    Kind.TIME: (r"\bwhat time\b(?! of (?:the )?(?:year|month))|\bat what hour|\bopening hours",),
     Kind.DATE: (
-        r"^when\b|[,;] when\b|\b(?:since|until|till|from|by) when\b",
+        r"[,;] when\b|\bwhat (?:time|part) of (?:the )?(?:year|month)\b|\b(?:since|until|till|from|by) when\b",
         r"\b(?:what|which) (?:\w+ )?(?:day|date|year|month|week|season|century|decade)s?\b",
     ),
     Kind.DURATION: (
@@ -90,8 +90,9 @@ _KINDS: dict[Kind, tuple[str, ...]] = {  # in this order: the first that matches
         r"\bhow much (?:did|does|do|was|is|were|are|will|would|had|has|have)\b[^?]*\b(?:cost|pa(?:y|id)|charge|earn"
         r"|spen[dt]|worth|owe|raise|rent|fee|price|grant|given?|budget|borrow|len[dt])",
         r"\b(?:what|which)\b[^?]*\b(?:costs?|price|fees?|salary|wages?|rent|fine|total|amount|sum|bill|charge|budget|deficit"
-        r"|surplus|income|revenue|expenditure|expense|premium|deposit)\b",
-        r"\bwhat did\b[^?]*\bpay\b",
+        r"|surplus|income|revenue|expenditure|expense|premium|deposit|compensation|dues|toll|debt|pension"
+        r"|grant|damages|dividend|subscription)\b",
+        r"\bwhat\b[^?]*\b(?:paid|pay)\b",
     ),
     Kind.MEASURE: (
         r"\bhow (?:far|deep|high|tall|wide|heavy|fast|large|big|thick|hot|cold|warm|strong|loud|steep|close)\b",
@@ -103,6 +104,15 @@ _KINDS: dict[Kind, tuple[str, ...]] = {  # in this order: the first that matches
     Kind.PLACE: (r"\bwhere\b|\b(?:what|which) (?:place|town|city|country|village|room|street|harbour|port)\b",),
     Kind.REASON: (r"\bwhy\b|\bfor what reason|\bwhat (?:\w+ )?(?:cause[ds]?|made)\b|\bhow come\b",),
 }
+_OPENERS: dict[str, Kind] = {
+    # "When must a keeper report ...?" asks for a case as often as for a date.
+    r"when (?:must|should|shall|may|might|can)\b": Kind.ANY,
+    r"when\b": Kind.DATE,
+    r"(?:(?:to|by|for|from|with|of) )?(?:who|whom|whose)\b": Kind.PERSON,
+    r"where\b": Kind.PLACE,
+    r"why\b": Kind.REASON,
+}
+"""A question word in front says what is asked for, whatever else the question mentions."""
 _PATTERNS = {kind: re.compile("|".join(parts), re.IGNORECASE) for kind, parts in _KINDS.items()}
 
 _FRAME_WORDS = """
@@ -189,4 +199,7 @@ def _has_digit(word: str) -> bool:
 
 
 def _kind(text: str) -> Kind:
+    opened = next((kind for opener, kind in _OPENERS.items() if re.match(opener, text, re.IGNORECASE)), None)
+    if opened is not None:
+        return opened
     return next((kind for kind, pattern in _PATTERNS.items() if pattern.search(text)), Kind.ANY)
