@@ -15,10 +15,12 @@ _CHECKOUT = Path(__file__).parent.parent
 
 
 def serve(output: Output, settings: Settings, *, json_logs: bool) -> int:
-    from api import logs
     from api.serve import serve as run
+    from worker import logs, tracing
 
-    logs.configure(settings.log_level, as_json=json_logs)
+    logs.configure(settings.log_level, as_json=json_logs or settings.log_format == "json")
+
+    tracing.configure("folioscope-api", settings.traces_url)
 
     def announce(url: str) -> None:
         if output.as_json:

@@ -27,10 +27,13 @@ def _stack() -> ModuleType:
 
 def worker(settings: Settings, *, queues: str, threads: int, name: str | None, json_logs: bool) -> int:
     """Work until SIGTERM."""
-    from api import logs
+    from worker import logs, metrics, tracing
 
     stack = _stack()
-    logs.configure(settings.log_level, as_json=json_logs)
+    logs.configure(settings.log_level, as_json=json_logs or settings.log_format == "json")
+    tracing.configure("folioscope-worker", settings.traces_url)
+    if settings.metrics_port:
+        metrics.start_metrics_server(settings.metrics_port, host=settings.metrics_host)
     wanted = tuple(dict.fromkeys(part.strip() for part in queues.split(",") if part.strip()))
     return stack.run_worker(settings, stack.WorkerConfig(name or stack.default_name(), wanted, threads))
 

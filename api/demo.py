@@ -16,7 +16,6 @@ from pathlib import Path
 
 from rich.text import Text
 
-from api import logs
 from api.cli_client import ApiError, Client, connect
 from api.cli_documents import read
 from api.cli_output import ERROR, INTERRUPTED, OK, PARTIAL, Output, bytes_of, failures, safe
@@ -24,6 +23,7 @@ from api.cli_questions import print_answer, print_hits
 from api.serve import bind, running, stop_signal
 from index.errors import ConfigError, FolioscopeError
 from index.ownership import Ownership
+from worker import logs
 from worker.settings import Settings
 
 CHECKOUT = Path(__file__).parent.parent

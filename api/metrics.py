@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from worker.metrics import register as register_reading
 from worker.service import ServiceProtocol
 
 log = logging.getLogger("folioscope.api")
@@ -48,6 +49,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.registry.register(_Archive(service))
+        register_reading(self.registry)  # of an embedded service; a worker serves its own
         self._requests = Counter(
             "folioscope_http_requests", "Requests answered.", ["method", "route", "status"], registry=self.registry
         )
@@ -58,6 +60,9 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self._errors = Counter(
+            "folioscope_errors", "Problems that requests were answered with, by code.", ["code"], registry=self.registry
+        )
         self.upload_bytes = Counter("folioscope_upload_bytes", "Bytes of files received.", registry=self.registry)
         self.uploads = Counter("folioscope_uploads", "Uploads by outcome.", ["outcome"], registry=self.registry)
         self.answers = Counter("folioscope_answers", "Answers by outcome.", ["outcome"], registry=self.registry)
@@ -67,6 +72,10 @@ class Metrics:
         self._requests.labels(method, route, str(status)).inc()
         if seconds is not None:
             self._seconds.labels(method, route).observe(seconds)
+
+    def error(self, code: str) -> None:
+        """`code` is one of ours, so there are few."""
+        self._errors.labels(code).inc()
 
     def render(self) -> bytes:
         """The text format. Blocks: it asks the service."""

@@ -25,8 +25,9 @@ from starlette.requests import ClientDisconnect
 
 from api import problems
 from api.config import LOOPBACK_HOSTS, ApiConfig
-from api.logs import request_id_var
 from index.errors import FolioscopeError, TooLarge
+from worker import tracing
+from worker.logs import request_id_var
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -89,7 +90,11 @@ class RequestContext:
             await send(message)
 
         try:
-            await self.app(scope, receive, send_with_headers)
+            with (
+                tracing.extracted(Headers(scope=scope).get("traceparent")),
+                tracing.span(f"{scope['method']} request", request_id=request_id),
+            ):
+                await self.app(scope, receive, send_with_headers)
         except ClientDisconnect:
             status = _CLIENT_CLOSED
         except Exception:
@@ -102,6 +107,9 @@ class RequestContext:
             seconds = time.perf_counter() - started_at
             route = getattr(scope.get("route"), "path", None) or _without_route(scope["path"])
             self._metrics.request(scope["method"], route, status, None if streamed_events else seconds)
+            code = scope["state"].get("problem_code")
+            if code is not None:
+                self._metrics.error(code)
             # Looking at things is what pollers and probes do all day; only what changed or failed is worth a line.
             quiet = scope["method"] in SAFE_METHODS and status < HTTPStatus.BAD_REQUEST
             access_log.log(
@@ -111,9 +119,23 @@ class RequestContext:
                 scope["path"],
                 status,
                 seconds * 1000,
-                extra={"route": route, "status": status, "duration_ms": round(seconds * 1000, 1)},
+                extra={"route": route, "status": status, "duration_ms": round(seconds * 1000, 1), **_subject(scope)},
             )
             request_id_var.reset(token)
+
+
+def _subject(scope: Scope) -> dict[str, object]:
+    """Who asked for what, for log lines: ids only. No path parameter is trusted that no route took."""
+    about: dict[str, object] = {}
+    caller = scope["state"].get("caller")
+    if caller is not None:
+        about["tenant"] = caller.tenant
+        if caller.key is not None:
+            about["key_id"] = caller.key.key_id
+    if "problem_code" in scope["state"]:
+        about["code"] = scope["state"]["problem_code"]
+    given = scope.get("path_params") or {}
+    return about | {name: str(given[name])[:100] for name in ("document_id", "page") if name in given}
 
 
 def _without_route(path: str) -> str:

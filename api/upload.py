@@ -22,6 +22,7 @@ from api.multipart import UploadForm, boundary_of
 from api.problems import UploadStalled
 from index.errors import BadDocument, FolioscopeError, InvalidRequest, TooLarge, UnsupportedMedia
 from index.types import TextLayerPolicy
+from worker import tracing
 from worker.service import DocumentView, Staging
 
 PASSWORD_HEADER = "Folioscope-Password"  # noqa: S105  the header's name, not a password
@@ -79,6 +80,7 @@ async def receive(
     finally:
         with anyio.CancelScope(shield=True):
             await context.call(meter.close)
+    tracing.link(view.manifest.document_id)
     context.metrics.uploads.labels("new" if new else "existing").inc()
     return view, new
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from index.errors import FolioscopeError, InternalError, Unavailable
 from index.types import PageKey
-from worker import decoding, messages
+from worker import decoding, logs, messages, tracing
 from worker.broker import Broker
 from worker.celery_app import Sender
 from worker.engine.engine import Decoded
@@ -41,6 +41,7 @@ class RemoteDecoder:
             "document_id": key.document_id,
             "page": key.page,
             "prompt": decoding.dump_prompt(prompt),
+            "trace": tracing.inject(),
         }
         self._broker.ask(ticket, question, seconds=self._timeout_s)
         with self._guard:
@@ -81,7 +82,12 @@ class DecodeDesk:
             if question is None:
                 return
             key = PageKey(question["tenant"], question["document_id"], question["page"])
-            self._broker.answer(ticket, self._answer(key, decoding.load_prompt(question["prompt"])))
+            with (
+                tracing.extracted(question.get("trace")),
+                tracing.span("decode", document_id=key.document_id, page=key.page),
+                logs.about(key.document_id, key.page),
+            ):
+                self._broker.answer(ticket, self._answer(key, decoding.load_prompt(question["prompt"])))
         except Unavailable as error:
             # Who waits is told by the time limit.
             log.warning("an answer could not be given: %s", error.message)

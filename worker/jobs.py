@@ -38,6 +38,7 @@ from index.types import (
 from ingest.archives import ARCHIVE_TYPES, REST, ArchiveLimits, Member, members
 from ingest.renderer import Renderer
 from ingest.sniff import sniff
+from worker import logs, metrics, tracing
 from worker.labels import MAX_DEPTH, above, below, depth, labels
 from worker.lanes import Lanes
 from worker.queue import Expand, Job, Read
@@ -107,9 +108,11 @@ class Jobs:
         """What a queue calls for a message."""
         match job:
             case Expand(tenant, document_id):
-                self.expand(tenant, document_id)
+                with logs.about(document_id), tracing.document_span("expand", document_id):
+                    self.expand(tenant, document_id)
             case Read(key):
-                self.read(key)
+                with logs.about(key.document_id, key.page):
+                    self.read(key)
 
     # -- accept -------------------------------------------------------------------------------
 
@@ -331,7 +334,7 @@ class Jobs:
         # An attempt that never ended, or did not by the page's own doing: read alone, so that if its process dies again
         # no page beside it is blamed.
         suspect = point.interruptions > 0 or is_open(point)
-        with self._lanes.enter(alone=suspect):
+        with self._lanes.enter(alone=suspect), tracing.document_span("page", key.document_id, page=key.page):
             self._attempt(entry, point, attempt)
 
     def _attempt(self, entry: Entry, point: PagePoint, attempt: int) -> None:
@@ -343,11 +346,14 @@ class Jobs:
             reading = self._reader.read(
                 self._blobs.path(entry.manifest.sha256), entry.manifest, key.page, entry.password
             )
-            passages = embed_passages(self._embedder, reading.text)
+            with metrics.step("embed"):
+                passages = embed_passages(self._embedder, reading.text)
             commit = PageUpdate(
                 key, self._clock(), state=PageState.DONE, error_code="", reading=reading, passages=passages
             )
-            self._store.update([commit])
+            with metrics.step("commit"):
+                self._store.update([commit])
+            metrics.attempt_ended("done")
         except Unavailable:
             # Not the page's fault, so not its attempt.
             self._store.update([PageUpdate(key, self._clock(), attempts=point.attempts)])
@@ -359,6 +365,7 @@ class Jobs:
             self._failed_once(key, "internal_error", attempt, permanent=False)
 
     def _failed_once(self, key: PageKey, code: str, attempt: int, *, permanent: bool) -> None:
+        metrics.attempt_ended(code)
         log.warning("page %s of %s: %s (attempt %d)", key.page, key.document_id, code, attempt)
         if permanent or attempt >= self._limits.max_attempts:
             self._fail(key, code, attempt)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from index.types import Manifest, PageReading, TextLayerPolicy
 from ingest.renderer import RenderedPage, Renderer
+from worker import metrics
 from worker.engine.engine import Engine
 from worker.textlayer import LineRecogniser, read_layer, trustworthy
 
@@ -48,26 +49,31 @@ class PageReader:
         # mostly alike, so the first guess is what the page before turned out to be.
         small = wanted and self._habits.has_layer(manifest.document_id)
         rendered = self._render(path, manifest, page, password, config.check_pixels if small else None, wanted)
-        reading = self._from_layer(rendered) if wanted else None
+        reading = None
+        if wanted:
+            with metrics.step("layer"):
+                reading = self._from_layer(rendered)
         if wanted:
             self._habits.note(manifest.document_id, has_layer=reading is not None)
         if reading is not None:
             return reading
         if small:
             rendered = self._render(path, manifest, page, password, None, False)
-        return self._engine.read([rendered.image])[0]
+        with metrics.step("read"):
+            return self._engine.read([rendered.image])[0]
 
     def _render(
         self, path: Path, manifest: Manifest, page: int, password: str | None, pixels: int | None, text_layer: bool
     ) -> RenderedPage:
-        return self._renderer.render(
-            path,
-            manifest.media_type,
-            page,
-            password,
-            max_pixels=pixels or self._config.page_pixels,
-            text_layer=text_layer,
-        )
+        with metrics.step("render"):
+            return self._renderer.render(
+                path,
+                manifest.media_type,
+                page,
+                password,
+                max_pixels=pixels or self._config.page_pixels,
+                text_layer=text_layer,
+            )
 
     def _from_layer(self, rendered: RenderedPage) -> PageReading | None:
         layer = rendered.text_layer

@@ -64,13 +64,14 @@ class Settings(BaseSettings):
     )
     cors_origins: list[str] = Field(
         default=[],
-        description="Origins (JSON list, e.g. `https://intranet.example`) of web pages that may call the API, with keys.",
+        description="Origins (JSON list, e.g. `https://intranet.example`) of web pages that may call the API, with "
+        "keys of their own.",
     )
     initial_key: SecretStr | None = Field(
         default=None,
         min_length=32,
-        description="A key with all scopes for the tenant `default` that needs no `folioscope keys create`: at least 32 "
-        "random characters. For containers; changing it needs a new start.",
+        description="A key with all scopes for the tenant `default` that needs no `folioscope keys create`: at least "
+        "32 random characters. For containers; changing it needs a new start.",
     )
     requests_per_minute: int = Field(
         default=1200,
@@ -145,10 +146,17 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(
         default="text", description="`json`: one object a line, with request, document and page ids."
     )
+    metrics_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="Full stack: port at which a worker serves `/metrics`, without a key (0: it does not).",
+    )
+    metrics_host: str = Field(default="127.0.0.1", description="Address of that port; one that monitoring reaches.")
     traces_url: str | None = Field(
         default=None,
-        description="Where OpenTelemetry spans are sent (OTLP over HTTP), e.g. `http://collector:4318/v1/traces`; needs "
-        "the extra `otel`.",
+        description="Where OpenTelemetry spans are sent (OTLP over HTTP), e.g. `http://collector:4318/v1/traces`; "
+        "needs the extra `otel`.",
     )
     broker_url: SecretStr | None = Field(
         default=None,

@@ -1,21 +1,43 @@
-"""Logging of the service: one line for each event, plain or JSON, with the id of the request it belongs to."""
+"""Logging of services and workers: one line for each event, plain or JSON, with what it is about.
+
+Every line carries the id of the request, and the ids of the document and the page that are worked on, where there are
+any: `about` says so for a block, in this thread and in those that take its context along.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
 request_id_var: ContextVar[str] = ContextVar("request_id", default="-")
+_subject_var: ContextVar[tuple[str, int | None] | None] = ContextVar("subject", default=None)
 
-_EXTRAS = ("route", "status", "duration_ms", "document_id", "page")
+_EXTRAS = ("route", "status", "code", "duration_ms", "key_id", "tenant", "document_id", "page")
 
 
-class _RequestId(logging.Filter):
+@contextmanager
+def about(document_id: str, page: int | None = None) -> Iterator[None]:
+    """Lines of this block are about this document, or about one page of it."""
+    token = _subject_var.set((document_id, page))
+    try:
+        yield
+    finally:
+        _subject_var.reset(token)
+
+
+class _Context(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = request_id_var.get()
+        subject = _subject_var.get()
+        if subject is not None and not hasattr(record, "document_id"):
+            record.document_id = subject[0]
+            if subject[1] is not None:
+                record.page = subject[1]
         return True
 
 
@@ -37,7 +59,7 @@ class JsonFormatter(logging.Formatter):
 def configure(level: str = "INFO", *, as_json: bool = False) -> None:
     """Send `folioscope.*` and uvicorn's own messages to stderr; stdout is for programs. Repeatable."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(_RequestId())
+    handler.addFilter(_Context())
     handler.setFormatter(
         JsonFormatter()
         if as_json
