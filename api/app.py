@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from api import (
     openapi,
     problems,
+    routes_chat,
     routes_documents,
     routes_export,
     routes_operations,
@@ -63,6 +64,7 @@ def create_app(
         routes_export,
         routes_pages,
         routes_search,
+        routes_chat,
         routes_session,
         routes_operations,
         routes_web,

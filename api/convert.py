@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from api import schemas as s
 from index.store import PageCounts
-from index.types import Answer, Box, Hit, PagePoint, SearchFilter, SearchResult
+from index.types import Box, Citation, Hit, PagePoint, SearchFilter, SearchResult
+from worker.asking.pipeline import Done
+from worker.asking.selection import Considered
 from worker.service import DocumentView, Readiness, Receipt
 
 ARCHIVE_TYPES = frozenset(
@@ -136,28 +138,45 @@ def hit(found: Hit) -> s.HitJSON:
     )
 
 
-def answer(given: Answer) -> s.AnswerJSON:
+def citations(given: Sequence[Citation]) -> list[s.CitationJSON]:
+    return [
+        s.CitationJSON(
+            number=number,
+            document_id=citation.key.document_id,
+            page=citation.key.page,
+            filename=citation.filename,
+            quote=citation.quote,
+            span=[citation.start, citation.end],
+            boxes=_boxes(citation.boxes),
+            score=citation.score,
+            image_url=image_url(citation.key.document_id, citation.key.page),
+        )
+        for number, citation in enumerate(given, 1)
+    ]
+
+
+def considered(given: Considered) -> s.ConsideredJSON:
+    return s.ConsideredJSON(
+        document_id=given.key.document_id,
+        page=given.key.page,
+        score=round(given.score, 4),
+        selected=given.selected,
+        reason=given.reason,
+    )
+
+
+def answer(done: Done) -> s.AnswerJSON:
+    given = done.answer
     return s.AnswerJSON(
         question=given.question,
         found=given.found,
         text=given.text,
-        citations=[
-            s.CitationJSON(
-                number=number,
-                document_id=citation.key.document_id,
-                page=citation.key.page,
-                filename=citation.filename,
-                quote=citation.quote,
-                span=[citation.start, citation.end],
-                boxes=_boxes(citation.boxes),
-                score=citation.score,
-                image_url=image_url(citation.key.document_id, citation.key.page),
-            )
-            for number, citation in enumerate(given.citations, 1)
-        ],
+        citations=citations(given.citations),
         confidence=given.confidence,
-        considered=[s.ConsideredJSON(document_id=key.document_id, page=key.page) for key in given.considered],
+        considered=[considered(one) for one in done.considered],
         took_ms=round(given.took_ms, 2),
+        timings_ms={step: round(took, 2) for step, took in done.timings_ms.items()},
+        conversation_id=done.conversation_id,
     )
 
 

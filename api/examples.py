@@ -121,8 +121,46 @@ ANSWER = {
         }
     ],
     "confidence": 0.88,
-    "considered": [{"document_id": DOCUMENT_ID, "page": 2}],
+    "considered": [
+        {"document_id": DOCUMENT_ID, "page": 2, "score": 1.31, "selected": True, "reason": "the best match"}
+    ],
     "took_ms": 64.0,
+    "timings_ms": {"retrieve": 41.0, "select": 1.2, "answer": 21.8, "total": 64.0},
+    "conversation_id": None,
+}
+CONVERSATION_REQUEST = {
+    "question": "And the year before?",
+    "conversation_id": "2f0d3c0f7a114b7e8c5b5d558d0e6a5f",
+    "stream": True,
+}
+
+MODELS = {
+    "object": "list",
+    "data": [{"id": "folioscope", "object": "model", "created": 1767225600, "owned_by": "folioscope"}],
+}
+CHAT_REQUEST = {
+    "model": "folioscope",
+    "messages": [{"role": "user", "content": "How much money is in the bridge fund?"}],
+}
+CHAT = {
+    "id": "chatcmpl-7d1c0e5b9f8a4c0d8b3e2a1f6c5d4e3b",
+    "object": "chat.completion",
+    "created": 1772442847,
+    "model": "folioscope",
+    "choices": [
+        {
+            "index": 0,
+            "message": {
+                "role": "assistant",
+                "content": "The bridge fund stands at 412 pounds. [1]\n\n[1] minutes-1931.pdf, page 2: …",
+                "refusal": None,
+            },
+            "logprobs": None,
+            "finish_reason": "stop",
+        }
+    ],
+    "usage": {"prompt_tokens": 9, "completion_tokens": 22, "total_tokens": 31},
+    "folioscope": ANSWER,
 }
 
 RECEIPT = {

@@ -122,6 +122,8 @@ CODES: dict[str, Code] = {
     "storage_full": Code(507, "Disk full", "There is no room for the file. Nothing of it was kept."),
 }
 
+_OPENAI_PATHS = ("/v1/chat/", "/v1/models")
+
 _CODE_OF_STATUS = {
     400: "bad_request",
     404: "not_found",
@@ -145,21 +147,32 @@ def problem(
     **extensions: object,
 ) -> Response:
     """A problem response. `extensions` are further members, such as `errors`."""
-    known = CODES.get(code)
-    content = {
-        "type": f"urn:folioscope:error:{code}",
-        "title": known.title if known else HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        **extensions,
-    }
+    content = {**_content(status, code, detail), **extensions}
     # Text from a request may hold lone surrogates, which UTF-8 cannot carry: ASCII escapes can.
     return _Problem(code, json.dumps(content), status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
+def _content(status: int, code: str, detail: str) -> dict[str, object]:
+    known = CODES.get(code)
+    title = known.title if known else HTTPStatus(status).phrase
+    return {"type": f"urn:folioscope:error:{code}", "title": title, "status": status, "detail": detail, "code": code}
+
+
+def content(error: FolioscopeError) -> dict[str, object]:
+    """An error of ours as a problem's content, for streams that have begun."""
+    if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("%s: %s", error.code, error.message, exc_info=error)
+        return _content(500, "internal_error", CODES["internal_error"].meaning)
+    return _content(error.status, error.code, error.message)
+
+
+def openai_error(message: str, code: str) -> dict[str, object]:
+    """What clients of OpenAI's API look for in an error, beside the problem."""
+    return {"message": message, "type": "folioscope_error", "param": None, "code": code}
+
+
 class _Problem(Response):
-    """Leaves its code with the request, for who counts and logs."""
+    """Leaves its code with the request, for who counts and logs; speaks OpenAI's dialect on its routes too."""
 
     def __init__(self, code: str, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -167,6 +180,10 @@ class _Problem(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope.setdefault("state", {})["problem_code"] = self._code
+        if scope["path"].startswith(_OPENAI_PATHS):
+            told = json.loads(self.body)
+            self.body = json.dumps({**told, "error": openai_error(told["detail"], self._code)}).encode()
+            self.headers["Content-Length"] = str(len(self.body))
         await super().__call__(scope, receive, send)
 
 

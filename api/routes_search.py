@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Body
+from fastapi.responses import StreamingResponse
 
-from api import convert, examples, grouping
+from api import answering, convert, examples, grouping
 from api.context import AppContext
 from api.openapi import answers
 from api.schemas import AnswerJSON, AnswerRequestJSON, SearchRequestJSON, SearchResponseJSON
@@ -48,6 +49,7 @@ async def search(
 
 @router.post(
     "/v1/answers",
+    response_model=AnswerJSON,
     responses=answers(
         200, "An answer, or that these documents have none (`found`).", examples.ANSWER, *_CODES, "too_many_answers"
     ),
@@ -58,14 +60,31 @@ async def answer(
     _place: AnswerPlace,
     asked: Annotated[
         AnswerRequestJSON,
-        Body(openapi_examples={"question": {"summary": "A question", "value": examples.ANSWER_REQUEST}}),
+        Body(
+            openapi_examples={
+                "question": {"summary": "A question", "value": examples.ANSWER_REQUEST},
+                "conversation": {"summary": "A follow-up, streamed", "value": examples.CONVERSATION_REQUEST},
+            }
+        ),
     ],
-) -> AnswerJSON:
-    """Answer a question with sentences quoted exactly, each with its document, page and place."""
+) -> AnswerJSON | StreamingResponse:
+    """Answer a question with sentences quoted exactly, each with its document, page and place.
+
+    With `stream` the answer comes as server-sent events: `selection`, `text`, `citations`, `done` (the whole answer),
+    or `error`. With a `conversation_id` follow-up questions are understood; `new` begins a conversation.
+    """
     question = _text(asked.question, "question")
-    given = await context.call(context.service.ask, tenant, question, convert.search_filter(asked.filter))
-    context.metrics.answers.labels("found" if given.found else "not_found").inc()
-    return convert.answer(given)
+    where = convert.search_filter(asked.filter)
+    conversation_id = asked.conversation_id
+    if conversation_id == "new":
+        conversation_id = context.service.new_conversation()
+    run = context.service.converse(tenant, question, where, conversation_id=conversation_id)
+    if asked.stream:
+        first = await answering.first_step(context, run)
+        return StreamingResponse(answering.stream(context, first, run), media_type="text/event-stream")
+    done = await answering.drain(context, run)
+    answering.count(context, done)
+    return convert.answer(done)
 
 
 def _text(value: str, name: str) -> str:

@@ -198,6 +198,8 @@ class SearchResponseJSON(Model):
 class AnswerRequestJSON(Model):
     question: str = Field(min_length=1, max_length=2000)
     filter: FilterJSON = FilterJSON()
+    stream: bool = False  # server-sent events instead of one answer at the end
+    conversation_id: str | None = Field(default=None, pattern="^(new|[0-9a-f]{32})$")  # "new" begins one
 
 
 class CitationJSON(Model):
@@ -213,8 +215,13 @@ class CitationJSON(Model):
 
 
 class ConsideredJSON(Model):
+    """A page that was looked at for the answer."""
+
     document_id: str
     page: int
+    score: float
+    selected: bool
+    reason: str  # why it was selected, or why not
 
 
 class AnswerJSON(Model):
@@ -225,6 +232,8 @@ class AnswerJSON(Model):
     confidence: float
     considered: list[ConsideredJSON]
     took_ms: float
+    timings_ms: dict[str, float]
+    conversation_id: str | None = None
 
 
 class ReceiptJSON(Model):

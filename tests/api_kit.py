@@ -42,6 +42,8 @@ from index.types import (
     TextLayerPolicy,
     Word,
 )
+from worker.asking.pipeline import Cited, Done, Selected, Told
+from worker.asking.selection import Considered
 from worker.service import DocumentView, Readiness, Receipt
 from worker.uploads import ResumableUploads, UploadConfig, accepting
 
@@ -91,6 +93,8 @@ class FakeService:
         self.views = {}
         self.texts = {}
         self.looks = 0
+        self.conversed = []  # (conversation id, history)
+        self.fail_answers = None  # after the selection
         self._directory = tempfile.TemporaryDirectory()
         self.uploads = ResumableUploads(Path(self._directory.name) / "uploads", UploadConfig(limit))
 
@@ -204,6 +208,20 @@ class FakeService:
         text = hit.snippets[0].text
         citation = Citation(hit.key, hit.labels.filename, text, 0, len(text), (Box(0.1, 0.1, 0.5, 0.2),), 0.9)
         return Answer(question, True, f"{text} [1]", (citation,), 0.9, (hit.key,), 2.0)
+
+    def converse(self, tenant, question, where, *, conversation_id=None, history=()):
+        self.conversed.append((conversation_id, list(history)))
+        answer = self.ask(tenant, question, where)
+        considered = tuple(Considered(key, 1.0, True, "the best match") for key in answer.considered)
+        yield Selected(question, considered, 1.0, 0.5)
+        if self.fail_answers:
+            raise self.fail_answers
+        yield Told(answer.text)
+        yield Cited(answer.citations)
+        yield Done(answer, considered, {"total": 2.0}, conversation_id)
+
+    def new_conversation(self):
+        return "0" * 32
 
     def counts(self, tenant):
         self._check()

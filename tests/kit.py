@@ -23,6 +23,7 @@ from index.store_edge import EdgeStore
 from index.types import Box, PageReading, PageSize, Reader, Region, RegionKind, TextLayerPolicy, Word
 from ingest.archives import ArchiveLimits
 from ingest.renderer import RenderedPage
+from worker.asking.conversation import Conversations
 from worker.deletion import Deletion
 from worker.images import PageImages
 from worker.jobs import JobLimits, Jobs, now
@@ -172,6 +173,7 @@ class Archive:
             readiness=Readiness(True, "fake@1", self.embedder.name, {}),
             max_upload_bytes=1 << 20,
             uploads=ResumableUploads(self.root / "uploads", UploadConfig(1 << 20)),
+            conversations=Conversations(self.root / "conversations"),
         )
 
     def depth(self):

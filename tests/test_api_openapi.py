@@ -34,6 +34,8 @@ def test_all_routes_are_there():
         "GET /v1/export",
         "POST /v1/search",
         "POST /v1/answers",
+        "POST /v1/chat/completions",
+        "GET /v1/models",
         "POST /v1/session",
         "DELETE /v1/session",
         "GET /livez",

@@ -43,6 +43,7 @@ _CACHE_BYTES = 64 * 1024 * 1024
 
 class ExtractiveAnswerer:
     name = "extractive"
+    reads_everything = True
 
     def __init__(self, embedder: Embedder, *, cache_bytes: int = _CACHE_BYTES) -> None:
         self._vectors = Vectors(embedder, cache_bytes)

@@ -41,6 +41,7 @@ or, when the excerpts do not answer it:
 
 class LlmAnswerer:
     name = "llm"
+    reads_everything = False
 
     def __init__(self, model: ChatModel, *, context_chars: int = CONTEXT_CHARS) -> None:
         self._model = model

@@ -10,6 +10,8 @@ from index.types import Answer, Hit, PagePoint
 
 class Answerer(Protocol):
     name: str
+    reads_everything: bool
+    """Whether it may be given all pages that were found; else only those that were selected, because each costs."""
 
     def answer(self, question: str, pages: Sequence[tuple[Hit, PagePoint]]) -> Answer:
         """An answer from these pages (best first) and nothing else; `found=False` where none supports one."""

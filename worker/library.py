@@ -6,7 +6,7 @@ Implements `worker.service.ServiceProtocol`. Knows the jobs and the ports, no HT
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +28,8 @@ from index.types import (
     TextLayerPolicy,
 )
 from worker.answerer import Answerer
+from worker.asking.conversation import Conversations, Turn
+from worker.asking.pipeline import Asking, Event
 from worker.deletion import Deletion, Receipt
 from worker.export import export_pages
 from worker.images import PageImages
@@ -36,8 +38,6 @@ from worker.labels import below
 from worker.queue import Queue
 from worker.service import DocumentView, Readiness
 from worker.uploads import ResumableUploads, Upload, accepting
-
-_ANSWER_PAGES = 8
 
 
 class Library:
@@ -57,6 +57,7 @@ class Library:
         readiness: Readiness | Callable[[], Readiness],
         max_upload_bytes: int,
         uploads: ResumableUploads,
+        conversations: Conversations,
     ) -> None:
         self.uploads = uploads
         self._blobs = blobs
@@ -66,7 +67,8 @@ class Library:
         self._queue = queue
         self._deletion = deletion
         self._images = images
-        self._answerer = answerer
+        self._conversations = conversations
+        self._asking = Asking(store, answerer, conversations)
         self._readiness = readiness
         self._max_upload_bytes = max_upload_bytes
 
@@ -188,21 +190,23 @@ class Library:
         return SearchResult(query, tuple(hits), (time.perf_counter() - start) * 1000, total)
 
     def ask(self, tenant: str, question: str, where: SearchFilter) -> Answer:
-        start = time.perf_counter()
-        hits = self._store.search(tenant, question, where, limit=_ANSWER_PAGES)
-        points = self._store.get([hit.key for hit in hits])
-        # A page may be deleted between the two calls.
-        pages = [(hit, point) for hit, point in zip(hits, points, strict=True) if point is not None]
-        answer = self._answerer.answer(question, pages)
-        return Answer(
-            question=question,
-            found=answer.found,
-            text=answer.text,
-            citations=answer.citations,
-            confidence=answer.confidence,
-            considered=tuple(hit.key for hit, _ in pages),
-            took_ms=(time.perf_counter() - start) * 1000,
-        )
+        """The answer by itself."""
+        return self._asking.ask(tenant, question, where).answer
+
+    def converse(
+        self,
+        tenant: str,
+        question: str,
+        where: SearchFilter,
+        *,
+        conversation_id: str | None = None,
+        history: Sequence[Turn] = (),
+    ) -> Iterator[Event]:
+        return self._asking.run(tenant, question, where, conversation_id=conversation_id, history=history)
+
+    def new_conversation(self) -> str:
+        self._conversations.sweep()
+        return self._conversations.start()
 
     # -- the service itself -------------------------------------------------------------------
 

@@ -7,14 +7,13 @@ ids raise the same `NotFound`. `worker.library.Library` implements it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from index.store import PageCounts
 from index.types import (
-    Answer,
     DocumentState,
     Manifest,
     Origin,
@@ -24,6 +23,8 @@ from index.types import (
     Split,
     TextLayerPolicy,
 )
+from worker.asking.conversation import Turn
+from worker.asking.pipeline import Event
 from worker.deletion import Receipt
 from worker.uploads import ResumableUploads, Upload
 
@@ -111,7 +112,21 @@ class ServiceProtocol(Protocol):
 
     def search(self, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int = 0) -> SearchResult: ...
 
-    def ask(self, tenant: str, question: str, where: SearchFilter) -> Answer: ...
+    def converse(
+        self,
+        tenant: str,
+        question: str,
+        where: SearchFilter,
+        *,
+        conversation_id: str | None = None,
+        history: Sequence[Turn] = (),
+    ) -> Iterator[Event]:
+        """An answer as it comes about, `Done` last. Closing it, where it is a generator, ends the work."""
+        ...
+
+    def new_conversation(self) -> str:
+        """An id under which follow-up questions are understood."""
+        ...
 
     def counts(self, tenant: str | None) -> PageCounts:
         """Pages by state of one tenant, or (None) of all, for metrics."""

@@ -168,8 +168,10 @@ def build_library(
     readiness: Readiness | Callable[[], Readiness],
 ) -> Library:
     """The library over these ports."""
+    from worker.asking.conversation import Conversations
     from worker.images import PageImages
     from worker.library import Library
+    from worker.uploads import ResumableUploads, UploadConfig
 
     return Library(
         blobs=truth.blobs,
@@ -182,6 +184,11 @@ def build_library(
         answerer=build_answerer(settings, truth.embedder),
         readiness=readiness,
         max_upload_bytes=settings.max_upload_bytes,
+        uploads=ResumableUploads(
+            settings.data_dir / "uploads",
+            UploadConfig(settings.max_upload_bytes, settings.min_free_bytes, settings.upload_keep_s),
+        ),
+        conversations=Conversations(settings.data_dir / "conversations"),
     )
 
 

@@ -1,0 +1,156 @@
+"""The JSON of chat completions in OpenAI's shape, as far as this service speaks it.
+
+Requests may carry any further fields of that API (sampling, tools, ...): they are accepted and have no effect, so that
+clients work unchanged. Source: the OpenAI API reference, "Chat Completions".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.schemas import AnswerJSON, FilterJSON, Model
+from index.types import Citation
+from worker.asking.conversation import Turn
+
+MODEL = "folioscope"
+_MAX_MESSAGES = 500
+_CHARS_PER_TOKEN = 4
+
+
+class Given(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class TextPart(Given):
+    type: str
+    text: str | None = None
+
+
+class ChatMessage(Given):
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | list[TextPart] | None = None
+
+    def words(self) -> str:
+        """The text of the message; pictures and sounds are passed over."""
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(part.text for part in self.content or [] if part.type == "text" and part.text)
+
+
+class StreamOptions(Given):
+    include_usage: bool = False
+
+
+class Extension(Model):
+    """What this service understands beside OpenAI's fields (`extra_body={"folioscope": {...}}` of its client)."""
+
+    filter: FilterJSON = FilterJSON()
+
+
+class ChatRequestJSON(Given):
+    model: str
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=_MAX_MESSAGES)]
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    folioscope: Extension = Extension()
+
+
+class ChatUsageJSON(Model):
+    """Estimates, four characters a token: nothing here is billed."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class AssistantMessageJSON(Model):
+    role: Literal["assistant"] = "assistant"
+    content: str
+    refusal: None = None
+
+
+class ChoiceJSON(Model):
+    index: int = 0
+    message: AssistantMessageJSON
+    logprobs: None = None
+    finish_reason: Literal["stop"] = "stop"
+
+
+class ChatCompletionJSON(Model):
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: list[ChoiceJSON]
+    usage: ChatUsageJSON
+    folioscope: AnswerJSON
+
+
+class ModelJSON(Model):
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+
+
+class ModelsJSON(Model):
+    object: Literal["list"] = "list"
+    data: list[ModelJSON]
+
+
+def question_of(messages: Sequence[ChatMessage]) -> tuple[str, list[Turn]]:
+    """The last message of the user, and the turns before it. An empty string where there is none."""
+    asked = max((n for n, message in enumerate(messages) if message.role == "user"), default=-1)
+    if asked < 0:
+        return "", []
+    turns: list[Turn] = []
+    question: str | None = None
+    for message in messages[:asked]:
+        if message.role == "user":
+            question = message.words()
+        elif message.role == "assistant" and question is not None:
+            turns.append(Turn(question, message.words()))
+            question = None
+    return messages[asked].words().strip(), turns
+
+
+def footnotes(citations: Sequence[Citation]) -> str:
+    """The citations as plain lines under an answer; nothing a page says becomes a link or an image."""
+    if not citations:
+        return ""
+    lines = [f"[{n}] {_plain(c.filename)}, page {c.key.page}: “{_plain(c.quote)}”" for n, c in enumerate(citations, 1)]
+    return "\n\n" + "\n".join(lines)
+
+
+def _plain(untrusted_text: str) -> str:
+    return harmless(" ".join(untrusted_text.split()))
+
+
+def harmless(untrusted_text: str) -> str:
+    """Text that a client which renders Markdown and HTML shows as text: no picture is loaded, no link is made.
+
+    The exact words are in `folioscope`, as data.
+    """
+    for live, still in (("![", "! ["), ("](", "] ("), ("<", "‹"), (">", "›"), ("://", "[:]//"), ("www.", "www[.]")):
+        untrusted_text = untrusted_text.replace(live, still)
+    return untrusted_text
+
+
+def usage(messages: Sequence[ChatMessage], answer: str) -> ChatUsageJSON:
+    prompt = sum(len(message.words()) for message in messages) // _CHARS_PER_TOKEN
+    completion = max(1, len(answer) // _CHARS_PER_TOKEN)
+    return ChatUsageJSON(prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion)
+
+
+def chunk(completion_id: str, created: int, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+    """One event of a stream."""
+    return {
+        "id": completion_id,
+        "object": "chat.completion.chunk",
+        "created": created,
+        "model": MODEL,
+        "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}],
+    }

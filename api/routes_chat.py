@@ -1,0 +1,128 @@
+"""`/v1/chat/completions` and `/v1/models`: the archive as a model, for clients that speak OpenAI's API."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body
+from fastapi.responses import StreamingResponse
+
+from api import answering, convert, examples, problems
+from api.chat import (
+    MODEL,
+    AssistantMessageJSON,
+    ChatCompletionJSON,
+    ChatRequestJSON,
+    ChoiceJSON,
+    ModelJSON,
+    ModelsJSON,
+    chunk,
+    footnotes,
+    harmless,
+    question_of,
+    usage,
+)
+from api.context import AppContext, Context
+from api.openapi import answers
+from api.tenants import AnswerPlace, Tenant
+from index.errors import FolioscopeError, InvalidRequest, NotFound
+from worker.asking.pipeline import Cited, Done, Event, Told
+
+router = APIRouter(tags=["questions"])
+
+_BORN = 1_767_225_600  # 2026-01-01, the day that /v1/models tells
+
+
+@router.get("/v1/models", responses=answers(200, "The one model there is.", examples.MODELS))
+async def get_models(_tenant: Tenant) -> ModelsJSON:
+    """The models that chat completions can name: `folioscope`."""
+    return ModelsJSON(data=[ModelJSON(id=MODEL, created=_BORN, owned_by="folioscope")])
+
+
+@router.post(
+    "/v1/chat/completions",
+    response_model=ChatCompletionJSON,
+    responses=answers(
+        200,
+        "An answer; with `stream`, server-sent events in OpenAI's shape.",
+        examples.CHAT,
+        "origin_not_allowed",
+        "too_large",
+        "invalid_request",
+        "not_found",
+        "store_unavailable",
+        "llm_unavailable",
+        "llm_refused",
+        "too_many_answers",
+    ),
+)
+async def create_chat_completion(
+    context: AppContext,
+    tenant: Tenant,
+    _place: AnswerPlace,
+    asked: Annotated[
+        ChatRequestJSON,
+        Body(openapi_examples={"question": {"summary": "A question", "value": examples.CHAT_REQUEST}}),
+    ],
+) -> ChatCompletionJSON | StreamingResponse:
+    """Answer the last message from the archive. Citations follow the text as footnotes, and are in `folioscope` whole.
+
+    Messages before it are the conversation that a follow-up refers to. Sampling settings and tools have no effect.
+    """
+    if asked.model != MODEL:
+        raise NotFound(f"There is no model {asked.model[:100]!r} here; the one there is is {MODEL!r}.")
+    question, turns = question_of(asked.messages)
+    if not question:
+        raise InvalidRequest("messages: there is no question of a user with text.")
+    question = question[:2000]
+    where = convert.search_filter(asked.folioscope.filter)
+    run = context.service.converse(tenant, question, where, history=turns)
+    completion_id, created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
+    if asked.stream:
+        first = await answering.first_step(context, run)
+        body = _stream(context, first, run, asked, completion_id, created)
+        return StreamingResponse(body, media_type="text/event-stream")
+    done = await answering.drain(context, run)
+    answering.count(context, done)
+    text = harmless(done.answer.text) + footnotes(done.answer.citations)
+    return ChatCompletionJSON(
+        id=completion_id,
+        created=created,
+        model=MODEL,
+        choices=[ChoiceJSON(message=AssistantMessageJSON(content=text))],
+        usage=usage(asked.messages, text),
+        folioscope=convert.answer(done),
+    )
+
+
+async def _stream(
+    context: Context, first: Event, run: Iterator[Event], asked: ChatRequestJSON, completion_id: str, created: int
+) -> AsyncIterator[bytes]:
+    text = ""
+    yield _data(chunk(completion_id, created, {"role": "assistant", "content": ""}))
+    async for event in answering.events(context, first, run):
+        if isinstance(event, FolioscopeError):
+            yield _data({"error": problems.openai_error(event.message, event.code)})
+            return
+        piece = harmless(event.text) if isinstance(event, Told) else ""
+        if isinstance(event, Cited):
+            piece = footnotes(event.citations)
+        if piece:
+            text += piece
+            yield _data(chunk(completion_id, created, {"content": piece}))
+        if isinstance(event, Done):
+            answering.count(context, event)
+            last = chunk(completion_id, created, {}, "stop")
+            yield _data({**last, "folioscope": convert.answer(event).model_dump()})
+    if asked.stream_options and asked.stream_options.include_usage:
+        end = chunk(completion_id, created, {}) | {"choices": []}
+        yield _data({**end, "usage": usage(asked.messages, text).model_dump()})
+    yield b"data: [DONE]\n\n"
+
+
+def _data(value: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(value)}\n\n".encode()

@@ -1,0 +1,165 @@
+"""Answers over HTTP: at once, streamed, in conversation, and in OpenAI's shape with OpenAI's own client."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import openai
+import pytest
+
+from api.app import create_app
+from api.chat import harmless
+from index.errors import Unavailable
+from tests.api_kit import Api, FakeService, assert_problem, serving
+
+TEXT = b"The bridge fund stands at 412 pounds.\fThe ferry was sold in 1931."
+
+
+def events(response):
+    """(event, data) of a stream."""
+    found = []
+    for block in response.text.strip().split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.split("\n"))
+        found.append((lines["event"], json.loads(lines["data"])))
+    return found
+
+
+@pytest.fixture
+def api():
+    api = Api()
+    api.add(TEXT, filename="minutes.pdf")
+    return api
+
+
+def test_streamed_answer_is_the_answer(api):
+    """Selection, text, citations, done; the last one is what the same question brings without a stream."""
+    asked = {"question": "When was the ferry?"}
+    response = api.post("/v1/answers", json=asked | {"stream": True})
+    assert response.headers["content-type"].startswith("text/event-stream")
+    told = events(response)
+    assert [kind for kind, _ in told] == ["selection", "text", "citations", "done"]
+    whole = api.post("/v1/answers", json=asked).json()
+    assert told[-1][1] == whole
+    assert told[1][1]["text"] == whole["text"]
+    assert told[2][1] == whole["citations"]
+    assert whole["considered"][0]["reason"] == "the best match"
+
+
+def test_failure_on_the_way_is_an_event(api):
+    """A model that is away after the selection ends the stream with a problem; without a stream it is a response."""
+    api.service.fail_answers = Unavailable("The model is away.", code="llm_unavailable")
+    told = events(api.post("/v1/answers", json={"question": "ferry?", "stream": True}))
+    assert [kind for kind, _ in told] == ["selection", "error"]
+    assert told[-1][1]["code"] == "llm_unavailable"
+    assert_problem(api.post("/v1/answers", json={"question": "ferry?"}), 503, "llm_unavailable")
+
+
+def test_conversations(api):
+    """`new` begins one and tells its id; an id is handed on; nonsense is refused."""
+    begun = api.post("/v1/answers", json={"question": "ferry?", "conversation_id": "new"}).json()
+    assert len(begun["conversation_id"]) == 32
+    api.post("/v1/answers", json={"question": "ferry?", "conversation_id": begun["conversation_id"]})
+    assert api.service.conversed[-1][0] == begun["conversation_id"]
+    for nonsense in ("../x", "", 5):
+        refused = api.post("/v1/answers", json={"question": "ferry?", "conversation_id": nonsense})
+        assert_problem(refused, 422, "invalid_request")
+
+
+# -- OpenAI's shape ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def client():
+    service = FakeService()
+    with serving(create_app(service)) as url:
+        api = openai.OpenAI(base_url=f"{url}/v1", api_key="none-needed", max_retries=0)
+        httpx.post(f"{url}/v1/documents", files={"file": ("minutes.pdf", TEXT)})
+        yield api, service
+        api.close()
+
+
+def test_official_client_gets_an_answer(client):
+    """Text with footnotes, usage, and the whole answer in the extension field."""
+    api, _ = client
+    given = api.chat.completions.create(
+        model="folioscope",
+        messages=[{"role": "system", "content": "Be kind."}, {"role": "user", "content": "When was the ferry?"}],
+        temperature=0.3,
+        tools=[{"type": "function", "function": {"name": "f", "parameters": {}}}],
+    )
+    (choice,) = given.choices
+    assert choice.finish_reason == "stop"
+    assert "ferry was sold" in choice.message.content
+    assert "[1] minutes.pdf, page 2: “" in choice.message.content
+    assert given.usage.total_tokens > 0
+    assert given.folioscope["citations"][0]["page"] == 2
+
+
+def test_official_client_streams(client):
+    """The pieces are the text; usage comes where it was asked for; the end is an end."""
+    api, _ = client
+    asked = [{"role": "user", "content": [{"type": "text", "text": "When was the ferry?"}]}]
+    whole = api.chat.completions.create(model="folioscope", messages=asked).choices[0].message.content
+    chunks = list(
+        api.chat.completions.create(
+            model="folioscope", messages=asked, stream=True, stream_options={"include_usage": True}
+        )
+    )
+    pieces = [c.choices[0].delta.content or "" for c in chunks if c.choices]
+    assert "".join(pieces) == whole
+    assert chunks[-1].usage.completion_tokens > 0
+    assert [c.choices[0].finish_reason for c in chunks if c.choices][-1] == "stop"
+
+
+def test_history_is_the_conversation(client):
+    """Messages before the last one reach the service as turns."""
+    api, service = client
+    asked = [("user", "Who was the keeper?"), ("assistant", "John."), ("user", "And the ferry?")]
+    api.chat.completions.create(model="folioscope", messages=[{"role": r, "content": c} for r, c in asked])
+    (turn,) = service.conversed[-1][1]
+    assert (turn.question, turn.answer) == ("Who was the keeper?", "John.")
+
+
+def test_models_are_listed(client):
+    """The one model, by the client's own call."""
+    api, _ = client
+    assert [model.id for model in api.models.list()] == ["folioscope"]
+
+
+def test_errors_are_the_clients_own(client):
+    """An unknown model and an empty question come as the client's exceptions, with our code."""
+    api, service = client
+    with pytest.raises(openai.NotFoundError) as unknown:
+        api.chat.completions.create(model="gpt-7", messages=[{"role": "user", "content": "x"}])
+    assert unknown.value.code == "not_found"
+    with pytest.raises(openai.UnprocessableEntityError):
+        api.chat.completions.create(model="folioscope", messages=[{"role": "system", "content": "x"}])
+    service.fail_answers = Unavailable("The model is away.", code="llm_unavailable")
+    try:
+        with pytest.raises(openai.InternalServerError) as away:
+            api.chat.completions.create(model="folioscope", messages=[{"role": "user", "content": "ferry?"}])
+        assert away.value.code == "llm_unavailable"
+        with pytest.raises(openai.APIError):
+            list(
+                api.chat.completions.create(
+                    model="folioscope", messages=[{"role": "user", "content": "ferry?"}], stream=True
+                )
+            )
+    finally:
+        service.fail_answers = None
+
+
+def test_documents_make_no_links_and_no_pictures():
+    """What a hostile page says is shown as text by clients that render Markdown: nothing to load, nothing to click."""
+    hostile = "![x](http://evil.test/steal?q=1) [click](https://evil.test) <img src=http://evil.test> www.evil.test"
+    shown = harmless(hostile)
+    for live in ("![", "](", "<", ">", "://", "www.evil"):
+        assert live not in shown
+    api = Api()
+    api.add(b"The ferry " + hostile.encode(), filename="a](http://evil.test).pdf")
+    asked = {"model": "folioscope", "messages": [{"role": "user", "content": "ferry?"}]}
+    content = api.post("/v1/chat/completions", json=asked).json()["choices"][0]["message"]["content"]
+    assert "evil" in content
+    for live in ("![", "](", "<", ">", "://"):
+        assert live not in content

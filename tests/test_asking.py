@@ -1,0 +1,189 @@
+"""From a question to an answer: which pages are selected and why, what follow-ups refer to, what is told on the way."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from index.errors import NotFound
+from index.types import Answer, SearchFilter, Snippet
+from tests.answers_kit import page
+from tests.kit import TENANT, Archive, pdf
+from worker.asking.conversation import MAX_TURNS, Conversations, Turn, refers_back, standalone
+from worker.asking.pipeline import Asking, Cited, Done, Selected, Told
+from worker.asking.selection import SelectionConfig, select
+
+
+class Reader:
+    """An answerer that says how many pages it was given, and which."""
+
+    name = "reader"
+
+    def __init__(self, *, reads_everything):
+        self.reads_everything = reads_everything
+        self.asked = []
+
+    def answer(self, question, pages):
+        self.asked.append((question, [point.key.page for _, point in pages]))
+        return Answer(question, bool(pages), f"{len(pages)} pages", (), 0.5)
+
+
+@pytest.fixture
+def archive(tmp_path):
+    archive = Archive(tmp_path)
+    yield archive
+    archive.close()
+
+
+# -- selection --------------------------------------------------------------------------------
+
+
+def chosen(question, pages, **config):
+    made = select(question, pages, SelectionConfig(**config))
+    return [one.selected for one in made.considered], [one.reason for one in made.considered], made.beside
+
+
+def test_pages_that_add_nothing_are_left_out():
+    """The first page and those that hold what it lacks; the reason names the words."""
+    pages = [
+        page("The lighthouse keeper lit the lamp.", number=1, score=1.0),
+        page("The keeper of the lighthouse slept.", number=2, score=0.5),
+        page("The wages of 1911 were late.", number=3, score=0.4),
+    ]
+    selected, reasons, _ = chosen("What were the lighthouse keeper's wages in 1911?", pages)
+    assert selected == [True, False, True]
+    assert reasons[0] == "the best match"
+    assert "adds nothing" in reasons[1]
+    assert "wages" in reasons[2]
+
+
+def test_pages_as_good_as_the_first_are_selected():
+    """A page with practically the same score is selected though it holds no new word."""
+    pages = [page("The lamp was lit.", number=n, score=s) for n, s in ((1, 1.0), (2, 0.99), (3, 0.5))]
+    assert chosen("Who lit the lamp?", pages)[0] == [True, True, False]
+
+
+def test_budgets_hold():
+    """No more pages and tokens than allowed, but always the first page."""
+    words = ["alpha", "beta", "gamma", "delta"]
+    pages = [page(f"{word} " * 50, number=n, score=1 - n / 10) for n, word in enumerate(words)]
+    question = "What of alpha, beta, gamma and delta?"
+    assert chosen(question, pages)[0] == [True] * 4
+    assert chosen(question, pages, max_pages=2)[0] == [True, True, False, False]
+    assert chosen(question, pages, max_tokens=100)[0] == [True, False, False, False]
+    assert "budget" in chosen(question, pages, max_pages=2)[1][3]
+
+
+def test_neighbours_where_a_sentence_runs_over_the_page():
+    """A match at the end of a page that does not end brings the next one; one in the middle of text brings the last."""
+    text = "Much was said of the weather. " * 30 + "The keeper of the lamp was"
+    hit, point = page(text, number=4)
+    at_the_end = dataclasses.replace(hit, snippets=(Snippet("", len(text) - 26, len(text), (), (), 1.0),))
+    beside = chosen("Who kept the lamp?", [(at_the_end, point)])[2]
+    assert [one.key.page for one in beside] == [5]
+    in_the_middle = dataclasses.replace(hit, snippets=(Snippet("", 300, 330, (), (), 1.0),))
+    assert chosen("Who kept the lamp?", [(in_the_middle, point)])[2] == ()
+    ends = "Much was said of the weather. " * 30 + "The keeper was John."
+    hit, point = page(ends, number=4)
+    ended = dataclasses.replace(hit, snippets=(Snippet("", len(ends) - 20, len(ends), (), (), 1.0),))
+    assert chosen("Who kept the lamp?", [(ended, point)])[2] == ()
+    begun = "and was never seen again. " + "Much was said of the weather. " * 30
+    hit, point = page(begun, number=4)
+    begins = dataclasses.replace(hit, snippets=(Snippet("", 0, 25, (), (), 1.0),))
+    assert [one.key.page for one in chosen("Who was seen?", [(begins, point)])[2]] == [3]
+
+
+# -- follow-ups -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("question", ["When did he leave?", "And where?", "Why?", "How much did they pay for it?"])
+def test_follow_ups_refer_back(question):
+    """Pronouns and short goings-on need what was said before."""
+    assert refers_back(question)
+
+
+@pytest.mark.parametrize("question", ["Who lit the lamp at Cape Clear?", "harbour dues 1931", "Where is the bridge?"])
+def test_whole_questions_stand_alone(question):
+    """What names its subject is asked as it is, whatever was said before."""
+    assert not refers_back(question)
+    assert standalone(question, [Turn("Who was the keeper?", "John")]) == question
+
+
+def test_standalone_brings_back_what_was_asked():
+    """Back to the last question that stands by itself, and no further; bounded."""
+    turns = [Turn("What did the bridge cost?", "9"), Turn("Who was the keeper?", "J"), Turn("When did he come?", "1")]
+    assert standalone("When did he leave?", turns) == "When did he leave? (Who was the keeper? When did he come?)"
+    assert standalone("When did he leave?", []) == "When did he leave?"
+    assert len(standalone("When did he leave?", [Turn("x" * 5000, "")])) <= 2000
+
+
+def test_conversations_are_kept_for_their_tenant(tmp_path):
+    """Turns survive a restart, are bounded, belong to a tenant, and are forgotten in time."""
+    now = [1e12]
+    kept = Conversations(tmp_path, keep_s=10, clock=lambda: now[0])
+    key = kept.start()
+    for number in range(MAX_TURNS + 3):
+        kept.add("a", key, Turn(f"q{number}", "a"))
+    again = Conversations(tmp_path)
+    assert [turn.question for turn in again.turns("a", key)] == [f"q{n}" for n in range(3, MAX_TURNS + 3)]
+    assert again.turns("b", key) == []
+    for hostile in ("../x", "", "x" * 32):
+        with pytest.raises(NotFound):
+            again.turns("a", hostile)
+    assert kept.sweep() == 1
+    assert again.turns("a", key) == []
+
+
+# -- the way ----------------------------------------------------------------------------------
+
+
+def test_events_in_order_and_what_they_say(archive, tmp_path):
+    """Selection, text, citations, and the whole at the end, with a reason for every page and every step's time."""
+    archive.upload(pdf("the lamp was lit by John", "the bridge fund stands at 412 pounds"))
+    archive.settle()
+    asking = Asking(archive.store, Reader(reads_everything=True))
+    events = list(asking.run(TENANT, "Who lit the lamp?", SearchFilter()))
+    assert [type(event) for event in events] == [Selected, Told, Cited, Done]
+    done = events[-1]
+    assert done.answer.question == "Who lit the lamp?"
+    assert all(one.reason for one in done.considered)
+    assert done.considered[0].selected
+    assert set(done.timings_ms) == {"retrieve", "select", "answer", "total"}
+    assert done.answer.considered == tuple(one.key for one in done.considered)
+
+
+def test_costly_answerers_see_the_selected_pages_only(archive):
+    """Extractive answers look at all pages found, a language model at those that were selected."""
+    archive.upload(pdf(*(f"the lamp of station {n} was lit" for n in "abcdef")))
+    archive.settle()
+    everything, costly = Reader(reads_everything=True), Reader(reads_everything=False)
+    whole = Asking(archive.store, everything).ask(TENANT, "Who lit the lamp?", SearchFilter())
+    Asking(archive.store, costly, config=SelectionConfig(max_pages=2)).ask(TENANT, "Who lit the lamp?", SearchFilter())
+    assert len(everything.asked[0][1]) == len(whole.considered) == 6
+    assert 1 <= len(costly.asked[0][1]) <= 2
+
+
+def test_follow_up_in_a_conversation(archive, tmp_path):
+    """The second question is searched for with the first; the answer keeps the words that were asked."""
+    archive.upload(pdf("the keeper left in march"))
+    archive.settle()
+    reader = Reader(reads_everything=True)
+    asking = Asking(archive.store, reader, Conversations(tmp_path / "c"))
+    key = "a" * 32
+    asking.ask(TENANT, "Who was the keeper?", SearchFilter(), conversation_id=key)
+    done = asking.ask(TENANT, "When did he leave?", SearchFilter(), conversation_id=key)
+    assert done.answer.question == "When did he leave?"
+    assert done.conversation_id == key
+    assert reader.asked[1][0] == "When did he leave? (Who was the keeper?)"
+
+
+def test_closing_ends_the_work(archive):
+    """Who goes away after the selection asks no answerer."""
+    archive.upload(pdf("the lamp was lit"))
+    archive.settle()
+    reader = Reader(reads_everything=True)
+    run = Asking(archive.store, reader).run(TENANT, "lamp?", SearchFilter())
+    assert isinstance(next(run), Selected)
+    run.close()
+    assert reader.asked == []
