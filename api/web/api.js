@@ -3,6 +3,8 @@
 // (nobody answered). An aborted request rejects with the browser's AbortError.
 // `connection` tells when the service disappears and when it is back; it asks by itself.
 
+import { authorised } from "./access.js";
+
 const BASE = new URL("..", import.meta.url);
 
 export class Problem extends Error {
@@ -70,12 +72,14 @@ async function problemOf(status, readBody) {
 async function call(method, path, { json, signal } = {}) {
   let response;
   try {
-    response = await fetch(new URL(`v1/${path}`, BASE), {
-      method,
-      signal,
-      headers: json === undefined ? {} : { "content-type": "application/json" },
-      body: json === undefined ? undefined : JSON.stringify(json),
-    });
+    response = await authorised((headers) =>
+      fetch(new URL(`v1/${path}`, BASE), {
+        method,
+        signal,
+        headers: json === undefined ? headers : { ...headers, "content-type": "application/json" },
+        body: json === undefined ? undefined : JSON.stringify(json),
+      }),
+    );
   } catch (error) {
     if (error.name === "AbortError") throw error;
     connection.lost();
@@ -114,22 +118,25 @@ export function imageUrl(from, width) {
 export const pageImage = (id, page) => `v1/documents/${segment(id)}/pages/${page}/image`;
 
 /** Sends one file. Resolves to { document, isNew }. `onProgress` gets bytes sent and bytes in all. */
-export function upload(file, { password, onProgress, signal } = {}) {
+export async function upload(file, { password, onProgress, signal } = {}) {
+  const request = await authorised((headers) => send(file, headers, { password, onProgress, signal }));
+  if (request.status >= 200 && request.status < 300 && request.response)
+    return { document: request.response, isNew: request.getResponseHeader("folioscope-existing") !== "true" };
+  throw new Problem(request.response ?? {}, request.status);
+}
+
+/** Resolves to the XMLHttpRequest that has its answer: fetch cannot tell how much is sent. */
+function send(file, headers, { password, onProgress, signal }) {
   return new Promise((resolve, reject) => {
     const form = new FormData();
     if (password) form.append("password", password);
     form.append("file", file, file.name);
     const request = new XMLHttpRequest();
     request.open("POST", new URL("v1/documents", BASE));
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.responseType = "json";
     request.upload.onprogress = (event) => onProgress?.(event.loaded, event.lengthComputable ? event.total : file.size);
-    request.onload = () => {
-      if (request.status >= 200 && request.status < 300 && request.response) {
-        resolve({ document: request.response, isNew: request.getResponseHeader("folioscope-existing") !== "true" });
-      } else {
-        reject(new Problem(request.response ?? {}, request.status));
-      }
-    };
+    request.onload = () => resolve(request);
     request.onerror = () => {
       connection.lost();
       reject(new Gone());

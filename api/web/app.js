@@ -1,6 +1,7 @@
 // The page put together. Contract: finds the elements of index.html, connects the parts, and hands every change of the
 // address to them. Holds no state of its own.
 
+import { access, signOut } from "./access.js";
 import * as api from "./api.js";
 import { announce, button, h, isTyping, replace } from "./dom.js";
 import { confirmDelete, showHelp, showReceipt } from "./dialogs.js";
@@ -131,6 +132,12 @@ for (const id of ["add", "choose-files", "empty-choose"])
   $(id).addEventListener("click", () => $("file-chooser").click());
 $("choose-folder").addEventListener("click", () => $("folder-chooser").click());
 $("help").addEventListener("click", showHelp);
+$("sign-out").addEventListener("click", signOut);
+access.addEventListener("change", ({ detail }) => {
+  $("sign-out").hidden = false;
+  $("sign-out").title = `Signed in with the key “${detail.name}” for ${detail.tenant}`;
+  document.body.classList.toggle("read-only", !detail.scopes.includes("write"));
+});
 $("brand").addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();

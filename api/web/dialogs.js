@@ -3,7 +3,7 @@
 
 import { button, h } from "./dom.js";
 
-function modal({ title, body, actions, onSubmit }) {
+function modal({ title, body, actions, onSubmit, required = false }) {
   return new Promise((resolve) => {
     let result = null;
     const dialog = h("dialog", { class: "dialog", "aria-labelledby": "dialog-title" });
@@ -24,6 +24,7 @@ function modal({ title, body, actions, onSubmit }) {
       h("div", { class: "dialog-actions" }, actions),
     );
     dialog.append(form);
+    if (required) dialog.addEventListener("cancel", (event) => event.preventDefault());
     dialog.addEventListener("close", () => {
       dialog.remove();
       resolve(result);
@@ -103,6 +104,28 @@ export function askPassword(filename, { wrong = false, needsFile = false } = {})
     actions: [cancel(), submit("Read it", "primary", "ok")],
     onSubmit: () => ({ password: field.value, file: file?.files[0] ?? null }),
   });
+}
+
+/** The key that the service wants. `problem` says what was wrong with the last one. There is no way around it. */
+export async function askKey(problem) {
+  const field = h("input", { id: "key", type: "password", required: true, autocomplete: "current-password" });
+  const given = await modal({
+    title: "Sign in",
+    body: h(
+      "div",
+      { class: "fields" },
+      h("p", { text: "This archive opens with a key. Whoever runs it can make you one." }),
+      problem ? h("p", { class: "bad", role: "alert", text: problem }) : null,
+      h("label", { for: "key", text: "Key" }),
+      field,
+      h("p", { class: "quiet", text: "It is kept until this tab is closed." }),
+    ),
+    actions: [submit("Open the archive", "primary", "ok")],
+    onSubmit: () => field.value,
+    required: true,
+  });
+  // A browser may close a dialog that was told not to, at the second Esc.
+  return given ?? askKey(problem);
 }
 
 const KEYS = [
