@@ -129,7 +129,7 @@ async def create_upload(
     "/v1/uploads/{upload_id}",
     response_class=Response,
     dependencies=[SpeaksTus],
-    responses=empty(200, "In the headers.", "not_found", "tus_version"),
+    responses=empty(200, "In the headers.", "not_found", "tus_version", "invalid_request", "bad_document"),
 )
 async def get_upload(upload_id: UploadId, context: AppContext, tenant: WritingTenant) -> Response:
     """How far an upload is."""
@@ -185,7 +185,7 @@ async def continue_upload(
     status_code=204,
     response_class=Response,
     dependencies=[SpeaksTus],
-    responses=empty(204, "It is forgotten.", "origin_not_allowed", "not_found", "tus_version"),
+    responses=empty(204, "It is forgotten.", "origin_not_allowed", "not_found", "tus_version", "invalid_request"),
 )
 async def delete_upload(upload_id: UploadId, context: AppContext, tenant: WritingTenant) -> Response:
     """Give an upload up. A document that it became stays."""
