@@ -1,0 +1,54 @@
+"""The command line of training: `python -m worker.train`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from worker.train.forms import FORMS
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m worker.train", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    run = commands.add_parser("run", help="train, or go on with what the folder holds")
+    run.add_argument("folder", type=Path)
+    run.add_argument("--form", choices=sorted(FORMS), default="card")
+    run.add_argument("--batches", type=int, default=9000, help="of the whole run; the curriculum stretches to it")
+    run.add_argument("--seed", type=int, default=0)
+    run.add_argument("--rate", type=float, default=1.5e-3)
+    run.add_argument("--warm-up", type=int, default=300, help="batches")
+    run.add_argument("--minutes", type=float, default=0.0, help="end this piece of the run after so long")
+    run.add_argument("--save-minutes", type=float, default=5.0)
+    run.add_argument("--measure-every", type=int, default=250, help="batches; 0: never")
+    run.add_argument("--measured-pages", type=int, default=32)
+    run.add_argument("--workers", type=int, default=0, help="processes that draw pages ahead")
+    run.add_argument("--device", default="cpu")
+    run.add_argument("--threads", type=int, default=0, help="of torch; 0: its own choice")
+    run.add_argument("--half", action="store_true", help="bfloat16 autocast")
+    run.add_argument("--compiled", action="store_true", help="torch.compile")
+    run.add_argument("--fonts", type=Path, help="folder made by the command fonts, instead of installed packages")
+
+    fonts = commands.add_parser("fonts", help="copy all type faces to a folder, for a machine without packages")
+    fonts.add_argument("folder", type=Path)
+
+    chosen = vars(parser.parse_args(arguments))
+    command = chosen.pop("command")
+    folder = chosen.pop("folder")
+    if command == "fonts":
+        from worker.train.fonts import collect
+
+        print(f"{collect(folder)} faces in {folder}")
+        return
+    import cv2
+    import torch
+
+    from worker.train.loop import Run, Settings
+
+    threads = chosen.pop("threads")
+    if threads:
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(threads)
+    Run(folder, Settings(**chosen)).train()

@@ -1,0 +1,211 @@
+"""The forward pass of training: the native modules, called so that the dense losses can see what is between them.
+
+Four losses go beside the text's cross-entropy. All labels come from the renderer's own glyph boxes:
+
+* patches: which characters stand in the four cells of a patch, from SAM's last layer;
+* tokens: which characters stand in the 64 cells of a vision token, from the projector's output;
+* pointer: some heads of the decoder's early layers should look, when a character is to be written, at the vision token
+  that it stands in. Only the vision tokens compete, the rest of the sequence is left to the text's loss;
+* place: column and row of that character on the page, from the hidden state after those layers.
+
+The first two teach reading, the other two teach order, which otherwise lags far behind. What they need beyond the model
+lies in `Heads` and is thrown away at the end. Routing is kept even by the Switch loss (arXiv 2101.03961).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from worker.train.forms import PATCH, Form
+from worker.train.pages import CELL
+from worker.train.text import ALPHABET
+
+TOKEN = 4 * PATCH  # pixels
+IGNORED = -100
+_CLASSES = len(ALPHABET)
+_PATCH_CELLS = (PATCH // CELL) ** 2
+_TOKEN_CELLS = (TOKEN // CELL) ** 2
+_BLANK_WEIGHT = 0.15  # nine in ten cells are blank
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """`pixels` (B, S, S) uint8. `prefix` (P,) ids before the text, B times the same: beginning, images, prompt.
+
+    `inputs` (B, T) ids of the text as the decoder is given it, `labels` (B, T + 1) what it should write, the end
+    included. `places` (B, T + 1, 2) float32 pixels, NaN where there is nothing to point at. `cells` (B, S/8, S/8).
+    """
+
+    pixels: Tensor
+    prefix: Tensor
+    inputs: Tensor
+    labels: Tensor
+    places: Tensor
+    cells: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(*(getattr(self, name).to(device, non_blocking=True) for name in self.__slots__))
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Scalars, each a mean; the accuracies are shares of inked cells and of text tokens."""
+
+    text: Tensor
+    patches: Tensor
+    tokens: Tensor
+    pointer: Tensor
+    place: Tensor
+    balance: Tensor
+    patch_accuracy: Tensor
+    token_accuracy: Tensor
+    text_accuracy: Tensor
+
+
+class Heads(nn.Module):
+    """What only training needs."""
+
+    def __init__(self, form: Form) -> None:
+        super().__init__()
+        size = form.dimensions
+        self.patches = nn.Linear(size.sam, _PATCH_CELLS * _CLASSES)
+        self.tokens = nn.Linear(size.hidden, _TOKEN_CELLS * _CLASSES)
+        self.place = nn.Linear(size.hidden, 2 * (form.side // CELL))
+
+
+class Trainee(nn.Module):
+    """A native model with its training heads. `forward` gives the losses of a batch."""
+
+    def __init__(self, form: Form, native: Any) -> None:
+        super().__init__()
+        self.form = form
+        self.native = native
+        self.heads = Heads(form)
+        layers = form.dimensions.layers
+        self._pointing = (1, 2) if layers > 2 else (layers - 1,)
+        self._placing = max(self._pointing)
+
+    def forward(self, batch: Batch) -> Losses:
+        patches, tokens = self.see(batch.pixels)
+        logits, pointer, place, balance = self._read(tokens, batch)
+        patch_loss, patch_accuracy = _cells_loss(self.heads.patches(patches), batch.cells, PATCH // CELL)
+        token_loss, token_accuracy = _cells_loss(self.heads.tokens(tokens), batch.cells, TOKEN // CELL)
+        known = batch.labels != IGNORED
+        right = (logits.argmax(-1) == batch.labels) & known
+        return Losses(
+            text=functional.cross_entropy(logits.float().flatten(0, 1), batch.labels.flatten(), ignore_index=IGNORED),
+            patches=patch_loss,
+            tokens=token_loss,
+            pointer=pointer,
+            place=place,
+            balance=balance,
+            patch_accuracy=patch_accuracy,
+            token_accuracy=token_accuracy,
+            text_accuracy=right.sum() / known.sum(),
+        )
+
+    def see(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """SAM's patches (B, S/16, S/16, C) and the vision tokens (B, S/64, S/64, D) of grey pixels."""
+        tower, projector = self.native.model.vision_tower, self.native.model.multi_modal_projector
+        sam, clip = tower.sam_encoder, tower.vision_encoder
+        grey = pixels[:, None].to(torch.float32) * (2 / 255) - 1
+        hidden = sam.patch_embed(grey.expand(-1, 3, -1, -1))
+        hidden = hidden + sam.interpolate_pos_encoding(hidden.shape[1], hidden.shape[2])
+        for layer in sam.layers:
+            hidden = layer(hidden)
+        compressed = sam.proj(sam.neck(hidden))  # (B, C, h, w)
+        seen = clip(compressed).last_hidden_state[:, 1:]
+        side = compressed.shape[-1]
+        tokens = projector(torch.cat([seen, compressed.flatten(2).transpose(1, 2)], dim=-1))
+        return hidden, tokens.unflatten(1, (side, side))
+
+    def sequence(self, tokens: Tensor) -> Tensor:
+        """Vision tokens (B, h, w, D) as the decoder sees them: a newline after each row, a separator at the end."""
+        model = self.native.model
+        count, rows, _, dim = tokens.shape
+        newline = model.image_newline.to(tokens.dtype).expand(count, rows, 1, dim)
+        flat = torch.cat([tokens, newline], dim=2).flatten(1, 2)
+        return torch.cat([flat, model.view_separator.to(tokens.dtype).expand(count, 1, dim)], dim=1)
+
+    def _read(self, tokens: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        decoder = self.native.model.language_model
+        seen = self.sequence(tokens)  # (B, V, D)
+        count, vision, _ = seen.shape
+        embedded = decoder.embed_tokens(torch.cat([batch.prefix.expand(count, -1), batch.inputs], dim=1))
+        hidden = torch.cat([embedded[:, :1], seen.to(embedded.dtype), embedded[:, 1 + vision :]], dim=1)
+        first = len(batch.prefix) - 1  # the last place of the prefix writes the first token of the text
+        positions = decoder.rotary_emb(hidden, position_ids=torch.arange(hidden.shape[1], device=hidden.device)[None])
+        places = batch.places
+        pointer = place = balance = hidden.new_zeros(())
+        for number, layer in enumerate(decoder.layers):
+            normed = layer.input_layernorm(hidden)
+            if number in self._pointing:
+                pointer = pointer + _pointer_loss(
+                    layer.self_attn, normed, positions, places, first, tokens.shape[1]
+                ) / len(self._pointing)
+            hidden = hidden + layer.self_attn(normed, position_embeddings=positions, attention_mask=None)[0]
+            normed = layer.post_attention_layernorm(hidden)
+            if hasattr(layer.mlp, "gate"):
+                balance = balance + _balance_loss(layer.mlp.gate, normed)
+            hidden = hidden + layer.mlp(normed)
+            if number == self._placing:
+                place = _place_loss(self.heads.place(hidden[:, first:]), places)
+        return self.native.lm_head(decoder.norm(hidden[:, first:])), pointer, place, balance
+
+
+def _cells_loss(logits: Tensor, labels: Tensor, per_side: int) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of the cells of each square of `per_side` x `per_side`, and the accuracy where there is ink."""
+    count, rows, columns = logits.shape[:3]
+    grouped = labels.unflatten(1, (rows, per_side)).unflatten(3, (columns, per_side))  # (B, h, p, w, p)
+    wanted = grouped.transpose(2, 3).reshape(-1)
+    flat = logits.reshape(count * rows * columns * per_side**2, _CLASSES)
+    loss = functional.cross_entropy(flat.float(), wanted, reduction="none")
+    inked = wanted > 0
+    weight = torch.where(inked, 1.0, _BLANK_WEIGHT)
+    right = (flat.argmax(-1) == wanted) & inked
+    return (loss * weight).sum() / weight.sum(), right.sum() / inked.sum().clamp(min=1)
+
+
+def _pointer_loss(
+    attention: Any, normed: Tensor, positions: tuple[Tensor, Tensor], places: Tensor, first: int, side: int
+) -> Tensor:
+    """Half of the heads should look at the vision token that holds the character to be written next."""
+    from transformers.models.unlimited_ocr.modeling_unlimited_ocr import apply_rotary_pos_emb
+
+    dim, heads = attention.head_dim, max(1, attention.config.num_attention_heads // 2)
+    span = side * (side + 1)
+    weight_q, weight_k = attention.q_proj.weight[: heads * dim], attention.k_proj.weight[: heads * dim]
+    query = functional.linear(normed[:, first:], weight_q).unflatten(-1, (heads, dim)).transpose(1, 2)
+    key = functional.linear(normed[:, 1 : 1 + span], weight_k).unflatten(-1, (heads, dim)).transpose(1, 2)
+    cos, sin = positions
+    query, _ = apply_rotary_pos_emb(query, query, cos[:, first:], sin[:, first:])
+    key, _ = apply_rotary_pos_emb(key, key, cos[:, 1 : 1 + span], sin[:, 1 : 1 + span])
+    scores = (query.float() @ key.float().transpose(-1, -2)) * dim**-0.5  # (B, heads, T + 1, span)
+    cell = torch.nan_to_num(places, nan=-1.0) / TOKEN
+    column, row = cell[..., 0].floor().long(), cell[..., 1].floor().long()
+    inside = (column >= 0) & (row >= 0) & (column < side) & (row < side)
+    wanted = torch.where(inside, row * (side + 1) + column, IGNORED)
+    wanted = wanted[:, None].expand(-1, heads, -1)
+    return functional.cross_entropy(scores.flatten(0, 2), wanted.flatten(), ignore_index=IGNORED)
+
+
+def _place_loss(logits: Tensor, places: Tensor) -> Tensor:
+    """Column and row of the cell, as two classifications."""
+    bins = logits.shape[-1] // 2
+    cell = (torch.nan_to_num(places, nan=-1.0) / CELL).floor().long()
+    wanted = torch.where((cell >= 0) & (cell < bins), cell, IGNORED)  # (B, T + 1, 2)
+    return functional.cross_entropy(
+        logits.unflatten(-1, (2, bins)).float().flatten(0, 2), wanted.flatten(), ignore_index=IGNORED
+    )
+
+
+def _balance_loss(gate: Any, normed: Tensor) -> Tensor:
+    """1 where all experts are used alike, more where they are not."""
+    logits, _, chosen = gate(normed)
+    share = functional.one_hot(chosen.flatten(), gate.num_experts).float().mean(0)
+    return gate.num_experts * (share * logits.float().softmax(-1).mean(0)).sum()
