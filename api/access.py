@@ -47,7 +47,7 @@ class Access:
         self._threads = CapacityLimiter(_THREADS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or is_public(scope["path"]):
+        if scope["type"] != "http" or is_public(scope["method"], scope["path"]):
             await self.app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
@@ -82,8 +82,9 @@ class Access:
         return look() if self._ring.open else await to_thread.run_sync(look, limiter=self._threads)
 
 
-def is_public(path: str) -> bool:
-    return path in PUBLIC or path.startswith(PUBLIC_FOLDER)
+def is_public(method: str, path: str) -> bool:
+    """OPTIONS says what a route can do, and nothing of what is behind it."""
+    return path in PUBLIC or path.startswith(PUBLIC_FOLDER) or method == "OPTIONS"
 
 
 def bearer_of(headers: Headers) -> str | None:

@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _PREFLIGHT = {
-    "Access-Control-Allow-Methods": "GET, POST, DELETE",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, Folioscope-Password, X-Request-ID",
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PATCH, DELETE",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Folioscope-Password, Tus-Resumable, Upload-Length, "
+    "Upload-Metadata, Upload-Offset, X-Request-ID",
     "Access-Control-Max-Age": "600",
 }
-_EXPOSED = "Content-Disposition, ETag, Folioscope-Existing, Location, Retry-After, X-Request-ID"
+_EXPOSED = (
+    "Content-Disposition, ETag, Folioscope-Document, Folioscope-Existing, Location, Retry-After, Tus-Resumable, "
+    "Upload-Expires, Upload-Length, Upload-Offset, X-Request-ID"
+)
 
 
 class Cors:

@@ -137,8 +137,9 @@ def reading(text: str, *, rotation: int = 0) -> PageReading:
 class Archive:
     """A whole service without threads: `settle` does what the queue would, in order."""
 
-    def __init__(self, root: Path, *, engine=None, max_attempts=3, limits=None):
+    def __init__(self, root: Path, *, engine=None, max_attempts=3, limits=None, answerer=None):
         self.root = root
+        self.answerer = answerer
         self.engine = engine or FakeEngine()
         self.renderer = FakeRenderer()
         self.embedder = HashEmbedder()
@@ -169,7 +170,7 @@ class Archive:
             queue=self,
             deletion=self.deletion,
             images=PageImages(self.renderer, cache_bytes=1 << 20),
-            answerer=None,
+            answerer=self.answerer,
             readiness=Readiness(True, "fake@1", self.embedder.name, {}),
             max_upload_bytes=1 << 20,
             uploads=ResumableUploads(self.root / "uploads", UploadConfig(1 << 20)),

@@ -1,0 +1,128 @@
+"""Every route of the OpenAPI document, walked by people who should not get in."""
+
+from __future__ import annotations
+
+import uuid
+from types import SimpleNamespace
+
+import pytest
+
+from tests.access_kit import ALL, OPEN, SECRET, KeyedApi, scopes_of, without
+from tests.api_kit import Api, assert_problem
+
+NAMES = sorted(
+    f"{method.upper()} {path}" for path, methods in Api().app.openapi()["paths"].items() for method in methods
+)
+WITH_IDS = [name for name in NAMES if "{" in name]
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory):
+    made = KeyedApi(tmp_path_factory.mktemp("data"))
+    yield made
+    made.archive.close()
+
+
+@pytest.fixture(scope="module")
+def owner(api):
+    """The tenant whose documents there are: headers, and ids."""
+    headers = api.key("owner")
+    return SimpleNamespace(headers=headers, ids=api.fill(headers))
+
+
+def unknown(ids):
+    """Ids of the same shape that never were."""
+    return SimpleNamespace(document_id=str(uuid.UUID(int=7, version=5)), page=ids.page, upload_id="0" * 32)
+
+
+def test_only_what_says_so_is_open(api):
+    """A route without a scope in the document is one of those that this test lists."""
+    assert {name for name, operation in api.operations.items() if scopes_of(operation) is None} == OPEN
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_a_key_nothing_opens(api, owner, name):
+    """401 that says how to come in, whether the id is known or not; open routes answer."""
+    response = api.call(name, owner.ids)
+    if name in OPEN:
+        assert response.status_code < 300
+        return
+    assert response.status_code == 401
+    if not name.startswith("HEAD"):
+        assert_problem(response, 401, "key_required")
+    assert response.headers["www-authenticate"].startswith("Bearer")
+    assert without(response.text, "x") == without(api.call(name, unknown(owner.ids)).text, "x")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_route_needs_exactly_its_scope(api, owner, name):
+    """With all scopes but its own 403, with its own alone anything but 401 and 403."""
+    needed = scopes_of(api.operations[name])
+    if needed is None:
+        return
+    if needed:
+        refused = api.call(name, unknown(owner.ids), api.key("owner", ALL - needed))
+        assert refused.status_code == 403, refused.text
+        if not name.startswith("HEAD"):
+            assert_problem(refused, 403, "scope_missing")
+            assert f"`{next(iter(needed))}`" in refused.json()["detail"]
+    allowed = api.call(name, unknown(owner.ids), api.key("owner", needed or ALL))
+    assert allowed.status_code not in {401, 403, 500}, allowed.text
+
+
+@pytest.mark.parametrize("name", WITH_IDS)
+def test_anothers_ids_are_unknown_ids(api, owner, name):
+    """Byte for byte the same 404, and the same headers: nobody learns that there is such a document."""
+    stranger = api.key("stranger")
+    other, never = unknown(owner.ids), owner.ids
+    answers = [api.call(name, ids, stranger) for ids in (never, other)]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    ids = [*vars(never).values(), *vars(other).values()]
+    bodies = [without(answer.text, *(one for one in ids if isinstance(one, str))) for answer in answers]
+    assert bodies[0] == bodies[1]
+    heads = [{key: value for key, value in answer.headers.items() if key != "x-request-id"} for answer in answers]
+    assert heads[0] == heads[1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_route_tells_a_stranger_anything(api, owner, name):
+    """Whatever a stranger asks with somebody else's ids, no text and no name of that document comes out."""
+    response = api.call(name, owner.ids, api.key("stranger"))
+    assert response.status_code < 500
+    assert "zanzibar" not in response.text
+
+
+def test_the_owner_gets_it_all(api, owner):
+    """The same calls by the owner do show it, so the tests above look at the right things."""
+    shown = {
+        name: api.call(name, owner.ids, owner.headers).text for name in NAMES if name.startswith("GET /v1/documents")
+    }
+    assert SECRET in shown["GET /v1/documents/{document_id}/pages/{page}"]
+    assert "zanzibar.pdf" in shown["GET /v1/documents/{document_id}"]
+    found = api.post(
+        "/v1/search",
+        json={"query": "zanzibar", "filter": {"document_ids": [owner.ids.document_id]}},
+        headers=owner.headers,
+    )
+    assert SECRET in found.text
+
+
+def test_the_same_file_of_two_tenants_is_two_documents(api, owner):
+    """Neither the answer nor its headers say that somebody else has these bytes."""
+    stranger = api.key("stranger-with-the-same-file")
+    content = api.get(f"/v1/documents/{owner.ids.document_id}/original", headers=owner.headers).content
+    response = api.post("/v1/documents", files={"file": ("mine.pdf", content)}, headers=stranger)
+    assert response.json()["id"] != owner.ids.document_id
+    assert response.headers["folioscope-existing"] == "false"
+    deleted = api.request("DELETE", f"/v1/documents/{response.json()['id']}", headers=stranger)
+    assert deleted.status_code == 200
+    assert api.get(f"/v1/documents/{owner.ids.document_id}", headers=owner.headers).status_code == 200
+
+
+def test_a_conversation_of_another_tenant_is_not_remembered(api, owner):
+    """Its id opens nothing: the answer is that of a new one."""
+    question = {"question": "Where does the zanzibar fund stand?", "conversation_id": "new"}
+    mine = api.post("/v1/answers", json=question, headers=owner.headers).json()
+    again = {"question": "And what of it?", "conversation_id": mine.get("conversation_id")}
+    theirs = api.post("/v1/answers", json=again, headers=api.key("stranger"))
+    assert "zanzibar" not in theirs.text.lower()
