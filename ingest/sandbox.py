@@ -103,9 +103,10 @@ class SandboxRenderer:
 
         def ask(child: RenderChild) -> tuple[PageSize, ...]:
             deadline = time.monotonic() + self._config.page_timeout_s
-            return self._open(child, path, media_type, password, deadline, sizes=True)
+            return self._open(child, key, path, media_type, password, deadline, sizes=True)
 
-        return self._with_child(_key(path, media_type, password), ask)
+        key = _key(path, media_type, password)
+        return self._with_child(key, ask)
 
     def render(
         self,
@@ -126,17 +127,26 @@ class SandboxRenderer:
         def ask(child: RenderChild) -> RenderedPage:
             deadline = time.monotonic() + self._config.page_timeout_s
             if key not in child.open_documents:
-                self._open(child, path, media_type, password, deadline, sizes=False)
+                self._open(child, key, path, media_type, password, deadline, sizes=False)
             child.open_documents.move_to_end(key)
             return self._render(child, child.open_documents[key][0], page, pixels, text_layer, deadline)
 
         return self._with_child(key, ask)
 
     def _open(
-        self, child: RenderChild, path: Path, media_type: str, password: str | None, deadline: float, *, sizes: bool
+        self,
+        child: RenderChild,
+        key: Hashable,
+        path: Path,
+        media_type: str,
+        password: str | None,
+        deadline: float,
+        *,
+        sizes: bool,
     ) -> tuple[PageSize, ...]:
-        """Open a document in the child, in a free slot or in that of the one used longest ago."""
-        key = _key(path, media_type, password)
+        """Open a document in the child, in a free slot or in that of the one used longest ago. `key` is the caller's:
+        asked for again it could differ, since an upload of the same bytes puts a new file in the old one's place.
+        """
         slot = self._free_slot(child, key)
         header = {
             "op": "open",
