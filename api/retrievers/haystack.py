@@ -1,0 +1,58 @@
+"""A Haystack component: `FolioscopeRetriever(url="http://127.0.0.1:8321").run(query="Who lit the lamp?")["documents"]`.
+
+Needs the extra `haystack` (haystack-ai). The key comes from a Haystack `Secret`, so that pipelines can be saved.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from haystack import Document, component, default_from_dict, default_to_dict
+from haystack.utils import Secret, deserialize_secrets_inplace
+
+from api.retrievers.pages import Content, Source
+
+
+@component
+class FolioscopeRetriever:
+    """Documents are pages. Raises `RetrievalError`."""
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8321",
+        api_key: Secret | None = None,
+        limit: int = 5,
+        content: Content = "page",
+        where: dict[str, Any] | None = None,
+    ) -> None:
+        self.url = url
+        self.api_key = api_key
+        self.limit = limit
+        self.content = content
+        self.where = where or {}
+        self.transport: Any = None  # for tests
+
+    @component.output_types(documents=list[Document])
+    def run(self, query: str, limit: int | None = None) -> dict[str, list[Document]]:
+        """The pages found, best first; `limit` goes before that of the component."""
+        key = self.api_key.resolve_value() if self.api_key else None
+        source = Source(self.url, key, limit or self.limit, self.content, self.where, transport=self.transport)
+        pages = source.find(query)
+        return {
+            "documents": [
+                Document(id=page.id, content=page.text, meta=page.metadata, score=page.score) for page in pages
+            ]
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a saved pipeline; the key stays where it comes from."""
+        key = self.api_key.to_dict() if self.api_key else None
+        return default_to_dict(
+            self, url=self.url, api_key=key, limit=self.limit, content=self.content, where=self.where
+        )
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> FolioscopeRetriever:
+        """From a saved pipeline."""
+        deserialize_secrets_inplace(data["init_parameters"], keys=["api_key"])
+        return default_from_dict(cls, data)

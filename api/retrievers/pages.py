@@ -1,0 +1,125 @@
+"""Pages found by a running service, for the adapters beside this module. Knows HTTP and none of their libraries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import httpx
+
+Content = Literal["page", "snippets"]
+
+
+class RetrievalError(Exception):
+    """The service refused or did not answer; `code` is that of its problem, or `unreachable`."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPage:
+    """`id` is stable: document and page. `metadata` holds plain values only, as vector stores like them."""
+
+    id: str
+    text: str
+    score: float
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where to search and what to bring: the whole page, or only the places that matched.
+
+    `where` is the filter of `/v1/search`, e.g. `{"folder": "council/1931"}`. `transport` is for tests.
+    """
+
+    url: str = "http://127.0.0.1:8321"
+    api_key: str | None = field(default=None, repr=False)
+    limit: int = 5
+    content: Content = "page"
+    where: dict[str, Any] = field(default_factory=dict)
+    timeout_s: float = 30.0
+    transport: Any = field(default=None, repr=False)
+
+    def find(self, query: str) -> list[FoundPage]:
+        """Best first. Raises `RetrievalError`."""
+        headers, base = self._headers(), self.url.rstrip("/")
+        with httpx.Client(base_url=base, headers=headers, timeout=self.timeout_s, transport=self.transport) as http:
+            hits = _send(http, "POST", "/v1/search", json=self._request(query))["hits"]
+            if self.content == "snippets":
+                return [_found(hit, _snippets(hit)) for hit in hits]
+            return [_found(hit, _send(http, "GET", _path(hit))["text"]) for hit in hits]
+
+    async def find_async(self, query: str) -> list[FoundPage]:
+        """The same without holding a thread."""
+        headers, base = self._headers(), self.url.rstrip("/")
+        async with httpx.AsyncClient(
+            base_url=base, headers=headers, timeout=self.timeout_s, transport=self.transport
+        ) as http:
+            hits = (await _send_async(http, "POST", "/v1/search", json=self._request(query)))["hits"]
+            if self.content == "snippets":
+                return [_found(hit, _snippets(hit)) for hit in hits]
+            return [_found(hit, (await _send_async(http, "GET", _path(hit)))["text"]) for hit in hits]
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+
+    def _request(self, query: str) -> dict[str, Any]:
+        return {"query": query, "limit": self.limit, "filter": self.where}
+
+
+def _path(hit: dict[str, Any]) -> str:
+    return f"/v1/documents/{hit['document_id']}/pages/{hit['page']}"
+
+
+def _snippets(hit: dict[str, Any]) -> str:
+    return "\n\n".join(snippet["text"] for snippet in hit["snippets"])
+
+
+def _found(hit: dict[str, Any], text: str) -> FoundPage:
+    return FoundPage(
+        id=f"{hit['document_id']}#{hit['page']}",
+        text=text,
+        score=hit["score"],
+        metadata={
+            "source": hit["paths"][0] if hit["paths"] else hit["filename"],
+            "document_id": hit["document_id"],
+            "page": hit["page"],
+            "filename": hit["filename"],
+            "media_type": hit["media_type"],
+            "trust": hit["trust"],
+            "score": hit["score"],
+        },
+    )
+
+
+def _send(http: httpx.Client, method: str, path: str, **options: Any) -> dict[str, Any]:
+    try:
+        return _checked(http.request(method, path, **options))
+    except httpx.TransportError as error:
+        raise _unreachable(http.base_url, error) from error
+
+
+async def _send_async(http: httpx.AsyncClient, method: str, path: str, **options: Any) -> dict[str, Any]:
+    try:
+        return _checked(await http.request(method, path, **options))
+    except httpx.TransportError as error:
+        raise _unreachable(http.base_url, error) from error
+
+
+def _checked(response: httpx.Response) -> dict[str, Any]:
+    try:
+        told = response.json()
+        if response.is_success:
+            return told
+        raise RetrievalError(told["detail"], told["code"])
+    except (ValueError, KeyError, TypeError):
+        raise RetrievalError(
+            f"{response.url} answered {response.status_code}, and not as Folioscope would.", "unexpected_answer"
+        ) from None
+
+
+def _unreachable(base: httpx.URL, error: httpx.TransportError) -> RetrievalError:
+    return RetrievalError(f"No answer from {base}: {error or type(error).__name__}", "unreachable")

@@ -1,0 +1,94 @@
+"""Retrievers for other people's pipelines, each used through its own library, against a served app."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+from haystack import Pipeline
+from haystack.utils import Secret
+from langchain_core.runnables import RunnableLambda
+
+from api.app import create_app
+from api.retrievers import haystack, langchain, llamaindex
+from api.retrievers.pages import RetrievalError, Source
+from tests.api_kit import FakeService, serving
+
+TEXT = b"The bridge fund stands at 412 pounds.\fThe ferry was sold in 1931. Nobody wept."
+
+
+@pytest.fixture(scope="module")
+def url():
+    with serving(create_app(FakeService())) as url:
+        httpx.post(f"{url}/v1/documents", files={"file": ("minutes.pdf", TEXT)})
+        yield url
+
+
+def test_langchain(url):
+    """In a chain, at once and asynchronously: pages as documents that say where they stand."""
+    chain = langchain.FolioscopeRetriever(url=url, limit=3) | RunnableLambda(lambda pages: pages)
+    (page,) = chain.invoke("ferry")
+    assert page.page_content == "The ferry was sold in 1931. Nobody wept."
+    assert (page.metadata["source"], page.metadata["page"]) == ("minutes.pdf", 2)
+    assert asyncio.run(chain.ainvoke("ferry")) == [page]
+
+
+def test_llamaindex(url):
+    """Nodes with scores, at once and asynchronously."""
+    retriever = llamaindex.FolioscopeRetriever(url=url)
+    (node,) = retriever.retrieve("bridge")
+    assert node.node.get_content() == "The bridge fund stands at 412 pounds."
+    assert node.score is not None
+    assert node.node.metadata["page"] == 1
+    assert [n.node.node_id for n in asyncio.run(retriever.aretrieve("bridge"))] == [node.node.node_id]
+
+
+def test_haystack(url, monkeypatch):
+    """In a pipeline that was saved and loaded; the key is not in what is saved."""
+    monkeypatch.setenv("FOLIOSCOPE_TEST_KEY", "fsk_secret")
+    pipeline = Pipeline()
+    retriever = haystack.FolioscopeRetriever(url=url, api_key=Secret.from_env_var("FOLIOSCOPE_TEST_KEY"), limit=1)
+    pipeline.add_component("pages", retriever)
+    saved = pipeline.dumps()
+    assert "fsk_secret" not in saved
+    (page,) = Pipeline.loads(saved).run({"pages": {"query": "ferry"}})["pages"]["documents"]
+    assert page.content.startswith("The ferry")
+    assert page.meta["filename"] == "minutes.pdf"
+
+
+def test_snippets_only(url):
+    """Only the places that matched, where whole pages are too much."""
+    (page,) = Source(url, content="snippets").find("ferry")
+    assert "ferry" in page.text
+
+
+def test_key_limit_and_filter_are_sent():
+    """What the source is told goes with the request."""
+    seen = []
+
+    def answer(request):
+        seen.append(request)
+        return httpx.Response(200, json={"hits": []})
+
+    source = Source("http://x/", "fsk_k", 7, where={"folder": "a"}, transport=httpx.MockTransport(answer))
+    assert source.find("q") == []
+    assert seen[0].headers["authorization"] == "Bearer fsk_k"
+    assert b'"limit":7' in seen[0].content
+    assert b'"folder":"a"' in seen[0].content
+    assert "fsk_k" not in repr(source)
+
+
+def test_troubles_are_told(url):
+    """A refused request, a service that is away and one that is somebody else's: an error with a code."""
+    codes = {}
+    other = httpx.MockTransport(lambda _: httpx.Response(200, text="<html>"))
+    for name, source in {
+        "refused": Source(url, limit=100_000),
+        "away": Source("http://127.0.0.1:9"),
+        "other": Source(url, transport=other),
+    }.items():
+        with pytest.raises(RetrievalError) as caught:
+            source.find("ferry")
+        codes[name] = caught.value.code
+    assert codes == {"refused": "invalid_request", "away": "unreachable", "other": "unexpected_answer"}
