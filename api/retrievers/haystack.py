@@ -1,6 +1,7 @@
 """A Haystack component: `FolioscopeRetriever(url="http://127.0.0.1:8321").run(query="Who lit the lamp?")["documents"]`.
 
-Needs the extra `haystack` (haystack-ai). The key comes from a Haystack `Secret`, so that pipelines can be saved.
+Needs the extra `haystack` (haystack-ai). The key comes from a Haystack `Secret`, so that pipelines can be saved;
+loading one needs `allowed_modules=["api.retrievers.haystack"]`.
 """
 
 from __future__ import annotations
