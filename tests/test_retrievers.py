@@ -52,7 +52,8 @@ def test_haystack(url, monkeypatch):
     pipeline.add_component("pages", retriever)
     saved = pipeline.dumps()
     assert "fsk_secret" not in saved
-    (page,) = Pipeline.loads(saved, allowed_modules=["api.retrievers.haystack"]).run({"pages": {"query": "ferry"}})["pages"]["documents"]
+    loaded = Pipeline.loads(saved, allowed_modules=["api.retrievers.haystack"])
+    (page,) = loaded.run({"pages": {"query": "ferry"}})["pages"]["documents"]
     assert page.content.startswith("The ferry")
     assert page.meta["filename"] == "minutes.pdf"
 
