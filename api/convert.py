@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from api import schemas as s
 from index.store import PageCounts
-from index.types import Box, Citation, Hit, PagePoint, SearchFilter, SearchResult
+from index.types import Box, Citation, DocumentState, Hit, PagePoint, SearchFilter, SearchResult
 from worker.asking.pipeline import Done
 from worker.asking.selection import Considered
 from worker.service import DocumentView, Readiness, Receipt
@@ -17,37 +18,55 @@ ARCHIVE_TYPES = frozenset(
 )
 
 
-def document(view: DocumentView, *, brief: bool = False) -> s.DocumentJSON:
-    """`brief` leaves out what grows with the document: members and page failures."""
-    manifest, split = view.manifest, view.split
-    members = split.members if split else ()
-    failures = split.member_failures if split else ()
-    archive = manifest.media_type in ARCHIVE_TYPES or bool(members) or bool(failures)
-    failure = None
-    if split and split.error_code:
-        failure = s.FailureJSON(code=split.error_code, message=split.error_message or "The file could not be opened.")
+def document(view: DocumentView) -> s.DocumentJSON:
+    split = view.split
     return s.DocumentJSON(
-        id=manifest.document_id,
-        filename=manifest.filename,
-        media_type=manifest.media_type,
-        size=manifest.size,
-        sha256=manifest.sha256,
-        created_at=manifest.created_at,
-        state=view.state.value,
-        kind="archive" if archive else "document",
-        pages=counts(view.pages),
-        failure=failure,
-        page_failures=[] if brief else [_page_failure(point) for point in view.failed_pages],
-        origins=[
+        **_facts(view),
+        page_failures=[_page_failure(point) for point in view.failed_pages],
+        members=[s.MemberJSON(path=path, document_id=member) for path, member in (split.members if split else ())],
+        member_failures=[
+            s.MemberFailureJSON(path=one.path, code=one.code, message=one.message)
+            for one in (split.member_failures if split else ())
+        ],
+    )
+
+
+def item(view: DocumentView) -> s.DocumentItemJSON:
+    """Without what grows with the document: members, and what failed in it."""
+    return s.DocumentItemJSON(**_facts(view))
+
+
+def _facts(view: DocumentView) -> dict[str, Any]:
+    manifest, split = view.manifest, view.split
+    archive = manifest.media_type in ARCHIVE_TYPES or bool(split and (split.members or split.member_failures))
+    return {
+        "id": manifest.document_id,
+        "filename": manifest.filename,
+        "media_type": manifest.media_type,
+        "size": manifest.size,
+        "sha256": manifest.sha256,
+        "created_at": manifest.created_at,
+        "text_layer": manifest.text_layer.value,
+        "state": view.state.value,
+        "kind": "archive" if archive else "document",
+        "pages": counts(view.pages),
+        "failure": _failure(view, archive=archive),
+        "origins": [
             s.OriginJSON(archive_id=origin.archive_id, path=origin.path)
             for origin in view.origins
             if origin.archive_id is not None
         ],
-        members=[] if brief else [s.MemberJSON(path=path, document_id=member) for path, member in members],
-        member_failures=[]
-        if brief
-        else [s.MemberFailureJSON(path=one.path, code=one.code, message=one.message) for one in failures],
-    )
+    }
+
+
+def _failure(view: DocumentView, *, archive: bool) -> s.FailureJSON | None:
+    split = view.split
+    if split and split.error_code:
+        return s.FailureJSON(code=split.error_code, message=split.error_message or "The file could not be opened.")
+    if archive and view.state is DocumentState.FAILED:
+        message = "Nothing in the archive could be read; its member_failures and page_failures say why."
+        return s.FailureJSON(code="no_member_read", message=message)
+    return None
 
 
 def progress(view: DocumentView) -> s.ProgressJSON:

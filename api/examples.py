@@ -15,6 +15,7 @@ DOCUMENT = {
     "size": 2481152,
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "created_at": "2026-03-02T09:14:07Z",
+    "text_layer": "auto",
     "state": "partial",
     "kind": "document",
     "pages": _COUNTS,
@@ -33,7 +34,11 @@ ACCEPTED = {
     "origins": [],
 }
 
-DOCUMENTS = {"items": [{**DOCUMENT, "page_failures": []}], "next_cursor": None}
+_OF_ONE = {"page_failures", "members", "member_failures"}
+DOCUMENTS = {
+    "items": [{name: value for name, value in DOCUMENT.items() if name not in _OF_ONE}],
+    "next_cursor": None,
+}
 
 PAGE = {
     "document_id": DOCUMENT_ID,

@@ -215,6 +215,24 @@ def validation_errors(errors: Sequence[Mapping[str, Any]]) -> list[dict[str, str
     ]
 
 
+def _unread_body(request: Request, errors: Sequence[Mapping[str, Any]]) -> Response | None:
+    """The problem of a body that is not JSON at all, or is not said to be: no value in it is at fault."""
+    for error in errors:
+        if error["type"] == "json_invalid":
+            at = next((part for part in error["loc"] if isinstance(part, int)), 0)
+            reason = str(error.get("ctx", {}).get("error", "it cannot be read")).rstrip(".")
+            return problem(400, "bad_request", f"The body is not valid JSON: {reason}, at character {at + 1}.")
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    whole_body = any(tuple(error["loc"]) == ("body",) for error in errors)
+    if whole_body and not (media_type == "application/json" or media_type.endswith("+json")):
+        sent = f"as {media_type}" if media_type else "without a Content-Type"
+        if request.headers.get("content-length") == "0":
+            sent = "empty"
+        detail = f"The body came {sent}; send JSON, with the header Content-Type: application/json."
+        return problem(415, "unsupported_media_type", detail)
+    return None
+
+
 def install(app: FastAPI, *, retry_after_s: int) -> None:
     """Make every error that a route raises a problem."""
 
@@ -222,8 +240,11 @@ def install(app: FastAPI, *, retry_after_s: int) -> None:
         assert isinstance(error, FolioscopeError)
         return of_error(error, retry_after_s=retry_after_s, request_id=request.state.request_id)
 
-    async def on_invalid(_request: Request, error: Exception) -> Response:
+    async def on_invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
+        unread = _unread_body(request, error.errors())
+        if unread is not None:
+            return unread
         errors = validation_errors(error.errors())
         first = errors[0]
         more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""

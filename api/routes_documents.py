@@ -107,7 +107,8 @@ async def add_document(
 ) -> DocumentJSON:
     """Send a file in: a PDF, an image, or a ZIP or TAR archive of those.
 
-    The file is stored durably before the answer. The same bytes again give the same document, with the same answer.
+    The file is stored durably before the answer. The same bytes again give the same document, with the same answer; its
+    `text_layer` stays what it was first sent with (to change it, delete the document before).
     An encrypted PDF takes its password in the form, or, with a raw body, in the header `Folioscope-Password`.
     """
     meter = context.limits.upload(caller.key)
@@ -137,7 +138,7 @@ async def list_documents(
     views, next_cursor = await context.call(
         context.service.documents, tenant, cursor=cursor, limit=limit, uploaded_only=uploaded
     )
-    return DocumentListJSON(items=[convert.document(view, brief=True) for view in views], next_cursor=next_cursor)
+    return DocumentListJSON(items=[convert.item(view) for view in views], next_cursor=next_cursor)
 
 
 @router.get(

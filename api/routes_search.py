@@ -16,7 +16,15 @@ from index.errors import InvalidRequest
 
 router = APIRouter(tags=["questions"])
 
-_CODES = ("origin_not_allowed", "too_large", "invalid_request", "store_unavailable")
+_NOTHING = ' \t\r\n"“”„«»'
+_CODES = (
+    "bad_request",
+    "origin_not_allowed",
+    "too_large",
+    "unsupported_media_type",
+    "invalid_request",
+    "store_unavailable",
+)
 
 
 @router.post("/v1/search", responses=answers(200, "Pages, best first.", examples.SEARCH, *_CODES))
@@ -88,8 +96,8 @@ async def answer(
 
 
 def _text(value: str, name: str) -> str:
-    """Without NUL, which no index takes, and not only spaces."""
+    """Without NUL, which no index takes, and not only spaces and quotes."""
     text = value.replace("\0", " ").strip()
-    if not text:
+    if not text.strip(_NOTHING):
         raise InvalidRequest(f"The {name} is empty.")
     return text

@@ -55,25 +55,31 @@ class FailureJSON(Model):
     message: str
 
 
-class DocumentJSON(Model):
+class DocumentItemJSON(Model):
+    """A document in a listing: without what failed in it and what it holds, which only a look at it tells."""
+
     id: str
     filename: str
     media_type: str
     size: int
     sha256: str
     created_at: datetime
+    text_layer: Literal["auto", "never"]  # as it was first sent in with
     state: Literal["accepted", "reading", "done", "partial", "failed"]
     kind: Literal["document", "archive"]
     pages: PageCountsJSON  # of an archive: of all its members together
-    failure: FailureJSON | None = None  # the whole file could not be opened
-    page_failures: list[PageFailureJSON] = []
+    failure: FailureJSON | None = None  # the whole file could not be opened, or nothing in it
     origins: list[OriginJSON] = []
+
+
+class DocumentJSON(DocumentItemJSON):
+    page_failures: list[PageFailureJSON] = []
     members: list[MemberJSON] = []  # archives only
     member_failures: list[MemberFailureJSON] = []  # archives only
 
 
 class DocumentListJSON(Model):
-    items: list[DocumentJSON]  # newest first; without members and page_failures
+    items: list[DocumentItemJSON]  # newest first
     next_cursor: str | None = None
 
 

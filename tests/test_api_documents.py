@@ -272,3 +272,17 @@ def test_our_bugs_do_not_leak(api, error, caplog):
     assert "secret" not in str(body)
     assert "abc-1" in body["detail"]
     assert "secret" in caplog.text
+
+
+def test_listings_leave_out_what_they_do_not_look_up(api):
+    """Members and failures are of one document: in a listing they are not there, rather than empty."""
+    sent = api.post("/v1/documents?filename=a.pdf", content=b"One page.")
+    (listed,) = api.get("/v1/documents").json()["items"]
+    assert sent.json().keys() - listed.keys() == {"members", "member_failures", "page_failures"}
+
+
+def test_the_text_layer_policy_stays_what_it_was(api):
+    """Sent again with another one, the answer says which one the document has."""
+    api.post("/v1/documents?filename=a.pdf&text_layer=never", content=b"One page.")
+    again = api.post("/v1/documents?filename=a.pdf&text_layer=auto", content=b"One page.")
+    assert (again.headers["folioscope-existing"], again.json()["text_layer"]) == ("true", "never")

@@ -21,6 +21,15 @@ CASES = {
     "wrong method on a file": (405, "method_not_allowed", "POST", "/web/app.js", {}),
     "invalid parameter": (422, "invalid_request", "GET", "/v1/documents?limit=0", {}),
     "invalid body": (422, "invalid_request", "POST", "/v1/search", {"json": {}}),
+    "json that is none": (
+        400, "bad_request", "POST", "/v1/search",
+        {"content": b'{"query": }', "headers": {"Content-Type": "application/json"}},
+    ),
+    "json without a type": (415, "unsupported_media_type", "POST", "/v1/search", {"content": b'{"query": "tide"}'}),
+    "no body": (415, "unsupported_media_type", "POST", "/v1/search", {}),
+    "a query of spaces": (422, "invalid_request", "POST", "/v1/search", {"json": {"query": "   "}}),
+    "a query of empty quotes": (422, "invalid_request", "POST", "/v1/search", {"json": {"query": '"" “”'}}),
+    "a question of empty quotes": (422, "invalid_request", "POST", "/v1/answers", {"json": {"question": '""'}}),
     "json too large": (413, "too_large", "POST", "/v1/search", {"content": b" " * (2 << 20)}),
     "foreign host": (421, "host_not_allowed", "GET", "/livez", {"headers": {"Host": "evil.example"}}),
     "foreign origin": (403, "origin_not_allowed", "POST", "/v1/search", {"headers": {"Origin": "http://evil.example"}}),
@@ -40,6 +49,20 @@ def test_all_errors_have_one_shape(case):
     body = assert_problem(Api().request(method, url, **options), status, code)
     assert body.keys() <= {"type", "title", "status", "detail", "code", "errors"}
     assert body["title"] == problems.CODES[code].title
+
+
+def test_a_body_that_is_no_json_is_told_in_one_sentence():
+    """Where it breaks, or which header is missing; no list of fields, none of which is at fault."""
+    headers = {"Content-Type": "application/json"}
+    broken = Api().post("/v1/search", content=b'{"query": }', headers=headers).json()
+    assert broken["detail"] == "The body is not valid JSON: Expecting value, at character 11."
+    assert "errors" not in broken
+    untyped = Api().post("/v1/search", content=b'{"query": "tide"}').json()
+    assert untyped["detail"] == (
+        "The body came without a Content-Type; send JSON, with the header Content-Type: application/json."
+    )
+    form = Api().post("/v1/search", data={"query": "tide"}).json()
+    assert form["detail"].startswith("The body came as application/x-www-form-urlencoded; send JSON")
 
 
 def test_a_json_body_without_announced_size_is_bounded():

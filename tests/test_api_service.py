@@ -178,3 +178,12 @@ def test_an_archive_names_the_members_that_could_not_be_opened(api, archive):
     assert shown["state"] == "partial"
     failed = {one["path"]: one["code"] for one in shown["member_failures"]}
     assert failed == {"b_pdf": "encrypted", "c_txt": "unsupported_media_type"}
+
+
+def test_an_archive_of_which_nothing_can_be_read_has_a_failure(api, archive):
+    """Its members say why; the archive itself says that it is so."""
+    document = add(api, zip_of(a_pdf=pdf("!locked"), c_txt=b"no document"), "papers.zip")
+    archive.settle()
+    shown = api.get(f"/v1/documents/{document}").json()
+    assert (shown["state"], shown["failure"]["code"]) == ("failed", "no_member_read")
+    assert len(shown["member_failures"]) == 2
