@@ -82,10 +82,11 @@ def mcp(url: str | None, data: Path | None) -> int:
 
 
 @cli.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--password", envvar="FOLIOSCOPE_PASSWORD", help="Opens encrypted PDFs; `-` asks for it.")
 @click.option("--text-layer", type=click.Choice(["auto", "never"]), help="Use trustworthy text layers, or never.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until everything is read.")
+@click.option("--follow-symlinks", is_flag=True, help="Take along what links in a folder lead to.")
 @_talks
 def add(paths: Sequence[Path], **options: Any) -> int:
     """Add files, and folders with all below them."""
@@ -103,6 +104,7 @@ def add(paths: Sequence[Path], **options: Any) -> int:
             password=password,
             text_layer=options["text_layer"],
             wait=not options["no_wait"],
+            follow_links=options["follow_symlinks"],
         ),
     )
 

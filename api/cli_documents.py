@@ -16,6 +16,8 @@ from api.cli_output import ERROR, OK, PARTIAL, Output, bytes_of, count, failures
 
 # Of a path beside a bar: its end says more than its beginning.
 _NAME_CHARS = 40
+# Of a name in a listing: the rest of its row must be seen too.
+_LISTED_CHARS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Found:
 
     path: Path
     named: bool
+    leads_out: bool = False  # a link to something outside the folder that was named
 
 
 @dataclass(slots=True)
@@ -33,47 +36,84 @@ class Added:
     skipped: list[dict[str, str]] = field(default_factory=list)
 
 
-def find_files(paths: Sequence[Path]) -> Iterator[Found]:
-    """Files as named, folders with all below them in order; hidden files and links to folders are passed over."""
+def find_files(paths: Sequence[Path], *, follow: bool = False) -> Iterator[Found]:
+    """Files as named, folders with all below them in order; hidden files are passed over. Links to folders are
+    too, and links to files outside the folder are marked, unless links are to be followed.
+    """
+    seen: set[Path] = set()
     for path in paths:
         if not path.is_dir():
             yield Found(path, named=True)
             continue
-        for folder, folders, names in os.walk(path):
+        root = path.resolve()
+        for folder, folders, names in os.walk(path, followlinks=follow):
+            real = Path(folder).resolve()
+            if follow and real in seen:  # a link to a folder above it would go round for ever
+                folders[:] = []
+                continue
+            seen.add(real)
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(names):
                 file = Path(folder) / name
                 if not name.startswith(".") and file.is_file():
-                    yield Found(file, named=False)
+                    out = not follow and file.is_symlink() and not file.resolve().is_relative_to(root)
+                    yield Found(file, named=False, leads_out=out)
 
 
 async def add(
-    client: Client, output: Output, paths: Sequence[Path], *, password: str | None, text_layer: str | None, wait: bool
+    client: Client,
+    output: Output,
+    paths: Sequence[Path],
+    *,
+    password: str | None,
+    text_layer: str | None,
+    wait: bool,
+    follow_links: bool = False,
 ) -> int:
-    files = list(find_files(paths))
-    if not files:
+    added = Added()
+    missing = [path for path in paths if not path.exists()]
+    for path in missing:
+        detail = "There is no such file or folder." if not path.is_symlink() else "This link leads nowhere."
+        added.failed.append({"path": str(path), "code": "no_such_file", "detail": detail})
+        output.error(f"{safe(str(path))}: {detail}")
+    files = []
+    for file in find_files([path for path in paths if path not in missing], follow=follow_links):
+        if file.leads_out:
+            detail = "This link leads out of the folder; --follow-symlinks takes it along."
+            added.skipped.append({"path": str(file.path), "code": "link_out", "detail": detail})
+            output.note(f"skipped {safe(str(file.path))}: {detail}", style="yellow")
+        else:
+            files.append(file)
+    if not files and not missing:
         output.error("There are no files in these folders.")
         return PARTIAL
-    added = await _upload(client, output, files, password=password, text_layer=text_layer)
+    await _upload(client, output, files, added, password=password, text_layer=text_layer)
     documents = (await read(client, output, added.ids) if wait else await _look(client, added.ids)).values()
     if output.as_json:
-        output.json({"documents": list(documents), "failed": added.failed, "skipped": added.skipped})
+        for line in [*documents, *added.failed, *({**one, "skipped": True} for one in added.skipped)]:
+            output.json(line)
     for document in documents:
         output.say(_summary(document))
         for line in failures(document):
             output.say(f"    {line}", style="yellow")
     if not wait and client.in_process and added.ids:
         output.note("No service is running: the files are stored, and read once one runs (folioscope serve).")
-    if added.failed and not added.ids:
-        return ERROR if len(files) == 1 else PARTIAL
+    if missing or (added.failed and len(files) == 1 and not added.ids):
+        return ERROR
     whole = all(document["state"] in {"done", "accepted", "reading"} for document in documents)
     return OK if whole and not added.failed else PARTIAL
 
 
 async def _upload(
-    client: Client, output: Output, files: Sequence[Found], *, password: str | None, text_layer: str | None
-) -> Added:
-    added = Added()
+    client: Client,
+    output: Output,
+    files: Sequence[Found],
+    added: Added,
+    *,
+    password: str | None,
+    text_layer: str | None,
+) -> None:
+    """Send the files, and tell in `added` what became of them."""
     with output.upload_progress() as bar:
         task = bar.add_task("Uploading", total=sum(_size(file.path) for file in files))
         sent_before = 0
@@ -93,10 +133,16 @@ async def _upload(
                 added.ids.append(document["id"])
                 if not output.err.is_terminal:
                     output.note(f"uploaded {shown}" + ("" if new else " (it was there already)"))
+                kept = document.get("text_layer")
+                if text_layer and not new and kept != text_layer:
+                    output.note(
+                        f"{shown} was added before with --text-layer {kept} and stays so: "
+                        f"folioscope rm {document['id']} first, to have it read otherwise.",
+                        style="yellow",
+                    )
             sent_before += _size(file.path)
             bar.update(task, completed=sent_before)
         bar.update(task, description="Uploaded")
-    return added
 
 
 def _note_failure(added: Added, output: Output, file: Found, shown: str, error: ApiError | OSError) -> None:
@@ -167,7 +213,7 @@ async def ls(client: Client, output: Output) -> int:
             continue
         pages = item["pages"]
         read_pages = str(pages["total"]) if pages["done"] == pages["total"] else f"{pages['done']}/{pages['total']}"
-        name = safe(item["filename"]) + (" (archive)" if item["kind"] == "archive" else "")
+        name = _shortened(safe(item["filename"])) + (" (archive)" if item["kind"] == "archive" else "")
         table.add_row(
             item["id"],
             Text(name),
@@ -182,6 +228,14 @@ async def ls(client: Client, output: Output) -> int:
         # Columns are cut to a terminal's width; in a log each row is one line.
         output.out.print(table, soft_wrap=False)
     return OK
+
+
+def _shortened(name: str) -> str:
+    """A long name without its middle: beginning and end are what tells it from others."""
+    if len(name) <= _LISTED_CHARS:
+        return name
+    half = (_LISTED_CHARS - 1) // 2
+    return f"{name[: _LISTED_CHARS - 1 - half]}…{name[-half:]}"
 
 
 async def rm(client: Client, output: Output, document_ids: Sequence[str]) -> int:

@@ -56,10 +56,11 @@ def test_add_passes_options_on(folioscope, files):
 
 
 def test_add_for_programs(folioscope, files):
-    """One JSON document on stdout and nothing else there."""
+    """JSON lines on stdout, as of `ls`, and nothing else there."""
     result = folioscope("add", files, "--json")
-    assert [document["state"] for document in result.json["documents"]] == ["done"] * 3
-    assert result.json["failed"] == []
+    assert [document["state"] for document in result.lines] == ["done"] * 3
+    listed = folioscope("ls", "--json").lines
+    assert {one["id"] for one in listed} == {one["id"] for one in result.lines}
 
 
 def test_add_goes_on_after_a_bad_file(folioscope, files):
@@ -67,8 +68,9 @@ def test_add_goes_on_after_a_bad_file(folioscope, files):
     (files / "a.pdf").write_bytes(b"!locked")
     result = folioscope("add", files, "--json")
     assert result.code == 3
-    assert [(Path(one["path"]).name, one["code"]) for one in result.json["failed"]] == [("a.pdf", "encrypted")]
-    assert len(result.json["documents"]) == 2
+    *documents, failed = result.lines
+    assert (Path(failed["path"]).name, failed["code"]) == ("a.pdf", "encrypted")
+    assert [document["filename"] for document in documents] == ["b.pdf", "c.pdf"]
     assert "a.pdf: The file is encrypted" in result.err
 
 
@@ -88,7 +90,7 @@ def test_other_files_in_folders_are_skipped(folioscope, files, monkeypatch):
 
     monkeypatch.setattr(folioscope.service, "accept", refuse)
     skipped = folioscope("add", files, "--json")
-    assert (skipped.code, len(skipped.json["skipped"]), skipped.json["failed"]) == (0, 3, [])
+    assert (skipped.code, [line["skipped"] for line in skipped.lines]) == (0, [True] * 3)
     assert folioscope("add", files / "a.pdf").code == 1
 
 
@@ -96,7 +98,54 @@ def test_add_without_waiting(folioscope, files):
     """Returns as soon as the file is accepted."""
     folioscope.service.read_at_once = False
     result = folioscope("add", files / "a.pdf", "--no-wait", "--json")
-    assert (result.code, result.json["documents"][0]["state"]) == (0, "accepted")
+    assert (result.code, result.json["state"]) == (0, "accepted")
+
+
+def test_add_goes_on_after_a_path_that_is_not_there(folioscope, files):
+    """It is named, the others are added, and the exit code is 1."""
+    result = folioscope("add", files / "b.pdf", files / "nowhere.pdf", files / "a.pdf")
+    assert result.code == 1
+    assert "nowhere.pdf: There is no such file or folder." in result.err
+    assert [accepted[1] for accepted in folioscope.service.accepted] == ["b.pdf", "a.pdf"]
+    assert folioscope("add", files / "nowhere.pdf").code == 1
+
+
+def test_add_stays_inside_the_folder(folioscope, files, tmp_path):
+    """Links out of it are skipped and named; links within it, and links that are meant, are followed, once each."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret.pdf").write_bytes(b"secret")
+    (files / "out.pdf").symlink_to(tmp_path / "outside" / "secret.pdf")
+    (files / "folder").symlink_to(tmp_path / "outside")
+    (files / "deep" / "round").symlink_to(files)
+    (files / "in.pdf").symlink_to(files / "a.pdf")
+    result = folioscope("add", files)
+    assert [accepted[1] for accepted in folioscope.service.accepted] == ["a.pdf", "b.pdf", "in.pdf", "c.pdf"]
+    assert "out.pdf: This link leads out of the folder" in result.err
+    folioscope.service.accepted.clear()
+    followed = folioscope("add", files, "--follow-symlinks")
+    assert followed.code == 0
+    names = [accepted[1] for accepted in folioscope.service.accepted]
+    assert sorted(names) == ["a.pdf", "b.pdf", "c.pdf", "in.pdf", "out.pdf", "secret.pdf"]
+    assert folioscope("add", files / "out.pdf").code == 0, "a link that is named itself is meant"
+
+
+def test_a_text_layer_policy_that_comes_too_late_is_told(folioscope, files):
+    """The document keeps what it was added with, and the command says so."""
+    folioscope("add", files / "a.pdf")
+    again = folioscope("add", files / "a.pdf", "--text-layer", "never")
+    assert "was added before with --text-layer auto and stays so" in again.err
+    assert "stays so" not in folioscope("add", files / "a.pdf", "--text-layer", "auto").err
+
+
+def test_a_long_name_leaves_room_for_its_row(folioscope, tmp_path):
+    """In a listing for people a name loses its middle, for programs it is whole."""
+    name = f"begin{'x' * 200}end.pdf"
+    (tmp_path / name).write_bytes(b"page")
+    folioscope("add", tmp_path / name)
+    (row,) = folioscope("ls").out.splitlines()[1:]
+    assert len(row) < 140
+    assert re.search(r"beginx+…x+\.pdf +done", row)
+    assert len(folioscope("ls", "--json").lines[0]["filename"]) > 140
 
 
 def test_add_waits_until_all_is_read(folioscope, files):
@@ -225,9 +274,7 @@ def test_nobody_there(folioscope):
     assert "http://127.0.0.1:9" in result.err
 
 
-@pytest.mark.parametrize(
-    "arguments", [["nonsense"], ["add"], ["add", "/nowhere/at/all"], ["search"], ["search", "x", "--limit", "0"]]
-)
+@pytest.mark.parametrize("arguments", [["nonsense"], ["add"], ["search"], ["search", "x", "--limit", "0"]])
 def test_wrong_usage_is_2(folioscope, arguments):
     """With the usage on stderr."""
     result = folioscope(*arguments, url=False)

@@ -59,7 +59,7 @@ def test_the_whole_way(environment, tmp_path):
         wait_for(lambda: (tmp_path / "data" / "service.json").exists() or service.poll() is not None, 120)
         code, out, err = folioscope(environment, "add", tmp_path / "minutes.png", "--json")
         assert code == 0, err
-        (document,) = json.loads(out)["documents"]
+        document = json.loads(out)
         assert (document["state"], document["pages"]["done"]) == ("done", 1)
 
         code, _, err = folioscope(environment, "add", tmp_path / "notes.txt")
@@ -98,7 +98,7 @@ def test_verify_finds_a_rotten_file(environment, tmp_path):
     draw(tmp_path / "minutes.png")
     code, out, err = folioscope(environment, "add", tmp_path / "minutes.png", "--json")
     assert code == 0, err
-    blob = tmp_path / "data" / "blobs" / json.loads(out)["documents"][0]["sha256"]
+    blob = tmp_path / "data" / "blobs" / json.loads(out)["sha256"]
     blob.chmod(0o600)
     content = bytearray(blob.read_bytes())
     content[len(content) // 2] ^= 1
