@@ -2,7 +2,7 @@
 
 What their models write is noise: tests compare it, they never read it. Import the fixtures by name:
 
-    from tests.engine_deepseek_kit import small_checkpoint, small_model  # noqa: F401
+    from engine_deepseek_kit import small_checkpoint, small_model  # noqa: F401
 """
 
 from __future__ import annotations
