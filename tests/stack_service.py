@@ -98,6 +98,7 @@ def _note(line):
 
 
 def use_light_models():
+    """For this process and for good; tests restore it themselves."""
     engine = StubVisionEngine if os.environ.get("STACK_VISION") else StubEngine
     wiring.build_engine = lambda _settings: engine()
     wiring.build_embedder_for = lambda _settings: HashEmbedder()

@@ -3,6 +3,7 @@ broker."""
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 
@@ -163,7 +164,7 @@ def test_the_index_away_in_the_middle(archive):
     member.shell(Read(key))
     archive.store.update = update
     assert member.rung == [Read(key)]
-    assert member.claims.left() == [dump(Read(key))]
+    assert [job for job, _ in member.claims.left()] == [dump(Read(key))]
     assert archive.store.get([key])[0].attempts == 1
     member.shell(Read(key))
     point = archive.store.get([key])[0]
@@ -279,6 +280,10 @@ def test_what_a_dead_worker_held_is_rung_for_at_once(archive):
     house.reconciler._compared_at, house.reconciler._due = time.monotonic(), False
     house.broker.depths = dict.fromkeys(messages.QUEUES, 100)
     assert set(house.look()) == {Read(key), Expand(TENANT, other)}
+    assert house.look(forget=False) == []
+    attempt(archive, key, "killed again")
+    os.utime(archive.root / "claims" / messages.claim_name(Read(key)), (1, 1))
+    assert house.look(forget=False) == [Read(key)]
 
 
 def test_an_emptied_broker_makes_all_documents_be_compared(archive):

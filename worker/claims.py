@@ -2,7 +2,7 @@
 
 A claim is a lock (`flock`) on a small file in the shared data directory, so it ends with the process that holds it,
 however that ends, and needs no clock, no lease and no server. The file holds its holder's name and the job, and goes
-when the job ends. One that is still there and not locked was left by a process that died, and says by which and at what.
+when the job ends. One that is there and not locked was left by a process that died, and says by which and at what.
 
 What it needs of the file system: `flock` that works between all machines that share the directory (local disks and
 Docker volumes, NFS 4, CephFS, Lustre with `flock`; not NFS 3 without its lock daemon).
@@ -78,14 +78,14 @@ class Claims:
                 marker.unlink(missing_ok=True)
                 claim.again = True
 
-    def left(self) -> list[str]:
-        """The jobs of claims that nobody holds any more."""
+    def left(self) -> list[tuple[str, float]]:
+        """The jobs of claims that nobody holds any more, and when each was taken."""
         jobs = []
         for path in self._files():
             if (handle := _lock(path, create=False)) is not None:
-                jobs.append(_read(handle)[1])
+                jobs.append((_read(handle)[1], os.fstat(handle).st_mtime))
                 os.close(handle)
-        return [job for job in jobs if job]
+        return [(job, at) for job, at in jobs if job]
 
     def held(self, name: str) -> bool:
         """Whether somebody has it now."""

@@ -74,11 +74,13 @@ class Reconciler:
         self._config = config
         self._compared_at: float | None = None
         self._due = True
-        self._rung: dict[Job, float] = {}
+        self._rung: dict[tuple[Job, float], float] = {}
 
     def look(self) -> int:
         """What is due now; how many jobs were rung for."""
-        rung = self._once(job for line in self._claims.left() if (job := load(line)) is not None)
+        left = ((load(line), at) for line, at in self._claims.left())
+        # A job that dies again is another death, to be rung for at once.
+        rung = self._once((job, at) for job, at in left if job is not None)
         now = time.monotonic()
         # Stays due until it was done: while the index is away it cannot be.
         self._due |= self._broker.was_emptied()
@@ -88,18 +90,20 @@ class Reconciler:
         if not self._queue.unsent() and not self._broker.depth([self._read_queue()]):
             pending = self._store.scan(None, states=[PageState.PENDING])
             lost = (point.key for point in pending if not self._claims.held(messages.claim_name(Read(point.key))))
-            rung += self._once(Read(key) for key in islice(lost, self._config.refill))
+            rung += self._once((Read(key), 0.0) for key in islice(lost, self._config.refill))
         return rung
 
-    def _once(self, jobs: Iterable[Job]) -> int:
-        """Ring, but not for what was rung for a moment ago: between the broker's list and its claim a job is nowhere
-        to be seen.
+    def _once(self, jobs: Iterable[tuple[Job, float]]) -> int:
+        """Ring, but not for what was rung for a moment ago, for the same reason (the number): between the broker's
+        list and its claim a job is nowhere to be seen.
         """
         now = time.monotonic()
         self._rung = {job: at for job, at in self._rung.items() if now - at < _REMEMBERED_S}
         fresh = [job for job in dict.fromkeys(jobs) if job not in self._rung]
         self._rung.update(dict.fromkeys(fresh, now))
-        self._queue.ring(sorted(fresh, key=lambda job: job.key.page if isinstance(job, Read) else 0))
+        self._queue.ring(
+            sorted((job for job, _ in fresh), key=lambda job: job.key.page if isinstance(job, Read) else 0)
+        )
         return len(fresh)
 
     def _compare(self, *, thorough: bool) -> int:
@@ -121,7 +125,7 @@ class Reconciler:
                 jobs += [Expand(tenant, one) for one, count in pages.items() if found[one] < count]
                 self._recovery.drop_unowned((tenant, one) for one in found.keys() - pages.keys())
         if not self._broker.depth([messages.HOUSEKEEPING]):
-            return self._once(jobs)
+            return self._once((job, 0.0) for job in jobs)
         return 0
 
 
