@@ -42,6 +42,11 @@ class Catalog(Protocol):
     def split(self, tenant: str, document_id: str, found: Split | None = None) -> Split | None:
         """The split. With `found`: record it first, unless a final one is recorded already."""
 
+    def opening(self, tenant: str, document_id: str, *, begins: bool) -> int:
+        """Count that opening a document begins, or forget the count since it ended; how many began and never ended,
+        this one included. What takes its process down at each try is known by it.
+        """
+
     def bury(self, tombstone: Tombstone | None = None) -> list[Tombstone]:
         """Record that a document is to be deleted; or, without one, all tombstones whose deletion is not finished."""
 

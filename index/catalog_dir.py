@@ -1,8 +1,9 @@
 """The catalog as small JSON files: `documents/<tenant>/<document_id>.<part>`.
 
 `json` (manifest), `split.json`, `gone.json` (tombstone), `origin-<hash>.json` (one for each way
-in) and `secret.json` (a password, mode 0600). All are written whole, fsynced, and never changed;
-only a split that says "could not be opened" is replaced by a later one.
+in), `secret.json` (a password, mode 0600) and `opening.json` (openings that never ended, so far).
+All are written whole, fsynced, and never changed; only a split that another look could add to is
+replaced by a later one, and so is the count of openings.
 
 Manifests are kept in memory, since listings need them sorted.
 """
@@ -35,7 +36,7 @@ _Stamp = tuple[int, int]
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 # Splits and tombstones change while a document lives; they are read when they are asked for.
 _SPLITS_KEPT = 20_000
-_NOT_OF_ENTRY = frozenset({"split.json", "gone.json"})
+_NOT_OF_ENTRY = frozenset({"split.json", "gone.json", "opening.json"})
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -133,6 +134,21 @@ class DirCatalog:
                 self._splits[document_id] = (stamp, split)
             return split
 
+    def opening(self, tenant: str, document_id: str, *, begins: bool) -> int:
+        stem = self._stem(tenant, document_id)
+        if stem is None:
+            return 0
+        path = stem.with_suffix(".opening.json")
+        if not begins:
+            remove(path)
+            return 0
+        with self.lock():
+            if not stem.with_suffix(".json").exists():
+                return 0
+            began = int((_load(path) or {}).get("began", 0)) + 1
+            write_atomic(path, _dump({"began": began}), replace=True)
+            return began
+
     def bury(self, tombstone: Tombstone | None = None) -> list[Tombstone]:
         if tombstone is not None and (stem := self._stem(tombstone.tenant, tombstone.document_id)):
             write_atomic(stem.with_suffix(".gone.json"), _dump(asdict(tombstone)))
@@ -156,7 +172,7 @@ class DirCatalog:
                 _touch(stem.with_suffix(".json"))
                 cache.put(document_id, parts - {path.name.partition(".")[2]})
             else:
-                for part in [*sorted(parts - {"json"}), "split.json"]:
+                for part in [*sorted(parts - {"json"}), "split.json", "opening.json"]:
                     remove(stem.with_suffix(f".{part}"))
                 # The manifest last, so that a deletion that was cut short is seen as unfinished.
                 remove(stem.with_suffix(".json"))
@@ -181,9 +197,10 @@ class DirCatalog:
         with self.lock():
             for path in self._root.glob("*/.*.tmp"):
                 remove(path)
-            for path in self._root.glob("*/*.secret.json"):
-                if not path.with_name(path.name.replace(".secret.json", ".json")).exists():
-                    remove(path)
+            for part in (".secret.json", ".opening.json"):
+                for path in self._root.glob(f"*/*{part}"):
+                    if not path.with_name(path.name.replace(part, ".json")).exists():
+                        remove(path)
 
     def _stem(self, tenant: str, document_id: str) -> Path | None:
         """Path without suffix; None for what cannot be an id (and could name another file)."""

@@ -222,8 +222,11 @@ class Split:
 
     @property
     def final(self) -> bool:
-        """Whether another look could find nothing more. A password can open what was locked."""
-        return self.error_code is None and all(failure.code != "encrypted" for failure in self.member_failures)
+        """Whether another look could find nothing more. A password can open what was locked, and an archive that is
+        sent in by itself lies less deep than it did inside another.
+        """
+        again = {"encrypted", "too_deep"}
+        return self.error_code is None and all(failure.code not in again for failure in self.member_failures)
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,3 +169,85 @@ def test_members_shared_by_an_archive_and_one_inside_go_with_both(archive):  # n
 def test_a_start_that_fails_early_tells_its_own_error(tmp_path):
     """The crash log of a service that never came up is closed without a complaint of its own."""
     CrashLog(tmp_path / "crash.log").disarm()
+
+
+def test_an_archive_that_kills_the_service_is_not_opened_for_ever(archive, monkeypatch):  # noqa: F811
+    """Ten times, and then it has failed with a code; sent again, it is tried again."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_args, **_options):
+        raise Killed
+
+    # As a kill leaves it: the count is begun and nothing ends it.
+    ends = archive.catalog.opening
+    content = zipped(a=pdf("one"))
+    box = archive.upload(content, ARCHIVE)
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "members", kill)
+        patch.setattr(archive.catalog, "opening", lambda t, d, *, begins: ends(t, d, begins=True) if begins else 0)
+        for _ in range(10):
+            with pytest.raises(Killed):
+                archive.jobs.expand(TENANT, box)
+    archive.restart()
+    opened = []
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "members", lambda *_args, **_options: opened.append(1))
+        archive.settle()
+    assert (archive.view(box).split.error_code, opened) == ("opening_killed", [])
+    archive.upload(content, ARCHIVE)
+    archive.settle()
+    assert archive.view(box).state is DocumentState.DONE
+
+
+def test_opening_leaves_no_count_behind(archive):  # noqa: F811
+    """An archive that was opened, or could not be, has none to be blamed for later; nor has a deleted one."""
+    box = archive.upload(zipped(a=pdf("one")), ARCHIVE)
+    broken = archive.upload(zipped(a=pdf("two"))[:60], "broken.zip")
+    archive.settle()
+    assert {archive.view(one).state for one in (box, broken)} == {DocumentState.DONE, DocumentState.FAILED}
+    assert not list((archive.root / "documents").glob("*/*.opening.json"))
+    archive.catalog.opening(TENANT, box, begins=True)
+    archive.library.delete(TENANT, box)
+    assert not list((archive.root / "documents").glob("*/*.opening.json"))
+
+
+def test_an_archive_on_a_full_disk_is_unpacked_again_once_there_is_room(archive, monkeypatch):  # noqa: F811
+    """Not before: each try would write most of it again."""
+    box = archive.upload(zipped(a=pdf("one"), b=pdf("two")), ARCHIVE)
+    free, unpacked = [1 << 20], []
+    disk_usage = jobs.shutil.disk_usage
+    members = jobs.members
+
+    def full(*args, **options):
+        unpacked.append(1)
+        if free[0] < 1 << 30:
+            raise StorageFull("no room")
+        return members(*args, **options)
+
+    monkeypatch.setattr(jobs, "members", full)
+    monkeypatch.setattr(jobs.shutil, "disk_usage", lambda path: disk_usage(path)._replace(free=free[0]))
+    for _ in range(5):
+        with pytest.raises(StorageFull):
+            archive.jobs.expand(TENANT, box)
+    assert len(unpacked) == 1
+    free[0] = 2 << 30
+    archive.settle()
+    assert (archive.view(box).state, len(unpacked)) == (DocumentState.DONE, 2)
+
+
+@pytest.mark.parametrize("first", ["outer", "inner"])
+def test_what_is_too_deep_does_not_depend_on_what_came_first(archive, first):  # noqa: F811
+    """An archive that is sent in by itself, before or after the one that holds it, has its own archives opened."""
+    inner = zipped(b=pdf("inside"), deepest=zipped(c=pdf("deep")))
+    outer = zipped(a=pdf("outside"), inner=inner)
+    contents = [outer, inner] if first == "outer" else [inner, outer]
+    sent = []
+    for content in contents:
+        sent.append(archive.upload(content, ARCHIVE))
+        archive.settle()
+    views = [archive.view(one) for one in sorted(sent)]
+    assert {view.state for view in views} == {DocumentState.DONE}
+    assert sorted(view.pages.done for view in views) == [2, 3]
+    assert not any(view.split.member_failures for view in views)

@@ -13,16 +13,17 @@ They know no HTTP, no threads and no broker.
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from index import ids
 from index.blobs import BlobStore, Staged
 from index.catalog import Catalog, Entry
 from index.embedder import Embedder
-from index.errors import BadDocument, FolioscopeError, RequestError, TooLarge, Unavailable
+from index.errors import BadDocument, FolioscopeError, RequestError, StorageFull, TooLarge, Unavailable
 from index.passages import embed_passages
 from index.store import PageUpdate, Store
 from index.types import (
@@ -43,7 +44,7 @@ from worker.labels import MAX_DEPTH, above, below, depth, labels
 from worker.lanes import Lanes
 from worker.queue import Expand, Job, Read
 from worker.reading import PageReader
-from worker.recovery import is_open
+from worker.recovery import MAX_INTERRUPTIONS, is_open
 
 log = logging.getLogger("folioscope.jobs")
 
@@ -63,6 +64,8 @@ PERMANENT = frozenset(
     }
 )
 _PENDING_CHUNK = 500
+_ROOM = 32 << 20
+"""Bytes that must have become free before an archive is unpacked again into what was a full disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,8 @@ class Jobs:
         self._limits = limits or JobLimits()
         self._clock = clock
         self._lanes = Lanes()
+        # Free bytes when an archive last met a full disk: trying again costs its whole unpacking.
+        self._full_at: dict[str, int] = {}
 
     def run(self, job: Job) -> None:
         """What a queue calls for a message."""
@@ -193,7 +198,7 @@ class Jobs:
         if entry is None:
             return
         split = self._catalog.split(tenant, document_id)
-        if split is None or split.error_code or self._password_came(entry, split):
+        if split is None or split.error_code or self._password_came(entry, split) or self._rose(entry, split):
             try:
                 found = self._look_into(entry)
             except RequestError as error:
@@ -224,7 +229,7 @@ class Jobs:
         """Whether an archive has a password that parts of it, locked when it was opened, were not tried with."""
         if entry.password is None or not (split.members or split.member_failures):
             return False
-        if not split.final:
+        if any(failure.code == "encrypted" for failure in split.member_failures):
             return True
         tenant = entry.manifest.tenant
         for _, member in split.members:
@@ -233,12 +238,42 @@ class Jobs:
                 return True
         return False
 
+    def _rose(self, entry: Entry, split: Split) -> bool:
+        """Whether an archive lies less deep than when its members were found to lie too deep: it was sent in by itself
+        since. What is opened does not depend on which came first.
+        """
+        too_deep = any(failure.code == "too_deep" for failure in split.member_failures)
+        return too_deep and depth(self._catalog, entry) + 1 < MAX_DEPTH
+
     def _look_into(self, entry: Entry) -> Split:
         manifest = entry.manifest
         path = self._blobs.path(manifest.sha256)
         if manifest.media_type in ARCHIVE_TYPES:
-            return self._unpack(entry)
+            return self._open_archive(entry, path)
         return Split(pages=self._renderer.split(path, manifest.media_type, entry.password))
+
+    def _open_archive(self, entry: Entry, path: Path) -> Split:
+        """Unpack it, unless it never let an opening end, or met a full disk that is as full as it was.
+
+        Unpacking happens in this process, and members that are stored already are met again at each try.
+        """
+        tenant, document_id = entry.manifest.tenant, entry.manifest.document_id
+        free = shutil.disk_usage(path.parent).free
+        if free < self._full_at.get(document_id, -_ROOM) + _ROOM:
+            raise StorageFull("There is no room to unpack the archive; it goes on once there is.")
+        if self._catalog.opening(tenant, document_id, begins=True) > MAX_INTERRUPTIONS:
+            message = f"The service died each of the {MAX_INTERRUPTIONS} times that it opened this archive."
+            self._catalog.opening(tenant, document_id, begins=False)
+            return Split(error_code="opening_killed", error_message=message)
+        try:
+            found = self._unpack(entry)
+        except StorageFull:
+            self._full_at[document_id] = shutil.disk_usage(path.parent).free
+            raise
+        finally:
+            self._catalog.opening(tenant, document_id, begins=False)
+        self._full_at.pop(document_id, None)
+        return found
 
     def _unpack(self, entry: Entry) -> Split:
         manifest = entry.manifest
