@@ -14,13 +14,17 @@ from worker.train.pages import Wanted
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`share` of all batches; `pages` in a batch; the hardest page that is asked for, and the fewest characters."""
+    """`share` of all batches; `pages` in a batch; the hardest page that is asked for, and the fewest characters.
+
+    `faces` are how many type faces it knows, spread over the catalogue; 0: all.
+    """
 
     share: float
     pages: int
     hardest: Wanted
     fewest: int
     easiest_sizes: tuple[int, int]
+    faces: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +65,18 @@ def wanted(stage: Stage, rng: random.Random) -> Wanted:
 
 
 def cards(batches: int) -> Curriculum:
-    """For one CPU core: crops of 128 pixels, then cards of 256 with up to 120 characters."""
+    """For one CPU core: crops of 128 pixels, then cards of 256 with up to 120 characters.
+
+    It begins with type that is not much larger than a patch, and with few faces: letters that spread over many patches
+    and many faces at once were learned several times more slowly (docs/lab.md).
+    """
     return Curriculum(
         (
-            Stage(0.25, 64, Wanted(128, 28, (20, 34), 0.7, 0.5), 3, (28, 40)),
-            Stage(0.20, 32, Wanted(256, 70, (20, 34), 0.6, 0.6), 10, (28, 40)),
-            Stage(0.25, 32, Wanted(256, 110, (19, 32), 0.4, 0.8), 20, (26, 38)),
-            Stage(0.30, 32, Wanted(256, 120, (18, 32), 0.2, 1.0), 20, (24, 36)),
+            Stage(0.06, 64, Wanted(128, 40, (14, 20), 0.6, 0.2), 10, (16, 22), faces=8),
+            Stage(0.19, 64, Wanted(128, 40, (14, 26), 0.6, 0.6), 6, (18, 26)),
+            Stage(0.20, 32, Wanted(256, 90, (17, 28), 0.5, 0.7), 15, (20, 30)),
+            Stage(0.25, 32, Wanted(256, 120, (17, 30), 0.4, 0.8), 20, (20, 30)),
+            Stage(0.30, 32, Wanted(256, 120, (17, 30), 0.2, 1.0), 20, (20, 32)),
         ),
         batches,
     )

@@ -67,6 +67,11 @@ class Faces:
     def names(self) -> tuple[str, ...]:
         return tuple(path.stem for path in self.paths)
 
+    def some(self, count: int) -> Faces:
+        """`count` faces, or all if there are fewer, spread evenly over the catalogue."""
+        step = max(1, len(self.paths) // count)
+        return Faces(self.paths[::step][:count])
+
 
 def faces(*, held_out: bool = False, folder: Path | None = None) -> Faces:
     """The faces to train on, or those that training never sees; from `folder` if `collect` filled one.

@@ -52,7 +52,8 @@ def usual(stage: Stage) -> Wanted:
 @torch.no_grad()
 def read(native: Any, tokenizer: Tokenizer, pixels: np.ndarray, most: int) -> list[str]:
     """Texts of grey views (B, S, S) uint8 by transformers' own `generate`; at most `most` tokens each."""
-    weight = native.lm_head.weight
+    # The loader may keep the encoder in other numbers than the decoder.
+    weight = next(native.model.vision_tower.parameters())
     views = torch.from_numpy(pixels).to(weight.device)[:, None].expand(-1, 3, -1, -1).float() * (2 / 255) - 1
     ids = torch.tensor([prefix(tokenizer, pixels.shape[-1])], device=weight.device).expand(len(pixels), -1)
     native.config.image_token_id = tokenizer.token_to_id("<image>")

@@ -1,0 +1,155 @@
+"""Training runs: going on exactly, states that survive, and what is measured."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from worker.engine.deepseek.load import load_model
+from worker.train.command import main
+from worker.train.loop import Run, Settings
+from worker.train.measure import held_out, measure, read, score
+from worker.train.pages import Wanted
+from worker.train.store import read_curve, read_state
+
+QUICK = Settings(form="tiny", batches=8, rate=1e-3, warm_up=2, measure_every=0, save_minutes=1e9)
+
+
+def _weights(run: Run) -> dict[str, torch.Tensor]:
+    return dict(run.trainee.native.state_dict())
+
+
+def _steps(run: Run, count: int) -> None:
+    from worker.train.batches import Batches, stream
+
+    data = Batches(run.curriculum, run.tokenizer, run.settings.seed)
+    for batch in stream(data, run.batch, run.batch + count):
+        run.step(run.trainee, batch)
+
+
+def test_a_resumed_run_ends_in_the_same_weights(tmp_path):
+    """Eight steps at once and twice four with a save and a load between give the same weights, average and moments."""
+    whole = Run(tmp_path / "whole", QUICK)
+    _steps(whole, 8)
+    first = Run(tmp_path / "parts", QUICK)
+    _steps(first, 4)
+    first.save()
+    second = Run(tmp_path / "parts", QUICK)
+    assert second.batch == 4
+    _steps(second, 4)
+    mine, other = _weights(whole), _weights(second)
+    assert all(torch.equal(mine[name], other[name]) for name in mine)
+    assert all(torch.equal(whole.average[name], second.average[name]) for name in whole.average)
+    kept, other_kept = whole._kept(), second._kept()
+    assert kept.keys() == other_kept.keys()
+    assert all(torch.equal(kept[name], other_kept[name]) for name in kept)
+    assert whole.rate() == second.rate()
+
+
+def test_weights_alone_are_enough_to_go_on(tmp_path):
+    """Without the optimizer's state a run goes on from the weights at its place, warming up anew."""
+    run = Run(tmp_path, QUICK)
+    _steps(run, 4)
+    run.save()
+    (tmp_path / "state" / "training.safetensors").unlink()
+    again = Run(tmp_path, QUICK)
+    assert again.batch == again.warm_from == 4
+    mine, other = _weights(run), _weights(again)
+    assert all(torch.equal(mine[name], other[name]) for name in mine)
+    assert again.rate() < run.rate()
+    _steps(again, 1)
+
+
+def test_another_number_of_batches_keeps_the_place(tmp_path):
+    """A run that is stretched to twice the batches goes on at the same part of its curriculum."""
+    run = Run(tmp_path, QUICK)
+    _steps(run, 2)
+    run.save()
+    assert Run(tmp_path, Settings(form="tiny", batches=16, measure_every=0)).batch == 4
+
+
+def test_train_writes_a_checkpoint_that_loads(tmp_path):
+    """A whole run leaves a checkpoint that the engine's loader takes, a curve, and a state at its end."""
+    settings = Settings(form="tiny", batches=26, warm_up=2, measure_every=13, measured_pages=2)
+    Run(tmp_path, settings).train()
+    loaded = load_model(tmp_path / "checkpoint", device="cpu")
+    pages = held_out(Wanted(128, 12, (24, 30), 0.2, 0.0), 2, faces_too=True)
+    texts = read(loaded.model, loaded.tokenizer, np.stack([page.pixels for page in pages]), 6)
+    assert len(texts) == 2
+    kinds = [row["kind"] for row in read_curve(tmp_path)]
+    assert kinds.count("train") == 1
+    assert kinds.count("held-out text") == kinds.count("held-out faces") == 2
+    assert read_state(tmp_path).progress["batch"] == 26
+    assert read_state(tmp_path).progress["samples"] == 26 * 4
+
+
+def test_the_last_whole_state_is_found(tmp_path):
+    """A run killed between its two renames is found again under the old state's name."""
+    run = Run(tmp_path, QUICK)
+    run.save()
+    shutil.move(tmp_path / "state", tmp_path / "state.old")
+    assert read_state(tmp_path) is not None
+    shutil.rmtree(tmp_path / "state.old")
+    assert read_state(tmp_path) is None
+
+
+def test_minutes_end_a_piece(tmp_path):
+    """A piece of a run ends when its minutes are over, after the batch at hand, and its state is there."""
+    Run(tmp_path, Settings(form="tiny", batches=1000, minutes=1e-9, measure_every=0)).train()
+    assert read_state(tmp_path).progress["batch"] == 1
+
+
+@pytest.mark.slow
+def test_sigterm_saves(tmp_path):
+    """A run that is told to end saves what it has and ends well."""
+    command = [sys.executable, "-m", "worker.train", "run", str(tmp_path), "--form", "tiny", "--batches", "100000"]
+    with subprocess.Popen([*command, "--threads", "1"], stdout=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "curve.jsonl").exists():
+            assert process.poll() is None, process.stdout.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert json.loads((tmp_path / "state" / "progress.json").read_text())["batch"] >= 25
+
+
+def test_command_runs_a_piece(tmp_path):
+    """The command trains what it is told to and leaves its state."""
+    main(["run", str(tmp_path), "--form", "tiny", "--batches", "2", "--measure-every", "0"])
+    assert read_state(tmp_path).progress["batch"] == 2
+
+
+def test_score_counts_errors_where_they_are():
+    """Errors in unguessable strings are counted apart, words are right only when whole, spaces are all alike."""
+    text = "see AB-12 now\nplease"
+    known = np.array([not 4 <= at < 9 for at in range(len(text))])
+    perfect = score([(text, known)], ["see  AB-12\nnow please"])
+    assert (perfect.cer, perfect.unguessable, perfect.words) == (0, 0, 1)
+    wrong = score([(text, known)], ["see AB-72 now please"])
+    assert wrong.cer == pytest.approx(1 / 20)
+    assert wrong.unguessable == pytest.approx(1 / 5)
+    assert wrong.words == pytest.approx(3 / 4)
+    elsewhere = score([(text, known)], ["see AB-12 no please"])
+    assert elsewhere.unguessable == 0
+    assert elsewhere.words == pytest.approx(3 / 4)
+    assert score([(text, known)], [""]).cer == 1
+
+
+def test_measure_knows_a_bad_reader(tmp_path):
+    """An untrained model is measured as what it is."""
+    run = Run(tmp_path, QUICK)
+    pages = held_out(Wanted(128, 16, (24, 30), 0.5, 0.0), 2, faces_too=False)
+    found = measure(run.trainee.native.eval(), run.tokenizer, pages)
+    assert found.pages == 2
+    assert found.cer > 0.5
+    assert found.words < 0.5
