@@ -179,6 +179,11 @@ class DirCatalog:
                 self._splits.pop(document_id, None)
                 cache.put(document_id, frozenset())
 
+    def buried(self, tenant: str, document_id: str) -> bool:
+        """Whether a document was deleted, and not sent in again since."""
+        stem = self._stem(tenant, document_id)
+        return stem is not None and stem.with_suffix(".gone.json").exists()
+
     def damaged(self) -> list[Path]:
         """Files that are no JSON any more."""
         return [path for path in self._root.glob("*/*.json") if _load(path) is None and path.exists()]

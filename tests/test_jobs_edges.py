@@ -12,7 +12,7 @@ from index.types import DocumentState
 from ingest.archives import Member
 from tests.kit import TENANT, Archive, FakeEngine, pdf
 from tests.test_jobs import archive, zipped  # noqa: F401  the fixture
-from worker import jobs
+from worker import jobs, openings
 from worker.recovery import CrashLog
 
 ARCHIVE = "box.zip"
@@ -217,7 +217,7 @@ def test_an_archive_on_a_full_disk_is_unpacked_again_once_there_is_room(archive,
     """Not before: each try would write most of it again."""
     box = archive.upload(zipped(a=pdf("one"), b=pdf("two")), ARCHIVE)
     free, unpacked = [1 << 20], []
-    disk_usage = jobs.shutil.disk_usage
+    disk_usage = openings.shutil.disk_usage
     members = jobs.members
 
     def full(*args, **options):
@@ -227,7 +227,7 @@ def test_an_archive_on_a_full_disk_is_unpacked_again_once_there_is_room(archive,
         return members(*args, **options)
 
     monkeypatch.setattr(jobs, "members", full)
-    monkeypatch.setattr(jobs.shutil, "disk_usage", lambda path: disk_usage(path)._replace(free=free[0]))
+    monkeypatch.setattr(openings.shutil, "disk_usage", lambda path: disk_usage(path)._replace(free=free[0]))
     for _ in range(5):
         with pytest.raises(StorageFull):
             archive.jobs.expand(TENANT, box)

@@ -13,17 +13,16 @@ They know no HTTP, no threads and no broker.
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from index import ids
 from index.blobs import BlobStore, Staged
 from index.catalog import Catalog, Entry
 from index.embedder import Embedder
-from index.errors import BadDocument, FolioscopeError, RequestError, StorageFull, TooLarge, Unavailable
+from index.errors import BadDocument, FolioscopeError, RequestError, TooLarge, Unavailable
 from index.passages import embed_passages
 from index.store import PageUpdate, Store
 from index.types import (
@@ -42,9 +41,10 @@ from ingest.sniff import sniff
 from worker import logs, metrics, tracing
 from worker.labels import MAX_DEPTH, above, below, depth, labels
 from worker.lanes import Lanes
+from worker.openings import Openings
 from worker.queue import Expand, Job, Read
 from worker.reading import PageReader
-from worker.recovery import MAX_INTERRUPTIONS, is_open
+from worker.recovery import is_open
 
 log = logging.getLogger("folioscope.jobs")
 
@@ -64,8 +64,6 @@ PERMANENT = frozenset(
     }
 )
 _PENDING_CHUNK = 500
-_ROOM = 32 << 20
-"""Bytes that must have become free before an archive is unpacked again into what was a full disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +104,7 @@ class Jobs:
         self._limits = limits or JobLimits()
         self._clock = clock
         self._lanes = Lanes()
-        # Free bytes when an archive last met a full disk: trying again costs its whole unpacking.
-        self._full_at: dict[str, int] = {}
+        self._openings = Openings(catalog)
 
     def run(self, job: Job) -> None:
         """What a queue calls for a message."""
@@ -133,6 +130,7 @@ class Jobs:
         """Make an upload durable and ring for it; the entry, and whether it is new."""
         try:
             media_type = sniff(staged.path)
+            staged.seal()
         except FolioscopeError:
             staged.discard()
             raise
@@ -249,31 +247,9 @@ class Jobs:
         manifest = entry.manifest
         path = self._blobs.path(manifest.sha256)
         if manifest.media_type in ARCHIVE_TYPES:
-            return self._open_archive(entry, path)
+            with self._openings.of(entry, path):
+                return self._unpack(entry)
         return Split(pages=self._renderer.split(path, manifest.media_type, entry.password))
-
-    def _open_archive(self, entry: Entry, path: Path) -> Split:
-        """Unpack it, unless it never let an opening end, or met a full disk that is as full as it was.
-
-        Unpacking happens in this process, and members that are stored already are met again at each try.
-        """
-        tenant, document_id = entry.manifest.tenant, entry.manifest.document_id
-        free = shutil.disk_usage(path.parent).free
-        if free < self._full_at.get(document_id, -_ROOM) + _ROOM:
-            raise StorageFull("There is no room to unpack the archive; it goes on once there is.")
-        if self._catalog.opening(tenant, document_id, begins=True) > MAX_INTERRUPTIONS:
-            message = f"The service died each of the {MAX_INTERRUPTIONS} times that it opened this archive."
-            self._catalog.opening(tenant, document_id, begins=False)
-            return Split(error_code="opening_killed", error_message=message)
-        try:
-            found = self._unpack(entry)
-        except StorageFull:
-            self._full_at[document_id] = shutil.disk_usage(path.parent).free
-            raise
-        finally:
-            self._catalog.opening(tenant, document_id, begins=False)
-        self._full_at.pop(document_id, None)
-        return found
 
     def _unpack(self, entry: Entry) -> Split:
         manifest = entry.manifest
@@ -319,6 +295,7 @@ class Jobs:
             if media_type in ARCHIVE_TYPES and level >= MAX_DEPTH:
                 raise TooLarge(f"Archives are opened {MAX_DEPTH} deep; this one lies deeper.", code="too_deep")
             tenant = archive.manifest.tenant
+            staged.seal()
             with self._catalog.lock():
                 if self._gone(archive):
                     return None

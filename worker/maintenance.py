@@ -8,9 +8,11 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from index import ids
+from index.catalog import Entry
 from index.ownership import Ownership
 from index.store import PageCounts
 from index.types import PageState
@@ -72,6 +74,10 @@ def _verify(truth: Truth, progress: Callable[[int, int], None]) -> Verification:
         manifest = entry.manifest
         if manifest.sha256 not in stored:
             findings.append(Finding("blob_missing", manifest.document_id, f"blob {manifest.sha256} is gone"))
+        if manifest.document_id != ids.document_id(manifest.tenant, manifest.sha256):
+            message = f"the manifest names blob {manifest.sha256}, which is another document's"
+            findings.append(Finding("id_wrong", manifest.document_id, message))
+    findings += _compare_members(truth, entries)
     findings += [
         Finding("file_damaged", path.name, "this file of the catalog is no JSON") for path in truth.catalog.damaged()
     ]
@@ -109,6 +115,25 @@ def _compare_points(truth: Truth, findings: list[Finding]) -> tuple[int, int]:
         elif (missing := len(split.pages) - found[manifest.tenant, manifest.document_id]) > 0:
             findings.append(Finding("pages_missing", manifest.document_id, f"{missing} pages have no point"))
     return pages, unfinished
+
+
+def _compare_members(truth: Truth, entries: Sequence[Entry]) -> Iterator[Finding]:
+    """Archives and their members name each other. A member that was deleted by itself is no disagreement: it has its
+    tombstone.
+    """
+    for entry in entries:
+        tenant, archive = entry.manifest.tenant, entry.manifest.document_id
+        split = truth.catalog.split(tenant, archive)
+        for path, member in split.members if split else ():
+            child = truth.catalog.get(tenant, member)
+            if child is None:
+                if not truth.catalog.buried(tenant, member):
+                    yield Finding("member_missing", archive, f"member {path} ({member}) is not in the catalog")
+            elif all(origin.archive_id != archive for origin in child.origins):
+                yield Finding("member_unlinked", member, f"it does not know that it lies in {archive}, as {path}")
+        for archive_id in {origin.archive_id for origin in entry.origins if origin.archive_id}:
+            if truth.catalog.get(tenant, archive_id) is None:
+                yield Finding("archive_missing", archive, f"it lies in {archive_id}, which is not in the catalog")
 
 
 def rebuild(settings: Settings, *, progress: Callable[[int, int], None] | None = None) -> PageCounts:

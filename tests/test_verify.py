@@ -1,0 +1,83 @@
+"""`verify` compares what is stored with itself: each kind of disagreement is found, and a sound archive has none."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.kit import TENANT, Archive, pdf
+from tests.test_jobs import zipped
+from worker.maintenance import _verify
+from worker.wiring import Truth
+
+
+@pytest.fixture
+def archive(tmp_path):
+    held = Archive(tmp_path)
+    yield held
+    held.close()
+
+
+def found(archive):
+    """Codes and subjects, of what verify finds."""
+    truth = Truth(archive.blobs, archive.catalog, archive.store, archive.embedder, None)
+    return {(finding.code, finding.subject) for finding in _verify(truth, lambda _done, _total: None).findings}
+
+
+def catalog_file(archive, name):
+    return archive.root / "documents" / TENANT / name
+
+
+def test_a_sound_archive_has_no_findings(archive):
+    """Also after a member was sent in by itself, another was deleted, and an archive with a shared member was."""
+    box = archive.upload(zipped(a=pdf("one"), b=pdf("two")), "box.zip")
+    other = archive.upload(zipped(a=pdf("one"), c=pdf("three")), "other.zip")
+    archive.settle()
+    archive.upload(pdf("one"))
+    archive.settle()
+    members = dict(archive.view(box).split.members)
+    archive.library.delete(TENANT, members["b"])
+    archive.library.delete(TENANT, other)
+    assert found(archive) == set()
+
+
+def test_a_manifest_that_names_another_blob_is_found(archive):
+    """A document's id follows from its bytes; files that were mixed up or edited are not what they say."""
+    one, two = archive.upload(pdf("one")), archive.upload(pdf("two"))
+    archive.settle()
+    path = catalog_file(archive, f"{one}.json")
+    facts = json.loads(path.read_text())
+    facts["sha256"] = archive.catalog.get(TENANT, two).manifest.sha256
+    path.write_text(json.dumps(facts))
+    archive.restart()
+    assert ("id_wrong", one) in found(archive)
+
+
+def test_a_member_that_is_lost_is_found(archive):
+    """Without a tombstone nobody deleted it; an archive that is gone is found from its members."""
+    box = archive.upload(zipped(a=pdf("one"), b=pdf("two")), "box.zip")
+    archive.settle()
+    lost, kept = (dict(archive.view(box).split.members)[name] for name in ("a", "b"))
+    for path in catalog_file(archive, "").glob(f"{lost}.*"):
+        path.unlink()
+    archive.store.delete(TENANT, lost)
+    archive.restart()
+    assert ("member_missing", box) in found(archive)
+    for path in catalog_file(archive, "").glob(f"{box}.*"):
+        path.unlink()
+    archive.restart()
+    assert ("archive_missing", kept) in found(archive)
+
+
+def test_a_member_that_does_not_know_its_archive_is_found(archive):
+    """It would stay behind when the archive is deleted."""
+    box = archive.upload(zipped(a=pdf("one")), "box.zip")
+    archive.upload(pdf("one"))
+    archive.settle()
+    member = dict(archive.view(box).split.members)["a"]
+    for path in catalog_file(archive, "").glob(f"{member}.origin-*"):
+        if json.loads(path.read_text())["archive_id"] == box:
+            path.unlink()
+    archive.restart()
+    assert ("member_unlinked", member) in found(archive)
