@@ -21,6 +21,11 @@ class Staged(Protocol):
     def write(self, chunk: bytes) -> None:
         """Append. `TooLarge` past the limit, `StorageFull` when the disk is; both leave nothing behind."""
 
+    def seal(self) -> str:
+        """End writing and make the bytes durable, not yet under their name; their sha256 in hex. Harmless twice.
+        A commit does it too; done before, it spares those who wait for the catalog's lock the slow part.
+        """
+
     def discard(self) -> None:
         """Drop it. Harmless twice, and after a commit."""
 

@@ -73,11 +73,11 @@ class StagedFile:
             )
 
     def seal(self) -> str:
-        """Flush to the disk; the sha256 in hex."""
-        with storage_errors():
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
+        if not self._file.closed:
+            with storage_errors():
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._file.close()
         return self._hash.hexdigest()
 
     def discard(self) -> None:
