@@ -100,7 +100,7 @@ class KeyRing:
         """May read files. `KeyNotValid` for one that ended, was tampered with, or whose key is revoked."""
         body, _, _ = cookie.rpartition(".")
         key_id, _, expires = body.partition(".")
-        ours = expires.isascii() and expires.isdecimal() and hmac.compare_digest(self._sign(body), cookie)
+        ours = cookie.isascii() and expires.isdecimal() and hmac.compare_digest(self._sign(body), cookie)
         if not ours or int(expires) <= self._now().timestamp():
             raise KeyNotValid("The session has ended; sign in again.")
         key = self._find(key_id)
