@@ -251,10 +251,15 @@ async def rm(client: Client, output: Output, document_ids: Sequence[str]) -> int
             continue
         if output.as_json:
             output.json(receipt)
-        remaining = sum(receipt["remaining"].values())
+        remaining = {what: number for what, number in receipt["remaining"].items() if number}
+        archives = remaining.pop("archives", 0)
+        kept = ", but a kept archive's original still contains it" if archives == 1 else ""
+        kept = f", but the originals of {archives} kept archives still contain it" if archives > 1 else kept
         output.say(
             f"deleted {safe(receipt['filename'])}: {count(receipt['pages_deleted'], 'page')}, "
             f"{count(receipt['documents_deleted'], 'document')}, {count(receipt['blobs_deleted'], 'file')}; "
-            + ("nothing remains" if not remaining else f"remaining: {receipt['remaining']}")
+            + ("remaining: " + ", ".join(f"{number} {what}" for what, number in remaining.items()) if remaining else "")
+            + ("" if remaining else "nothing remains")
+            + kept
         )
     return PARTIAL if missing else OK

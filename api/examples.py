@@ -176,7 +176,7 @@ RECEIPT = {
     "pages_deleted": 4,
     "documents_deleted": 1,
     "blobs_deleted": 1,
-    "remaining": {"points": 0, "manifests": 0, "blobs": 0},
+    "remaining": {"points": 0, "manifests": 0, "blobs": 0, "archives": 0},
 }
 
 SESSION = {

@@ -243,7 +243,9 @@ class AnswerJSON(Model):
 
 
 class ReceiptJSON(Model):
-    """Of a deletion: what existed, and what a look afterwards still found (all zero)."""
+    """Of a deletion: what existed, and what a look afterwards still found of it, members included (all zero, unless
+    `archives`: kept archives whose originals still contain it).
+    """
 
     document_id: str
     filename: str
@@ -252,7 +254,7 @@ class ReceiptJSON(Model):
     pages_deleted: int
     documents_deleted: int  # itself and, for an archive, members that nothing else holds
     blobs_deleted: int
-    remaining: dict[str, int]  # {"points": 0, "manifests": 0, "blobs": 0}
+    remaining: dict[str, int]  # {"points": 0, "manifests": 0, "blobs": 0, "archives": 0}
 
 
 class LiveJSON(Model):

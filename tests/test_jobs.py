@@ -234,6 +234,20 @@ def test_deleting_an_archive_keeps_what_came_otherwise(archive):
     assert archive.view(second).state is DocumentState.DONE
 
 
+def test_a_receipt_of_an_archive_looks_after_its_members_too(archive, monkeypatch):
+    """What a look finds of members that were to go remains, and is said; what another document holds is its own."""
+    box = archive.upload(zipped(a=pdf("one"), b=pdf("two"), c=pdf("three")), "box.zip")
+    archive.upload(pdf("three"))
+    archive.settle()
+    members = dict(archive.view(box).split.members)
+    kept = {archive.catalog.get(TENANT, members["a"]).manifest.sha256}
+    delete, forget = archive.blobs.delete, archive.catalog.forget
+    monkeypatch.setattr(archive.blobs, "delete", lambda sha256: sha256 not in kept and delete(sha256))
+    monkeypatch.setattr(archive.catalog, "forget", lambda t, d, o=None: d == members["b"] or forget(t, d, o))
+    receipt = archive.library.delete(TENANT, box)
+    assert receipt.remaining == {"points": 0, "manifests": 1, "blobs": 1, "archives": 0}
+
+
 def test_deleting_a_member_says_that_the_archive_still_has_it(archive):
     """The receipt does not claim that bytes are gone which an archive's original still contains."""
     box = archive.upload(zipped(a=pdf("one"), b=pdf("two")), "box.zip")

@@ -16,14 +16,15 @@ from index.blobs import BlobStore
 from index.catalog import Catalog, Entry
 from index.errors import NotFound
 from index.store import PageUpdate, Store
-from index.types import Tombstone
+from index.types import SearchFilter, Tombstone
 from worker.labels import labels
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What existed, and what a look afterwards still finds. `remaining["archives"]` counts kept archives
-    whose original still contains a deleted member: delete those too if nothing is to remain.
+    """What existed, and what a look afterwards still finds of all that was to go, members included.
+    `remaining["archives"]` counts kept archives whose original still contains a deleted document: delete those too if
+    nothing is to remain. A blob that another document holds is that document's, and not counted.
     """
 
     document_id: str
@@ -38,11 +39,14 @@ class Receipt:
 
 @dataclass(slots=True)
 class _Tally:
-    """What was removed so far; and, looked up once, how many documents hold a blob and what an archive holds."""
+    """What was removed so far, in numbers and by entry; and, looked up once, how many documents hold a blob and what
+    an archive holds.
+    """
 
     pages: int = 0
     documents: int = 0
     blobs: int = 0
+    gone: list[Entry] = field(default_factory=list)
     holders: Counter[str] = field(default_factory=Counter)
     members: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
@@ -72,7 +76,7 @@ class Deletion:
                 pages_deleted=tally.pages,
                 documents_deleted=tally.documents,
                 blobs_deleted=tally.blobs,
-                remaining=self._remaining(entry),
+                remaining=self._remaining(tenant, tally),
             )
 
     def finish(self, *, sweep: bool = True) -> int:
@@ -117,6 +121,7 @@ class Deletion:
         tally.pages += self._store.delete(tenant, document_id)
         self._catalog.forget(tenant, document_id)
         tally.documents += 1
+        tally.gone.append(entry)
         tally.holders[manifest.sha256] -= 1
         if not tally.holders[manifest.sha256] and self._blobs.delete(manifest.sha256):
             tally.blobs += 1
@@ -135,9 +140,6 @@ class Deletion:
         points = self._store.scan(manifest.tenant, document_ids=[manifest.document_id])
         self._store.update([PageUpdate(point.key, at, labels=wanted) for point in points])
 
-    def _held(self, sha256: str) -> bool:
-        return any(entry.manifest.sha256 == sha256 for entry in self._catalog.entries(None))
-
     def _stored(self, sha256: str) -> bool:
         try:
             self._blobs.path(sha256)
@@ -145,12 +147,14 @@ class Deletion:
             return False
         return True
 
-    def _remaining(self, entry: Entry) -> dict[str, int]:
-        manifest = entry.manifest
-        archives = {origin.archive_id for origin in entry.origins if origin.archive_id}
+    def _remaining(self, tenant: str, tally: _Tally) -> dict[str, int]:
+        deleted = [entry.manifest for entry in tally.gone]
+        where = SearchFilter(document_ids=tuple(manifest.document_id for manifest in deleted))
+        archives = {origin.archive_id for entry in tally.gone for origin in entry.origins if origin.archive_id}
+        unheld = {manifest.sha256 for manifest in deleted if not tally.holders[manifest.sha256]}
         return {
-            "points": self._store.count(manifest.tenant, document_id=manifest.document_id).total,
-            "manifests": int(self._catalog.get(manifest.tenant, manifest.document_id) is not None),
-            "blobs": int(not self._held(manifest.sha256) and self._stored(manifest.sha256)),
-            "archives": sum(self._catalog.get(manifest.tenant, archive) is not None for archive in archives),
+            "points": self._store.count(tenant, where=where).total,
+            "manifests": sum(self._catalog.get(tenant, m.document_id) is not None for m in deleted),
+            "blobs": sum(self._stored(sha256) for sha256 in unheld),
+            "archives": sum(self._catalog.get(tenant, archive) is not None for archive in archives),
         }

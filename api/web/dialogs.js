@@ -61,13 +61,15 @@ export async function confirmDelete(document) {
 
 /** What was deleted, and that a look afterwards found nothing. */
 export function showReceipt(receipt) {
-  const left = Object.values(receipt.remaining).reduce((sum, n) => sum + n, 0);
+  const { archives = 0, ...own } = receipt.remaining;
+  const left = Object.values(own).reduce((sum, n) => sum + n, 0);
+  const nothing = archives ? "Nothing, but the original of an archive that is kept still contains it" : "Nothing";
   const rows = [
     ["Document", h("bdi", { text: receipt.filename })],
     ["Pages removed", String(receipt.pages_deleted)],
     ["Files removed", String(receipt.documents_deleted)],
     ["Deleted", new Date(receipt.deleted_at).toLocaleString("en")],
-    ["Left afterwards", left === 0 ? "Nothing" : `${left} parts – please report this`],
+    ["Left afterwards", left === 0 ? nothing : `${left} parts – please report this`],
     ["Fingerprint (SHA-256)", h("code", { text: receipt.sha256 })],
   ];
   return modal({
