@@ -1,15 +1,15 @@
 """Answers as they come about: `worker.asking` events as server-sent events, or drained into the last one.
 
-Steps run in threads, one at a time. A client that goes away ends the work at the next step: the generator is closed.
+Steps run in threads, one at a time. A client that goes away ends the work: what runs is told by `Run.cancelled`, and a
+step that cannot listen ends by itself, in its thread, for nobody.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
-
-import anyio
 
 from api import convert, problems
 from api.context import Context
@@ -17,48 +17,69 @@ from index.errors import FolioscopeError, InternalError
 from worker.asking.pipeline import Cited, Done, Event, Selected, Told
 
 
-async def first_step(context: Context, run: Iterator[Event]) -> Event:
-    """The first event; what fails before it is a problem and no broken stream."""
-    return await context.call(next, run)
+class Run:
+    """One question under way. `start` gets the function that tells whether anybody still listens."""
+
+    def __init__(self, context: Context, start: Callable[[Callable[[], bool]], Iterator[Event]]) -> None:
+        self._context = context
+        self._gone = threading.Event()
+        self._events = start(self._gone.is_set)
+        self._stepping = threading.Lock()
+
+    async def next(self) -> Event | None:
+        """The next event; None after the last."""
+        return await self._context.call_abandoned(self._step)
+
+    def leave(self) -> None:
+        """Nobody listens any more."""
+        self._gone.set()
+        if self._stepping.acquire(blocking=False):
+            self._close()
+            self._stepping.release()
+
+    def _step(self) -> Event | None:
+        with self._stepping:
+            try:
+                return next(self._events, None)
+            finally:
+                # A generator that runs can be closed by its own thread only.
+                if self._gone.is_set():
+                    self._close()
+
+    def _close(self) -> None:
+        if close := getattr(self._events, "close", None):
+            close()
 
 
-async def drain(context: Context, run: Iterator[Event]) -> Done:
+async def drain(run: Run) -> Done:
     """The end of it."""
     try:
-        while True:
-            event = await context.call(next, run, None)
+        while (event := await run.next()) is not None:
             if isinstance(event, Done):
                 return event
-            if event is None:
-                raise InternalError("An answer ended without its end.")
+        raise InternalError("An answer ended without its end.")
     finally:
-        await close(context, run)
+        run.leave()
 
 
-async def events(context: Context, first: Event, run: Iterator[Event]) -> AsyncIterator[Event | FolioscopeError]:
+async def events(first: Event | None, run: Run) -> AsyncIterator[Event | FolioscopeError]:
     """All events; a failure on the way is the last one."""
-    event: Event | None = first
+    event = first
     try:
         while event is not None:
             yield event
             try:
-                event = await context.call(next, run, None)
+                event = await run.next()
             except FolioscopeError as error:
                 yield error
                 return
     finally:
-        await close(context, run)
+        run.leave()
 
 
-async def close(context: Context, run: Iterator[Event]) -> None:
-    """End the work, also when the request was cancelled."""
-    with anyio.CancelScope(shield=True):
-        await context.call(getattr(run, "close", lambda: None))
-
-
-async def stream(context: Context, first: Event, run: Iterator[Event]) -> AsyncIterator[bytes]:
+async def stream(context: Context, first: Event | None, run: Run) -> AsyncIterator[bytes]:
     """`selection`, `text`, `citations` and `done`; or `error` with a problem."""
-    async for event in events(context, first, run):
+    async for event in events(first, run):
         if isinstance(event, FolioscopeError):
             context.metrics.answers.labels("failed").inc()
             yield _event("error", problems.content(event))

@@ -38,6 +38,11 @@ class Context:
         """Run a blocking call in a thread."""
         return await to_thread.run_sync(partial(function, *args, **kwargs), limiter=self._threads)
 
+    async def call_abandoned(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same, but who is cancelled does not wait for the call's end; it ends by itself."""
+        call = partial(function, *args, **kwargs)
+        return await to_thread.run_sync(call, limiter=self._threads, abandon_on_cancel=True)
+
     async def call_image(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same for calls that render."""
         return await to_thread.run_sync(partial(function, *args, **kwargs), limiter=self._image_threads)

@@ -10,8 +10,9 @@ Source of the protocol: modelcontextprotocol.io; the package `mcp` speaks it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Annotated, Any
 
 import httpx
@@ -45,7 +46,8 @@ Folder = Annotated[str | None, Field(description="Only this folder of an uploade
 
 def build(connect: Connect) -> MCPServer:
     """The server with its tools. `connect` is entered for every call."""
-    server = MCPServer("folioscope", title="Folioscope", instructions=INSTRUCTIONS, version=version())
+    with _logging_left_alone():
+        server = MCPServer("folioscope", title="Folioscope", instructions=INSTRUCTIONS, version=version())
 
     @server.tool(annotations=_READS)
     async def search(
@@ -139,6 +141,18 @@ async def _calling(connect: Connect, context: Context) -> AsyncIterator[Client]:
             yield client
     except ApiError as error:
         raise ToolError(f"{error.code}: {error.detail}") from error
+
+
+@contextmanager
+def _logging_left_alone() -> Iterator[None]:
+    """The package sets up the process's logging where nobody has; that is the service's business."""
+    root = logging.getLogger()
+    placeholder = logging.NullHandler()
+    root.addHandler(placeholder)
+    try:
+        yield
+    finally:
+        root.removeHandler(placeholder)
 
 
 def _filter(folder: str | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
@@ -58,6 +58,7 @@ async def get_models(_tenant: Tenant) -> ModelsJSON:
         "llm_unavailable",
         "llm_refused",
         "too_many_answers",
+        also={"text/event-stream": examples.CHAT_EVENTS},
     ),
 )
 async def create_chat_completion(
@@ -80,13 +81,16 @@ async def create_chat_completion(
         raise InvalidRequest("messages: there is no question of a user with text.")
     question = question[:2000]
     where = convert.search_filter(asked.folioscope.filter)
-    run = context.service.converse(tenant, question, where, history=turns)
+    run = answering.Run(
+        context,
+        lambda cancelled: context.service.converse(tenant, question, where, history=turns, cancelled=cancelled),
+    )
     completion_id, created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
     if asked.stream:
-        first = await answering.first_step(context, run)
+        first = await run.next()
         body = _stream(context, first, run, asked, completion_id, created)
         return StreamingResponse(body, media_type="text/event-stream")
-    done = await answering.drain(context, run)
+    done = await answering.drain(run)
     answering.count(context, done)
     text = harmless(done.answer.text) + footnotes(done.answer.citations)
     return ChatCompletionJSON(
@@ -100,11 +104,11 @@ async def create_chat_completion(
 
 
 async def _stream(
-    context: Context, first: Event, run: Iterator[Event], asked: ChatRequestJSON, completion_id: str, created: int
+    context: Context, first: Event | None, run: answering.Run, asked: ChatRequestJSON, completion_id: str, created: int
 ) -> AsyncIterator[bytes]:
     text = ""
     yield _data(chunk(completion_id, created, {"role": "assistant", "content": ""}))
-    async for event in answering.events(context, first, run):
+    async for event in answering.events(first, run):
         if isinstance(event, FolioscopeError):
             yield _data({"error": problems.openai_error(event.message, event.code)})
             return

@@ -59,7 +59,12 @@ async def search(
     "/v1/answers",
     response_model=AnswerJSON,
     responses=answers(
-        200, "An answer, or that these documents have none (`found`).", examples.ANSWER, *_CODES, "too_many_answers"
+        200,
+        "An answer, or that these documents have none (`found`); with `stream`, server-sent events.",
+        examples.ANSWER,
+        *_CODES,
+        "too_many_answers",
+        also={"text/event-stream": examples.ANSWER_EVENTS},
     ),
 )
 async def answer(
@@ -86,11 +91,17 @@ async def answer(
     conversation_id = asked.conversation_id
     if conversation_id == "new":
         conversation_id = context.service.new_conversation()
-    run = context.service.converse(tenant, question, where, conversation_id=conversation_id)
+    run = answering.Run(
+        context,
+        lambda cancelled: context.service.converse(
+            tenant, question, where, conversation_id=conversation_id, cancelled=cancelled
+        ),
+    )
     if asked.stream:
-        first = await answering.first_step(context, run)
+        # The first event comes before the response begins: what fails until then is a problem and no broken stream.
+        first = await run.next()
         return StreamingResponse(answering.stream(context, first, run), media_type="text/event-stream")
-    done = await answering.drain(context, run)
+    done = await answering.drain(run)
     answering.count(context, done)
     return convert.answer(done)
 

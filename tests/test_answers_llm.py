@@ -214,7 +214,7 @@ def test_server_that_drips_is_given_up():
         model = ChatModel(ChatConfig(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", "m", timeout_s=1.0))
         began = time.monotonic()
         with pytest.raises(Unavailable):
-            model.complete("s", "u")
+            list(model.stream("s", "u"))
         took = time.monotonic() - began
         stop.set()
         model.close()
@@ -250,3 +250,64 @@ def test_words_are_never_cut():
     claims = claims_of(says(("Lit.", [(1, "amp was li")])), [Excerpt(0, 0, 26, "The lamp was lit at dusk. ")], "?")
     (source,) = claims[0].sources
     assert "The lamp was lit at dusk."[source.start : source.end] == "lamp was lit"
+
+
+# -- as it comes ------------------------------------------------------------------------------
+
+
+def streamed(*pieces, done=True):
+    """A response of a server that streams these pieces of a reply."""
+    lines = [f"data: {json.dumps({'choices': [{'index': 0, 'delta': {'content': piece}}]})}\n\n" for piece in pieces]
+    usage = 'data: {"choices": [], "usage": {"total_tokens": 3}}\n\n'
+    content = ": warming up\n\n" + "".join(lines) + usage + ("data: [DONE]\n\n" if done else "")
+    return httpx.Response(200, content=content.encode(), headers={"content-type": "text/event-stream"})
+
+
+def told(steps):
+    """The pieces, and the answer."""
+    pieces = []
+    while True:
+        try:
+            pieces.append(next(steps))
+        except StopIteration as end:
+            return pieces, end.value
+
+
+TWO = says(("He earned 42 pounds.", [(1, "paid 42 pounds a year")]), ("He left.", [(1, "He left on 3 March 1911")]))
+
+
+@pytest.mark.parametrize("size", [1, 7, 50, 10_000])
+def test_claims_are_told_as_they_come(size):
+    """However the reply is cut into pieces, the claims are told one by one, and together they are the answer."""
+    reply = streamed(*(TWO[at : at + size] for at in range(0, len(TWO), size)))
+    pieces, answer = told(answerer(reply).steps("Pay?", [page(LETTER)]))
+    assert pieces == ["He earned 42 pounds. [1]", " He left. [2]"]
+    assert answer.text == "".join(pieces)
+    assert [c.quote for c in answer.citations] == ["paid 42 pounds a year", "He left on 3 March 1911"]
+
+
+def test_reply_that_breaks_off_is_no_answer():
+    """A stream without its end, or an end in the middle of a line, is trouble and no half answer that looks whole."""
+    for reply in (streamed(TWO[:90], done=False), streamed(TWO, done=False)):
+        with pytest.raises(Unavailable) as caught:
+            answerer(reply).answer("Pay?", [page(LETTER)])
+        assert caught.value.code == "llm_unavailable"
+    garbled = httpx.Response(200, content=b"data: {oops\n\n", headers={"content-type": "text/event-stream"})
+    with pytest.raises(Unavailable):
+        answerer(garbled).answer("Pay?", [page(LETTER)])
+
+
+def test_nobody_listens_any_more():
+    """Once cancelled, the model is not listened to any longer."""
+    cut = [TWO[at : at + 10] for at in range(0, len(TWO), 10)]
+    pieces = []
+    for piece in answerer(streamed(*cut)).steps("Pay?", [page(LETTER)], lambda: bool(pieces)):
+        pieces.append(piece)
+    assert pieces[0] == "He earned 42 pounds. [1]"
+    assert " He left. [2]" not in pieces
+
+
+def test_found_false_with_claims_is_not_found():
+    """A model that says it found nothing is taken at its word, whatever it adds."""
+    reply = TWO.replace('"found": true', '"found": false')
+    assert not answerer(reply).answer("Pay?", [page(LETTER)]).found

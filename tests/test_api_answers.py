@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 
 import httpx
 import openai
@@ -12,6 +14,7 @@ from api.app import create_app
 from api.chat import harmless
 from index.errors import Unavailable
 from tests.api_kit import Api, FakeService, assert_problem, serving
+from worker.asking.pipeline import Selected, Told
 
 TEXT = b"The bridge fund stands at 412 pounds.\fThe ferry was sold in 1931."
 
@@ -163,3 +166,25 @@ def test_documents_make_no_links_and_no_pictures():
     assert "evil" in content
     for live in ("![", "](", "<", ">", "://"):
         assert live not in content
+
+
+def test_client_that_goes_away_stops_the_work():
+    """When the stream's reader closes, the answerer is told, in the middle of what it does."""
+    left = threading.Event()
+
+    class Slow(FakeService):
+        def converse(self, *_, cancelled, **__):
+            try:
+                yield Selected("q", (), 1.0, 1.0)
+                for _ in range(400):  # twenty seconds: far longer than the client stays
+                    if cancelled():
+                        return
+                    time.sleep(0.05)
+                yield Told("too late")
+            finally:
+                left.set()
+
+    with serving(create_app(Slow())) as url, httpx.Client(base_url=url) as client:
+        with client.stream("POST", "/v1/answers", json={"question": "q", "stream": True}) as response:
+            assert "selection" in next(response.iter_lines())
+        assert left.wait(15)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 import os
 import sys
 from contextlib import asynccontextmanager
@@ -141,3 +142,14 @@ def test_guarded_like_everything_else():
         assert foreign.status_code == 403
         rebound = httpx.post(f"{url}/mcp", json=call, headers=accept | {"Host": "evil.test"})
         assert rebound.status_code == 421
+
+
+def test_logging_is_left_alone():
+    """Making the server changes nothing of the process's logging."""
+    root = logging.getLogger()
+    before, root.handlers = root.handlers, []
+    try:
+        build(None)
+        assert root.handlers == []
+    finally:
+        root.handlers = before

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from index.types import Answer, Citation, Hit, PagePoint
 from worker.answer.chat import ChatModel
-from worker.answer.claims import Claim, claims_of
+from worker.answer.claims import Claim, ClaimReader
 from worker.answer.excerpts import Excerpt, excerpts
 from worker.answer.quoting import NOT_FOUND, cite
 
@@ -49,19 +49,35 @@ class LlmAnswerer:
 
     def answer(self, question: str, pages: Pages) -> Answer:
         """An answer whose every claim is quoted. `Unavailable` when the model cannot be asked."""
+        steps = self.steps(question, pages)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+
+    def steps(
+        self, question: str, pages: Pages, cancelled: Callable[[], bool] = lambda: False
+    ) -> Generator[str, None, Answer]:
+        """The same as it comes: pieces of the text, each a claim that was checked; the answer is what is returned."""
         began = time.perf_counter()
         pages = [(hit, page) for hit, page in pages if page.text.strip()]
         shown = excerpts(pages, budget=self._context_chars)
-        claims: list[Claim] = []
+        told = _Telling(shown, pages)
         if shown and question.strip():
-            asked = _message(question[:MAX_QUESTION], shown, pages)
-            claims = claims_of(self._model.complete(SYSTEM, asked), shown, question)
-        text, citations = _worded(claims, shown, pages)
+            question = question[:MAX_QUESTION]
+            reader = ClaimReader(shown, question)
+            for piece in self._model.stream(SYSTEM, _message(question, shown, pages), cancelled):
+                yield from map(told.add, reader.feed(piece))
+            yield from map(told.add, reader.end())
+        citations = tuple(told.citations)
+        if not citations:
+            yield NOT_FOUND
         return Answer(
             question=question,
             found=bool(citations),
-            text=text if citations else NOT_FOUND,
-            citations=tuple(citations),
+            text="".join(told.parts) if citations else NOT_FOUND,
+            citations=citations,
             # How exactly the model quoted, at its worst: the one thing that is known of its certainty.
             confidence=min((citation.score for citation in citations), default=0.0),
             considered=tuple(page.key for _, page in pages),
@@ -82,19 +98,26 @@ def _message(question: str, shown: Sequence[Excerpt], pages: Pages) -> str:
     return json.dumps({"question": question, "excerpts": quoted}, ensure_ascii=False)
 
 
-def _worded(claims: Sequence[Claim], shown: Sequence[Excerpt], pages: Pages) -> tuple[str, list[Citation]]:
+class _Telling:
     """The claims with their citations' numbers; one quote is one citation, however many claims rest on it."""
-    citations: list[Citation] = []
-    numbers: dict[tuple[int, int, int], int] = {}
-    parts = []
-    for claim in claims:
+
+    def __init__(self, shown: Sequence[Excerpt], pages: Pages) -> None:
+        self.parts: list[str] = []
+        self.citations: list[Citation] = []
+        self._shown = shown
+        self._pages = pages
+        self._numbers: dict[tuple[int, int, int], int] = {}
+
+    def add(self, claim: Claim) -> str:
+        """The claim as a piece of the text."""
         marks = []
         for source in claim.sources:
-            place = shown[source.excerpt].place
+            place = self._shown[source.excerpt].place
             quoted = (place, source.start, source.end)
-            if quoted not in numbers:
-                citations.append(cite(*pages[place], (source.start, source.end), source.quality))
-                numbers[quoted] = len(citations)
-            marks.append(numbers[quoted])
-        parts.append(claim.text + "".join(f" [{n}]" for n in dict.fromkeys(marks)))
-    return " ".join(parts), citations
+            if quoted not in self._numbers:
+                self.citations.append(cite(*self._pages[place], (source.start, source.end), source.quality))
+                self._numbers[quoted] = len(self.citations)
+            marks.append(self._numbers[quoted])
+        piece = (" " if self.parts else "") + claim.text + "".join(f" [{n}]" for n in dict.fromkeys(marks))
+        self.parts.append(piece)
+        return piece

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Generator, Sequence
+from typing import Protocol, runtime_checkable
 
 from index.types import Answer, Hit, PagePoint
 
@@ -15,3 +15,14 @@ class Answerer(Protocol):
 
     def answer(self, question: str, pages: Sequence[tuple[Hit, PagePoint]]) -> Answer:
         """An answer from these pages (best first) and nothing else; `found=False` where none supports one."""
+
+
+@runtime_checkable
+class TellingAnswerer(Answerer, Protocol):
+    """An answerer that takes long enough to be worth listening to."""
+
+    def steps(
+        self, question: str, pages: Sequence[tuple[Hit, PagePoint]], cancelled: Callable[[], bool] = lambda: False
+    ) -> Generator[str, None, Answer]:
+        """Pieces of the text as they are made, together the whole; returns the answer. Ends once `cancelled()`."""
+        ...

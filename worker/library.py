@@ -201,8 +201,11 @@ class Library:
         *,
         conversation_id: str | None = None,
         history: Sequence[Turn] = (),
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> Iterator[Event]:
-        return self._asking.run(tenant, question, where, conversation_id=conversation_id, history=history)
+        return self._asking.run(
+            tenant, question, where, conversation_id=conversation_id, history=history, cancelled=cancelled
+        )
 
     def new_conversation(self) -> str:
         self._conversations.sweep()

@@ -7,7 +7,7 @@ ids raise the same `NotFound`. `worker.library.Library` implements it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -120,8 +120,9 @@ class ServiceProtocol(Protocol):
         *,
         conversation_id: str | None = None,
         history: Sequence[Turn] = (),
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> Iterator[Event]:
-        """An answer as it comes about, `Done` last. Closing it, where it is a generator, ends the work."""
+        """An answer as it comes about, `Done` last; without it once `cancelled()`. Closing it ends the work too."""
         ...
 
     def new_conversation(self) -> str:

@@ -25,6 +25,9 @@ _LEAST_FUZZY = 12
 """Shorter quotes must agree exactly: anything short is near to something."""
 _LEAST_SHARED = 60.0
 """Per cent of a marked sentence's words that its source must hold, where the model gave no quote."""
+_CLAIMS = re.compile(r"\"claims\"\s*:\s*\[")
+_NOTHING = re.compile(r"\"found\"\s*:\s*false")
+_DECODER = json.JSONDecoder()
 _FENCE = re.compile(r"^\s*```[a-z]*\s*|\s*```\s*$")
 _MARKER = re.compile(r"\[(\d{1,3})\]")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -47,21 +50,65 @@ class Claim:
     sources: tuple[Source, ...]
 
 
+class ClaimReader:
+    """Reads a reply as it comes, and gives each claim that holds as soon as it is complete."""
+
+    def __init__(self, excerpts: Sequence[Excerpt], question: str) -> None:
+        self._excerpts = excerpts
+        self._question = question
+        self._text = ""
+        self._at = -1  # where the next claim may begin; -1 before the list of claims, -2 when there will be none
+        self._stated = 0
+
+    def feed(self, piece: str) -> list[Claim]:
+        """Claims that this piece completes."""
+        self._text += piece
+        if self._at == -1 and (begun := _CLAIMS.search(self._text)):
+            self._at = -2 if _NOTHING.search(self._text, 0, begun.start()) else begun.end()
+        claims: list[Claim] = []
+        while self._at >= 0 and "}" in piece:
+            start = self._text.find("{", self._at)
+            if start < 0 or self._text[self._at : start].strip(" \t\r\n,"):
+                break
+            try:
+                given, self._at = _DECODER.raw_decode(self._text, start)
+            except (ValueError, RecursionError):
+                break
+            claims += self._checked(_from_json({"claims": [given]}))
+        return claims
+
+    def end(self) -> list[Claim]:
+        """What is left once the reply is whole: all of it where it is prose, or JSON in another order."""
+        if self._stated:
+            return []
+        return self._checked(_stated(self._text))
+
+    def _checked(self, stated: Sequence[tuple[str, list[tuple[int, str]]]]) -> list[Claim]:
+        claims = []
+        for text, named in stated:
+            self._stated += 1
+            if self._stated > MAX_CLAIMS:
+                break
+            claims += [claim] if (claim := _check(text, named, self._excerpts, self._question)) else []
+        return claims
+
+
 def claims_of(reply: str, excerpts: Sequence[Excerpt], question: str) -> list[Claim]:
-    """The claims that hold, in the reply's order; empty where it has none, or says that nothing was found."""
-    stated = _stated(reply)
-    claims: list[Claim] = []
-    for text, named in stated[:MAX_CLAIMS]:
-        sources = []
-        for number, quote in named[:_MAX_SOURCES]:
-            if not 1 <= number <= len(excerpts):
-                continue
+    """The claims of a whole reply that hold, in its order; empty where it has none, or says that nothing was found."""
+    reader = ClaimReader(excerpts, question)
+    return reader.feed(reply) + reader.end()
+
+
+def _check(text: str, named: Sequence[tuple[int, str]], excerpts: Sequence[Excerpt], question: str) -> Claim | None:
+    sources = []
+    for number, quote in named[:_MAX_SOURCES]:
+        if 1 <= number <= len(excerpts):
             found = _locate(quote, excerpts[number - 1], text)
             if found is not None:
                 sources.append(Source(number - 1, *found))
-        if sources and _figures_hold(text, question, [excerpts[s.excerpt].text for s in sources]):
-            claims.append(Claim(text, tuple(dict.fromkeys(sources))))
-    return claims
+    if not sources or not _figures_hold(text, question, [excerpts[s.excerpt].text for s in sources]):
+        return None
+    return Claim(text, tuple(dict.fromkeys(sources)))
 
 
 def _stated(reply: str) -> list[tuple[str, list[tuple[int, str]]]]:

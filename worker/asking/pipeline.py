@@ -1,18 +1,19 @@
 """A question's way: retrieve pages, select those that carry the answer, answer; told as it goes.
 
 `Asking.run` is a generator of events, so that who waits sees what is being done; closing it ends the work at the next
-step. `ask` is the same without the telling. It knows store and answerer, no HTTP and no thread.
+step, and `cancelled` ends a model that is being listened to. `ask` is the same without the telling. It knows store and
+answerer, no HTTP and no thread.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 
 from index.store import Store
 from index.types import Answer, Citation, Hit, PagePoint, PageState, SearchFilter
-from worker.answerer import Answerer
+from worker.answerer import Answerer, TellingAnswerer
 from worker.asking.conversation import Conversations, Turn, standalone
 from worker.asking.selection import Considered, Selection, SelectionConfig, select
 
@@ -78,8 +79,10 @@ class Asking:
         *,
         conversation_id: str | None = None,
         history: Sequence[Turn] = (),
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> Generator[Event, None, None]:
-        """Events, `Done` last. `history` is for clients that send what was said before themselves.
+        """Events, `Done` last. `history` is for clients that send what was said before themselves. Ends early, without
+        `Done`, once `cancelled()`.
 
         Raises `StoreUnavailable`, `Unavailable` when the answering model is away, `NotFound` for an id that is none.
         """
@@ -95,7 +98,11 @@ class Asking:
         selected = time.perf_counter()
         considered = (*chosen.considered, *(one for one in chosen.beside if one.key in {p.key for _, p in beside}))
         yield Selected(whole, considered, (retrieved - began) * 1000, (selected - retrieved) * 1000)
-        answer = self._answerer.answer(whole, self._shown(pages, beside, chosen))
+        if cancelled():
+            return
+        answer = yield from self._answer(whole, self._shown(pages, beside, chosen), cancelled)
+        if cancelled():
+            return
         answered = time.perf_counter()
         answer = replace(
             answer,
@@ -103,7 +110,6 @@ class Asking:
             considered=tuple(one.key for one in considered),
             took_ms=(answered - began) * 1000,
         )
-        yield Told(answer.text)
         yield Cited(answer.citations)
         if conversation_id is not None and self._conversations is not None:
             self._conversations.add(tenant, conversation_id, Turn(question, answer.text))
@@ -129,6 +135,20 @@ class Asking:
             if isinstance(event, Done):
                 return event
         raise AssertionError("every run ends with Done")
+
+    def _answer(
+        self, question: str, shown: list[tuple[Hit, PagePoint]], cancelled: Callable[[], bool]
+    ) -> Generator[Event, None, Answer]:
+        if not isinstance(self._answerer, TellingAnswerer):
+            answer = self._answerer.answer(question, shown)
+            yield Told(answer.text)
+            return answer
+        steps = self._answerer.steps(question, shown, cancelled)
+        while True:
+            try:
+                yield Told(next(steps))
+            except StopIteration as end:
+                return end.value
 
     def _retrieve(self, tenant: str, question: str, where: SearchFilter) -> list[tuple[Hit, PagePoint]]:
         hits = self._store.search(tenant, question, where, limit=RETRIEVED)
