@@ -16,7 +16,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 
 from anyio import CapacityLimiter, to_thread
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 
 from api import problems
 from api.keyring import FRESH_S
@@ -64,6 +64,9 @@ class Access:
         async def send_while_valid(message: Message) -> None:
             # Event streams and downloads last; a key that is revoked meanwhile ends them.
             nonlocal checked_at
+            if message["type"] == "http.response.start":
+                # A browser's own store must not show one key's pictures to the next.
+                MutableHeaders(scope=message).add_vary_header("Authorization, Cookie")
             if caller.key is not None and time.monotonic() - checked_at > FRESH_S:
                 await self._identify(scope)
                 checked_at = time.monotonic()

@@ -203,6 +203,15 @@ EVENTS = (
     '"pages":{"pending":0,"done":4,"failed":0,"total":4}}\n\n'
 )
 
+ANSWER_EVENTS = (
+    'event: text\ndata: {"text": "The bridge fund stands at 412 pounds. [1]"}\n\n'
+    'event: done\ndata: {"found": true, "text": "The bridge fund stands at 412 pounds. [1]"}\n\n'
+)
+CHAT_EVENTS = (
+    'data: {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "The bridge fund"}}]}\n\n'
+    "data: [DONE]\n\n"
+)
+
 METRICS = (
     '# HELP folioscope_pages Pages by state.\n# TYPE folioscope_pages gauge\nfolioscope_pages{state="done"} 60.0\n'
 )

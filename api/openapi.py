@@ -47,9 +47,14 @@ def answers(
     *codes: str,
     media_type: str = "application/json",
     headers: dict[str, str] | None = None,
+    also: dict[str, str] | None = None,
 ) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route: its success, and the problems it can answer with beside those of all routes."""
-    success: dict[str, Any] = {"description": description, "content": {media_type: {"example": example}}}
+    """The `responses` of a route: its success, and the problems it can answer with beside those of all routes. `also`:
+    further media types that it can be asked for, with an example each.
+    """
+    content = {media_type: {"example": example}}
+    content |= {other: {"example": text} for other, text in (also or {}).items()}
+    success: dict[str, Any] = {"description": description, "content": content}
     if headers:
         success["headers"] = {
             name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
@@ -131,7 +136,7 @@ def _add_general_problems(operation: dict[str, Any]) -> None:
     if operation.get("security"):
         codes += ("key_required", "key_not_valid", "scope_missing", "rate_limited", "store_unavailable")
     if operation.get("requestBody"):
-        codes += ("upload_stalled",)
+        codes += ("bad_request", "upload_stalled")
     responses = operation["responses"]
     for status, general in _problem_responses(codes).items():
         known = responses.setdefault(str(status), general)

@@ -204,7 +204,7 @@ async def document_events(document_id: DocumentId, context: AppContext, tenant: 
     responses=binary(
         200,
         "The bytes that were uploaded, as an attachment. Ranges are served.",
-        ["application/octet-stream"],
+        ["application/octet-stream", *sorted(_SAFE_TYPES)],
         "not_found",
         "invalid_request",
         "store_unavailable",

@@ -32,6 +32,7 @@ _TYPES = {"jsonl": "application/x-ndjson", "parquet": "application/vnd.apache.pa
         "invalid_request",
         "store_unavailable",
         media_type=_TYPES["jsonl"],
+        also={_TYPES["parquet"]: "PAR1…"},
     ),
 )
 async def get_export(
