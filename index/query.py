@@ -61,7 +61,7 @@ class Term:
         digits = sum(c.isdigit() for c in self.form)
         if not self.identifier or self.part or digits == 0:
             return False
-        return (len(self.form) >= 4 and not _is_year(self.form)) or (digits < len(self.form) and len(self.form) >= 3)
+        return (len(self.form) >= 4 and not is_year(self.form)) or (digits < len(self.form) and len(self.form) >= 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,8 @@ def _shape(text: str, terms: tuple[Term, ...], quoted: bool, stop_words: int) ->
     return Shape.KEYWORDS
 
 
-def _is_year(form: str) -> bool:
+def is_year(form: str) -> bool:
+    """Four digits that may be a year of the last centuries."""
     return len(form) == 4 and form.isdigit() and form[:2] in {"14", "15", "16", "17", "18", "19", "20"}
 
 

@@ -28,8 +28,8 @@ import numpy as np
 
 from index import payload as codec
 from index.embedder import Embedder
-from index.matching import Matcher, PageSummary
-from index.query import QueryPlan, Shape, analyse, fuzzy_features, word_features
+from index.matching import Match, Matcher, PageMatches, PageSummary
+from index.query import QueryPlan, Shape, analyse, fuzzy_features, is_year, word_features
 from index.snippets import snippets
 from index.types import Hit, PageKey, SearchFilter
 from index.words import DEFAULT_WORDS, WordsConfig
@@ -54,7 +54,7 @@ class SearchConfig:
     """
 
     question: Weights = Weights(dense=1.0, words=0.4, fuzzy=0.1, coverage=0.0, nearness=0.0)
-    keywords: Weights = Weights(dense=0.6, words=0.7, fuzzy=0.2, coverage=0.1, nearness=0.2)
+    keywords: Weights = Weights(dense=1.0, words=0.5, fuzzy=0.2, coverage=0.1, nearness=0.2)
     lookup: Weights = Weights(dense=0.25, words=1.0, fuzzy=0.2, coverage=0.0, nearness=0.3)
     half_score: float = 6.0
     """BM25 of one term at which it counts half: the words leg's score s becomes s / (s + terms * this)."""
@@ -235,7 +235,7 @@ class HybridSearch:
                 words=codec.WordTable(payload.get("words", "")),
                 regions=() if payload.get("words") else codec.decode_regions(payload),
                 cosines=cosines,
-                matches=matcher.find(text),
+                matches=_worth_showing(plan, matcher.find(text)),
                 meaning=self.config.weights(plan.shape).dense,
                 limit=self.config.snippets,
             ),
@@ -244,6 +244,21 @@ class HybridSearch:
             trust=float(payload.get("trust", 0.0)),
             sentences=tuple((s, e, cosine) for (s, e), cosine in zip(spans, cosines.tolist(), strict=False)),
         )
+
+
+def _worth_showing(plan: QueryPlan, found: PageMatches) -> PageMatches:
+    """Matches without the parts of identifiers: where INV-2018-0117 stands, each other 2018 means nothing. On a page
+    without the whole, a part may be what is left of it, unless it is a year or a few letters as many are.
+    """
+    whole = any(m.term >= 0 and plan.terms[m.term].identifier and not plan.terms[m.term].part for m in found.matches)
+
+    def shown(match: Match) -> bool:
+        if match.term < 0 or not plan.terms[match.term].part:
+            return True
+        form = plan.terms[match.term].form
+        return not whole and len(form) >= _TELLING_PART and not is_year(form)
+
+    return PageMatches(tuple(m for m in found.matches if shown(m)), found.phrases)
 
 
 def _rarity(plan: QueryPlan, pages: Sequence[PageSummary]) -> list[float]:
@@ -259,6 +274,8 @@ def _rarity(plan: QueryPlan, pages: Sequence[PageSummary]) -> list[float]:
     ]
 
 
+_TELLING_PART = 4
+"""Characters of an identifier's part that is more than a chance."""
 _WINDOW = 60
 """Words: terms that stand this close together are about the same thing."""
 

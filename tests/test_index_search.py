@@ -177,3 +177,24 @@ def test_a_page_without_words_shows_its_regions(tmp_path):
     point = store.get([key])[0]
     assert cite(hit, point, (13, 30), 0.9).boxes == (boxes[1],)
     store.close()
+
+
+def test_parts_of_an_identifier_are_not_marked(tmp_path):
+    """`2018` and `B` mean nothing where the whole number stands, and little where it does not."""
+    pages = [
+        "Invoice INV-2018-0142 of May 2018. Plan B was kept, as in 2018.",
+        "In 2018 plan B was kept by the committee.",
+        "Berth B-201 was let. Plan B was kept.",
+    ]
+    embedder = HashEmbedder(dim=384)
+    store = EdgeStore.open(tmp_path / "index", embedder)
+    fill(store, embedder, "t", "d", pages)
+
+    def marked(query):
+        hits = store.search("t", query, ALL, limit=5)
+        return {h.key.page: [s.text[a:b] for s in h.snippets for a, b in s.highlights] for h in hits}
+
+    assert marked("INV-2018-0142")[1] == ["INV-2018-0142"]
+    assert marked("INV-2018-0142").get(2, []) == []
+    assert marked("B-201")[3] == ["B-201"]
+    store.close()
