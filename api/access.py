@@ -10,6 +10,7 @@ change anything with it. A bearer key goes before a cookie.
 
 from __future__ import annotations
 
+import logging
 import time
 from functools import partial
 from http.cookies import CookieError, SimpleCookie
@@ -17,16 +18,20 @@ from typing import TYPE_CHECKING
 
 from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 
 from api import problems
 from api.keyring import FRESH_S
-from index.errors import FolioscopeError
+from api.problems import KeyNotValid
+from index.errors import FolioscopeError, Unavailable
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from api.keyring import Caller, KeyRing
     from api.limits import Limits
+
+access_log = logging.getLogger("folioscope.access")
 
 PUBLIC = frozenset({"/", "/docs", "/docs.css", "/openapi.json", "/livez", "/readyz"})
 PUBLIC_FOLDER = "/web/"
@@ -68,7 +73,14 @@ class Access:
                 # A browser's own store must not show one key's pictures to the next.
                 MutableHeaders(scope=message).add_vary_header("Authorization, Cookie")
             if caller.key is not None and time.monotonic() - checked_at > FRESH_S:
-                await self._identify(scope)
+                try:
+                    await self._identify(scope)
+                except KeyNotValid as error:
+                    access_log.info("%s %s was broken off: %s", scope["method"], scope["path"], error.message)
+                    # Not ended: only a broken connection tells whoever reads it that this is not all.
+                    raise ClientDisconnect from None
+                except Unavailable:
+                    pass  # the disk's trouble of a moment; the next piece asks again
                 checked_at = time.monotonic()
             await send(message)
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import time
 import uuid
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
+import httpx
 import pytest
 
+from api.app import create_app
+from api.config import ApiConfig
+from api.keyring import KeyRing
+from index.keys import KeyDirectory, Scope
 from tests.access_kit import ALL, OPEN, SECRET, KeyedApi, scopes_of, without
-from tests.api_kit import Api, assert_problem
+from tests.api_kit import Api, FakeService, assert_problem, serving
 
 NAMES = sorted(
     f"{method.upper()} {path}" for path, methods in Api().app.openapi()["paths"].items() for method in methods
@@ -52,6 +59,13 @@ def test_without_a_key_nothing_opens(api, owner, name):
         assert_problem(response, 401, "key_required")
     assert response.headers["www-authenticate"].startswith("Bearer")
     assert without(response.text, "x") == without(api.call(name, unknown(owner.ids)).text, "x")
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/v1/nothing", "/nothing", "/v1/documents/", "/livez/", "//livez", "/webx"])
+def test_what_is_no_documented_route_is_closed_too(api, path):
+    """Assistants' tools, and everything that a later version may answer."""
+    for method in ("GET", "POST"):
+        assert_problem(api.request(method, f"http://127.0.0.1:8321{path}"), 401, "key_required")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -126,3 +140,66 @@ def test_a_conversation_of_another_tenant_is_not_remembered(api, owner):
     again = {"question": "And what of it?", "conversation_id": mine.get("conversation_id")}
     theirs = api.post("/v1/answers", json=again, headers=api.key("stranger"))
     assert "zanzibar" not in theirs.text.lower()
+
+
+def test_a_stream_ends_with_its_key(tmp_path):
+    """Whoever follows a document is let go once the key is revoked, though the document is still read."""
+    keys = KeyDirectory(tmp_path)
+    token, key = keys.create(name="me", tenant="default", scopes=frozenset(Scope), now=datetime.now(UTC))
+    service = FakeService(read_at_once=False)
+    app = create_app(service, ApiConfig(poll_s=0.05, heartbeat_s=0.05), ring=KeyRing(keys, required=True))
+    headers = {"Authorization": f"Bearer {token}"}
+    with serving(app) as url, httpx.Client(base_url=url, headers=headers, timeout=20, trust_env=False) as client:
+        document = client.post("/v1/documents", files={"file": ("a.pdf", b"one")}).json()["id"]
+        with client.stream("GET", f"/v1/documents/{document}/events") as stream:
+            lines = stream.iter_lines()
+            assert next(lines).startswith("retry")
+            keys.revoke(key.key_id, datetime.now(UTC))
+            revoked_at = time.monotonic()
+            with pytest.raises(httpx.RemoteProtocolError):
+                for _ in lines:
+                    assert time.monotonic() - revoked_at < 15
+        assert time.monotonic() - revoked_at < 5
+    service.close()
+
+
+def test_a_cookie_only_looks_at_documents(api, owner):
+    """It opens pictures, and nothing that changes, searches, or names other things; a header goes before it."""
+    given = api.post("/v1/session", headers=owner.headers)
+    cookie = given.headers["set-cookie"]
+    assert {"HttpOnly", "SameSite=strict"} <= {part.strip() for part in cookie.split(";")}
+    assert "Secure" not in cookie
+    https = api.post("/v1/session", headers=owner.headers | {"Origin": "https://127.0.0.1:8321"})
+    assert "Secure" in https.headers["set-cookie"]
+    session = {"Cookie": cookie.partition(";")[0]}
+    for name in NAMES:
+        response = api.call(name, owner.ids, session)
+        if name in OPEN or name.startswith("GET /v1/documents/"):
+            assert response.status_code == 200 or name.startswith("OPTIONS"), name
+        else:
+            assert response.status_code == 401, name
+    stranger = api.key("stranger")
+    path = f"/v1/documents/{owner.ids.document_id}"
+    assert api.get(path, headers=session | stranger).status_code == 404
+    assert api.get(path, headers={"Cookie": "folioscope_session=x.1.y; ;;=\x01"}).status_code == 401
+
+
+def test_cors_is_open_to_the_origins_of_the_setting_only(tmp_path):
+    """They call with keys of their own; their preflights need none, and cookies are never theirs."""
+    api = KeyedApi(tmp_path, cors_origins=("https://intranet.example",))
+    ask = {"Access-Control-Request-Method": "POST"}
+    yes = api.request("OPTIONS", "/v1/search", headers={"Origin": "https://intranet.example", **ask})
+    assert yes.status_code == 204
+    assert yes.headers["access-control-allow-origin"] == "https://intranet.example"
+    assert "access-control-allow-credentials" not in yes.headers
+    found = api.post("/v1/search", json={"query": "x"}, headers=api.key() | {"Origin": "https://intranet.example"})
+    assert found.status_code == 200
+    assert found.headers["access-control-allow-origin"] == "https://intranet.example"
+    no = api.request("OPTIONS", "/v1/search", headers={"Origin": "https://evil.example", **ask})
+    assert "access-control-allow-origin" not in no.headers
+    api.archive.close()
+
+
+def test_a_proxys_password_is_not_taken_for_a_key():
+    """Other schemes of Authorization are between the proxy and the client."""
+    assert Api().get("/v1/documents", headers={"Authorization": "Basic dTpw"}).status_code == 200

@@ -29,7 +29,7 @@ schemathesis.serializer.alias("application/offset+octet-stream", "application/oc
 NAMES = sorted(
     f"{method.upper()} {path}" for path, methods in Api().app.openapi()["paths"].items() for method in methods
 )
-EXAMPLES = int(os.environ.get("FOLIOSCOPE_FUZZ_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("FOLIOSCOPE_FUZZ_EXAMPLES", "15"))
 CHECKS = [
     schemathesis.checks.not_a_server_error,
     status_code_conformance,
