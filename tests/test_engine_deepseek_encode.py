@@ -7,11 +7,11 @@ import threading
 import numpy as np
 import pytest
 import torch
-from engine_deepseek_kit import checkpoint, model, page
 from PIL import Image
-from reference_deepseek import Reference
 
 from index.errors import InternalError, Unavailable
+from tests.engine_deepseek_kit import checkpoint, model, page
+from tests.reference_deepseek import Reference
 from worker.engine.checkpoint import random_model, write_checkpoint
 from worker.engine.deepseek.encoder import Encoder
 from worker.engine.deepseek.layout import assemble, sequence

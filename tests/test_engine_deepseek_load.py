@@ -7,11 +7,11 @@ import shutil
 
 import pytest
 import torch
-from engine_deepseek_kit import checkpoint, model, page
-from reference_deepseek import Reference, read_weights
 from safetensors.torch import load_file, save_file
 
 from index.errors import ConfigError
+from tests.engine_deepseek_kit import checkpoint, model, page
+from tests.reference_deepseek import Reference, read_weights
 from worker.engine.checkpoint import SIZES, main, random_model
 from worker.engine.deepseek import device as device_module
 from worker.engine.deepseek.device import place

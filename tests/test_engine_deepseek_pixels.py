@@ -8,12 +8,12 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
-from engine_deepseek_kit import model, page
 from PIL import Image
-from reference_deepseek import Reference
 
 from index.errors import Conflict
 from index.types import VisionFormat, VisionTokens
+from tests.engine_deepseek_kit import model, page
+from tests.reference_deepseek import Reference
 from worker.engine.deepseek.layout import assemble, sequence, strip
 from worker.engine.deepseek.modes import (
     DEEPSEEK_OCR,
