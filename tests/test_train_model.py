@@ -64,6 +64,28 @@ def test_forward_is_the_native_forward(trainee, batch):
     torch.testing.assert_close(logits, native[:, len(batch.prefix) - 1 :], atol=2e-5, rtol=1e-4)
 
 
+def test_fused_ways_give_the_same(trainee, batch):
+    """Attention with the bias folded in, and all experts at once, give the losses and gradients of the plain ways."""
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():  # the bias tables begin as zeros, which would hide an error
+        for name, weight in trainee.named_parameters():
+            if "rel_pos" in name:
+                weight.normal_(0, 0.5, generator=generator)
+    found = []
+    for fused in (False, True):
+        trainee.fused = fused
+        trainee.zero_grad()
+        losses = trainee(batch)
+        (losses.text + losses.patches + losses.pointer).backward()
+        grads = {name: weight.grad.clone() for name, weight in trainee.named_parameters() if weight.grad is not None}
+        found.append((losses, grads))
+    (plain, plain_grads), (other, other_grads) = found
+    for name in ("text", "patches", "tokens", "pointer", "place"):
+        torch.testing.assert_close(getattr(plain, name), getattr(other, name), atol=1e-5, rtol=1e-5)
+    for name, grad in plain_grads.items():
+        torch.testing.assert_close(grad, other_grads[name], atol=1e-5, rtol=1e-3, msg=name)
+
+
 def test_sequence_is_the_native_sequence(trainee, batch):
     """Newlines and the separator stand where `get_image_features` puts them."""
     _, pixels = _native_inputs(batch)

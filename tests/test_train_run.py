@@ -68,6 +68,25 @@ def test_weights_alone_are_enough_to_go_on(tmp_path):
     _steps(again, 1)
 
 
+def test_a_carried_folder_goes_on_elsewhere(tmp_path):
+    """What is carried is small and flat; a run in another folder goes on from it at its place, warming up anew."""
+    from dataclasses import replace
+
+    run = Run(tmp_path / "here", replace(QUICK, carry_out=tmp_path / "carried"))
+    _steps(run, 4)
+    run.save()
+    files = list((tmp_path / "carried").iterdir())
+    assert len(files) <= 8
+    assert all(path.is_file() and path.stat().st_size < 16 << 20 for path in files)
+    there = Run(tmp_path / "there", replace(QUICK, carry_in=tmp_path / "carried"))
+    assert there.batch == there.warm_from == 4
+    for name, weight in there.trainee.native.state_dict().items():
+        assert torch.equal(weight, run.average[name].bfloat16().float()), name
+    for name, weight in there.trainee.heads.state_dict().items():
+        assert torch.equal(weight, run.trainee.heads.state_dict()[name].bfloat16().float()), name
+    _steps(there, 1)
+
+
 def test_another_number_of_batches_keeps_the_place(tmp_path):
     """A run that is stretched to twice the batches goes on at the same part of its curriculum."""
     run = Run(tmp_path, QUICK)
@@ -78,7 +97,7 @@ def test_another_number_of_batches_keeps_the_place(tmp_path):
 
 def test_train_writes_a_checkpoint_that_loads(tmp_path):
     """A whole run leaves a checkpoint that the engine's loader takes, a curve, and a state at its end."""
-    settings = Settings(form="tiny", batches=26, warm_up=2, measure_every=13, measured_pages=2)
+    settings = Settings(form="tiny", batches=50, warm_up=2, measure_every=25, measured_pages=2)
     Run(tmp_path, settings).train()
     loaded = load_model(tmp_path / "checkpoint", device="cpu")
     pages = held_out(Wanted(128, 12, (24, 30), 0.2, 0.0), 2, faces_too=True)
@@ -87,8 +106,8 @@ def test_train_writes_a_checkpoint_that_loads(tmp_path):
     kinds = [row["kind"] for row in read_curve(tmp_path)]
     assert kinds.count("train") == 1
     assert kinds.count("held-out text") == kinds.count("held-out faces") == 2
-    assert read_state(tmp_path).progress["batch"] == 26
-    assert read_state(tmp_path).progress["samples"] == 26 * 4
+    assert read_state(tmp_path).progress["batch"] == 50
+    assert read_state(tmp_path).progress["samples"] == 50 * 4
 
 
 def test_the_last_whole_state_is_found(tmp_path):

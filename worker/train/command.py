@@ -30,12 +30,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run.add_argument("--half", action="store_true", help="bfloat16 autocast")
     run.add_argument("--compiled", action="store_true", help="torch.compile")
     run.add_argument("--fonts", type=Path, help="folder made by the command fonts, instead of installed packages")
+    run.add_argument("--carry-in", type=Path, help="begin from this folder if the run's own has no state")
+    run.add_argument("--carry-out", type=Path, help="also write what another machine needs to go on, below 60 MB")
 
     fonts = commands.add_parser("fonts", help="copy all type faces to a folder, for a machine without packages")
     fonts.add_argument("folder", type=Path)
 
+    curve = commands.add_parser("curve", help="learning curves as a table and, with --plot, as a picture")
+    curve.add_argument("folders", type=Path, nargs="+")
+    curve.add_argument("--plot", type=Path, help="PNG to write")
+    curve.add_argument("--rows", type=int, default=12)
+
     chosen = vars(parser.parse_args(arguments))
     command = chosen.pop("command")
+    if command == "curve":
+        _curve(**chosen)
+        return
     folder = chosen.pop("folder")
     if command == "fonts":
         from worker.train.fonts import collect
@@ -52,3 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
     Run(folder, Settings(**chosen)).train()
+
+
+def _curve(folders: Sequence[Path], plot: Path | None, rows: int) -> None:
+    from worker.train import curves
+
+    for folder in folders:
+        print(f"{folder.name}\n\n{curves.table(folder, rows)}")
+    if plot is not None:
+        curves.plot(folders, plot)

@@ -67,16 +67,16 @@ def wanted(stage: Stage, rng: random.Random) -> Wanted:
 def cards(batches: int) -> Curriculum:
     """For one CPU core: crops of 128 pixels, then cards of 256 with up to 120 characters.
 
-    It begins with type that is not much larger than a patch, and with few faces: letters that spread over many patches
-    and many faces at once were learned several times more slowly (docs/lab.md).
+    It begins with type that is not much larger than a patch, few faces, and crops that are full: large letters, which
+    spread over many patches, 66 faces at once and half-empty crops were each learned more slowly (docs/lab.md).
     """
     return Curriculum(
         (
-            Stage(0.06, 64, Wanted(128, 40, (14, 20), 0.6, 0.2), 10, (16, 22), faces=8),
-            Stage(0.19, 64, Wanted(128, 40, (14, 26), 0.6, 0.6), 6, (18, 26)),
-            Stage(0.20, 32, Wanted(256, 90, (17, 28), 0.5, 0.7), 15, (20, 30)),
-            Stage(0.25, 32, Wanted(256, 120, (17, 30), 0.4, 0.8), 20, (20, 30)),
-            Stage(0.30, 32, Wanted(256, 120, (17, 30), 0.2, 1.0), 20, (20, 32)),
+            Stage(0.08, 24, Wanted(128, 60, (14, 20), 0.3, 0.2), 40, (16, 22), faces=16),
+            Stage(0.20, 24, Wanted(128, 60, (14, 26), 0.4, 0.5), 20, (16, 24)),
+            Stage(0.18, 16, Wanted(256, 110, (17, 28), 0.5, 0.6), 20, (20, 30)),
+            Stage(0.24, 16, Wanted(256, 120, (17, 30), 0.4, 0.8), 40, (20, 30)),
+            Stage(0.30, 16, Wanted(256, 120, (17, 30), 0.2, 1.0), 40, (20, 32)),
         ),
         batches,
     )
@@ -86,7 +86,7 @@ def pages(batches: int) -> Curriculum:
     """For a GPU: crops, half pages, then pages of 640 to 1024 pixels with up to 900 characters."""
     return Curriculum(
         (
-            Stage(0.20, 1024, Wanted(256, 110, (14, 28), 0.6, 0.6), 10, (20, 36)),
+            Stage(0.20, 512, Wanted(256, 200, (13, 22), 0.4, 0.5), 60, (15, 24)),
             Stage(0.30, 256, Wanted(512, 420, (13, 24), 0.4, 0.8, "page"), 60, (18, 28)),
             Stage(0.20, 160, Wanted(640, 600, (13, 20), 0.25, 1.0, "page"), 100, (16, 24)),
             Stage(0.30, 64, Wanted(1024, 900, (15, 24), 0.2, 1.0, "page"), 200, (18, 28)),

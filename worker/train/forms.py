@@ -39,15 +39,15 @@ CARD = Form(
         vocabulary=384, positions=1024, window=8,
     ),
 )  # fmt: skip
-# What a GPU can train in half an hour: whole pages. One of five SAM layers sees the whole page, at 1024 pixels already
-# a third of SAM's cost.
+# What a GPU can train in half an hour: whole pages. Only two SAM layers see the whole page: at 1024 pixels each of them
+# costs several windowed ones.
 PAGE = Form(
     "page",
     1024,
     Dimensions(
-        sam=224, sam_layers=5, sam_heads=4, sam_global=(2, 4), neck=128, down=(192, 384), down_2=(0, 0),
-        clip_layers=3, clip_heads=6, clip_mlp=1152, qwen_layers=0, qwen_head=0, qwen_kv_heads=0, qwen_mlp=0,
-        hidden=384, layers=5, heads=6, dense=1024, experts=8, chosen=2, shared=1, expert=192,
+        sam=224, sam_layers=5, sam_heads=4, sam_global=(2, 4), neck=128, down=(192, 320), down_2=(0, 0),
+        clip_layers=3, clip_heads=5, clip_mlp=960, qwen_layers=0, qwen_head=0, qwen_kv_heads=0, qwen_mlp=0,
+        hidden=320, layers=5, heads=5, dense=896, experts=8, chosen=2, shared=1, expert=160,
         vocabulary=1024, positions=4096, window=16,
     ),
 )  # fmt: skip
@@ -132,6 +132,8 @@ def _initial(name: str, weight: nn.Parameter, depth: int, generator: torch.Gener
         weight.normal_(0, 0.5, generator=generator)
     elif name.endswith("mlp.gate.weight"):
         weight.normal_(0, 0.02, generator=generator)
+    elif name.endswith("patch_embed.projection.weight"):
+        weight.normal_(0, 3 * weight[0].numel() ** -0.5, generator=generator)  # ink is rare: see docs/lab.md
     else:
         fan_in = weight[0].numel() if weight.dim() in (2, 4) else weight.shape[-1]
         scale = fan_in**-0.5

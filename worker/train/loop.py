@@ -26,7 +26,15 @@ from worker.train.curriculum import CURRICULA, Curriculum
 from worker.train.forms import Form, form_named, new_model
 from worker.train.measure import held_out, measure, usual
 from worker.train.model import Losses, Trainee
-from worker.train.store import CHECKPOINT, add_to_curve, read_state, write_state, write_weights
+from worker.train.store import (
+    CHECKPOINT,
+    add_to_curve,
+    read_carried,
+    read_state,
+    write_carried,
+    write_state,
+    write_weights,
+)
 from worker.train.tokenizer import train_tokenizer
 
 _BETAS = (0.9, 0.98)
@@ -34,12 +42,15 @@ _DECAY = 0.05
 _CLIP = 1.0
 _AVERAGE = 0.999
 _POINTER, _PLACE, _BALANCE = 0.3, 0.2, 0.01
-_LOGGED = 25  # batches
+_LOGGED = 50  # batches
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`minutes` ends this piece of a run, not the run; 0: when all batches are done. `save_minutes` part two states."""
+    """`minutes` ends this piece of a run, not the run; 0: when all batches are done. `save_minutes` part two states.
+
+    `carry_in` is a folder of `store.write_carried` that a run without a state begins from, `carry_out` one to write.
+    """
 
     form: str = "card"
     batches: int = 9000
@@ -55,6 +66,8 @@ class Settings:
     half: bool = False  # bfloat16 autocast
     compiled: bool = False
     fonts: Path | None = None
+    carry_in: Path | None = None
+    carry_out: Path | None = None
 
 
 class Run:
@@ -67,6 +80,8 @@ class Run:
         self.device = torch.device(settings.device)
         torch.manual_seed(settings.seed)
         state = read_state(folder)
+        if state is None and settings.carry_in is not None:
+            state = read_carried(settings.carry_in)
         if state is None:
             self.tokenizer: Tokenizer = train_tokenizer(self.form.dimensions.vocabulary)
             native, self.batch = new_model(self.form, settings.seed), 0
@@ -76,17 +91,16 @@ class Run:
             # With another number of batches a run goes on at the same place of its curriculum.
             self.batch = round(state.progress["batch"] * settings.batches / state.progress["batches"])
         native.config.image_token_id = self.tokenizer.token_to_id("<image>")
-        self.trainee = Trainee(self.form, native).to(self.device)
+        self.trainee = Trainee(self.form, native, fused=self.device.type == "cuda").to(self.device)
         self.curriculum: Curriculum = CURRICULA[self.form.name](settings.batches)
         self.optimizer = _optimizer(self.trainee)
         self.average = {name: weight.detach().clone() for name, weight in self._native.state_dict().items()}
-        self.warm_from = self.batch
-        self.seconds = 0.0 if state is None else float(state.progress.get("seconds", 0.0))
-        self.samples = 0 if state is None else int(state.progress.get("samples", 0))
+        self.warm_from, self.seconds, self.samples = self.batch, 0.0, 0
         if state is not None:
-            self.warm_from = int(state.progress.get("warm_from", 0)) if state.training is not None else self.batch
-            if state.training is not None:
-                self._take(state.training)
+            self.seconds = float(state.progress.get("seconds", 0.0))
+            self.samples = int(state.progress.get("samples", 0))
+            if self._take(state.training):
+                self.warm_from = int(state.progress.get("warm_from", 0))
         self._stopping = False
 
     @property
@@ -181,13 +195,16 @@ class Run:
 
     def save(self) -> None:
         """The state, and the moving average as a checkpoint."""
-        settings = asdict(replace(self.settings, fonts=None))
+        settings = asdict(replace(self.settings, fonts=None, carry_in=None, carry_out=None))
         progress = {
             "batch": self.batch, "batches": self.settings.batches, "warm_from": self.warm_from,
             "seconds": round(self.seconds, 1), "samples": self.samples, "settings": settings,
         }  # fmt: skip
         write_state(self.folder, self.form, self.tokenizer, self._native.state_dict(), self._kept(), progress)
         write_weights(self.folder / CHECKPOINT, self.form, self.tokenizer, self.average, torch.bfloat16)
+        if self.settings.carry_out is not None:
+            heads = self.trainee.heads.state_dict()
+            write_carried(self.settings.carry_out, self.form, self.tokenizer, self.average, heads, progress)
 
     def _kept(self) -> dict[str, Tensor]:
         kept = {f"heads.{name}": weight for name, weight in self.trainee.heads.state_dict().items()}
@@ -197,15 +214,22 @@ class Run:
                 kept[f"adam.{key}.{name}"] = value
         return kept
 
-    def _take(self, kept: Mapping[str, Tensor]) -> None:
-        self.trainee.heads.load_state_dict({n: kept[f"heads.{n}"] for n in self.trainee.heads.state_dict()})
-        self.average = {name: kept[f"average.{name}"].to(self.device) for name in self.average}
+    def _take(self, kept: Mapping[str, Tensor]) -> bool:
+        """Heads, average and moments, as far as they were kept; whether the moments were."""
+        heads = {name: kept.get(f"heads.{name}") for name in self.trainee.heads.state_dict()}
+        if all(weight is not None for weight in heads.values()):
+            self.trainee.heads.load_state_dict(heads)
+        if all(f"average.{name}" in kept for name in self.average):
+            self.average = {name: kept[f"average.{name}"].to(self.device) for name in self.average}
+        moments = False
         for name, weight in self.trainee.named_parameters():
             mine = {key: kept.get(f"adam.{key}.{name}") for key in ("step", "exp_avg", "exp_avg_sq")}
             if all(value is not None for value in mine.values()):
                 self.optimizer.state[weight] = {
                     key: value if key == "step" else value.to(self.device) for key, value in mine.items()
                 }
+                moments = True
+        return moments
 
     def _note(self, kind: str, values: Mapping[str, Any]) -> None:
         row = {

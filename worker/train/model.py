@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from worker.train.dense import every_expert, folded_layer
 from worker.train.forms import PATCH, Form
 from worker.train.pages import CELL
 from worker.train.text import ALPHABET
@@ -79,10 +80,14 @@ class Heads(nn.Module):
 
 
 class Trainee(nn.Module):
-    """A native model with its training heads. `forward` gives the losses of a batch."""
+    """A native model with its training heads. `forward` gives the losses of a batch.
 
-    def __init__(self, form: Form, native: Any) -> None:
+    `fused` takes other ways to the same numbers, which a GPU prefers (`dense`).
+    """
+
+    def __init__(self, form: Form, native: Any, *, fused: bool = False) -> None:
         super().__init__()
+        self.fused = fused
         self.form = form
         self.native = native
         self.heads = Heads(form)
@@ -117,7 +122,7 @@ class Trainee(nn.Module):
         hidden = sam.patch_embed(grey.expand(-1, 3, -1, -1))
         hidden = hidden + sam.interpolate_pos_encoding(hidden.shape[1], hidden.shape[2])
         for layer in sam.layers:
-            hidden = layer(hidden)
+            hidden = folded_layer(layer, hidden) if self.fused and not layer.window_size else layer(hidden)
         compressed = sam.proj(sam.neck(hidden))  # (B, C, h, w)
         seen = clip(compressed).last_hidden_state[:, 1:]
         side = compressed.shape[-1]
@@ -152,7 +157,8 @@ class Trainee(nn.Module):
             normed = layer.post_attention_layernorm(hidden)
             if hasattr(layer.mlp, "gate"):
                 balance = balance + _balance_loss(layer.mlp.gate, normed)
-            hidden = hidden + layer.mlp(normed)
+            sparse = self.fused and hasattr(layer.mlp, "gate")
+            hidden = hidden + (every_expert(layer.mlp, normed) if sparse else layer.mlp(normed))
             if number == self._placing:
                 place = _place_loss(self.heads.place(hidden[:, first:]), places)
         return self.native.lm_head(decoder.norm(hidden[:, first:])), pointer, place, balance

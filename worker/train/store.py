@@ -6,8 +6,10 @@
     curve.jsonl                 one line for each measurement
     checkpoint/                 the moving average in bfloat16: what is shipped
 
-A state replaces the last one by renaming, so a killed run loses at most what came after it. Without
-`training.safetensors` (too large to carry about) a run still goes on, with new heads and moments.
+A state replaces the last one by renaming, so a killed run loses at most what came after it.
+
+Between machines little can be carried: `write_carried` makes one flat folder of at most eight files below 16 MiB, with
+the moving average and the heads in bfloat16 and without moments. A run begins from such a folder where it has no state.
 """
 
 from __future__ import annotations
@@ -31,16 +33,16 @@ from worker.train.forms import Form
 from worker.train.names import original
 
 STATE, CHECKPOINT, CURVE = "state", "checkpoint", "curve.jsonl"
-_WEIGHTS, _TRAINING, _PROGRESS = "weights", "training.safetensors", "progress.json"
+_WEIGHTS, _TRAINING, _PROGRESS, _HEADS = "weights", "training.safetensors", "progress.json", "heads.st"
 _SHARD_BYTES = 14 << 20  # some ways of carrying files about have limits of 16 MiB
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`training` is None where only weights were carried on."""
+    """`training` lacks moments and average where only weights were carried, and is empty without heads."""
 
     weights: Path
-    training: dict[str, Tensor] | None
+    training: dict[str, Tensor]
     progress: dict[str, Any]
 
 
@@ -100,9 +102,33 @@ def read_state(run: Path) -> State | None:
         folder = run / name
         if (folder / _PROGRESS).is_file():
             progress = json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))
-            training = load_file(folder / _TRAINING) if (folder / _TRAINING).is_file() else None
+            training = load_file(folder / _TRAINING) if (folder / _TRAINING).is_file() else {}
             return State(folder / _WEIGHTS, training, progress)
     return None
+
+
+def write_carried(
+    folder: Path,
+    form: Form,
+    tokenizer: Tokenizer,
+    average: Mapping[str, Tensor],
+    heads: Mapping[str, Tensor],
+    progress: Mapping[str, Any],
+) -> None:
+    """What a run on another machine needs to go on: flat, small, in bfloat16."""
+    write_weights(folder, form, tokenizer, average, torch.bfloat16)
+    small = {f"heads.{name}": weight.detach().cpu().to(torch.bfloat16).contiguous() for name, weight in heads.items()}
+    save_file(small, folder / _HEADS)
+    (folder / _PROGRESS).write_text(json.dumps(progress, indent=1), encoding="utf-8")
+
+
+def read_carried(folder: Path) -> State | None:
+    """What `write_carried` wrote, None where it did not."""
+    if not (folder / _PROGRESS).is_file():
+        return None
+    progress = json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))
+    heads = load_file(folder / _HEADS) if (folder / _HEADS).is_file() else {}
+    return State(folder, {name: weight.float() for name, weight in heads.items()}, progress)
 
 
 def add_to_curve(run: Path, row: Mapping[str, Any]) -> None:
