@@ -62,9 +62,7 @@ class HitExperts:
 
     def _project(self, which: int, rows: torch.Tensor, hit: list[int], sizes: list[int]) -> torch.Tensor:
         if self._weights is not None:
-            parts = [
-                self._weights[expert][which](part) for expert, part in zip(hit, rows.split(sizes), strict=True)
-            ]
+            parts = [self._weights[expert][which](part) for expert, part in zip(hit, rows.split(sizes), strict=True)]
             return torch.cat(parts)
         weights = self._down if which else self._gate_up
         out = rows.new_empty(rows.shape[0], weights.shape[2])

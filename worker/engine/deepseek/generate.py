@@ -24,7 +24,7 @@ import torch
 
 from index.errors import ConfigError, FolioscopeError, InternalError, InvalidRequest, Unavailable
 from worker.engine.deepseek.attention import step_attention
-from worker.engine.deepseek.choose import Chooser, Rules
+from worker.engine.deepseek.next_token import Chooser, Rules
 from worker.engine.deepseek.decoder import Decoder
 from worker.engine.deepseek.graphs import Steps
 from worker.engine.deepseek.harvest import Harvest, Poll
@@ -79,9 +79,7 @@ class DecodeEngine:
                 loop_span=config.loop_span,
             )
             self._chooser = Chooser(rules, loaded.device)
-            self.attention = step_attention(
-                loaded.device, loaded.dtype, shape.heads, shape.kv_heads, shape.head_dim
-            )
+            self.attention = step_attention(loaded.device, loaded.dtype, shape.heads, shape.kv_heads, shape.head_dim)
             each = slot_bytes(shape, self.capacity, loaded.dtype)
             wanted = planned_slots(config.slots, each, free_memory(loaded.device))
             self._slots, self.slots = take(wanted, self._make_slots)
@@ -375,7 +373,8 @@ class DecodeEngine:
     def _fail(pages: Sequence[Page], error: Exception) -> None:
         if is_out_of_memory(error):
             error = Unavailable(
-                "there is no memory to decode this page: stop other programs or use fewer slots", code="not_enough_memory"
+                "there is no memory to decode this page: stop other programs or use fewer slots",
+                code="not_enough_memory",
             )
         elif not isinstance(error, FolioscopeError):
             error = InternalError(f"decoding failed: {type(error).__name__}: {error}")

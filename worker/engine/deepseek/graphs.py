@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from worker.engine.deepseek.attention import StepAttention
-from worker.engine.deepseek.choose import EMPTY
+from worker.engine.deepseek.next_token import EMPTY
 from worker.engine.deepseek.decoder import ways
 from worker.engine.deepseek.slots import Slots
 

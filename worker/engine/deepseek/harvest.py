@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from index.errors import InternalError
-from worker.engine.deepseek.choose import BROKEN, END, LENGTH, LOOP
+from worker.engine.deepseek.next_token import BROKEN, END, LENGTH, LOOP
 from worker.engine.deepseek.requests import Generated
 from worker.engine.deepseek.slots import Slots
 from worker.engine.engine import Finish
@@ -54,9 +54,7 @@ class Harvest:
     """The result of a finished row, read before the row is used again."""
 
     def __init__(self, slots: Slots, row: int) -> None:
-        self._numbers = _Copy(
-            torch.stack([slots.done[row], slots.count[row], slots.bans[row]]).double()
-        )
+        self._numbers = _Copy(torch.stack([slots.done[row], slots.count[row], slots.bans[row]]).double())
         self._sum = _Copy(slots.log_probability[row])
         self._tokens = _Copy(slots.out[row])
 

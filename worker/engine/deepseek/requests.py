@@ -42,7 +42,7 @@ class DecodeConfig:
     """`slots` pages at a time (fewer where memory does not allow), each of at most `max_context` tokens in all.
 
     `prefill_tokens` bounds how many tokens of prefixes are computed between two steps of the others (0: by device).
-    The rest are `choose.Rules`; `ngram_exempt` and `eos` default to what the model says.
+    The rest are `next_token.Rules`; `ngram_exempt` and `eos` default to what the model says.
     """
 
     slots: int = 8

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from worker.engine.deepseek.attention import Cache, StepAttention, attend_prefix
-from worker.engine.deepseek.choose import BROKEN, EMPTY, END, LENGTH, LOOP, PERIODS, RUNNING, Chooser
+from worker.engine.deepseek.next_token import BROKEN, EMPTY, END, LENGTH, LOOP, PERIODS, RUNNING, Chooser
 from worker.engine.deepseek.decoder import Decoder
 
 

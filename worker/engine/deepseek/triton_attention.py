@@ -90,7 +90,5 @@ class SplitKeys:
             values.stride(0), values.stride(1), values.stride(2),
             dim**-0.5, heads, heads // keys.shape[2], stretches, DIM=dim, BLOCK=_BLOCK,
         )  # fmt: skip
-        _combine[(slots * heads,)](
-            sums, tops, totals, out, stretches, DIM=dim, MOST=triton.next_power_of_2(stretches)
-        )
+        _combine[(slots * heads,)](sums, tops, totals, out, stretches, DIM=dim, MOST=triton.next_power_of_2(stretches))
         return out
