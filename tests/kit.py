@@ -24,6 +24,7 @@ from index.types import Box, PageReading, PageSize, Reader, Region, RegionKind, 
 from ingest.archives import ArchiveLimits
 from ingest.renderer import RenderedPage
 from worker.asking.conversation import Conversations
+from worker.decoding import LocalDecoder
 from worker.deletion import Deletion
 from worker.images import PageImages
 from worker.jobs import JobLimits, Jobs, now
@@ -175,6 +176,7 @@ class Archive:
             max_upload_bytes=1 << 20,
             uploads=ResumableUploads(self.root / "uploads", UploadConfig(1 << 20)),
             conversations=Conversations(self.root / "conversations"),
+            decoder=LocalDecoder(self.store, self.engine),
         )
 
     def depth(self):

@@ -17,22 +17,22 @@ from index.errors import (
     Unavailable,
 )
 from index.store import Store
-from index.types import Box, PageKey, Region, RegionKind
-from worker.engine.engine import Decoded, Finish, VisionEngine
+from index.types import Box, PageKey, PagePoint, PageState, Region, RegionKind
+from worker.engine.engine import Decoded, Engine, Finish, VisionEngine
 from worker.engine.prompts import Prompt, Task
 
 
 class PageDecoder(Protocol):
     def decode(self, key: PageKey, prompt: Prompt) -> Decoded:
-        """The page under this prompt. `NotFound`, `Conflict` (`no_vision_tokens`, `wrong_tokens`), or `Unavailable`
-        (`no_decoder`, `decode_timeout`) when nobody can do it in time.
+        """The page under this prompt. `NotFound`, `Conflict` (`not_read`, `no_vision_tokens`, `wrong_tokens`), or
+        `Unavailable` (`no_decoder`, `decode_timeout`) when nobody can do it in time.
         """
 
 
 class LocalDecoder:
-    """With the engine of this process."""
+    """With the engine of this process, which may be one that decodes nothing."""
 
-    def __init__(self, store: Store, engine: VisionEngine) -> None:
+    def __init__(self, store: Store, engine: Engine | VisionEngine) -> None:
         self._store = store
         self._engine = engine
 
@@ -40,9 +40,37 @@ class LocalDecoder:
         point = self._store.get([key], with_vision=True)[0]
         if point is None:
             raise NotFound(f"There is no page {key.page} of {key.document_id}.")
-        if point.vision_tokens is None:
-            raise Conflict("The page was not read by way of vision tokens.", code="no_vision_tokens")
+        require_tokens(point)
+        if point.vision_tokens is None:  # read again, otherwise, a moment ago
+            raise Conflict("The page is just being read again; ask once more in a moment.", code="not_read")
+        if not hasattr(self._engine, "decode"):
+            made = point.vision_tokens.format
+            raise Unavailable(
+                f"{self._engine.name} reads pages here, which decodes no vision tokens. These were made by "
+                f"{made.engine}@{made.revision}: set FOLIOSCOPE_ENGINE={made.engine} and start the service again.",
+                code="no_decoder",
+            )
         return self._engine.decode([point.vision_tokens], [prompt])[0]
+
+
+def require_tokens(point: PagePoint) -> None:
+    """`Conflict` that says why, and what to do, where a page has no vision tokens: `not_read`, `no_vision_tokens`."""
+    if point.state is PageState.PENDING:
+        raise Conflict("The page is not read yet; ask again when it is.", code="not_read")
+    if point.vision is not None:
+        return
+    if point.state is PageState.FAILED:
+        raise Conflict(
+            f"The page could not be read ({point.error_code}), so there is nothing to decode.", code="not_read"
+        )
+    reader = point.reader
+    if reader is not None and reader.mode == "blank":
+        raise Conflict("The page is blank: there is nothing to decode.", code="no_vision_tokens")
+    raise Conflict(
+        f"The page was read by {reader or 'an engine'} and has no vision tokens. With a vision engine that keeps them "
+        "(FOLIOSCOPE_ENGINE=deepseek-ocr), delete the document and send it in again, or run `folioscope rebuild`.",
+        code="no_vision_tokens",
+    )
 
 
 def dump_prompt(prompt: Prompt) -> dict[str, str]:

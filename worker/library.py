@@ -30,7 +30,10 @@ from index.types import (
 from worker.answerer import Answerer
 from worker.asking.conversation import Conversations, Turn
 from worker.asking.pipeline import Asking, Event
+from worker.decoding import PageDecoder, require_tokens
 from worker.deletion import Deletion, Receipt
+from worker.engine.engine import Decoded
+from worker.engine.prompts import Prompt
 from worker.export import export_pages
 from worker.images import PageImages
 from worker.jobs import Jobs
@@ -58,7 +61,9 @@ class Library:
         max_upload_bytes: int,
         uploads: ResumableUploads,
         conversations: Conversations,
+        decoder: PageDecoder,
     ) -> None:
+        self._decoder = decoder
         self.uploads = uploads
         self._blobs = blobs
         self._catalog = catalog
@@ -177,6 +182,11 @@ class Library:
             width=width,
             kind=kind,
         )
+
+    def decode(self, tenant: str, document_id: str, page: int, prompt: Prompt) -> Decoded:
+        _, point = self.page(tenant, document_id, page)
+        require_tokens(point)
+        return self._decoder.decode(point.key, prompt)
 
     def export(self, tenant: str, where: SearchFilter) -> Iterator[PagePoint]:
         return export_pages(self._catalog, self._store, tenant, where)

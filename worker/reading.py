@@ -5,16 +5,20 @@ Knows renderer, engine and text layers; no store and no queue.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from index.errors import InternalError
 from index.types import Manifest, PageReading, TextLayerPolicy
 from ingest.renderer import RenderedPage, Renderer
 from worker import metrics
 from worker.engine.engine import Engine
 from worker.textlayer import LineRecogniser, read_layer, trustworthy
+
+log = logging.getLogger("folioscope.reading")
 
 PDF = "application/pdf"
 
@@ -22,11 +26,14 @@ PDF = "application/pdf"
 @dataclass(frozen=True, slots=True)
 class ReadingConfig:
     """Pixel budgets. `check_pixels` is what comparing a text layer with the page needs: an A4 page at
-    about 110 dpi, where the recogniser still reads 8 point type.
+    about 110 dpi, where the recogniser still reads 8 point type. `keep_tokens`: readings keep their vision tokens;
+    `layer_tokens`: so do pages whose text layer is used, which are encoded for it, not decoded.
     """
 
     page_pixels: int = 4_000_000
     check_pixels: int = 1_200_000
+    keep_tokens: bool = True
+    layer_tokens: bool = True
 
 
 class PageReader:
@@ -56,11 +63,25 @@ class PageReader:
         if wanted:
             self._habits.note(manifest.document_id, has_layer=reading is not None)
         if reading is not None:
-            return reading
+            return self._with_tokens(reading, rendered)
         if small:
             rendered = self._render(path, manifest, page, password, None, False)
         with metrics.step("read"):
-            return self._engine.read([rendered.image])[0]
+            reading = self._engine.read([rendered.image])[0]
+        return reading if config.keep_tokens else replace(reading, vision=None)
+
+    def _with_tokens(self, reading: PageReading, rendered: RenderedPage) -> PageReading:
+        """A text layer's reading with the page's vision tokens, where the engine makes any and they are kept."""
+        encode = getattr(self._engine, "encode", None)
+        if encode is None or not (self._config.keep_tokens and self._config.layer_tokens) or not reading.text:
+            return reading
+        try:
+            with metrics.step("encode"):
+                return replace(reading, vision=encode([rendered.image])[0])
+        except InternalError as error:
+            # The text stands without them.
+            log.warning("a page keeps its text layer without vision tokens: %s", error.message)
+            return reading
 
     def _render(
         self, path: Path, manifest: Manifest, page: int, password: str | None, pixels: int | None, text_layer: bool

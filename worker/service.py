@@ -26,6 +26,8 @@ from index.types import (
 from worker.asking.conversation import Turn
 from worker.asking.pipeline import Event
 from worker.deletion import Receipt
+from worker.engine.engine import Decoded
+from worker.engine.prompts import Prompt
 from worker.uploads import ResumableUploads, Upload
 
 
@@ -102,6 +104,12 @@ class ServiceProtocol(Protocol):
 
     def page_image(self, tenant: str, document_id: str, page: int, *, width: int, kind: str) -> bytes:
         """`kind` is "png" or "webp"; upright, `width` pixels wide at most."""
+        ...
+
+    def decode(self, tenant: str, document_id: str, page: int, prompt: Prompt) -> Decoded:
+        """The page's stored vision tokens under another prompt. Changes nothing. `NotFound`, `Conflict` (`not_ready`,
+        `not_read`, `no_vision_tokens`, `wrong_tokens`), `Unavailable` (`no_decoder`, `decode_timeout`).
+        """
         ...
 
     def export(self, tenant: str, where: SearchFilter) -> Iterator[PagePoint]:

@@ -99,9 +99,55 @@ class Settings(BaseSettings):
         default=86_400.0, gt=0, description="How long a resumable upload that stands still is kept, in seconds."
     )
     readers: int = Field(
-        default=0, ge=0, le=256, description="Pages read at the same time; 0 takes one for each processor."
+        default=0,
+        ge=0,
+        le=256,
+        description="Pages read at the same time; 0 takes one for each processor or, with a vision engine, as many as "
+        "fill its batches (`FOLIOSCOPE_SLOTS`, else 64 on a GPU and 8 on a CPU).",
     )
-    engine: str = Field(default="auto", description="Reading engine: `auto` or `rapidocr`.")
+    engine: str = Field(
+        default="auto",
+        description="Reading engine: `auto` (DeepSeek-OCR where its weights and a GPU are there, else RapidOCR), "
+        "`rapidocr`, `deepseek-ocr`, `deepseek-ocr-2` or `unlimited-ocr`. See engine.md.",
+    )
+    weights: str | None = Field(
+        default=None,
+        description="Weights of a vision engine: a folder, or a hub id such as `deepseek-ai/DeepSeek-OCR` with a "
+        "pinned revision. Not set: the folder `weights/<engine>` in the data directory.",
+    )
+    weights_revision: str | None = Field(
+        default=None, description="The commit (40 hexadecimal digits) of weights that come from the hub."
+    )
+    device: str = Field(default="auto", description="Where a vision engine runs: `auto`, `cpu`, `cuda` or `cuda:N`.")
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
+        default="auto", description="A vision engine's numbers: `auto` takes what the device is fast with."
+    )
+    mode: str = Field(
+        default="auto",
+        description="A vision engine's mode: `auto` (by page), `tiny`, `small`, `base`, `large` or `gundam`.",
+    )
+    max_tokens: int = Field(
+        default=0,
+        ge=0,
+        le=1_000_000,
+        description="Most tokens of a page's text; 0 takes what the model's context leaves.",
+    )
+    slots: int = Field(
+        default=0,
+        ge=0,
+        le=4096,
+        description="Pages that a vision engine decodes at the same time; 0 goes by the memory.",
+    )
+    keep_tokens: bool = Field(
+        default=True,
+        description="Whether vision tokens are kept in the index (about 0.7 MB a page), so that pages can be decoded "
+        "again under other prompts without their files.",
+    )
+    layer_tokens: bool = Field(
+        default=True,
+        description="Whether pages whose text layer is used are encoded as well where a vision engine runs and tokens "
+        "are kept.",
+    )
     embedder: str | None = Field(
         default=None,
         description="A sentence-transformers model by name or path instead of the packaged all-MiniLM-L6-v2. "
@@ -165,6 +211,35 @@ class Settings(BaseSettings):
     )
     broker_password: SecretStr | None = Field(
         default=None, description="Redis's password, where it does not stand in `FOLIOSCOPE_BROKER_URL`."
+    )
+    qdrant_url: str | None = Field(
+        default=None,
+        description="Full stack: the REST address of the Qdrant server that holds the index, e.g. `http://qdrant:6333`.",
+    )
+    qdrant_api_key: SecretStr | None = Field(default=None, description="The key that the Qdrant server wants, if any.")
+    qdrant_grpc_port: int = Field(
+        default=6334, ge=0, le=65535, description="Qdrant's gRPC port on the same host; 0 uses REST, which is slower."
+    )
+    qdrant_ca_file: Path | None = Field(
+        default=None,
+        description="A PEM file that signs the Qdrant server's certificate, where the system does not know it.",
+    )
+    qdrant_collection: str = Field(default="folioscope", min_length=1, description="Its collection.")
+    qdrant_quantization: Literal["none", "int8"] = Field(
+        default="none",
+        description="Whether Qdrant searches a small copy of the passages' vectors first: a quarter of the memory. "
+        "Read when the collection is made.",
+    )
+    qdrant_placement: Literal["cached", "cold"] = Field(
+        default="cached",
+        description="Whether Qdrant reads the passages' vectors into memory at its start or when first needed. "
+        "Read when the collection is made.",
+    )
+    qdrant_shards: int = Field(
+        default=1, ge=1, le=1000, description="Parts of the collection, for clusters. Read when it is made."
+    )
+    qdrant_replicas: int = Field(
+        default=1, ge=1, le=100, description="Copies of each part, for clusters. Read when the collection is made."
     )
     read_queue: Literal["auto", "read.cpu", "read.gpu"] = Field(
         default="auto",

@@ -27,6 +27,7 @@ from worker.crashes import CrashLogs
 from worker.decode_remote import DecodeDesk, RemoteDecoder
 from worker.decoding import LocalDecoder
 from worker.deletion import Deletion
+from worker.engine.choice import readers as readers_for
 from worker.engine.engine import Engine, VisionEngine
 from worker.housekeeping import Housekeeper, HousekeepingConfig, Reconciler
 from worker.jobs import now
@@ -118,10 +119,12 @@ class NoEngine:
 class Member:
     """What every process of the stack has: truth, broker, queue, claims and its turn at housekeeping."""
 
-    def __init__(self, settings: Settings, role: str, activity: Activity, stack: ExitStack) -> None:
+    def __init__(
+        self, settings: Settings, role: str, activity: Activity, stack: ExitStack, *, vision_dim: int | None = None
+    ) -> None:
         config = celery_config(settings)
         self.process = f"{role}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self.truth: Truth = wiring.open_truth(settings)
+        self.truth: Truth = wiring.open_truth(settings, vision_dim=vision_dim)
         stack.callback(self.truth.close)
         self.broker = Broker(config.broker_url)
         stack.callback(self.broker.close)
@@ -191,6 +194,7 @@ def open_front(settings: Settings) -> Iterator[Library]:
             deletion=member.deletion,
             renderer=renderer,
             readiness=readiness,
+            decoder=remote_decoder(settings),
         )
         member.start()
         yield library
@@ -227,13 +231,17 @@ def run_worker(settings: Settings, config: WorkerConfig) -> int:
             f"There is no queue {', '.join(sorted(unknown)) or 'named'}; there are {', '.join(messages.QUEUES)}.",
             code="unknown_queue",
         )
-    threads = config.threads or settings.readers or os.cpu_count() or 1
     stopping = threading.Event()
     activity = Activity()
     with ExitStack() as stack:
-        member = Member(settings, "worker", activity, stack)
         engine = _engine(settings, config.queues)
-        renderer = wiring.build_renderer(settings, children=threads)
+        member = Member(settings, "worker", activity, stack, vision_dim=getattr(engine, "dim", None))
+        stack.callback(wiring.close_engine, engine)
+        processors = os.cpu_count() or 1
+        threads = config.threads or readers_for(settings, engine, processors)
+        renderer = wiring.build_renderer(
+            settings, children=min(threads, max(processors, settings.readers, config.threads))
+        )
         stack.callback(renderer.close)
         jobs = wiring.build_jobs(settings, member.truth, renderer, engine, member.queue.ring)
         shell = JobShell(

@@ -19,9 +19,11 @@ from index.catalog_dir import DirCatalog
 from index.embedder import Embedder
 from index.errors import ConfigError
 from index.ownership import Ownership
-from index.store_edge import EdgeStore
+from index.store_edge import EdgeStore, StoreConfig
 from worker.answerer import Answerer
 from worker.deletion import Deletion
+from worker.engine.choice import choose, vision_dim
+from worker.engine.choice import readers as readers_for
 from worker.engine.engine import Engine
 from worker.library import Library
 from worker.queue import Job, Queue
@@ -29,9 +31,12 @@ from worker.recovery import CrashLog, Recovery
 from worker.settings import Settings
 
 if TYPE_CHECKING:
+    from index.server_config import ServerConfig
     from index.store_server import ServerStore
     from ingest.sandbox import SandboxRenderer
+    from worker.decoding import PageDecoder
     from worker.jobs import Jobs
+    from worker.reading import ReadingConfig
     from worker.service import Readiness
 
 log = logging.getLogger("folioscope.wiring")
@@ -54,17 +59,55 @@ class Truth:
         self.ownership.release()
 
 
-def open_truth(settings: Settings) -> Truth:
-    """Open the data directory. `StoreUnavailable` when another process has it, unless both are of a full stack."""
+def open_truth(settings: Settings, *, vision_dim: int | None = None) -> Truth:
+    """Open the data directory. `StoreUnavailable` when another process has it, unless both are of a full stack.
+    `vision_dim`: the index gets room for vision tokens of so many numbers.
+    """
     ownership = Ownership(settings.data_dir, shared=settings.broker_url is not None)
     try:
         embedder = build_embedder_for(settings)
-        store = EdgeStore.open(settings.data_dir / "index", embedder)
+        store = EdgeStore.open(settings.data_dir / "index", embedder, StoreConfig(vision_dim=vision_dim))
         blobs = DirBlobStore(settings.data_dir, min_free_bytes=settings.min_free_bytes)
         return Truth(blobs, DirCatalog(settings.data_dir), store, embedder, ownership)
     except BaseException:
         ownership.release()
         raise
+
+
+def server_config(settings: Settings, *, vision_dim: int | None = None) -> ServerConfig:
+    """How the full stack's index server is reached; `ConfigError` where no setting says so."""
+    from index.server_config import Placement, Quantization, ServerConfig
+
+    if settings.qdrant_url is None:
+        raise ConfigError(
+            "FOLIOSCOPE_BROKER_URL is set, but not FOLIOSCOPE_QDRANT_URL: the processes of a full stack share an index "
+            "server. Set both, or none for one process that does all.",
+            code="bad_setting",
+        )
+    return ServerConfig(
+        settings.qdrant_url,
+        settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None,
+        settings.qdrant_collection,
+        grpc=settings.qdrant_grpc_port > 0,
+        grpc_port=settings.qdrant_grpc_port or 6334,
+        ca_file=settings.qdrant_ca_file,
+        quantization=Quantization(settings.qdrant_quantization),
+        placement=Placement(settings.qdrant_placement),
+        shards=settings.qdrant_shards,
+        replicas=settings.qdrant_replicas,
+        vision_dim=vision_dim,
+    )
+
+
+def build_store(settings: Settings, embedder: Embedder, *, vision_dim: int | None = None) -> EdgeStore | ServerStore:
+    """The index: a server in a full stack, a directory else. `vision_dim`: make room for vision tokens of so many
+    numbers; None leaves it as it is.
+    """
+    if settings.broker_url is not None:
+        from index.store_server import ServerStore
+
+        return ServerStore.open(server_config(settings, vision_dim=vision_dim), embedder)
+    return EdgeStore.open(settings.data_dir / "index", embedder, StoreConfig(vision_dim=vision_dim))
 
 
 def build_embedder_for(settings: Settings) -> Embedder:
@@ -74,15 +117,10 @@ def build_embedder_for(settings: Settings) -> Embedder:
 
 
 def build_engine(settings: Settings) -> Engine:
-    """The engine that `settings.engine` names; `ConfigError` for one that is not here."""
-    if settings.engine not in {"auto", "rapidocr"}:
-        raise ConfigError(
-            f"There is no engine {settings.engine!r}; FOLIOSCOPE_ENGINE can be `auto` or `rapidocr`.",
-            code="unknown_engine",
-        )
-    from worker.engine.rapidocr import RapidOcrEngine
-
-    return RapidOcrEngine(cache_dir=settings.data_dir / "cache")
+    """The engine that `settings.engine` names; `ConfigError` for one that is not here. The log says which and why."""
+    choice = choose(settings)
+    log.info("engine %s@%s (%s)", choice.engine.name, choice.engine.revision, choice.reason)
+    return choice.engine
 
 
 def build_answerer(settings: Settings, embedder: Embedder) -> Answerer:
@@ -139,14 +177,14 @@ def build_jobs(
     """The jobs over these ports."""
     from ingest.archives import ArchiveLimits
     from worker.jobs import JobLimits, Jobs
-    from worker.reading import PageReader, ReadingConfig
+    from worker.reading import PageReader
 
     return Jobs(
         blobs=truth.blobs,
         catalog=truth.catalog,
         store=truth.store,
         renderer=renderer,
-        reader=PageReader(renderer, engine, engine, ReadingConfig(page_pixels=settings.page_pixels)),
+        reader=PageReader(renderer, engine, engine, _reading_config(settings)),
         embedder=truth.embedder,
         ring=ring,
         limits=JobLimits(
@@ -154,6 +192,14 @@ def build_jobs(
             max_file_bytes=settings.max_upload_bytes,
             archives=ArchiveLimits(max_members=settings.max_members, max_expanded_bytes=settings.max_expanded_bytes),
         ),
+    )
+
+
+def _reading_config(settings: Settings) -> ReadingConfig:
+    from worker.reading import ReadingConfig
+
+    return ReadingConfig(
+        page_pixels=settings.page_pixels, keep_tokens=settings.keep_tokens, layer_tokens=settings.layer_tokens
     )
 
 
@@ -166,6 +212,7 @@ def build_library(
     deletion: Deletion,
     renderer: SandboxRenderer,
     readiness: Readiness | Callable[[], Readiness],
+    decoder: PageDecoder,
 ) -> Library:
     """The library over these ports."""
     from worker.asking.conversation import Conversations
@@ -189,6 +236,7 @@ def build_library(
             UploadConfig(settings.max_upload_bytes, settings.min_free_bytes, settings.upload_keep_s),
         ),
         conversations=Conversations(settings.data_dir / "conversations"),
+        decoder=decoder,
     )
 
 
@@ -203,16 +251,18 @@ def open_service(settings: Settings) -> Iterator[Library]:
         with open_front(settings) as library:
             yield library
         return
+    from worker.decoding import LocalDecoder
     from worker.jobs import now
     from worker.queue_local import LocalQueue
     from worker.service import Readiness
 
-    truth = open_truth(settings)
-    readers = settings.readers or os.cpu_count() or 1
+    processors = os.cpu_count() or 1
     engine = build_engine(settings)
+    truth = open_truth(settings, vision_dim=vision_dim(settings, engine))
+    readers = readers_for(settings, engine, processors)
     crash_log = CrashLog(settings.data_dir / "crash.log")
     # One child more than readers, so that a person who looks at a page does not wait for them.
-    renderer = build_renderer(settings, children=readers + 1)
+    renderer = build_renderer(settings, children=min(readers, max(processors, settings.readers)) + 1)
     bell = Bell()
     jobs = build_jobs(settings, truth, renderer, engine, bell)
     complete = truth.catalog.complete()
@@ -232,11 +282,13 @@ def open_service(settings: Settings) -> Iterator[Library]:
             engine=f"{engine.name}@{engine.revision}",
             embedder=truth.embedder.name,
             checks={
+                "engine": reason_of(engine),
                 "index": "qdrant-edge",
                 "queue": f"in-process, {readers} readers",
                 "sandbox": ", ".join(renderer.protections()),
             },
         ),
+        decoder=LocalDecoder(truth.store, engine),
     )
     housekeeper = _Housekeeper(recovery, settings.housekeeping_s)
     try:
@@ -250,10 +302,24 @@ def open_service(settings: Settings) -> Iterator[Library]:
         yield library
     finally:
         housekeeper.stop()
+        # Before the queue: its threads wait for pages that the engine holds.
+        close_engine(engine)
         queue.close(timeout_s=_SHUTDOWN_S)
         renderer.close()
         truth.close()
         crash_log.disarm()
+
+
+def reason_of(engine: Engine) -> str:
+    """Why this engine reads, as its choice said."""
+    return getattr(engine, "reason", "") or "given"
+
+
+def close_engine(engine: Engine) -> None:
+    """End what a vision engine has running. Pages that it holds stay pending."""
+    close = getattr(engine, "close", None)
+    if close is not None:
+        close()
 
 
 class _Housekeeper:

@@ -8,8 +8,8 @@
   itself has lost its place on the page;
 * `f`, 1 where the model ended the page by itself, else `CUT_OFF` or `LOOP`: the end of the page is missing.
 
-Each part is monotone: a surer model, fewer bans and an end never lower the trust. The weights are a judgement and not fitted
-to real pages; what counts for the product is the order, and that a page without an end is below `TRUSTED` always.
+Each part is monotone: a surer model, fewer bans and an end never lower the trust. The weights are a judgement and not
+fitted to real pages; what counts for the product is the order, and that a page without an end is below `TRUSTED`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,115 @@
+"""Which engine reads here, and why: `FOLIOSCOPE_ENGINE` to an engine.
+
+`auto` takes DeepSeek-OCR where its weights and a GPU are there, else RapidOCR: on a CPU a page takes DeepSeek-OCR a
+minute and more. The choice looks at files and devices only; nothing heavy is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from index.errors import ConfigError
+from worker.engine.engine import Engine
+from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from worker.engine.deepseek.engine import PageHelper
+
+RAPIDOCR = "rapidocr"
+DEEPSEEK_OCR = "deepseek-ocr"
+VISION_ENGINES = (DEEPSEEK_OCR, "deepseek-ocr-2", "unlimited-ocr")
+NAMES = ("auto", RAPIDOCR, *VISION_ENGINES)
+GPU_READERS = 64
+CPU_READERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The engine, and in words why this one."""
+
+    engine: Engine
+    reason: str
+
+
+def choose(settings: Settings, *, cuda: Callable[[], bool] | None = None) -> Choice:
+    """Raises `ConfigError`: `unknown_engine`, or what is wrong with the weights of an engine that was asked for. The
+    engine carries the reason (`reason`) as well.
+    """
+    choice = _choose(settings, cuda or _cuda)
+    choice.engine.reason = choice.reason  # type: ignore[attr-defined]
+    return choice
+
+
+def _choose(settings: Settings, cuda: Callable[[], bool]) -> Choice:
+    if settings.engine not in NAMES:
+        raise ConfigError(
+            f"There is no engine {settings.engine!r}; FOLIOSCOPE_ENGINE can be {', '.join(NAMES)}.",
+            code="unknown_engine",
+        )
+    from worker.engine.rapidocr import RapidOcrEngine
+
+    rapid = RapidOcrEngine(cache_dir=settings.data_dir / "cache")
+    if settings.engine == RAPIDOCR:
+        return Choice(rapid, "set by FOLIOSCOPE_ENGINE")
+    if settings.engine in VISION_ENGINES:
+        return Choice(_vision(settings, settings.engine, rapid), "set by FOLIOSCOPE_ENGINE")
+    place = weights_of(settings, DEEPSEEK_OCR)
+    if settings.weights is None and not Path(place).is_dir():
+        return Choice(rapid, f"auto: there are no DeepSeek-OCR weights in {place}, and FOLIOSCOPE_WEIGHTS is not set")
+    if not cuda():
+        return Choice(
+            rapid, "auto: DeepSeek-OCR has weights here but no GPU; FOLIOSCOPE_ENGINE=deepseek-ocr uses the CPU"
+        )
+    try:
+        engine = _vision(settings, None, rapid)
+    except ConfigError as error:
+        return Choice(rapid, f"auto: DeepSeek-OCR cannot be used: {error.message}")
+    return Choice(engine, f"auto: weights ({place}) and a GPU are there")
+
+
+def weights_of(settings: Settings, name: str) -> str:
+    """The folder or hub id of an engine's weights."""
+    return settings.weights or str(settings.data_dir / "weights" / name)
+
+
+def vision_dim(settings: Settings, engine: Engine) -> int | None:
+    """How many numbers the tokens have that the index shall have room for; None where none are kept."""
+    return getattr(engine, "dim", None) if settings.keep_tokens else None
+
+
+def readers(settings: Settings, engine: Engine, processors: int) -> int:
+    """Pages read at the same time. A vision engine is fast with many: each waits while its page is decoded."""
+    if settings.readers:
+        return settings.readers
+    if not hasattr(engine, "decode"):
+        return processors
+    if settings.slots:
+        return settings.slots
+    return GPU_READERS if settings.device.startswith("cuda") or (settings.device == "auto" and _cuda()) else CPU_READERS
+
+
+def _vision(settings: Settings, kind: str | None, helper: PageHelper) -> Engine:
+    from worker.engine.deepseek.engine import DeepSeekOcrEngine, EngineConfig
+
+    return DeepSeekOcrEngine(
+        EngineConfig(
+            weights=weights_of(settings, kind or DEEPSEEK_OCR),
+            revision=settings.weights_revision,
+            kind=kind,
+            device=settings.device,
+            dtype=settings.dtype,
+            mode=settings.mode,
+            max_tokens=settings.max_tokens,
+            slots=settings.slots,
+        ),
+        helper,
+    )
+
+
+def _cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

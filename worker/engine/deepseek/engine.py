@@ -1,0 +1,372 @@
+"""`DeepSeekOcrEngine`: DeepSeek-OCR, DeepSeek-OCR 2 or Unlimited-OCR as a `VisionEngine`.
+
+A page goes: stand it upright -> choose its mode -> encode -> float16 vision tokens -> decode -> text, regions, trust.
+The decoder reads the float16 tokens and nothing else, so what is decoded from stored tokens later is what was
+decoded at first. In automatic mode a page whose reading is not trusted is read once more in the next finer mode, and
+the better reading is kept. Words have no boxes: the model knows blocks.
+
+`read`, `encode` and `decode` may be called by many threads at once; what they ask is put together to batches, pages of
+different modes and prompts included. Weights are checked when the engine is made, which takes milliseconds, and
+loaded when they are first needed. If that fails, calls raise `Unavailable`, so that no page loses an attempt by it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from index.errors import ConfigError, Conflict, Unavailable
+from index.types import Box, PageReading, Reader, VisionFormat, VisionTokens
+from index.vision import most_tokens
+from worker.engine.deepseek import modes
+from worker.engine.deepseek.batching import Batcher
+from worker.engine.deepseek.configure import kind_of
+from worker.engine.deepseek.grounding import parse
+from worker.engine.deepseek.load import LoadedModel, load_model, locate
+from worker.engine.deepseek.modes import Mode, mode_named, step_up
+from worker.engine.deepseek.preprocess import Views, preprocess, upright_rgb
+from worker.engine.deepseek.trust import TRUSTED, marks, trust
+from worker.engine.deepseek.weights import WeightFolder, fingerprint, look_into
+from worker.engine.engine import Decoded, Finish
+from worker.engine.prompts import Prompt
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from worker.engine.deepseek.encoder import Encoder
+
+log = logging.getLogger("folioscope.engine")
+
+AUTO = "auto"
+_LOAD_AGAIN_S = 30.0
+_ENCODED_AT_ONCE = 32
+_LOOKED_AT = 4_000_000  # pixels of a page that are enough to see whether it is blank, and which way up
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """`weights` is a folder, or a hub id with `revision`, a commit. `kind` is what they are expected to be (None: any).
+    `mode` is `auto` or the name of a mode. 0 leaves `max_tokens` (of a page's text) to the model's context and `slots`
+    (pages decoded at the same time) to the memory that is there.
+    """
+
+    weights: str
+    revision: str | None = None
+    kind: str | None = None
+    device: str = AUTO
+    dtype: str = AUTO
+    mode: str = AUTO
+    max_tokens: int = 0
+    slots: int = 0
+
+
+class PageHelper(Protocol):
+    """What the engine leaves to another: which way up a page is, and single lines (`textlayer.LineRecogniser`)."""
+
+    def rotation(self, image: Image) -> int: ...
+
+    def read_lines(self, image: Image, boxes: Sequence[Box]) -> list[tuple[str, float]]: ...
+
+    def knows(self, text: str) -> bool: ...
+
+
+class _Generated(Protocol):
+    tokens: Sequence[int]
+    mean_logprob: float
+    bans: int
+    finish: Finish
+
+
+class TextDecoder(Protocol):
+    """Vision tokens and a prompt's words to token ids, many at a time."""
+
+    def submit(self, tokens: VisionTokens, prompt: str) -> Future[Any]: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    loaded: LoadedModel
+    encoder: Encoder
+    encoding: Batcher[tuple[Views, Mode], VisionTokens]
+    decoder: TextDecoder
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    image: Image
+    rotation: int
+    mode: Mode
+
+
+class DeepSeekOcrEngine:
+    """`name` is the kind of the weights, `revision` their commit or fingerprint, `dim` the width of a vision token."""
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        helper: PageHelper,
+        *,
+        make_decoder: Callable[[LoadedModel, EngineConfig], TextDecoder] | None = None,
+    ) -> None:
+        """Raises the `ConfigError`s of `load` that can be told without reading the weights."""
+        self._config = config
+        self._helper = helper
+        self._make_decoder = make_decoder or _make_decoder
+        path, pinned = locate(config.weights, config.revision)
+        folder = look_into(path)
+        self.name = kind_of(folder)
+        if config.kind is not None and self.name != config.kind:
+            raise ConfigError(
+                f"{path} holds {self.name}, but FOLIOSCOPE_ENGINE asks for {config.kind}. Set FOLIOSCOPE_ENGINE to "
+                f"{self.name}, or FOLIOSCOPE_WEIGHTS to other weights.",
+                code="wrong_architecture",
+            )
+        self.revision = pinned or fingerprint(folder)
+        self.dim = _width(folder)
+        self._mode = None if config.mode == AUTO else self._fitting(mode_named(self.name, config.mode))
+        self._path = path
+        self._loading = threading.Lock()
+        self._run: _Running | None = None
+        self._failed: tuple[float, ConfigError] | None = None
+        self._closed = False
+
+    def warm(self) -> None:
+        """Load the weights. Raises `ConfigError` where they do not load, or the device has no memory for them."""
+        self._running()
+
+    def placement(self) -> str:
+        """In words, on what it runs; empty while the weights are not loaded."""
+        return self._run.loaded.placement if self._run else ""
+
+    def close(self) -> None:
+        """Let go of the model. Pages that are being read get `Unavailable`. Harmless twice."""
+        with self._loading:
+            self._closed = True
+            run, self._run = self._run, None
+        if run is not None:
+            run.encoding.close()
+            run.decoder.close()
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def read(self, images: Sequence[Image]) -> list[PageReading]:
+        """One reading for each image, in order. A blank page gives an empty text and trust 1.0."""
+        readings: dict[int, PageReading] = {}
+        pages: dict[int, _Page] = {}
+        for number, image in enumerate(images):
+            page = self._upright(image)
+            if page is None:
+                readings[number] = self._blank(image)
+            else:
+                pages[number] = page
+        if pages:
+            run = self._available()
+            readings |= self._read(run, pages)
+            again = {n: finer for n, page in pages.items() if (finer := self._finer(page, readings[n])) is not None}
+            for number, reading in self._read(run, again).items():
+                if reading.trust > readings[number].trust:
+                    readings[number] = reading
+        return [readings[number] for number in range(len(images))]
+
+    def read_lines(self, image: Image, boxes: Sequence[Box]) -> list[tuple[str, float]]:
+        """The helper's: see `RapidOcrEngine.read_lines`."""
+        return self._helper.read_lines(image, boxes)
+
+    def knows(self, text: str) -> bool:
+        return self._helper.knows(text)
+
+    def _upright(self, image: Image) -> _Page | None:
+        """The page turned upright, and its mode; None where it is blank."""
+        from worker.engine.pixels import is_blank, rgb_pixels
+
+        image = upright_rgb(image)
+        step = max(1, round((image.width * image.height / _LOOKED_AT) ** 0.5))
+        small = image.reduce(step) if step > 1 else image
+        if is_blank(rgb_pixels(small)):
+            return None
+        rotation = self._helper.rotation(small)
+        if rotation:
+            image = image.rotate(-rotation, expand=True)
+        return _Page(image, rotation, self._mode or self._chosen(image))
+
+    def _blank(self, image: Image) -> PageReading:
+        width, height = upright_rgb(image).size
+        return PageReading("", (), (), 1.0, width, height, 0, Reader(self.name, self.revision, "blank"))
+
+    def _read(self, run: _Running, pages: dict[int, _Page]) -> dict[int, PageReading]:
+        prompt = Prompt()
+        encoded = {
+            number: run.encoding.submit((preprocess(page.image, page.mode), page.mode))
+            for number, page in pages.items()
+        }
+        decoding = {
+            number: (tokens := future.result(), run.decoder.submit(tokens, prompt.text()))
+            for number, future in encoded.items()
+        }
+        return {
+            number: self._reading(pages[number], tokens, self._decoded(run, prompt, future.result()))
+            for number, (tokens, future) in decoding.items()
+        }
+
+    def _reading(self, page: _Page, tokens: VisionTokens, decoded: Decoded) -> PageReading:
+        # There are marks on the page: where nothing was read of them, nobody should rely on that.
+        sure = decoded.trust if decoded.text or decoded.regions else 0.0
+        return PageReading(
+            text=decoded.text,
+            regions=decoded.regions,
+            words=(),
+            trust=sure,
+            width=page.image.width,
+            height=page.image.height,
+            rotation=page.rotation,
+            reader=Reader(self.name, self.revision, page.mode.name),
+            vision=tokens,
+            marks=marks(decoded.finish),
+        )
+
+    def _finer(self, page: _Page, reading: PageReading) -> _Page | None:
+        """The page in the mode to try next; None where the reading is good enough or there is no finer one."""
+        if self._mode is not None or reading.trust >= TRUSTED:
+            return None
+        finer = step_up(self.name, page.mode)
+        if finer is None:
+            return None
+        finer = self._fitting(finer)
+        if finer.tile and modes.tile_grid(finer, *page.image.size) == modes.NO_TILES:
+            return None
+        return replace(page, mode=finer)
+
+    def _chosen(self, image: Image) -> Mode:
+        from worker.engine.deepseek.choose import auto
+
+        return self._fitting(auto(self.name, image))
+
+    def _fitting(self, mode: Mode) -> Mode:
+        """The mode with no more tiles than a store can hold (`index.vision`)."""
+        if not mode.tile:
+            return mode
+        return replace(mode, max_tiles=min(mode.max_tiles, most_tokens(self.dim) // mode.tile_rows**2))
+
+    # -- tokens -------------------------------------------------------------------------------
+
+    def encode(self, images: Sequence[Image]) -> list[VisionTokens]:
+        """Upright images to tokens, in order, each in the mode that fits its page."""
+        run = self._available()
+        views = []
+        for image in images:
+            upright = upright_rgb(image)
+            mode = self._mode or self._chosen(upright)
+            views.append((preprocess(upright, mode), mode))
+        return [future.result() for future in [run.encoding.submit(view) for view in views]]
+
+    def encode_as(self, image: Image, form: VisionFormat) -> VisionTokens:
+        """The upright image in the mode of `form`, as it was encoded before: for comparing."""
+        mode = self._fitting(mode_named(self.name, form.mode))
+        return self._available().encoding.submit((preprocess(image, mode), mode)).result()
+
+    def decode(self, tokens: Sequence[VisionTokens], prompts: Sequence[Prompt]) -> list[Decoded]:
+        """One text for each pair, in order. Raises `Conflict` (`wrong_tokens`) for tokens of other weights."""
+        for page in tokens:
+            if not self.decodes(page.format):
+                made, own = page.format, f"{self.name}@{self.revision}"
+                raise Conflict(
+                    f"These vision tokens were made by {made.engine}@{made.revision}, and {own} runs here. "
+                    "Read the page again with it, or run the engine and the weights that made them.",
+                    code="wrong_tokens",
+                )
+        run = self._available()
+        pairs = list(zip(tokens, prompts, strict=True))
+        futures = [run.decoder.submit(page, prompt.text()) for page, prompt in pairs]
+        return [self._decoded(run, prompt, future.result()) for (_, prompt), future in zip(pairs, futures, strict=True)]
+
+    def decodes(self, form: VisionFormat) -> bool:
+        """Whether these weights made the tokens: another revision's are another language."""
+        return (form.engine, form.revision) == (self.name, self.revision)
+
+    def _decoded(self, run: _Running, prompt: Prompt, generated: _Generated) -> Decoded:
+        ids = [int(token) for token in generated.tokens]
+        raw = run.loaded.tokenizer.decode(ids, skip_special_tokens=False)
+        found = parse(raw, prompt.task)
+        sure = trust(
+            mean_logprob=generated.mean_logprob,
+            tokens=len(ids),
+            bans=generated.bans,
+            finish=generated.finish,
+        )
+        return Decoded(
+            prompt=prompt,
+            raw=raw,
+            text=found.text,
+            regions=found.regions,
+            tokens=len(ids),
+            finish=generated.finish,
+            mean_logprob=float(generated.mean_logprob),
+            bans=int(generated.bans),
+            trust=sure,
+        )
+
+    # -- loading ------------------------------------------------------------------------------
+
+    def _available(self) -> _Running:
+        """As `_running`, but a failure is not the fault of the page that needed the weights first."""
+        try:
+            return self._running()
+        except ConfigError as error:
+            raise Unavailable(f"The reading engine cannot start: {error.message}", code=error.code) from error
+
+    def _running(self) -> _Running:
+        run = self._run
+        if run is not None:
+            return run
+        with self._loading:
+            if self._closed:
+                raise Unavailable("The reading engine is stopping. Try again when the service is up.")
+            if self._run is None:
+                if self._failed is not None and time.monotonic() - self._failed[0] < _LOAD_AGAIN_S:
+                    raise self._failed[1]
+                try:
+                    self._run = self._load()
+                except ConfigError as error:
+                    log.error("%s cannot be loaded: %s", self.name, error.message)
+                    self._failed = (time.monotonic(), error)
+                    raise
+            return self._run
+
+    def _load(self) -> _Running:
+        from worker.engine.deepseek.encoder import Encoder
+
+        config = self._config
+        began = time.monotonic()
+        loaded = load_model(self._path, device=config.device, dtype=config.dtype)
+        encoder = Encoder(loaded)
+
+        def encode(batch: Sequence[tuple[Views, Mode]]) -> list[VisionTokens]:
+            found = encoder.encode_views([views for views, _ in batch], [mode for _, mode in batch])
+            # A folder's weights have a fingerprint for a name, those of the hub their commit.
+            return [replace(one, format=replace(one.format, revision=self.revision)) for one in found]
+
+        batcher = Batcher(encode, most=_ENCODED_AT_ONCE, name="encoder")
+        decoder = self._make_decoder(loaded, config)
+        log.info("%s@%s loaded in %.1f s: %s", self.name, self.revision, time.monotonic() - began, loaded.placement)
+        return _Running(loaded, encoder, batcher, decoder)
+
+
+def _width(folder: WeightFolder) -> int:
+    """Numbers in a vision token: the width of the decoder's embeddings."""
+    for name in ("model.embed_tokens.weight", "model.language_model.embed_tokens.weight"):
+        if name in folder.tensors:
+            return folder.shape(name)[1]
+    return folder.shape("model.embed_tokens.weight")[1]
+
+
+def _make_decoder(loaded: LoadedModel, config: EngineConfig) -> TextDecoder:
+    from worker.engine.deepseek.texts import Texts
+
+    return Texts(loaded, max_tokens=config.max_tokens, slots=config.slots)
