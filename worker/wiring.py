@@ -66,7 +66,7 @@ def open_truth(settings: Settings, *, vision_dim: int | None = None) -> Truth:
     ownership = Ownership(settings.data_dir, shared=settings.broker_url is not None)
     try:
         embedder = build_embedder_for(settings)
-        store = EdgeStore.open(settings.data_dir / "index", embedder, StoreConfig(vision_dim=vision_dim))
+        store = build_store(settings, embedder, vision_dim=vision_dim)
         blobs = DirBlobStore(settings.data_dir, min_free_bytes=settings.min_free_bytes)
         return Truth(blobs, DirCatalog(settings.data_dir), store, embedder, ownership)
     except BaseException:
