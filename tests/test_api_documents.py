@@ -180,7 +180,7 @@ def test_an_answer_cites_its_pages(api):
     body = api.post("/v1/answers", json={"question": "How much is 412?"}).json()
     assert body["found"] is True
     assert (body["citations"][0]["number"], body["citations"][0]["document_id"]) == (1, document)
-    assert body["considered"] == [{"document_id": document, "page": 1}]
+    assert [(one["document_id"], one["page"]) for one in body["considered"]] == [(document, 1)]
 
 
 def test_an_unanswerable_question_is_no_error(api):

@@ -94,7 +94,7 @@ def test_open_streams_do_not_hold_the_end_up(start, tmp_path):
     added = start("add", tmp_path / "a.pdf", "--no-wait", "--json")
     code, out, err = added.end()
     assert code == 0, err
-    stream = get(address, f"/v1/documents/{json.loads(out)['documents'][0]['id']}/events")
+    stream = get(address, f"/v1/documents/{json.loads(out)['id']}/events")
     assert stream.status == 200
     started_at = time.monotonic()
     one.process.terminate()

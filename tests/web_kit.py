@@ -46,6 +46,8 @@ from index.types import (
     Split,
     Word,
 )
+from worker.asking.pipeline import Cited, Done, Selected, Told
+from worker.asking.selection import Considered
 from worker.service import DocumentView, Readiness, Receipt
 
 WIDTH, HEIGHT = 1240, 1754
@@ -283,6 +285,17 @@ class ShelfService:
         boxes = tuple(word.box for word in point.words if start <= word.start < sentence.end())
         citation = Citation(point.key, point.labels.filename, quote, start, sentence.end(), boxes, 0.9)
         return Answer(question, True, f"{quote} [1]", (citation,), 0.9, considered, 9.0)
+
+    def converse(self, tenant, question, where, *, conversation_id=None, history=(), cancelled=lambda: False):
+        answer = self.ask(tenant, question, where)
+        considered = tuple(Considered(key, 1.0, True, "the best match") for key in answer.considered)
+        yield Selected(question, considered, 1.0, 0.1)
+        yield Told(answer.text)
+        yield Cited(answer.citations)
+        yield Done(answer, considered, {"total": answer.took_ms}, conversation_id)
+
+    def new_conversation(self) -> str:
+        return "0" * 32
 
     def counts(self, tenant: str) -> PageCounts:
         views = [self._view(item).pages for item in self._shelf.values() if not item.members]
