@@ -7,10 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from api import schemas as s
+from index.payload import storable
 from index.store import PageCounts
-from index.types import Box, Citation, DocumentState, Hit, PagePoint, SearchFilter, SearchResult
+from index.types import Box, Citation, DocumentState, Hit, PagePoint, SearchFilter, SearchResult, VisionFormat
 from worker.asking.pipeline import Done
 from worker.asking.selection import Considered
+from worker.decoding import Located, token_count
+from worker.engine.engine import Decoded
 from worker.service import DocumentView, Readiness, Receipt
 
 ARCHIVE_TYPES = frozenset(
@@ -93,12 +96,14 @@ def page(view: DocumentView, point: PagePoint, *, words: bool) -> s.PageJSON:
         height=point.height,
         rotation=point.rotation,
         trust=point.trust,
+        marks=[mark.value for mark in point.marks],
+        vision=vision(point.vision) if point.vision else None,
         reader=s.ReaderJSON(engine=reader.engine, revision=reader.revision, mode=reader.mode) if reader else None,
         image_url=image_url(point.key.document_id, point.key.page),
     )
 
 
-def regions(point: PagePoint) -> list[s.RegionJSON]:
+def regions(point: PagePoint | Decoded) -> list[s.RegionJSON]:
     return [
         s.RegionJSON(kind=region.kind.value, box=_box(region.box), span=[region.start, region.end])
         for region in point.regions
@@ -107,6 +112,44 @@ def regions(point: PagePoint) -> list[s.RegionJSON]:
 
 def words_of(point: PagePoint) -> list[s.WordJSON]:
     return [s.WordJSON(span=[word.start, word.end], box=_box(word.box)) for word in point.words]
+
+
+def vision(form: VisionFormat) -> s.VisionJSON:
+    return s.VisionJSON(
+        engine=form.engine,
+        revision=form.revision,
+        mode=form.mode,
+        tile_grid=list(form.tile_grid),
+        page_size=list(form.page_size),
+        tokens=token_count(form),
+    )
+
+
+def decoded(document_id: str, page_number: int, given: Decoded, *, took_ms: float) -> s.DecodedJSON:
+    return s.DecodedJSON(
+        document_id=document_id,
+        page=page_number,
+        task=given.prompt.task.value,
+        prompt=given.prompt.text().strip(),
+        text=storable(given.text),
+        regions=regions(given),
+        trust=round(given.trust, 4),
+        finish=given.finish.value,
+        tokens=given.tokens,
+        took_ms=took_ms,
+    )
+
+
+def located(document_id: str, page_number: int, phrase: str, given: Located, *, took_ms: float) -> s.LocatedJSON:
+    return s.LocatedJSON(
+        document_id=document_id,
+        page=page_number,
+        phrase=phrase,
+        boxes=_boxes(given.boxes),
+        trust=round(given.decoded.trust, 4),
+        finish=given.decoded.finish.value,
+        took_ms=took_ms,
+    )
 
 
 def image_url(document_id: str, page_number: int) -> str:

@@ -57,8 +57,42 @@ PAGE = {
     "height": 2339,
     "rotation": 0,
     "trust": 0.97,
-    "reader": {"engine": "rapidocr", "revision": "PP-OCRv6", "mode": "ocr"},
+    "marks": [],
+    "reader": {"engine": "deepseek-ocr", "revision": "9f30c71f441d010e5429c532364a86705536c53a", "mode": "base"},
+    "vision": {
+        "engine": "deepseek-ocr",
+        "revision": "9f30c71f441d010e5429c532364a86705536c53a",
+        "mode": "base",
+        "tile_grid": [0, 0],
+        "page_size": [1654, 2339],
+        "tokens": 256,
+    },
     "image_url": _IMAGE,
+}
+
+DECODE_REQUEST = {"task": "figure"}
+PROMPT_REQUEST = {"prompt": "List the names on this page."}
+DECODED = {
+    "document_id": DOCUMENT_ID,
+    "page": 2,
+    "task": "figure",
+    "prompt": "Parse the figure.",
+    "text": "| Year | Dues |\n| --- | --- |\n| 1874 | 12 |",
+    "regions": [],
+    "trust": 0.94,
+    "finish": "end",
+    "tokens": 31,
+    "took_ms": 412.5,
+}
+LOCATE_REQUEST = {"phrase": "bridge fund"}
+LOCATED = {
+    "document_id": DOCUMENT_ID,
+    "page": 2,
+    "phrase": "bridge fund",
+    "boxes": [[0.14, 0.14, 0.25, 0.17]],
+    "trust": 0.97,
+    "finish": "end",
+    "took_ms": 180.2,
 }
 
 PAGE_ROW = {

@@ -94,7 +94,11 @@ CODES: dict[str, Code] = {
     "upload_stalled": Code(408, "Upload stalled", "The request's body came too slowly, or not at all."),
     "conflict": Code(409, "Not in this state", "The document or page is not in a state that allows this."),
     "not_ready": Code(409, "Not opened yet", "The document was accepted but its pages are not known yet; ask again."),
+    "not_read": Code(409, "Not read yet", "The page is not read yet, or could not be; there is nothing to decode."),
     "no_vision_tokens": Code(409, "No vision tokens", "The page was read without vision tokens: nothing to decode."),
+    "wrong_tokens": Code(
+        409, "Tokens of another model", "The page's vision tokens were made by another model or revision."
+    ),
     "wrong_offset": Code(409, "Wrong offset", "The upload stands at another offset; ask for it with `HEAD`."),
     "upload_busy": Code(409, "Upload busy", "Another request is writing to this upload."),
     "too_many_uploads": Code(409, "Too many uploads", "Finish or delete some of the unfinished uploads."),
@@ -116,7 +120,7 @@ CODES: dict[str, Code] = {
     "llm_unavailable": Code(503, "Answering model unavailable", "The language model that answers is away; try again."),
     "llm_refused": Code(503, "Answering model refused", "The language model's server refuses its key or its model."),
     "broker_unavailable": Code(503, "Broker unavailable", "The message broker does not answer; try again later."),
-    "no_decoder": Code(503, "Nobody decodes", "No worker that decodes pages is running; try again later."),
+    "no_decoder": Code(503, "Nobody decodes", "Nobody who decodes pages is running; the message says what to start."),
     "decode_timeout": Code(503, "Decoders busy", "All workers that decode pages are busy; try again later."),
     "service_not_ready": Code(503, "Not ready", "The service cannot take requests yet; `checks` says what is missing."),
     "storage_full": Code(507, "Disk full", "There is no room for the file. Nothing of it was kept."),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 BoxJSON = Annotated[list[float], Field(min_length=4, max_length=4)]
 SpanJSON = Annotated[list[int], Field(min_length=2, max_length=2)]
@@ -108,6 +108,17 @@ class ReaderJSON(Model):
     mode: str
 
 
+class VisionJSON(Model):
+    """The vision tokens that are stored for a page, and what made them."""
+
+    engine: str
+    revision: str
+    mode: str
+    tile_grid: Annotated[list[int], Field(min_length=2, max_length=2)]  # columns, rows; [0, 0] without tiles
+    page_size: Annotated[list[int], Field(min_length=2, max_length=2)]  # pixels of the upright page
+    tokens: int | None = None  # how many; None for an engine that is not known here
+
+
 class PageJSON(Model):
     document_id: str
     page: int
@@ -122,8 +133,50 @@ class PageJSON(Model):
     height: int
     rotation: int
     trust: float
+    marks: list[Literal["cut_off", "loop"]] = []  # what went wrong while it was read
     reader: ReaderJSON | None = None
+    vision: VisionJSON | None = None  # with it, the page can be decoded under other prompts
     image_url: str
+
+
+class DecodeRequestJSON(Model):
+    """One of the model's tasks, or a prompt of your own."""
+
+    task: Literal["markdown", "ocr", "text", "figure", "describe"] = "markdown"
+    prompt: str | None = Field(default=None, min_length=1, max_length=2000)
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> DecodeRequestJSON:
+        if self.prompt is not None and "task" in self.model_fields_set:
+            raise ValueError("give a task or a prompt, not both")
+        return self
+
+
+class DecodedJSON(Model):
+    document_id: str
+    page: int
+    task: Literal["markdown", "ocr", "text", "figure", "describe", "free"]
+    prompt: str  # the words that the model got
+    text: str  # without tags
+    regions: list[RegionJSON]
+    trust: float
+    finish: Literal["end", "length", "loop"]  # by itself, at the limit of tokens, or because it repeated itself
+    tokens: int
+    took_ms: float
+
+
+class LocateRequestJSON(Model):
+    phrase: str = Field(min_length=1, max_length=2000)
+
+
+class LocatedJSON(Model):
+    document_id: str
+    page: int
+    phrase: str
+    boxes: list[BoxJSON]
+    trust: float
+    finish: Literal["end", "length", "loop"]
+    took_ms: float
 
 
 class PageRowJSON(Model):

@@ -31,6 +31,8 @@ def test_all_routes_are_there():
         "GET /v1/documents/{document_id}/original",
         "GET /v1/documents/{document_id}/pages/{page}",
         "GET /v1/documents/{document_id}/pages/{page}/image",
+        "POST /v1/documents/{document_id}/pages/{page}/decode",
+        "POST /v1/documents/{document_id}/pages/{page}/locate",
         "OPTIONS /v1/uploads",
         "POST /v1/uploads",
         "HEAD /v1/uploads/{upload_id}",

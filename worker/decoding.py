@@ -6,6 +6,7 @@ wrote. Nothing is stored.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from index.errors import (
@@ -17,7 +18,9 @@ from index.errors import (
     Unavailable,
 )
 from index.store import Store
-from index.types import Box, PageKey, PagePoint, PageState, Region, RegionKind
+from index.types import Box, PageKey, PagePoint, PageState, Region, RegionKind, VisionFormat
+from worker.engine.deepseek.grounding import located
+from worker.engine.deepseek.modes import KINDS, content_tokens, mode_named
 from worker.engine.engine import Decoded, Engine, Finish, VisionEngine
 from worker.engine.prompts import Prompt, Task
 
@@ -51,6 +54,30 @@ class LocalDecoder:
                 code="no_decoder",
             )
         return self._engine.decode([point.vision_tokens], [prompt])[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Where a phrase stands on a page; no boxes where it was not found."""
+
+    boxes: tuple[Box, ...]
+    decoded: Decoded
+
+
+def locate(decoder: PageDecoder, key: PageKey, phrase: str) -> Located:
+    """Raises as `PageDecoder.decode`."""
+    decoded = decoder.decode(key, Prompt(Task.LOCATE, phrase))
+    return Located(located(decoded.raw), decoded)
+
+
+def token_count(form: VisionFormat) -> int | None:
+    """How many vision tokens a page of this format has; None for an engine or a mode that is not known here."""
+    if form.engine not in KINDS:
+        return None
+    try:
+        return content_tokens(mode_named(form.engine, form.mode), form.tile_grid)
+    except InvalidRequest:
+        return None
 
 
 def require_tokens(point: PagePoint) -> None:

@@ -30,7 +30,7 @@ from index.types import (
 from worker.answerer import Answerer
 from worker.asking.conversation import Conversations, Turn
 from worker.asking.pipeline import Asking, Event
-from worker.decoding import PageDecoder, require_tokens
+from worker.decoding import Located, PageDecoder, locate, require_tokens
 from worker.deletion import Deletion, Receipt
 from worker.engine.engine import Decoded
 from worker.engine.prompts import Prompt
@@ -187,6 +187,11 @@ class Library:
         _, point = self.page(tenant, document_id, page)
         require_tokens(point)
         return self._decoder.decode(point.key, prompt)
+
+    def locate(self, tenant: str, document_id: str, page: int, phrase: str) -> Located:
+        _, point = self.page(tenant, document_id, page)
+        require_tokens(point)
+        return locate(self._decoder, point.key, phrase)
 
     def export(self, tenant: str, where: SearchFilter) -> Iterator[PagePoint]:
         return export_pages(self._catalog, self._store, tenant, where)

@@ -25,6 +25,7 @@ from index.types import (
 )
 from worker.asking.conversation import Turn
 from worker.asking.pipeline import Event
+from worker.decoding import Located
 from worker.deletion import Receipt
 from worker.engine.engine import Decoded
 from worker.engine.prompts import Prompt
@@ -110,6 +111,10 @@ class ServiceProtocol(Protocol):
         """The page's stored vision tokens under another prompt. Changes nothing. `NotFound`, `Conflict` (`not_ready`,
         `not_read`, `no_vision_tokens`, `wrong_tokens`), `Unavailable` (`no_decoder`, `decode_timeout`).
         """
+        ...
+
+    def locate(self, tenant: str, document_id: str, page: int, phrase: str) -> Located:
+        """Where a phrase stands on the page. Raises as `decode`."""
         ...
 
     def export(self, tenant: str, where: SearchFilter) -> Iterator[PagePoint]:
