@@ -28,6 +28,7 @@ from worker.decode_remote import DecodeDesk, RemoteDecoder
 from worker.decoding import LocalDecoder
 from worker.deletion import Deletion
 from worker.engine.choice import readers as readers_for
+from worker.engine.choice import vision_dim
 from worker.engine.engine import Engine, VisionEngine
 from worker.housekeeping import Housekeeper, HousekeepingConfig, Reconciler
 from worker.jobs import now
@@ -235,7 +236,7 @@ def run_worker(settings: Settings, config: WorkerConfig) -> int:
     activity = Activity()
     with ExitStack() as stack:
         engine = _engine(settings, config.queues)
-        member = Member(settings, "worker", activity, stack, vision_dim=getattr(engine, "dim", None))
+        member = Member(settings, "worker", activity, stack, vision_dim=vision_dim(settings, engine))
         stack.callback(wiring.close_engine, engine)
         processors = os.cpu_count() or 1
         threads = config.threads or readers_for(settings, engine, processors)
