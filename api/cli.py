@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from api.cli_settings import settings as _settings
 from api.config import version
 
 if TYPE_CHECKING:
     from api.cli_client import Client
     from api.cli_output import Output
-    from worker.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -280,6 +280,56 @@ def rebuild(**options: Any) -> int:
     return cli_service.rebuild(_output(options), _settings(options["data"]))
 
 
+@cli.command()
+@click.argument("document_id", metavar="ID")
+@click.argument("page", type=click.IntRange(1))
+@click.option("--task", type=click.Choice(["markdown", "ocr", "text", "figure", "describe"]), help="What to do.")
+@click.option("--prompt", help="Instead of a task, words of your own.")
+@_talks
+def decode(document_id: str, page: int, task: str | None, prompt: str | None, **options: Any) -> int:
+    """Read a page again from its stored vision tokens, under another prompt."""
+    from api import cli_vision
+
+    if task and prompt:
+        raise click.UsageError("Give --task or --prompt, not both.")
+    request = {"prompt": prompt} if prompt else {"task": task or "markdown"}
+    return _run(options, lambda client, output: cli_vision.decode(client, output, document_id, page, request))
+
+
+@cli.command()
+@click.argument("document_id", metavar="ID")
+@click.argument("page", type=click.IntRange(1))
+@click.argument("phrase")
+@_talks
+def locate(document_id: str, page: int, phrase: str, **options: Any) -> int:
+    """Say where a phrase stands on a page, from its stored vision tokens."""
+    from api import cli_vision
+
+    return _run(options, lambda client, output: cli_vision.locate(client, output, document_id, page, phrase))
+
+
+@cli.command()
+@_data
+@_json
+def engine(**options: Any) -> int:
+    """Say which engine reads pages here, and why."""
+    from api import cli_vision
+
+    return cli_vision.engine(_output(options), _settings(options["data"]))
+
+
+@cli.command()
+@click.option("--pages", type=click.IntRange(1), default=20, show_default=True, help="How many to look at.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Draws the same pages again.")
+@_data
+@_json
+def audit(pages: int, seed: int, **options: Any) -> int:
+    """Compare stored vision tokens with the originals' pixels. The service must not run."""
+    from api import cli_vision
+
+    return cli_vision.audit(_output(options), _settings(options["data"]), pages=pages, seed=seed)
+
+
 @cli.command(context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @_json
@@ -288,24 +338,6 @@ def bench(arguments: Sequence[str], **options: Any) -> int:
     from api import cli_service
 
     return cli_service.bench(_output(options), arguments)
-
-
-def _settings(data: Path | None, **given: Any) -> Settings:
-    from pydantic import ValidationError
-    from pydantic_settings import SettingsError
-
-    from index.errors import ConfigError
-    from worker.settings import Settings
-
-    values = {"data_dir": data, **given}
-    try:
-        return Settings(**{name: value for name, value in values.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        raise ConfigError(f"FOLIOSCOPE_{name}: {first['msg']}.", code="bad_setting") from None
-    except SettingsError as error:
-        raise ConfigError(str(error.__cause__ or error), code="bad_setting") from None
 
 
 def _output(options: dict[str, Any]) -> Output:

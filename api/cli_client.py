@@ -26,6 +26,8 @@ _CHUNK = 256 << 10
 _IN_PROCESS_URL = "http://localhost"
 # Reading an answer may wait for a model to load; sending waits only for the disk.
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0, write=300.0)
+# On a CPU a page takes minutes, and the weights are loaded first.
+_DECODE_TIMEOUT = httpx.Timeout(900.0, connect=5.0)
 _LOOK_AGAIN_S = 0.4
 _ATTEMPTS = 4
 _PATIENCE_S = 20.0  # a limit that lasts longer is told at once
@@ -126,6 +128,14 @@ class Client:
 
     async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         return (await self._send("POST", "/v1/answers", json=request)).json()
+
+    async def decode(self, document_id: str, page: int, request: dict[str, Any]) -> dict[str, Any]:
+        path = f"/v1/documents/{quote(document_id, safe='')}/pages/{page}/decode"
+        return (await self._send("POST", path, json=request, timeout=_DECODE_TIMEOUT)).json()
+
+    async def locate(self, document_id: str, page: int, phrase: str) -> dict[str, Any]:
+        path = f"/v1/documents/{quote(document_id, safe='')}/pages/{page}/locate"
+        return (await self._send("POST", path, json={"phrase": phrase}, timeout=_DECODE_TIMEOUT)).json()
 
     async def page(self, document_id: str, page: int) -> dict[str, Any]:
         return (await self._send("GET", f"/v1/documents/{quote(document_id, safe='')}/pages/{page}")).json()

@@ -94,9 +94,16 @@ def readers(settings: Settings, engine: Engine, processors: int) -> int:
 def _vision(settings: Settings, kind: str | None, helper: PageHelper) -> Engine:
     from worker.engine.deepseek.engine import DeepSeekOcrEngine, EngineConfig
 
+    place = weights_of(settings, kind or DEEPSEEK_OCR)
+    if settings.weights is None and not Path(place).is_dir():
+        raise ConfigError(
+            f"There are no weights in {place}. Copy the model's folder there, or set FOLIOSCOPE_WEIGHTS to a folder, or to "
+            "a hub id with FOLIOSCOPE_WEIGHTS_REVISION.",
+            code="weights_missing",
+        )
     return DeepSeekOcrEngine(
         EngineConfig(
-            weights=weights_of(settings, kind or DEEPSEEK_OCR),
+            weights=place,
             revision=settings.weights_revision,
             kind=kind,
             device=settings.device,
