@@ -101,7 +101,8 @@ def use_light_models():
     """For this process and for good; tests restore it themselves."""
     engine = StubVisionEngine if os.environ.get("STACK_VISION") else StubEngine
     wiring.build_engine = lambda _settings: engine()
-    wiring.build_embedder_for = lambda _settings: HashEmbedder()
+    if not os.environ.get("STACK_REAL_EMBEDDER"):
+        wiring.build_embedder_for = lambda _settings: HashEmbedder()
 
 
 def main():

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.qdrant_helper import QdrantHelper
 
-from tests.stack_kit import Api, Process, light_models, until
+from index.types import PageKey
+from tests.qdrant_helper import QdrantHelper
+from tests.stack_kit import Api, Process, scan, until
 from tests.stack_redis import free_port, redis_binary
 from worker.engine.prompts import Prompt, Task
 from worker.settings import Settings
@@ -146,7 +147,7 @@ class Local:
         self.secrets = root / "secrets"
         self.secrets.mkdir(parents=True)
         self.redis_port, self.api_port = free_port(), free_port()
-        self.index = QdrantHelper(root / "qdrant")
+        self.index = None  # once its key is made
         self.processes = {}
         bin_dir = root / "bin"
         bin_dir.mkdir()
@@ -163,7 +164,7 @@ class Local:
 
     def here(self, text):
         """A container's paths, names and ports as this machine's."""
-        index = self.index.environment["FOLIOSCOPE_QDRANT_URL"]
+        index = self.index.url if self.index is not None else "http://127.0.0.1:1"
         for there, local in (
             ("$$", "$"),
             ("/run/folioscope", str(self.secrets)),
@@ -182,10 +183,11 @@ class Local:
     def environment(self, name):
         environment = {n: v for n, v in os.environ.items() if not n.startswith("FOLIOSCOPE_")}
         environment["PATH"] = self.stub_path if name == "worker-gpu" else self.path
-        environment |= {"STACK_VISION": "1", "OMP_NUM_THREADS": "1"}
+        environment |= {"STACK_VISION": "1", "STACK_REAL_EMBEDDER": "1", "OMP_NUM_THREADS": "1"}
         for variable, value in SERVICES[name].get("environment", {}).items():
             environment[variable] = self.here(str(value))
         if name in OURS:
+            # REST, not gRPC, is what the stand-in for Qdrant speaks.
             extra = {n: v for n, v in self.index.environment.items() if n not in environment}
             environment |= extra | {"FOLIOSCOPE_MIN_FREE_BYTES": "0"}
         return environment
@@ -215,7 +217,8 @@ class Local:
     def stop(self):
         for process in self.processes.values():
             process.end(signal.SIGKILL)
-        self.index.stop()
+        if self.index is not None:
+            self.index.stop()
 
 
 @pytest.mark.slow
@@ -233,7 +236,7 @@ def test_the_services_of_the_file_work_together(tmp_path):
             assert found.keys() == {"redis_password", "qdrant_api_key", "initial_key"}
             assert all(re.fullmatch(r"[0-9a-f]{64}", value) for value in found.values())
         local.start("redis")
-        local.index.start()
+        local.index = QdrantHelper(tmp_path / "qdrant", api_key=found["qdrant_api_key"]).start()
         for name in ("redis", "qdrant"):
             until(lambda n=name: local.healthy(n), f"{name} is healthy", 60)
         assert not local.healthy("api")
@@ -246,8 +249,7 @@ def test_the_services_of_the_file_work_together(tmp_path):
         api = Api(f"http://127.0.0.1:{local.api_port}")
         assert api.http.get("/v1/documents").status_code == 401
         api.http.headers["Authorization"] = f"Bearer {(local.secrets / 'initial_key').read_text()}"
-        sample = next(path for path in sorted((ROOT / "samples").rglob("*")) if path.suffix in {".pdf", ".tif", ".png"})
-        document = api.upload(sample.read_bytes(), sample.name)
+        document = api.upload(scan("one", "two"))
         api.wait([document])
         assert api.document(document)["pages"]["done"] > 0
 
@@ -258,11 +260,11 @@ def test_the_services_of_the_file_work_together(tmp_path):
             if n.startswith("FOLIOSCOPE_") and not n.endswith("_FILE")
         }
         values["broker_password"] = (local.secrets / "redis_password").read_text()
-        with light_models():
-            from index.types import PageKey
-
-            decoded = remote_decoder(Settings(**values)).decode(PageKey("default", document, 1), Prompt(Task.TEXT))
+        values["qdrant_api_key"] = (local.secrets / "qdrant_api_key").read_text()
+        decoded = remote_decoder(Settings(**values)).decode(PageKey("default", document, 1), Prompt(Task.TEXT))
         assert decoded.text.startswith("text :")
+        found = api.http.post("/v1/search", json={"query": "page"}).json()
+        assert document in {hit["document_id"] for hit in found["hits"]}
 
         local.processes["worker-gpu"].end()
         until(lambda: not local.healthy("worker-gpu"), "the missing worker is noticed", 60)
