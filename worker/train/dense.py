@@ -52,7 +52,7 @@ def every_expert(mlp: Any, normed: Tensor) -> Tensor:
     """A mixture-of-experts block: (B, T, D) to the same."""
     flat = normed.flatten(0, 1)
     logits, weights, chosen = mlp.gate(flat)
-    share = torch.zeros_like(logits).scatter(1, chosen, weights)  # (N, E)
+    share = torch.zeros(logits.shape, dtype=weights.dtype, device=weights.device).scatter(1, chosen, weights)  # (N, E)
     experts = mlp.experts
     gate, up = torch.einsum("nd,eid->eni", flat, experts.gate_up_proj).chunk(2, dim=-1)
     inner = experts.act_fn(gate) * up * share.t()[..., None].to(gate.dtype)

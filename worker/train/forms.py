@@ -46,8 +46,8 @@ PAGE = Form(
     1024,
     Dimensions(
         sam=224, sam_layers=5, sam_heads=4, sam_global=(2, 4), neck=128, down=(192, 320), down_2=(0, 0),
-        clip_layers=3, clip_heads=5, clip_mlp=960, qwen_layers=0, qwen_head=0, qwen_kv_heads=0, qwen_mlp=0,
-        hidden=320, layers=5, heads=5, dense=896, experts=8, chosen=2, shared=1, expert=160,
+        clip_layers=2, clip_heads=5, clip_mlp=960, qwen_layers=0, qwen_head=0, qwen_kv_heads=0, qwen_mlp=0,
+        hidden=320, layers=5, heads=5, dense=896, experts=8, chosen=2, shared=1, expert=128,
         vocabulary=1024, positions=4096, window=16,
     ),
 )  # fmt: skip

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from rapidfuzz.distance import Levenshtein
 from tokenizers import Tokenizer
 
 from worker.train.batches import prefix
@@ -81,6 +80,8 @@ def measure(native: Any, tokenizer: Tokenizer, pages: Sequence[Page], batch: int
 
 def score(true: Sequence[tuple[str, np.ndarray]], texts: Sequence[str]) -> Score:
     """`true` are texts with, for each character, whether it could be guessed."""
+    from rapidfuzz.distance import Levenshtein
+
     edits = characters = strange = strange_edits = words = right = 0
     for (text, guessable), got in zip(true, texts, strict=True):
         wanted, known = _squeezed(text, guessable)
