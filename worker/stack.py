@@ -76,6 +76,10 @@ def celery_config(settings: Settings) -> CeleryConfig:
             code="bad_setting",
         )
     url = settings.broker_url.get_secret_value()
+    if urlsplit(url).scheme not in {"redis", "rediss"}:
+        raise ConfigError(
+            "FOLIOSCOPE_BROKER_URL is no URL of a Redis: it begins with redis:// or rediss://.", code="bad_setting"
+        )
     if settings.broker_password is not None:
         parts = urlsplit(url)
         user = parts.netloc.rpartition("@")[0].partition(":")[0]
