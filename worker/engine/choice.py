@@ -97,8 +97,8 @@ def _vision(settings: Settings, kind: str | None, helper: PageHelper) -> Engine:
     place = weights_of(settings, kind or DEEPSEEK_OCR)
     if settings.weights is None and not Path(place).is_dir():
         raise ConfigError(
-            f"There are no weights in {place}. Copy the model's folder there, or set FOLIOSCOPE_WEIGHTS to a folder, or to "
-            "a hub id with FOLIOSCOPE_WEIGHTS_REVISION.",
+            f"There are no weights in {place}. Copy the model's folder there, or set FOLIOSCOPE_WEIGHTS to a folder or "
+            "to a hub id with FOLIOSCOPE_WEIGHTS_REVISION.",
             code="weights_missing",
         )
     return DeepSeekOcrEngine(
