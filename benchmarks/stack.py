@@ -1,8 +1,8 @@
 """The full stack as processes: pages per second with 1, 2 and 4 workers, and how long people wait beside that.
 
-`python -m benchmarks.stack [--pages 400] [--read-s 0.4] [--clients 64] [--seconds 15]`. Redis, an index server (the tests'
-helper over Qdrant Edge, or `FOLIOSCOPE_TEST_QDRANT_URL`), API processes and workers are real. The reading engine is a
-stub that sleeps, so that what is measured is queue, claims, rendering, index and commits, and not a model.
+`python -m benchmarks.stack [--pages 400] [--read-s 0.4] [--clients 64] [--seconds 15]`. Redis, an index server (the
+tests' helper over Qdrant Edge, or `FOLIOSCOPE_TEST_QDRANT_URL`), API processes and workers are real. The reading engine
+is a stub that sleeps, so that what is measured is queue, claims, rendering, index and commits, and not a model.
 """
 
 from __future__ import annotations

@@ -75,11 +75,7 @@ class Recovery:
 
     def reclaim(self, *, crashed: bool) -> int:
         """Settle attempts that a dead process left open; how many. No job may be running."""
-        open_attempts = [
-            point
-            for point in self._store.scan(None, states=[PageState.PENDING])
-            if is_open(point)
-        ]
+        open_attempts = [point for point in self._store.scan(None, states=[PageState.PENDING]) if is_open(point)]
         if not crashed:
             self._store.update([give_back(point, self._clock()) for point in open_attempts])
         return len(open_attempts)
