@@ -91,6 +91,7 @@ class DecodeEngine:
         self._queue: deque[Page] = deque()
         self._running: list[Page] = []  # by row
         self._filling: list[Page] = []  # rows behind the running ones; the first may be written in part
+        self._one_by_one = 0  # so many prefills are not packed
         self._polls: deque[Poll] = deque()
         self._harvests: list[tuple[Page, Harvest]] = []
         self._wake = threading.Condition()
@@ -237,11 +238,12 @@ class DecodeEngine:
         pages: list[Page] = []
         for page in self._filling:
             size = min(page.length - page.filled, budget)
-            if not size:
+            if not size or (pages and self._one_by_one):
                 break
             pieces.append(Piece(page.row, page.filled, page.x[page.filled : page.filled + size]))
             pages.append(page)
             budget -= size
+        self._one_by_one = max(0, self._one_by_one - 1)
         try:
             last = self._slots.prefill(pieces)
         except Exception as error:
@@ -262,20 +264,9 @@ class DecodeEngine:
             log.warning("no memory for a prefill, going on with %d tokens at a time", self._prefill_tokens)
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()
-        elif len(pages) > 1:  # find the one whose fault it is: the others begin again, alone
+        elif len(pages) > 1:  # whose fault is it? What was written is written again.
             log.warning("a packed prefill failed (%s), going on one by one", error)
-            with self._wake:
-                self._queue.extendleft(reversed(pages[1:]))
-            for page in reversed(pages):
-                self._remove(page)
-                page.row, page.filled = -1, 0
-            pages[0].row = len(self._running)
-            self._filling.insert(0, pages[0])
-            for behind in self._filling[1:]:
-                behind.row, behind.filled = -1, 0
-            with self._wake:
-                self._queue.extendleft(reversed(self._filling[1:]))
-            del self._filling[1:]
+            self._one_by_one = len(pages)
         else:
             self._remove(pages[0])
             self._fail(pages, error)
