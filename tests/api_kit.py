@@ -19,7 +19,7 @@ from api.app import create_app
 from api.config import ApiConfig
 from api.serve import bind
 from index import ids
-from index.errors import BadDocument, NotFound, StorageFull, TooLarge
+from index.errors import BadDocument, Conflict, NotFound, StorageFull, TooLarge
 from index.store import PageCounts
 from index.types import (
     Answer,
@@ -44,6 +44,9 @@ from index.types import (
 )
 from worker.asking.pipeline import Cited, Done, Selected, Told
 from worker.asking.selection import Considered
+from worker.decoding import Located
+from worker.engine.engine import Decoded, Finish
+from worker.engine.prompts import Prompt, Task
 from worker.service import DocumentView, Readiness, Receipt
 from worker.uploads import ResumableUploads, UploadConfig, accepting
 
@@ -163,6 +166,20 @@ class FakeService:
     def page_image(self, tenant, document_id, page, *, width, kind):
         self.page(tenant, document_id, page)
         return WEBP + f"{kind} {width}".encode()
+
+    def decode(self, tenant, document_id, page, prompt):
+        text = self.page(tenant, document_id, page)[1].text
+        if "!no tokens" in text:
+            raise Conflict("The page was read by fake@1/ocr and has no vision tokens.", code="no_vision_tokens")
+        region = Region(RegionKind.PARAGRAPH, Box(0.1, 0.1, 0.9, 0.2), 0, len(text))
+        raw = f"<|ref|>{prompt.argument}<|/ref|><|det|>[[100, 100, 500, 200]]<|/det|>"
+        finish = Finish.LENGTH if "!long" in text else Finish.END
+        return Decoded(prompt, raw, f"{prompt.task}: {text}", (region,), 7, finish, -0.05, 0, 0.95)
+
+    def locate(self, tenant, document_id, page, phrase):
+        found = phrase.lower() in self.page(tenant, document_id, page)[1].text.lower()
+        decoded = self.decode(tenant, document_id, page, Prompt(Task.LOCATE, phrase))
+        return Located((Box(0.1, 0.1, 0.5, 0.2),) if found else (), decoded)
 
     def export(self, tenant, where):
         self._check()

@@ -301,3 +301,29 @@ def test_docs_name_every_command_and_option():
         for parameter in (parameter for part in parts for parameter in part.params):
             if isinstance(parameter, click.Option) and parameter.name not in {"as_json", "data", "url", "key"}:
                 assert max(parameter.opts, key=len) in section, f"{name} {parameter.opts}"
+
+
+def test_decode_prints_the_text(folioscope, tmp_path):
+    """The text on stdout, how far to trust it on stderr; a text without an end has exit code 3."""
+    (tmp_path / "a.pdf").write_bytes(b"The bridge\f!long page\f!no tokens")
+    document = folioscope("add", tmp_path / "a.pdf", "--json").lines[0]["id"]
+    result = folioscope("decode", document, 1, "--task", "figure")
+    assert (result.code, result.out.strip()) == (0, "figure: The bridge")
+    assert "trust 0.95" in result.err
+    cut = folioscope("decode", document, 2, "--prompt", "What is it?", "--json")
+    assert (cut.code, cut.json["task"], cut.json["prompt"]) == (3, "free", "What is it?")
+    assert "limit" in cut.err
+    without = folioscope("decode", document, 3)
+    assert (without.code, without.out) == (1, "")
+    assert "no vision tokens" in without.err
+    assert folioscope("decode", document, 1, "--task", "text", "--prompt", "both").code == 2
+
+
+def test_locate_prints_places(folioscope, tmp_path):
+    """A line for each box; exit code 3 where there is none."""
+    (tmp_path / "a.pdf").write_bytes(b"The bridge")
+    document = folioscope("add", tmp_path / "a.pdf", "--json").lines[0]["id"]
+    result = folioscope("locate", document, 1, "bridge")
+    assert (result.code, result.out.strip()) == (0, "0.1000  0.1000  0.5000  0.2000")
+    nowhere = folioscope("locate", document, 1, "tunnel", "--json")
+    assert (nowhere.code, nowhere.json["boxes"]) == (3, [])
