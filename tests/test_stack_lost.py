@@ -240,11 +240,11 @@ def test_the_same_file_many_times_at_once(tmp_path):
 
 def test_disk_full(tmp_path):
     """507, nothing acknowledged and nothing kept; with room again uploads go on without a restart."""
-    free = os.statvfs(tmp_path)
-    margin = 512 << 20
-    spare = free.f_bavail * free.f_frsize - margin
-    if spare < margin:
-        pytest.fail("this test needs 1 GiB of free disk")
+    disk = os.statvfs(tmp_path)
+    free = disk.f_bavail * disk.f_frsize
+    # Wide, since other programs come and go on the same disk.
+    margin = min(4 << 30, free // 4)
+    spare = free - margin
     with Stack(tmp_path, folioscope_min_free_bytes=spare) as stack:
         api = stack.start_api()
         stack.start_worker()
