@@ -23,7 +23,7 @@ def engine(loaded=None, **options):
 
 
 def generated_by_transformers(loaded, prefix, most, *, eos=None, ngram=0, window=0):
-    """Tokens of `generate`, the end left out, and whether it came. Eager experts: no kernel of its choice interferes."""
+    """Tokens of `generate`, the end left out, and whether it came. Eager experts: no kernel of its choice."""
     native = loaded.model
     native.set_experts_implementation("eager")
     options = {}

@@ -97,7 +97,7 @@ def test_end_token_ends_a_page():
 
 
 def test_logits_equal_the_native_forward_pass():
-    """To 1e-4, for a whole prefix at once, in pieces, and for the steps behind it; the log-probability is that of it."""
+    """To 1e-4; and so is the mean log-probability of what was generated, prefix in pieces."""
     loaded = model()
     (prefix,) = prefixes(loaded, (50,), seed=8)
     running = engine(loaded, prefill_tokens=8, max_new_tokens=12)

@@ -73,7 +73,9 @@ def test_a_step_leaves_rows_alone_that_do_not_run():
         before = [tensor.clone() for tensor in slots._state]
         keys = slots.cache.keys[:, :, : slots.capacity].clone()
         slots.step(slots.count_of_rows, 0)
-        assert all(torch.equal(one, other) for one, other in zip(before[:-1], slots._state[:-1], strict=True) if one.ndim == 1)
+        assert all(
+            torch.equal(one, other) for one, other in zip(before[:-1], slots._state[:-1], strict=True) if one.ndim == 1
+        )
         assert torch.equal(before[6][:, :-1], slots.out[:, :-1])
         assert torch.equal(keys.nan_to_num(), slots.cache.keys[:, :, : slots.capacity].nan_to_num())
 
@@ -107,7 +109,9 @@ def test_packed_weights_compute_the_same():
     with torch.inference_mode():
         x = torch.randn(12, loaded.dim).bfloat16()
         cos, sin = rows.rotary(12)
-        hidden = [one.forward(x, cos, sin, lambda _, q, k, v: attend_prefix(q, k, v).flatten(1)) for one in (rows, packed)]
+        hidden = [
+            one.forward(x, cos, sin, lambda _, q, k, v: attend_prefix(q, k, v).flatten(1)) for one in (rows, packed)
+        ]
         one, other = (decoder.logits(state) for decoder, state in zip((rows, packed), hidden, strict=True))
     assert torch.linalg.vector_norm(one - other) < 0.05 * torch.linalg.vector_norm(one)
     assert loaded.model.lm_head.weight.numel() == 0
@@ -130,7 +134,13 @@ def test_the_triton_kernel_computes_the_same():
         pytest.skip("triton is not installed")
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", _TRITON], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False
+        [sys.executable, "-c", _TRITON],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "equal" in done.stdout

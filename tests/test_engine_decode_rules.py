@@ -82,7 +82,9 @@ def test_no_loop_in_text_without_one():
     """Random tokens, and a table with many equal cells that ends."""
     chooser = Chooser(Rules(ngram_size=0, loop_tail=64, loop_bans=0), CPU)
     generator = random.Random(3)
-    tokens = [generator.randrange(500) for _ in range(500)] + [1, 2] * 30 + [generator.randrange(500) for _ in range(99)]
+    tokens = (
+        [generator.randrange(500) for _ in range(500)] + [1, 2] * 30 + [generator.randrange(500) for _ in range(99)]
+    )
     out, run = torch.zeros(1, 1000, dtype=torch.int64), torch.zeros(1, PERIODS, dtype=torch.int32)
     for at, token in enumerate(tokens):
         run = chooser.runs(run, chooser.last_tokens(out, torch.tensor([at])), torch.tensor([token]))

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch.nn import functional as F
+from torch.nn import functional
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Masked:
         self, q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, length: torch.Tensor, bound: int
     ) -> torch.Tensor:
         seen = torch.arange(bound, device=q.device) < length[:, None]  # (B, bound)
-        out = F.scaled_dot_product_attention(
+        out = functional.scaled_dot_product_attention(
             q[:, :, None],
             keys[:, :bound].transpose(1, 2),
             values[:, :bound].transpose(1, 2),
@@ -88,9 +88,10 @@ class Exact:
     def __call__(
         self, q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, length: torch.Tensor, bound: int
     ) -> torch.Tensor:
+        del bound  # each slot's own length
         out = torch.empty_like(q)
         for slot, filled in enumerate(length.tolist()):
-            out[slot] = F.scaled_dot_product_attention(
+            out[slot] = functional.scaled_dot_product_attention(
                 q[slot, :, None],
                 keys[slot, :filled].transpose(0, 1),
                 values[slot, :filled].transpose(0, 1),
@@ -110,6 +111,7 @@ class Flash:
     def __call__(
         self, q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, length: torch.Tensor, bound: int
     ) -> torch.Tensor:
+        del bound
         return self._attend(q[:, None], keys, values, cache_seqlens=length.to(torch.int32))[:, 0]
 
 
@@ -150,13 +152,13 @@ def _agrees(
 
 
 def attend_prefix(q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """Causal attention of the last N of M tokens of one page: `q` (N, H, d), `keys`, `values` (M, G, d) to (N, H, d)."""
+    """Causal attention of the last N of a page's M tokens: `q` (N, H, d), `keys`, `values` (M, G, d) to (N, H, d)."""
     fresh, length = q.shape[0], keys.shape[0]
     mask = None
     if fresh != length:
         position = torch.arange(length - fresh, length, device=q.device)
         mask = torch.arange(length, device=q.device) <= position[:, None]  # (N, M)
-    out = F.scaled_dot_product_attention(
+    out = functional.scaled_dot_product_attention(
         q.transpose(0, 1)[None],
         keys.transpose(0, 1)[None],
         values.transpose(0, 1)[None],

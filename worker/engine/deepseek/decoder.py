@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch.nn import functional as F
+from torch.nn import functional
 
 from index.errors import ConfigError
 from worker.engine.deepseek.experts import AllExperts, Experts, GroupedExperts, HitExperts, gated, grouped_works
@@ -109,7 +109,7 @@ class Decoder:
 
     def embed(self, ids: torch.Tensor) -> torch.Tensor:
         """Token ids (M,) to (M, D)."""
-        return F.embedding(ids, self._embed)
+        return functional.embedding(ids, self._embed)
 
     def forward(
         self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, attend: Attend, way: int = 0
@@ -133,7 +133,7 @@ class Decoder:
         dense = layer.down(gated(layer.gate_up(x)))
         if layer.router is None:
             return dense
-        scores = F.linear(x.float(), layer.router).softmax(-1)
+        scores = functional.linear(x.float(), layer.router).softmax(-1)
         weight, index = torch.topk(scores, self.shape.chosen, dim=-1, sorted=False)
         return layer.experts[way](x, index, weight * layer.scale) + dense
 
@@ -187,7 +187,7 @@ def ways(layers: Sequence[Layer]) -> int:
 
 
 def _rms(x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
-    return F.rms_norm(x, weight.shape, weight, eps)
+    return functional.rms_norm(x, weight.shape, weight, eps)
 
 
 def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,7 @@
 Three ways to compute the same sum; all take `x` (M, D), `index` (M, k) of experts and `weight` (M, k) in float32, and
 return (M, D) in the type of `x`, summed in float32:
 
-* `HitExperts` (CPU): one product per expert that was hit. Reads the weights of those only; needs the counts on the host.
+* `HitExperts` (CPU): one product per expert that was hit. Reads only their weights; needs the counts on the host.
 * `GroupedExperts` (CUDA): tokens sorted by expert, two grouped products. Reads hit experts only, no host involved.
 * `AllExperts`: every expert on every token, with weight zero where it was not chosen. At large batches all experts
   are hit anyway and decoding waits for memory, not for arithmetic, so that the plain batched product can win; and it
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import torch
-from torch.nn import functional as F
+from torch.nn import functional
 
 from worker.engine.deepseek.matrices import Blocks
 
@@ -30,7 +30,7 @@ class Experts(Protocol):
 def gated(x: torch.Tensor) -> torch.Tensor:
     """SwiGLU of the fused projections (M, 2I): the gate's half first. Returns (M, I)."""
     gate, up = x.chunk(2, dim=-1)
-    return F.silu(gate) * up
+    return functional.silu(gate) * up
 
 
 class HitExperts:
@@ -83,8 +83,8 @@ class GroupedExperts:
         by_expert, order = torch.sort(index.reshape(-1))
         ends = torch.searchsorted(by_expert, self._experts, right=True).to(torch.int32)  # (E,) end of each group
         rows = x[order // chosen]
-        inner = gated(F.grouped_mm(rows, self._gate_up, offs=ends))
-        answers = F.grouped_mm(inner, self._down, offs=ends).float() * weight.reshape(-1)[order, None]
+        inner = gated(functional.grouped_mm(rows, self._gate_up, offs=ends))
+        answers = functional.grouped_mm(inner, self._down, offs=ends).float() * weight.reshape(-1)[order, None]
         back = torch.empty_like(answers).index_copy_(0, order, answers)
         return back.view(tokens, chosen, -1).sum(1).to(x.dtype)
 
@@ -108,6 +108,6 @@ def grouped_works(device: torch.device, dtype: torch.dtype) -> bool:
     return (
         device.type == "cuda"
         and dtype == torch.bfloat16
-        and hasattr(F, "grouped_mm")
+        and hasattr(functional, "grouped_mm")
         and torch.cuda.get_device_capability(device) >= (8, 0)
     )

@@ -24,11 +24,11 @@ import torch
 
 from index.errors import ConfigError, FolioscopeError, InternalError, InvalidRequest, Unavailable
 from worker.engine.deepseek.attention import step_attention
-from worker.engine.deepseek.next_token import Chooser, Rules
 from worker.engine.deepseek.decoder import Decoder
 from worker.engine.deepseek.graphs import Steps
 from worker.engine.deepseek.harvest import Harvest, Poll
 from worker.engine.deepseek.load import LoadedModel
+from worker.engine.deepseek.next_token import Chooser, Rules
 from worker.engine.deepseek.plan import free_memory, is_out_of_memory, planned_slots, slot_bytes, take
 from worker.engine.deepseek.requests import DecodeConfig, Generated, Prefix
 from worker.engine.deepseek.slots import Piece, Slots
@@ -102,8 +102,8 @@ class DecodeEngine:
     def submit(self, prefix: Prefix | torch.Tensor, *, max_new_tokens: int | None = None) -> Future[Generated]:
         """Queue one page: a `Prefix`, or embeddings (T, D) on any device. At most `max_new_tokens` are generated.
 
-        Raises `InvalidRequest` (`prefix_too_long`, or `invalid_request`) where that cannot be decoded, and `Unavailable`
-        after `close`.
+        Raises `InvalidRequest` (`prefix_too_long`, `invalid_request`) where that cannot be decoded, `Unavailable` after
+        `close`.
         """
         length = self._check(prefix)
         limit = min(self._most if max_new_tokens is None else max_new_tokens, self._most, self.capacity - length)
@@ -324,7 +324,7 @@ class DecodeEngine:
                 self._queue.extendleft(reversed([self._again(page) for page in pages]))
             self._shrink()
             return
-        log.exception("decoding failed, %d pages are given up", len(pages))
+        log.error("decoding failed, %d pages are given up", len(pages), exc_info=error)
         self._fail(pages, error)
         self._slots.done.fill_(5)
 

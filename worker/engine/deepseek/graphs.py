@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 
 from worker.engine.deepseek.attention import StepAttention
-from worker.engine.deepseek.next_token import EMPTY
 from worker.engine.deepseek.decoder import ways
+from worker.engine.deepseek.next_token import EMPTY
 from worker.engine.deepseek.slots import Slots
 
 log = logging.getLogger(__name__)

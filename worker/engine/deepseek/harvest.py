@@ -67,8 +67,8 @@ class Harvest:
         done, count, bans = (int(number) for number in self._numbers.wait().tolist())
         if done == BROKEN or done not in _FINISH:
             raise InternalError(
-                "the decoder's numbers are not finite: the vision tokens or the weights are damaged, or the number type "
-                "is too narrow for this model"
+                "the decoder's numbers are not finite: the vision tokens or the weights are damaged, or the number "
+                "type is too narrow for this model"
             )
         chosen = count + (done == END)
         return Generated(

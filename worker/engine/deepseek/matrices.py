@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import torch
-from torch.nn import functional as F
+from torch.nn import functional
 
 _ROWS_EXPECTED = 8  # rows of a decode step that the blocks are laid out for; any number works
 
@@ -28,7 +28,7 @@ class Rows:
         self.weight = weight
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return F.linear(x, self.weight)
+        return functional.linear(x, self.weight)
 
 
 class Blocks:
@@ -49,7 +49,7 @@ def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
         weight = torch.linspace(-1, 1, 64 * 32).reshape(64, 32).to(dtype)
         x = torch.linspace(-1, 1, 3 * 32).reshape(3, 32).to(dtype)
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and torch.allclose(
-            Blocks(weight)(x).float(), F.linear(x, weight).float(), rtol=0.02, atol=0.05
+            Blocks(weight)(x).float(), functional.linear(x, weight).float(), rtol=0.02, atol=0.05
         )
     except (AttributeError, RuntimeError, NotImplementedError):  # a torch built without oneDNN's operators
         return False

@@ -2,9 +2,10 @@
 
 Everything is a fixed number of operations on tensors of fixed shape; nothing here waits for the device.
 
-The no-repeat rule is that of the model's published vLLM recipe (`NGramPerReqLogitsProcessor`, 30/90): let n be
-the size of an n-gram and w the window; a token is forbidden if, among the last w generated tokens, the same n - 1 tokens
-that stand at the end now were already followed by it. Tags of table cells are exempt. Only generated tokens count.
+The no-repeat rule is that of the model's published vLLM recipe (`NGramPerReqLogitsProcessor`, 30/90): let n be the
+size of an n-gram and w the window; a token is forbidden if, among the last w generated tokens, the same n - 1
+tokens that stand at the end now were already followed by it. Tags of table cells are exempt. Only generated
+tokens count.
 
 A page loops when its last tokens are one period (of up to `PERIODS` tokens) over and over, which the rule does not
 prevent for exempt tokens and for periods longer than its window, or when the rule had to step in again and again.
@@ -24,7 +25,7 @@ RUNNING, END, LENGTH, LOOP, BROKEN, EMPTY = range(6)  # values of `Slots.done`
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How tokens are chosen. `ngram_size` 0 turns the no-repeat rule off, `loop_tail` and `loop_bans` 0 their loop test.
+    """How tokens are chosen. `ngram_size` 0 turns the no-repeat rule off, `loop_tail` and `loop_bans` 0 their tests.
 
     `loop_tail` is how many tokens must be periodic; `loop_bans` how many bans within `loop_span` tokens are a loop.
     """
@@ -56,7 +57,7 @@ class Chooser:
         return torch.where(at >= 0, out.gather(1, at.clamp(min=0)), -1)
 
     def forbid(self, logits: torch.Tensor, last: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
-        """Set forbidden tokens of `logits` (B, V) to minus infinity, in place. True (B,) where the likeliest was one."""
+        """Set forbidden tokens of `logits` (B, V) to minus infinity, in place; True (B,) where it hit the likeliest."""
         size, window = self.rules.ngram_size, self.rules.ngram_window
         if not size or window < size:
             return torch.zeros_like(count, dtype=torch.bool)

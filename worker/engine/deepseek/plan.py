@@ -49,8 +49,8 @@ def take(slots: int, make: Callable[[int], T]) -> tuple[T, int]:
                 raise
             if slots == 1:
                 raise ConfigError(
-                    "there is no memory for the keys of a single page beside the weights: stop other programs, lower the "
-                    "longest context, or use a machine with more memory",
+                    "there is no memory for the keys of a single page beside the weights: stop other programs, lower "
+                    "the longest context, or use a machine with more memory",
                     code="not_enough_memory",
                 ) from error
         log.warning("no memory for %d slots, trying %d", slots, slots // 2)
@@ -60,7 +60,7 @@ def take(slots: int, make: Callable[[int], T]) -> tuple[T, int]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """torch says it in an exception of its own on CUDA, and in words on CPU."""
+    """Torch says it in an exception of its own on CUDA, and in words on CPU."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and "memory" in str(error) and "alloc" in str(error)

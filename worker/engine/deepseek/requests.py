@@ -13,7 +13,7 @@ from worker.engine.engine import Finish
 class Prefix:
     """What a page's text is generated from: token ids, with rows of vision tokens in place of the image id's embedding.
 
-    `vision` (N, D) has one row for each occurrence of the model's image id in `ids`, in order; None where there is none.
+    `vision` (N, D) has one row for each image id of the model in `ids`, in order; None where there is none.
     """
 
     ids: tuple[int, ...]

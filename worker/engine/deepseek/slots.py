@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 
 from worker.engine.deepseek.attention import Cache, StepAttention, attend_prefix
-from worker.engine.deepseek.next_token import BROKEN, EMPTY, END, LENGTH, LOOP, PERIODS, RUNNING, Chooser
 from worker.engine.deepseek.decoder import Decoder
+from worker.engine.deepseek.next_token import BROKEN, EMPTY, END, LENGTH, LOOP, PERIODS, RUNNING, Chooser
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Each program takes one slot, one head and one stretch of keys, keeps a running s
 maximum; `_combine` joins the stretches. The number of stretches is fixed (graphs), what lies behind `length` is never
 read. The scheme is Flash-Decoding's (Dao et al., 2023). Import fails where Triton is not installed.
 """
+# ruff: noqa: ANN001, ANN202, N803 - kernels are written in Triton's language
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ _STRETCHES = 8
 
 
 @triton.jit
-def _partial(  # noqa: PLR0917
+def _partial(
     q, keys, values, length, sums, tops, totals,
     q_slot, q_head, k_slot, k_place, k_head, v_slot, v_place, v_head,
     scale, heads, group, stretches,
@@ -75,6 +76,7 @@ class SplitKeys:
     def __call__(
         self, q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, length: torch.Tensor, bound: int
     ) -> torch.Tensor:
+        del bound  # lengths are read on the device
         slots, heads, dim = q.shape
         if dim & (dim - 1):
             raise ValueError(f"heads of {dim} numbers: this kernel takes powers of two")
