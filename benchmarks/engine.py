@@ -6,8 +6,8 @@ repository:
     python -m benchmarks.engine --device cuda
 
 Decoding is measured at a context of `CONTEXT` tokens beside transformers' `generate()`, which gets a cache of the same
-length, the same no-repeat rule and each of its experts implementations that fits the device; the two alternate, and the best of
-`ROUNDS` counts for either, as other programs only ever slow things down. On CUDA `generate` swaps "grouped_mm" for an
+length, the same no-repeat rule and each of its experts implementations that fits the device; the two alternate, and
+the best of `ROUNDS` counts for either, as other programs only ever slow things down. On CUDA `generate` swaps "grouped_mm" for an
 implementation that copies each token's experts; registered under another name it stays. The roofline is the larger of
 the time to read the weights of the experts that are hit (expected number, random routing) and the keys, and the time to
 compute, at the bandwidth and rate that this run measured. Sections that a run does not measure are kept in the result.
@@ -275,9 +275,9 @@ def decode(loaded, device: str, batches: tuple[int, ...]) -> str:
         print(rows[-1], flush=True)
     note = (
         f"\n\nContext {CONTEXT}; attention {type(ours.engine.attention).__name__}, weights "
-        f"{'in blocks' if ours.engine.decoder.packed else 'as rows'}; measured ceilings: {bandwidth / 1e9:.1f} GB/s, "
-        f"{rate / 1e9:.0f} GFLOP/s. Peak memory with both: {peak(device):.1f} GiB. The best of {ROUNDS} rounds of {steps} "
-        "steps each."
+        f"{'in blocks' if ours.engine.decoder.packed else 'as rows'}; measured: {bandwidth / 1e9:.1f} GB/s, "
+        f"{rate / 1e9:.0f} GFLOP/s. Peak memory with both: {peak(device):.1f} GiB. The best of {ROUNDS} rounds of "
+        f"{steps} steps."
     )
     ours.engine.close()
     del ours
