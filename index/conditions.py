@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from index.payload import encode_time
+from index.payload import encode_time, storable
 from index.types import PageState, SearchFilter
 
 
@@ -35,11 +35,11 @@ def page_conditions(
         must.append(Condition("document_id", document_ids))
     if where is not None:
         if where.document_ids:
-            must.append(Condition("document_id", where.document_ids))
+            must.append(Condition("document_id", tuple(storable(name) for name in where.document_ids)))
         if where.folder and where.folder.strip("/"):
-            must.append(Condition("folders", (where.folder.rstrip("/"),)))
+            must.append(Condition("folders", (storable(where.folder.rstrip("/")),)))
         if where.media_types:
-            must.append(Condition("media_type", where.media_types))
+            must.append(Condition("media_type", tuple(storable(kind) for kind in where.media_types)))
         if where.created_from is not None or where.created_to is not None:
             times = [None if at is None else encode_time(at) for at in (where.created_from, where.created_to)]
             must.append(Condition("created_at", from_time=times[0], to_time=times[1]))

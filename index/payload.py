@@ -227,11 +227,11 @@ def decode_time(text: str) -> datetime:
 
 def _labels(labels: PageLabels) -> dict[str, Any]:
     return {
-        "filename": labels.filename,
+        "filename": storable(labels.filename),
         "media_type": labels.media_type,
         "created_at": encode_time(labels.created_at),
-        "folders": list(labels.folders),
-        "paths": list(labels.paths),
+        "folders": [storable(folder) for folder in labels.folders],
+        "paths": [storable(path) for path in labels.paths],
     }
 
 

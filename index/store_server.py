@@ -234,7 +234,7 @@ class ServerStore:
                 if batch and size + weight > self._config.request_bytes:
                     self._compare_and_set(batch, before)
                     batch, size = [], 0
-                batch.append(server_points.point(point, new, named | kept, grpc=self._config.grpc))
+                batch.append(server_points.point(point, new, named | kept, text=not self._config.grpc))
                 size += weight
             if batch:
                 self._compare_and_set(batch, before)
@@ -264,14 +264,14 @@ class ServerStore:
         self, points: Sequence[m.PointStruct], before: Mapping[str, tuple[dict[str, Any], dict[str, Any]]]
     ) -> None:
         """Write points that are still as they were read. Stamps are random, so one of them is the point's own."""
-        seen = tuple(before[str(server_points.name(point))][0][STAMP] for point in points)
+        seen = tuple(before[str(point.id)][0][STAMP] for point in points)
         self._upsert(
             points,
             m.UpdateMode.UPDATE_ONLY,
             m.Filter(must=[server_query.condition(Condition(STAMP, seen))]),
         )
 
-    def _upsert(self, points: Sequence[Any], mode: m.UpdateMode, where: m.Filter | None = None) -> None:
+    def _upsert(self, points: Sequence[m.PointStruct], mode: m.UpdateMode, where: m.Filter | None = None) -> None:
         self._client.run(
             lambda client: client.upsert(
                 self._config.collection,

@@ -112,6 +112,69 @@ class StoreContract:
         hit = store.search("t", "boiler", ALL, limit=1)[0]
         assert store.get([hit.key])[0].text == "Half \ufffd pair, NUL \x00 and boiler."
 
+    def test_strange_labels_and_filters_do_no_harm(self, store, embedder):
+        """Half surrogate pairs, NUL, quotes, ten thousand characters, other scripts, in labels and in filters."""
+        odd = [
+            "half \ud83d pair",
+            "NUL \x00",
+            "x" * 10_000,
+            '"quoted" \\ {0} %s',
+            "契約書.pdf",
+            "a\nb",
+            "\u202egnp.exe",
+        ]
+        for number, name in enumerate(odd):
+            fill(store, embedder, "t", f"d{number}", ["Coal for the boiler."], labels(name, folders=(name,)))
+        for number, name in enumerate(odd):
+            clean = name.replace("\ud83d", "\ufffd")
+            point = store.get([PageKey("t", f"d{number}", 1)])[0]
+            assert (point.labels.filename, point.labels.folders, point.labels.paths) == (
+                clean,
+                (clean,),
+                (f"{clean}/{clean}",),
+            )
+            hits = store.search("t", "coal", SearchFilter(folder=name), limit=9)
+            assert [hit.key.document_id for hit in hits] == [f"d{number}"]
+        nowhere = SearchFilter(document_ids=("\ud83d",), media_types=("\x00",))
+        assert store.search("t", "coal", nowhere, limit=9) == []
+        assert store.count("t", where=nowhere) == PageCounts()
+        assert store.search("no\x00body", "coal", ALL, limit=9) == []
+
+    def test_a_big_page(self, store, embedder):
+        """A page of a hundred thousand characters comes back whole and is found."""
+        text = "\n".join(f"Line {n} of the ledger, {n * 37} pounds." for n in range(2500)) + "\nZanzibar."
+        fill(store, embedder, "t", "d", [text])
+        assert store.get([PageKey("t", "d", 1)])[0].text == text
+        assert store.search("t", "zanzibar", ALL, limit=2)[0].key == PageKey("t", "d", 1)
+
+    def test_writers_and_a_deletion_at_once(self, store, embedder):
+        """Pages are committed, tried and labelled while their document is deleted: none is left, none comes back."""
+        keys = [PageKey("t", "d", n) for n in range(1, 13)]
+        errors: list[BaseException] = []
+        for _ in range(3):
+            store.add_pending(keys, labels(), NOW)
+            begin = threading.Barrier(4)
+
+            def write(part, begin=begin):
+                try:
+                    begin.wait()
+                    for key in part:
+                        store.update([PageUpdate(key, NOW, attempts=1), commit(embedder, key, f"Page {key.page}.")])
+                        store.update([PageUpdate(key, NOW, labels=labels("late.pdf"))])
+                except BaseException as error:
+                    errors.append(error)
+
+            threads = [threading.Thread(target=write, args=(keys[n::3],)) for n in range(3)]
+            for thread in threads:
+                thread.start()
+            begin.wait()
+            store.delete("t", "d")
+            for thread in threads:
+                thread.join()
+            assert errors == []
+            assert store.get(keys) == [None] * len(keys)
+            assert store.count("t") == PageCounts()
+
     def test_changes_are_applied_in_order(self, store, embedder):
         """Several changes of one page in one call: the last one holds."""
         key = PageKey("t", "d", 1)

@@ -5,7 +5,6 @@ Both need the data directory for themselves; `StoreUnavailable` says which proce
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,7 @@ from index.ownership import Ownership
 from index.store import PageCounts
 from index.types import PageState
 from worker.settings import Settings
-from worker.wiring import Truth, open_service, open_truth
+from worker.wiring import Truth, drop_index, open_service, open_truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +139,14 @@ def rebuild(settings: Settings, *, progress: Callable[[int, int], None] | None =
     """Throw the index away and read every original again; the pages by state afterwards.
 
     Needed after a change of the embedder, and the way out of a damaged index. Blobs and manifests
-    are not touched, so an interrupted rebuild is simply started again.
+    are not touched, so an interrupted rebuild is simply started again. In a full stack no other process may run when
+    it begins, since each of them believes in the old index; once it has begun, the workers that are to read may start.
     """
     ownership = Ownership(settings.data_dir)
-    shutil.rmtree(settings.data_dir / "index", ignore_errors=True)
-    ownership.release()
+    try:
+        drop_index(settings)
+    finally:
+        ownership.release()
     with open_service(settings) as library:
         while True:
             counts, unfinished = library.overview()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -108,6 +109,16 @@ def build_store(settings: Settings, embedder: Embedder, *, vision_dim: int | Non
 
         return ServerStore.open(server_config(settings, vision_dim=vision_dim), embedder)
     return EdgeStore.open(settings.data_dir / "index", embedder, StoreConfig(vision_dim=vision_dim))
+
+
+def drop_index(settings: Settings) -> None:
+    """Throw the index away, wherever it is. The caller owns the data directory."""
+    if settings.broker_url is not None:
+        from index.store_server import ServerStore
+
+        ServerStore.drop(server_config(settings))
+    else:
+        shutil.rmtree(settings.data_dir / "index", ignore_errors=True)
 
 
 def build_embedder_for(settings: Settings) -> Embedder:
