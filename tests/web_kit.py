@@ -38,16 +38,21 @@ from index.types import (
     PageSize,
     PageState,
     Reader,
+    ReadingMark,
     Region,
     RegionKind,
     SearchFilter,
     SearchResult,
     Snippet,
     Split,
+    VisionFormat,
     Word,
 )
 from worker.asking.pipeline import Cited, Done, Selected, Told
 from worker.asking.selection import Considered
+from worker.decoding import Located
+from worker.engine.engine import Decoded, Finish
+from worker.engine.prompts import Prompt, Task
 from worker.service import DocumentView, Readiness, Receipt
 
 WIDTH, HEIGHT = 1240, 1754
@@ -146,6 +151,11 @@ class ShelfService:
         self.delays: dict[str, float] = {}  # query -> seconds that its search takes
         self.phrases = True  # words in quotes must stand together
         self.queries: list[str] = []
+        self.prompts: list[Prompt] = []
+        self.decode_error: Exception | None = None
+        self.finish = Finish.END
+        self.vision: VisionFormat | None = None  # of all pages
+        self.marks: tuple[ReadingMark, ...] = ()
         self._shelf: dict[str, Shelved] = {}
         self._lock = threading.Lock()
 
@@ -239,6 +249,20 @@ class ShelfService:
         if not 1 <= page <= len(item.pages):
             raise NotFound("There is no such page.")
         return self._view(item), self._point(item, page)
+
+    def decode(self, tenant: str, document_id: str, page: int, prompt: Prompt) -> Decoded:
+        self.prompts.append(prompt)
+        time.sleep(self.delays.get(prompt.task.value, 0.0))
+        if self.decode_error:
+            raise self.decode_error
+        text = f"Under {prompt.task.value}: a bar chart of dues, 1874 to 1878."
+        return Decoded(prompt, text, text, (), 12, self.finish, -0.02, 0, 0.9)
+
+    def locate(self, tenant: str, document_id: str, page: int, phrase: str) -> Located:
+        decoded = self.decode(tenant, document_id, page, Prompt(Task.LOCATE, phrase))
+        point = self.page(tenant, document_id, page)[1]
+        words = {word.lower() for word in phrase.split()}
+        return Located(tuple(w.box for w in point.words if point.text[w.start : w.end].lower() in words), decoded)
 
     def page_image(self, tenant: str, document_id: str, page: int, *, width: int, kind: str) -> bytes:
         item = self._get(document_id)
@@ -358,7 +382,7 @@ class ShelfService:
         drawn = item.pages[page - 1]
         return PagePoint(
             key, PageState.DONE, labels, 1, 0, None, drawn.text, ((0, len(drawn.text)),), drawn.regions, drawn.words,
-            WIDTH, HEIGHT, 0, Reader("drawn", "1", "test"), item.trust, facts.created_at,
+            WIDTH, HEIGHT, 0, Reader("drawn", "1", "test"), item.trust, facts.created_at, self.marks, self.vision,
         )  # fmt: skip
 
     def _points(self, where: SearchFilter) -> Iterator[PagePoint]:

@@ -97,6 +97,11 @@ export const getDocument = (id, signal) => call("GET", `documents/${segment(id)}
 export const deleteDocument = (id) => call("DELETE", `documents/${segment(id)}`);
 export const getPage = (id, page, signal) =>
   call("GET", `documents/${segment(id)}/pages/${page}?words=true`, { signal });
+const pagePath = (id, page, what) => `documents/${segment(id)}/pages/${page}/${what}`;
+export const decode = (id, page, request, signal) =>
+  call("POST", pagePath(id, page, "decode"), { json: request, signal });
+export const locate = (id, page, request, signal) =>
+  call("POST", pagePath(id, page, "locate"), { json: request, signal });
 export const originalUrl = (id) => new URL(`v1/documents/${segment(id)}/original`, BASE).href;
 
 /** What was uploaded; members of archives are listed by their archive. */

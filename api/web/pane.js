@@ -1,12 +1,16 @@
-// The text beside the picture of a page. Contract: `createPane({ onRegion, onPick })` shows a page's Markdown region by
+// The text beside the picture of a page. Contract: `createPane({ onRegion, onPick, onFind })` shows a page's Markdown region by
 // region (or as it stands), with marks; `onRegion(i or null)` tells what is pointed at, `onPick(i)` what was clicked;
 // `light(i)` lights a region from outside. A page that has no text says why, in words.
 
+import { createAgain } from "./again.js";
 import { button, h, icon, replace } from "./dom.js";
 import { plain, render } from "./markdown.js";
 import { isPasswordCode, reason, trustHint } from "./words.js";
 
-export function createPane({ onRegion, onPick }) {
+const MARKS = { cut_off: "The end is missing", loop: "The reader repeated itself" };
+
+export function createPane({ onRegion, onPick, onFind }) {
+  const again = createAgain({ onBoxes: onFind });
   const note = h("p", { class: "page-note" });
   const text = h("div", { class: "page-text", tabindex: "0", role: "region", "aria-label": "Text of the page" });
   const rawToggle = button("Plain", {
@@ -16,7 +20,7 @@ export function createPane({ onRegion, onPick }) {
     on: { click: toggleRaw },
   });
   const bar = h("div", { class: "text-bar" }, note, rawToggle);
-  const node = h("aside", { class: "text-pane", "aria-label": "Text" }, bar, text);
+  const node = h("aside", { class: "text-pane", "aria-label": "Text" }, bar, again.node, text);
   let page = null;
   let spans = [];
   let raw = false;
@@ -30,10 +34,12 @@ export function createPane({ onRegion, onPick }) {
   function show(nextPage, nextSpans, remark) {
     page = nextPage;
     spans = nextSpans;
+    again.show(page);
     const hint = page.state === "done" ? trustHint(page.trust) : "";
     replace(
       note,
       hint ? h("span", { class: "hint" }, icon("warning"), hint) : null,
+      ...page.marks.map((mark) => h("span", { class: "hint", text: MARKS[mark] })),
       remark ? h("span", { text: remark }) : null,
     );
     draw();
@@ -42,6 +48,7 @@ export function createPane({ onRegion, onPick }) {
   /** A sentence in place of a text. */
   function say(sentence) {
     page = null;
+    again.show(null);
     replace(note);
     replace(text, h("p", { class: "page-state", text: sentence }));
   }

@@ -19,6 +19,7 @@ export function createSheet(stage, { onPoint, onClick, onZoom }) {
   let image = null;
   let pixels = 0;
   let lit = null;
+  let found = null;
   let target = null; // fraction to bring into view when the layout is known
   replace(stage, sheet);
 
@@ -112,6 +113,7 @@ export function createSheet(stage, { onPoint, onClick, onZoom }) {
       pixels = 0;
       image = null;
       lit = null;
+      found = null;
       ratio = next.width > 0 && next.height > 0 ? next.height / next.width : ratio;
       sheet.classList.add("loading");
       sheet.classList.remove("missing");
@@ -129,6 +131,15 @@ export function createSheet(stage, { onPoint, onClick, onZoom }) {
       lit?.remove();
       lit = box ? overlay([box], "lit") : null;
       if (lit) sheet.append(lit);
+    },
+    /** Further places, in place of those found before; the first is brought into view. */
+    find(boxes) {
+      found?.remove();
+      found = boxes.length ? overlay(boxes, "marks found") : null;
+      if (!found) return;
+      sheet.append(found);
+      target = middle(boxes[0]);
+      reveal();
     },
     lookAt(box) {
       target = middle(box);

@@ -19,7 +19,7 @@ const tool = (label, glyph, click, title) =>
 export function createViewer(dialog) {
   const stage = h("div", { class: "stage", tabindex: "0", role: "region", "aria-label": "Picture of the page" });
   const sheet = createSheet(stage, { onPoint, onClick, onZoom });
-  const pane = createPane({ onRegion: light, onPick: (i) => sheet.lookAt(page.regions[i].box) });
+  const pane = createPane({ onRegion: light, onPick: (i) => sheet.lookAt(page.regions[i].box), onFind: sheet.find });
   const title = h("h1", { class: "viewer-title", id: "viewer-title" });
   const number = h("input", {
     id: "page-number",
