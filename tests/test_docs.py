@@ -41,7 +41,7 @@ def test_payload_reference():
         reading=replace(reading("some text"), vision=tokens_of(1), marks=(ReadingMark.LOOP,)),
         passages=PassageVectors(((0, 9),), np.zeros((1, 3), np.float32)),
     )
-    fields |= set(payload.changed({}, update))
+    fields |= set(payload.changed({}, update)) | {payload.STAMP}
     table = (DOCS / "payload.md").read_text().split("## Vectors")[0]
     documented = set()
     for line in table.splitlines():
