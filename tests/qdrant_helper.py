@@ -170,7 +170,7 @@ class QdrantHelper:
         self.api_key = api_key
         self.real = os.environ.get("FOLIOSCOPE_TEST_QDRANT_URL")
         self.port = free_port()
-        self.grpc_port = free_port() if grpc else 0
+        self.grpc_port = free_port() if grpc and not self.real else 0
         self.url = self.real or f"http://127.0.0.1:{self.port}"
         self.process = None
 
