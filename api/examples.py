@@ -58,10 +58,10 @@ PAGE = {
     "rotation": 0,
     "trust": 0.97,
     "marks": [],
-    "reader": {"engine": "deepseek-ocr", "revision": "9f30c71f441d010e5429c532364a86705536c53a", "mode": "base"},
+    "reader": {"engine": "deepseek-ocr", "revision": "0123456789abcdef0123456789abcdef01234567", "mode": "base"},
     "vision": {
         "engine": "deepseek-ocr",
-        "revision": "9f30c71f441d010e5429c532364a86705536c53a",
+        "revision": "0123456789abcdef0123456789abcdef01234567",
         "mode": "base",
         "tile_grid": [0, 0],
         "page_size": [1654, 2339],
