@@ -8,9 +8,11 @@ repository:
 Decoding is measured at a context of `CONTEXT` tokens beside transformers' `generate()`, which gets a cache of the same
 length, the same no-repeat rule and each of its experts implementations that fits the device; the two alternate, and
 the best of `ROUNDS` counts for either, as other programs only ever slow things down. On CUDA `generate` swaps
-"grouped_mm" for an implementation that copies each token's experts; registered under another name it stays. The roofline is the larger of
-the time to read the weights of the experts that are hit (expected number, random routing) and the keys, and the time to
-compute, at the bandwidth and rate that this run measured. Sections that a run does not measure are kept in the result.
+"grouped_mm" for an implementation that copies each token's experts; registered under another name it stays.
+
+The roofline is the larger of the time to read the weights of the experts that are hit (expected number, random routing)
+and the keys, and the time to compute, at the bandwidth and rate that this run measured. Sections that a run does not
+measure are kept in the result.
 """
 
 from __future__ import annotations

@@ -91,12 +91,13 @@ class Exact:
         del bound  # each slot's own length
         out = torch.empty_like(q)
         for slot, filled in enumerate(length.tolist()):
+            # Four dimensions, not three: torch's fused kernel takes nothing else.
             out[slot] = functional.scaled_dot_product_attention(
-                q[slot, :, None],
-                keys[slot, :filled].transpose(0, 1),
-                values[slot, :filled].transpose(0, 1),
+                q[slot : slot + 1, :, None],
+                keys[slot : slot + 1, :filled].transpose(1, 2),
+                values[slot : slot + 1, :filled].transpose(1, 2),
                 enable_gqa=q.shape[1] != keys.shape[2],
-            )[:, 0]
+            )[0, :, 0]
         return out
 
 
