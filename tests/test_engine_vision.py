@@ -293,6 +293,21 @@ def test_weights_that_vanish_cost_no_page_its_attempt(tmp_path):
     made.close()
 
 
+def test_a_device_without_memory_costs_no_page_its_attempt(monkeypatch):
+    """Memory that is gone when the weights are loaded is told with its code; the next try is later."""
+    made = engine()
+
+    def full(*_, **__):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr("worker.engine.deepseek.engine.load_model", full)
+    with pytest.raises(Unavailable, match="no memory") as away:
+        made.read([page(1)])
+    assert away.value.code == "not_enough_memory"
+    with pytest.raises(ConfigError):
+        made.warm()
+
+
 def test_an_engine_that_was_closed():
     """Every call says that it stops; closing twice does no harm, nor closing while pages are read."""
     made = engine()
@@ -396,6 +411,6 @@ def test_readers_fill_the_batches(tmp_path):
     plain = choose(settings(tmp_path, engine="rapidocr")).engine
     assert readers(settings(tmp_path), plain, 2) == 2
     assert readers(settings(tmp_path, device="cpu"), vision, 2) == 8
-    assert readers(settings(tmp_path, device="cuda"), vision, 2) == 64
-    assert readers(settings(tmp_path, slots=24), vision, 2) == 24
+    assert readers(settings(tmp_path, device="cuda"), vision, 2) == 160
+    assert readers(settings(tmp_path, slots=24), vision, 2) == 30
     assert readers(settings(tmp_path, slots=24, readers=3), vision, 2) == 3

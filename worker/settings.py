@@ -103,7 +103,7 @@ class Settings(BaseSettings):
         ge=0,
         le=256,
         description="Pages read at the same time; 0 takes one for each processor or, with a vision engine, as many as "
-        "fill its batches (`FOLIOSCOPE_SLOTS`, else 64 on a GPU and 8 on a CPU).",
+        "fill its batches (a quarter more than `FOLIOSCOPE_SLOTS`, else 160 on a GPU and 8 on a CPU).",
     )
     engine: str = Field(
         default="auto",

@@ -22,7 +22,7 @@ RAPIDOCR = "rapidocr"
 DEEPSEEK_OCR = "deepseek-ocr"
 VISION_ENGINES = (DEEPSEEK_OCR, "deepseek-ocr-2", "unlimited-ocr")
 NAMES = ("auto", RAPIDOCR, *VISION_ENGINES)
-GPU_READERS = 64
+GPU_READERS = 160  # 128 pages are decoded at a time (`texts.GPU_SLOTS`); others are rendered, encoded or embedded
 CPU_READERS = 8
 
 
@@ -87,7 +87,7 @@ def readers(settings: Settings, engine: Engine, processors: int) -> int:
     if not hasattr(engine, "decode"):
         return processors
     if settings.slots:
-        return settings.slots
+        return settings.slots + settings.slots // 4
     return GPU_READERS if settings.device.startswith("cuda") or (settings.device == "auto" and _cuda()) else CPU_READERS
 
 

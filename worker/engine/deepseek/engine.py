@@ -332,12 +332,26 @@ class DeepSeekOcrEngine:
                 if self._failed is not None and time.monotonic() - self._failed[0] < _LOAD_AGAIN_S:
                     raise self._failed[1]
                 try:
-                    self._run = self._load()
+                    self._run = self._loaded()
                 except ConfigError as error:
                     log.error("%s cannot be loaded: %s", self.name, error.message)
                     self._failed = (time.monotonic(), error)
                     raise
             return self._run
+
+    def _loaded(self) -> _Running:
+        from worker.engine.deepseek.plan import is_out_of_memory
+
+        try:
+            return self._load()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise ConfigError(
+                f"There is no memory for {self.name} on {self._config.device}: stop other programs, set "
+                "FOLIOSCOPE_SLOTS lower, or use another machine.",
+                code="not_enough_memory",
+            ) from error
 
     def _load(self) -> _Running:
         from worker.engine.deepseek.encoder import Encoder
