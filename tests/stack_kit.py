@@ -17,9 +17,9 @@ from pathlib import Path
 
 import httpx
 from PIL import Image, ImageDraw
-from tests.qdrant_helper import QdrantHelper
 
 from tests import stack_service
+from tests.qdrant_helper import QdrantHelper
 from tests.stack_redis import RedisServer, free_port
 from worker import maintenance, wiring
 from worker.broker import Broker
