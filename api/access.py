@@ -66,25 +66,35 @@ class Access:
         state["caller"] = caller
         checked_at = time.monotonic()
 
-        async def send_while_valid(message: Message) -> None:
-            # Event streams and downloads last; a key that is revoked meanwhile ends them.
+        async def still_valid() -> None:
+            """Event streams, downloads and uploads last; a key that is revoked meanwhile ends them."""
             nonlocal checked_at
+            if caller.key is None or time.monotonic() - checked_at <= FRESH_S:
+                return
+            try:
+                await self._identify(scope)
+            except KeyNotValid as error:
+                access_log.info("%s %s was broken off: %s", scope["method"], scope["path"], error.message)
+                # Not ended: only a broken connection tells whoever is at its other end that this is not all.
+                raise ClientDisconnect from None
+            except Unavailable:
+                pass  # the disk's trouble of a moment; the next piece asks again
+            checked_at = time.monotonic()
+
+        async def receive_while_valid() -> Message:
+            message = await receive()
+            if message["type"] == "http.request":
+                await still_valid()
+            return message
+
+        async def send_while_valid(message: Message) -> None:
             if message["type"] == "http.response.start":
                 # A browser's own store must not show one key's pictures to the next.
                 MutableHeaders(scope=message).add_vary_header("Authorization, Cookie")
-            if caller.key is not None and time.monotonic() - checked_at > FRESH_S:
-                try:
-                    await self._identify(scope)
-                except KeyNotValid as error:
-                    access_log.info("%s %s was broken off: %s", scope["method"], scope["path"], error.message)
-                    # Not ended: only a broken connection tells whoever reads it that this is not all.
-                    raise ClientDisconnect from None
-                except Unavailable:
-                    pass  # the disk's trouble of a moment; the next piece asks again
-                checked_at = time.monotonic()
+            await still_valid()
             await send(message)
 
-        await self.app(scope, receive, send_while_valid)
+        await self.app(scope, receive_while_valid, send_while_valid)
 
     async def _identify(self, scope: Scope) -> Caller:
         headers = Headers(scope=scope)

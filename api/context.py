@@ -33,6 +33,8 @@ class Context:
         self.stopping = False
         self._threads = CapacityLimiter(config.threads)
         self._image_threads = CapacityLimiter(config.image_threads)
+        self._waiting_threads = CapacityLimiter(config.threads)
+        self._probe_threads = CapacityLimiter(2)
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking call in a thread."""
@@ -42,6 +44,14 @@ class Context:
         """The same, but who is cancelled does not wait for the call's end; it ends by itself."""
         call = partial(function, *args, **kwargs)
         return await to_thread.run_sync(call, limiter=self._threads, abandon_on_cancel=True)
+
+    async def call_waiting(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for calls that wait for a worker: they take no thread from searches and uploads."""
+        return await to_thread.run_sync(partial(function, *args, **kwargs), limiter=self._waiting_threads)
+
+    async def call_probe(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for health checks, which have to answer however busy the service is."""
+        return await to_thread.run_sync(partial(function, *args, **kwargs), limiter=self._probe_threads)
 
     async def call_image(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same for calls that render."""

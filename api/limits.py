@@ -92,6 +92,11 @@ class Limits:
         return UploadMeter(key.key_id if key and limit else "", limit, self._usage, self._now)
 
 
+_SHARE_S = 1.0
+_SHARE_BYTES = 16 << 20
+"""How often other processes hear of an upload that is under way."""
+
+
 class UploadMeter:
     """Counts the bytes of one upload. Its methods look at files: call `check` and `close` in a thread."""
 
@@ -100,6 +105,8 @@ class UploadMeter:
         self._limit = limit
         self._usage = usage if key_id else None
         self._now = now
+        self._shared_at = time.monotonic()
+        self._unshared = 0
 
     def check(self, coming: int) -> None:
         """Whether `coming` bytes more may come. `LimitReached`."""
@@ -116,13 +123,18 @@ class UploadMeter:
 
     def count(self, size: int) -> None:
         """`size` bytes came."""
-        if self._usage is not None:
-            self._usage.add(self._key_id, size, self._now().date())
+        if self._usage is None:
+            return
+        self._usage.add(self._key_id, size, self._now().date())
+        self._unshared += size
+        if self._unshared >= _SHARE_BYTES or time.monotonic() - self._shared_at >= _SHARE_S:
+            self.close()
 
     def close(self) -> None:
-        """Let other processes know. Harmless twice."""
+        """Let other processes know; happens while an upload runs, too. Harmless twice."""
         if self._usage is not None:
             self._usage.save(self._key_id)
+            self._shared_at, self._unshared = time.monotonic(), 0
 
 
 def _own(of_key: int | None, general: int) -> int:

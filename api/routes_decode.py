@@ -68,7 +68,7 @@ async def decode(
         prompt = Prompt(Task.FREE, _words(asked.prompt, "prompt"))
     began = time.perf_counter()
     checked_id = document_id_of(document_id)
-    decoded = await context.call(context.service.decode, tenant, checked_id, page, prompt)
+    decoded = await context.call_waiting(context.service.decode, tenant, checked_id, page, prompt)
     return convert.decoded(checked_id, page, decoded, took_ms=_since(began))
 
 
@@ -88,7 +88,7 @@ async def locate(
     phrase = _words(asked.phrase, "phrase")
     began = time.perf_counter()
     checked_id = document_id_of(document_id)
-    found = await context.call(context.service.locate, tenant, checked_id, page, phrase)
+    found = await context.call_waiting(context.service.locate, tenant, checked_id, page, phrase)
     return convert.located(checked_id, page, phrase, found, took_ms=_since(began))
 
 

@@ -28,7 +28,7 @@ async def livez() -> LiveJSON:
 )
 async def readyz(context: AppContext) -> ReadyJSON | Response:
     """Whether the service can take requests: asks the index."""
-    readiness = await context.call(context.service.ready)
+    readiness = await context.call_probe(context.service.ready)
     if readiness.ready and not context.stopping:
         return convert.ready(readiness, version())
     return problems.problem(

@@ -146,7 +146,7 @@ def running(settings: Settings, listener: socket.socket, *, host: str) -> Iterat
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                lifespan="off",
+                lifespan="on",
                 timeout_graceful_shutdown=_GRACE_S,
             )
         )

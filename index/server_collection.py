@@ -119,14 +119,15 @@ def _plain(dim: int, distance: m.Distance) -> m.VectorParams:
 
 def _room(client: ServerClient, info: m.CollectionInfo, place: str) -> int | None:
     """Make room for vision tokens where an engine that has them comes later than the collection."""
-    dense = info.config.params.vectors
-    held = dense[vision.VISION].size if isinstance(dense, dict) and vision.VISION in dense else None
+    dense = info.config.params.vectors if isinstance(info.config.params.vectors, dict) else {}
+    held = dense[vision.VISION].size if vision.VISION in dense else None
     wanted = client.config.vision_dim
-    if wanted is None or held == wanted:
+    if wanted is None:
         return held
-    if held is not None:
+    if held is not None and held != wanted:
         raise ConfigError(tokens_misfit(place, held, wanted))
-    for name in vision.NAMES:
+    # Each by itself: whoever began may have been killed between the two.
+    for name in (name for name in vision.NAMES if name not in dense):
         try:
             client.run(
                 lambda c, name=name: c.create_vector_name(

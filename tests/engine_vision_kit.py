@@ -46,6 +46,7 @@ class Script:
     loaded: object
     write: object
     seen: list = field(default_factory=list)
+    alive: bool = True
 
     def submit(self, tokens, prompt):
         self.seen.append((tokens.format.mode, prompt))

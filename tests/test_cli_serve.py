@@ -148,6 +148,19 @@ def test_ctrl_c_ends_a_waiting_command(start, tmp_path):
     assert "Traceback" not in err
 
 
+def test_assistants_are_answered(start):
+    """The real server, as the command starts it, speaks MCP at /mcp."""
+    _, address = serving(start)
+    call = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
+    connection = http.client.HTTPConnection(*address, timeout=10)
+    accepts = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    connection.request("POST", "/mcp", call, accepts | {"MCP-Protocol-Version": "2025-06-18"})
+    answer = connection.getresponse()
+    body = answer.read()
+    assert answer.status == 200, body
+    assert {tool["name"] for tool in json.loads(body)["result"]["tools"]} >= {"search", "ask"}
+
+
 def test_a_taken_port_is_said(start):
     """In one line that names the way out."""
     with socket.socket() as taken:

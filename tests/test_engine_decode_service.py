@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 
 import pytest
 import torch
@@ -10,8 +11,9 @@ from engine_decode_kit import engine, prefixes
 from engine_deepseek_kit import model
 
 from index.errors import ConfigError, InternalError, InvalidRequest, Unavailable
-from worker.engine.deepseek.plan import planned_slots, take
+from worker.engine.deepseek.plan import is_out_of_memory, planned_slots, take
 from worker.engine.deepseek.requests import Prefix
+from worker.engine.deepseek.slots import Slots
 
 
 @pytest.fixture
@@ -134,6 +136,64 @@ def test_memory_that_runs_out_while_decoding_halves_the_slots(loaded, monkeypatc
         assert running.slots == 2
     finally:
         running.close()
+
+
+def test_the_old_slots_are_free_when_fewer_are_made(loaded, monkeypatch):
+    """The exception that told of it holds none of their memory: otherwise half would have to fit beside the whole."""
+    pages = prefixes(loaded, (20, 25))
+    running = engine(loaded, slots=4)
+    try:
+        before, made, alive = weakref.ref(running._slots), running._make_slots, []
+        step = Slots.step
+
+        def full(self, *arguments):
+            if self is before():
+                raise torch.OutOfMemoryError("no memory")
+            return step(self, *arguments)
+
+        def make(slots):
+            alive.append(before() is not None)
+            return made(slots)
+
+        monkeypatch.setattr(Slots, "step", full)
+        monkeypatch.setattr(running, "_make_slots", make)
+        assert len(running.generate(pages)) == 2
+        assert alive == [False]
+    finally:
+        running.close()
+
+
+def test_a_thread_that_ends_leaves_nobody_waiting(loaded, monkeypatch):
+    """Trouble while recovering from trouble: every page gets an answer, and the engine says that it is not alive."""
+    running = engine(loaded)
+
+    def broken(*_):
+        raise RuntimeError("the device is gone")
+
+    monkeypatch.setattr(running._slots, "prefill", broken)
+    monkeypatch.setattr(running, "_prefill_failed", broken)
+    monkeypatch.setattr(running, "_recover", broken)
+    futures = [running.submit(prefix) for prefix in prefixes(loaded, (20, 25, 30))]
+    for future in futures:
+        with pytest.raises(Unavailable):
+            future.result(30)
+    assert not running.alive
+    with pytest.raises(Unavailable):
+        running.submit(prefixes(loaded, (20,))[0])
+    running.close()
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate", "can't allocate memory"],
+)
+def test_running_out_of_memory_is_recognised(message):
+    """In the words of CUDA, its libraries and the processor's allocator, and where another error took its place."""
+    assert is_out_of_memory(RuntimeError(message))
+    covered = RuntimeError("capture failed")
+    covered.__context__ = RuntimeError(message)
+    assert is_out_of_memory(covered)
+    assert not is_out_of_memory(RuntimeError("capture failed"))
 
 
 def test_memory_that_runs_out_in_a_prefill_makes_it_smaller_and_then_an_error(loaded, monkeypatch):

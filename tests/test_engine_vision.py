@@ -186,6 +186,47 @@ def test_one_step_up_where_a_reading_is_not_trusted(first, second, kept):
     made.close()
 
 
+def test_a_second_reading_that_fails_leaves_the_first():
+    """No memory for the finer mode, or any other trouble there: the page keeps what was read of it."""
+    for trouble in (Unavailable("no memory", code="gpu_memory"), RuntimeError("the device is gone")):
+
+        def write(tokens, _prompt, trouble=trouble):
+            if tokens.format.mode != "small":
+                raise trouble
+            return "first", {"mean_logprob": -1.0}
+
+        made = engine(write=write)
+        reading = made.read([page(1, (630, 900), 6)])[0]
+        assert (reading.text, reading.reader.mode) == ("first", "small")
+        made.close()
+
+
+def test_a_decoder_that_ended_is_made_anew():
+    """Pages go on with a new one, which is loaded once."""
+    made = engine(mode="small", write=lambda *_: ("text", {}))
+    made.read([page(1)])
+    ended = made._run
+    ended.decoder.alive = False
+    assert made.read([page(2)])[0].text == "text"
+    assert made._run is not ended
+    made.close()
+
+
+def test_a_load_that_failed_holds_nothing_and_is_tried_again(monkeypatch):
+    """Trouble after the weights were loaded is said in words, costs pages nothing, and a later try succeeds."""
+    made = engine(mode="small", write=lambda *_: ("text", {}))
+    works, made._make_decoder = made._make_decoder, None
+    for _ in range(2):
+        with pytest.raises(Unavailable) as caught:
+            made.read([page(1)])
+        assert caught.value.code == "engine_failed"
+    assert not any(isinstance(part, BaseException) for part in made._failed)
+    made._make_decoder = works
+    monkeypatch.setattr("worker.engine.deepseek.engine._LOAD_AGAIN_S", 0.0)
+    assert made.read([page(1)])[0].text == "text"
+    made.close()
+
+
 def test_a_mode_that_was_asked_for_stays():
     """With a fixed mode a page is read once, trusted or not."""
     made = engine(mode="tiny", write=lambda *_: ("text", {"mean_logprob": -3.0}))

@@ -163,6 +163,32 @@ def test_a_stream_ends_with_its_key(tmp_path):
     service.close()
 
 
+def test_an_upload_ends_with_its_key(tmp_path, monkeypatch):
+    """What a revoked key goes on sending becomes no document."""
+    monkeypatch.setattr("api.access.FRESH_S", 0.2)
+    keys = KeyDirectory(tmp_path)
+    token, key = keys.create(name="me", tenant="default", scopes=frozenset(Scope), now=datetime.now(UTC))
+    service = FakeService()
+    app = create_app(service, ring=KeyRing(keys, required=True))
+
+    def dripping():
+        yield b"x" * 5000
+        keys.revoke(key.key_id, datetime.now(UTC))
+        for _ in range(20):
+            time.sleep(0.3)
+            yield b"x" * 5000
+
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/pdf"}
+    with serving(app) as url, httpx.Client(base_url=url, headers=headers, timeout=20, trust_env=False) as client:
+        try:
+            refused = client.post("/v1/documents?filename=a.pdf", content=dripping())
+        except httpx.TransportError:
+            refused = None
+    assert refused is None or not refused.is_success
+    assert service.accepted == []
+    service.close()
+
+
 def test_a_cookie_only_looks_at_documents(api, owner):
     """It opens pictures, and nothing that changes, searches, or names other things; a header goes before it."""
     given = api.post("/v1/session", headers=owner.headers)

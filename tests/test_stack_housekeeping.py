@@ -261,6 +261,17 @@ def test_pages_are_rung_for_when_none_waits(archive):
     assert house.look() == []
 
 
+def test_what_was_found_is_kept_while_messages_wait(archive):
+    """Rung for at the next look, without another comparison."""
+    unopened = archive.upload(pdf("never opened"))
+    house = House(archive)
+    house.broker.depths[messages.HOUSEKEEPING] = 1
+    assert house.look() == []
+    assert not house.reconciler._due
+    house.broker.depths.clear()
+    assert house.look() == [Expand(TENANT, unopened)]
+
+
 def test_a_page_that_is_being_read_is_not_rung_for(archive):
     """Its claim says so."""
     document_id = uploaded(archive, "one", "two")

@@ -240,7 +240,7 @@ def test_disk_full(tmp_path):
     disk = os.statvfs(tmp_path)
     free = disk.f_bavail * disk.f_frsize
     # Wide, since other programs come and go on the same disk.
-    margin = min(4 << 30, free // 4)
+    margin = min(1 << 30, free // 8)
     spare = free - margin
     with Stack(tmp_path, folioscope_min_free_bytes=spare) as stack:
         api = stack.start_api()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from index.catalog import Entry
-from index.errors import ConfigError, FolioscopeError
+from index.errors import ConfigError, FolioscopeError, Unavailable
 from index.types import PageKey, PagePoint, PageState, VisionFormat, VisionTokens
 from worker.engine.engine import VisionEngine
 from worker.engine.prompts import Prompt
@@ -40,7 +40,7 @@ class AuditedEngine(VisionEngine, Protocol):
 @dataclass(frozen=True, slots=True)
 class Difference:
     """`code`: `tokens` (the pixels give other tokens), `stored_text` (the tokens give another text than was stored),
-    `text` (new and stored tokens give different texts), `not_rendered`, `page_size`.
+    `text` (new and stored tokens give different texts), `not_decoded`, `not_rendered`, `page_size`.
     """
 
     document_id: str
@@ -118,21 +118,29 @@ class Auditor:
         found: list[Difference] = []
         stored = self._texts([point.vision_tokens for point in points])
         for point, text in zip(points, stored, strict=True):
-            if point.reader is not None and point.reader.engine == self._engine.name and text != point.text:
+            if (
+                text is not None
+                and point.reader is not None
+                and point.reader.engine == self._engine.name
+                and text != point.text
+            ):
                 found.append(
                     _difference(point, "stored_text", f"the stored text {_first_difference(point.text, text)}")
                 )
         fresh: list[tuple[PagePoint, str, VisionTokens]] = []
         for point, text in zip(points, stored, strict=True):
+            if text is None:
+                found.append(_difference(point, "not_decoded", "the stored tokens cannot be decoded"))
+                continue
             try:
                 image = self._pixels(point)
+                tokens = None if image is None else self._engine.encode_as(image, point.vision)
             except FolioscopeError as error:
                 found.append(_difference(point, "not_rendered", f"{error.code}: {error.message}"))
                 continue
-            if image is None:
+            if tokens is None:
                 found.append(_difference(point, "page_size", "the page renders at another size than it was read at"))
                 continue
-            tokens = self._engine.encode_as(image, point.vision)
             message = _tokens_differ(point.vision_tokens, tokens)
             if message:
                 found.append(_difference(point, "tokens", message))
@@ -143,9 +151,17 @@ class Auditor:
                 found.append(_difference(point, "text", message))
         return found
 
-    def _texts(self, tokens: Sequence[VisionTokens]) -> list[str]:
+    def _texts(self, tokens: Sequence[VisionTokens]) -> list[str | None]:
+        """None for tokens that cannot be decoded: one damaged page must not hide what the others have."""
+        if not tokens:
+            return []
         prompt = Prompt()
-        return [decoded.text for decoded in self._engine.decode(tokens, [prompt] * len(tokens))] if tokens else []
+        try:
+            return [decoded.text for decoded in self._engine.decode(tokens, [prompt] * len(tokens))]
+        except Unavailable:
+            raise
+        except FolioscopeError:
+            return [None] if len(tokens) == 1 else [text for one in tokens for text in self._texts([one])]
 
     def _pixels(self, point: PagePoint) -> Image | None:
         """The page as it was encoded; None where it cannot be had at that size any more."""

@@ -75,6 +75,7 @@ class Reconciler:
         self._compared_at: float | None = None
         self._due = True
         self._rung: dict[tuple[Job, float], float] = {}
+        self._found: list[Job] = []  # by the last comparison, not rung for yet
 
     def look(self) -> int:
         """What is due now; how many jobs were rung for."""
@@ -85,8 +86,12 @@ class Reconciler:
         # Stays due until it was done: while the index is away it cannot be.
         self._due |= self._broker.was_emptied()
         if self._due or self._compared_at is None or now - self._compared_at >= self._config.compare_s:
-            rung += self._compare(thorough=self._compared_at is None)
+            self._compare(thorough=self._compared_at is None)
             self._compared_at, self._due = now, False
+        # While messages wait, what was found may be among them: it is kept until none does.
+        if self._found and not self._broker.depth([messages.HOUSEKEEPING]):
+            rung += self._once((job, 0.0) for job in self._found)
+            self._found = []
         if not self._queue.unsent() and not self._broker.depth([self._read_queue()]):
             pending = self._store.scan(None, states=[PageState.PENDING])
             lost = (point.key for point in pending if not self._claims.held(messages.claim_name(Read(point.key))))
@@ -106,8 +111,8 @@ class Reconciler:
         )
         return len(fresh)
 
-    def _compare(self, *, thorough: bool) -> int:
-        """Ring for documents that were never opened, or whose pages are not all in the index."""
+    def _compare(self, *, thorough: bool) -> None:
+        """Find documents that were never opened, or whose pages are not all in the index."""
         expected: dict[str, Counter[str]] = {}
         jobs: list[Job] = []
         for entry in self._catalog.entries(None):
@@ -124,9 +129,7 @@ class Reconciler:
                 found = Counter(point.key.document_id for point in self._store.scan(tenant))
                 jobs += [Expand(tenant, one) for one, count in pages.items() if found[one] < count]
                 self._recovery.drop_unowned((tenant, one) for one in found.keys() - pages.keys())
-        if not self._broker.depth([messages.HOUSEKEEPING]):
-            return self._once((job, 0.0) for job in jobs)
-        return 0
+        self._found = jobs
 
 
 class Housekeeper:

@@ -368,7 +368,7 @@ class Jobs:
             metrics.attempt_ended("done")
         except Unavailable:
             # Not the page's fault, so not its attempt.
-            self._store.update([PageUpdate(key, self._clock(), attempts=point.attempts)])
+            self._store.update([PageUpdate(key, self._clock(), attempts=point.attempts, error_code=point.error_code)])
             raise
         except FolioscopeError as error:
             self._failed_once(key, error.code, attempt, permanent=error.code in PERMANENT)

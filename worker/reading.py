@@ -11,7 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from index.errors import InternalError
+from index.errors import Unavailable
 from index.types import Manifest, PageReading, TextLayerPolicy
 from ingest.renderer import RenderedPage, Renderer
 from worker import metrics
@@ -21,6 +21,7 @@ from worker.textlayer import LineRecogniser, read_layer, trustworthy
 log = logging.getLogger("folioscope.reading")
 
 PDF = "application/pdf"
+_NO_MEMORY = frozenset({"gpu_memory", "not_enough_memory"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,14 @@ class PageReader:
         try:
             with metrics.step("encode"):
                 return replace(reading, vision=encode([rendered.image])[0])
-        except InternalError as error:
-            # The text stands without them.
+        except Unavailable as error:
+            if error.code not in _NO_MEMORY:
+                raise  # an engine that comes back makes them; waiting costs the page nothing
             log.warning("a page keeps its text layer without vision tokens: %s", error.message)
+            return reading
+        except Exception as error:
+            # The text stands without them.
+            log.warning("a page keeps its text layer without vision tokens: %s", error)
             return reading
 
     def _render(

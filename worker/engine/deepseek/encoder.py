@@ -20,6 +20,7 @@ from index.errors import InternalError, Unavailable
 from index.types import VisionFormat, VisionTokens
 from worker.engine.deepseek.load import LoadedModel
 from worker.engine.deepseek.modes import Mode
+from worker.engine.deepseek.plan import is_out_of_memory
 from worker.engine.deepseek.preprocess import Views, preprocess
 from worker.engine.deepseek.vision import VisionNetwork
 
@@ -80,7 +81,9 @@ class Encoder:
                 try:
                     features = self._network(torch.from_numpy(batch))
                     found += list(_half(features))
-                except torch.OutOfMemoryError as error:
+                except (RuntimeError, MemoryError) as error:
+                    if not is_out_of_memory(error):
+                        raise
                     self._shrink(len(batch), batch[0].shape[0], error)
         return found
 

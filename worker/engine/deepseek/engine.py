@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from index.errors import ConfigError, Conflict, Unavailable
+from index.errors import ConfigError, Conflict, FolioscopeError, Unavailable
 from index.types import Box, PageReading, Reader, VisionFormat, VisionTokens
 from index.vision import most_tokens
 from worker.engine.deepseek import modes
@@ -85,6 +85,9 @@ class _Generated(Protocol):
 class TextDecoder(Protocol):
     """Vision tokens and a prompt's words to token ids, many at a time."""
 
+    @property
+    def alive(self) -> bool: ...
+
     def submit(self, tokens: VisionTokens, prompt: str) -> Future[Any]: ...
 
     def close(self) -> None: ...
@@ -134,7 +137,7 @@ class DeepSeekOcrEngine:
         self._path = path
         self._loading = threading.Lock()
         self._run: _Running | None = None
-        self._failed: tuple[float, ConfigError] | None = None
+        self._failed: tuple[float, str, str] | None = None
         self._closed = False
 
     def warm(self) -> None:
@@ -170,9 +173,10 @@ class DeepSeekOcrEngine:
             run = self._available()
             readings |= self._read(run, pages)
             again = {n: finer for n, page in pages.items() if (finer := self._finer(page, readings[n])) is not None}
-            for number, reading in self._read(run, again).items():
-                if reading.trust > readings[number].trust:
-                    readings[number] = reading
+            for number, finer in again.items():
+                second = self._second(run, finer)
+                if second is not None and second.trust > readings[number].trust:
+                    readings[number] = second
         return [readings[number] for number in range(len(images))]
 
     def read_lines(self, image: Image, boxes: Sequence[Box]) -> list[tuple[str, float]]:
@@ -214,6 +218,14 @@ class DeepSeekOcrEngine:
             number: self._reading(pages[number], tokens, self._decoded(run, prompt, future.result()))
             for number, (tokens, future) in decoding.items()
         }
+
+    def _second(self, run: _Running, page: _Page) -> PageReading | None:
+        """Another reading in a finer mode; None where that fails: the first one stands."""
+        try:
+            return self._read(run, {0: page})[0]
+        except Exception as error:
+            log.warning("a second reading in %s failed, the first is kept: %s", page.mode.name, error)
+            return None
 
     def _reading(self, page: _Page, tokens: VisionTokens, decoded: Decoded) -> PageReading:
         # There are marks on the page: where nothing was read of them, nobody should rely on that.
@@ -323,20 +335,29 @@ class DeepSeekOcrEngine:
 
     def _running(self) -> _Running:
         run = self._run
-        if run is not None:
+        if run is not None and run.decoder.alive:
             return run
         with self._loading:
             if self._closed:
                 raise Unavailable("The reading engine is stopping. Try again when the service is up.")
+            if self._run is not None and not self._run.decoder.alive:
+                ended, self._run = self._run, None
+                ended.encoding.close()
+                ended.decoder.close()
             if self._run is None:
                 if self._failed is not None and time.monotonic() - self._failed[0] < _LOAD_AGAIN_S:
-                    raise self._failed[1]
+                    _, code, message = self._failed
+                    raise ConfigError(message, code=code)
                 try:
                     self._run = self._loaded()
                 except ConfigError as error:
                     log.error("%s cannot be loaded: %s", self.name, error.message)
-                    self._failed = (time.monotonic(), error)
-                    raise
+                    code, message = error.code, error.message
+                else:
+                    return self._run
+                # In words only: the exception's frames hold the weights, as far as they were loaded.
+                self._failed = (time.monotonic(), code, message)
+                raise ConfigError(message, code=code)
             return self._run
 
     def _loaded(self) -> _Running:
@@ -344,13 +365,20 @@ class DeepSeekOcrEngine:
 
         try:
             return self._load()
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
+        except FolioscopeError:
+            raise
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise ConfigError(
+                    f"There is no memory for {self.name} on {self._config.device}: stop other programs, set "
+                    "FOLIOSCOPE_SLOTS lower, or use another machine.",
+                    code="not_enough_memory",
+                ) from error
+            log.exception("%s cannot be loaded", self.name)
             raise ConfigError(
-                f"There is no memory for {self.name} on {self._config.device}: stop other programs, set "
-                "FOLIOSCOPE_SLOTS lower, or use another machine.",
-                code="not_enough_memory",
+                f"{self.name} cannot be started on {self._config.device} ({type(error).__name__}: {error}). "
+                "The log has the details.",
+                code="engine_failed",
             ) from error
 
     def _load(self) -> _Running:
@@ -366,8 +394,8 @@ class DeepSeekOcrEngine:
             # A folder's weights have a fingerprint for a name, those of the hub their commit.
             return [replace(one, format=replace(one.format, revision=self.revision)) for one in found]
 
-        batcher = Batcher(encode, most=_ENCODED_AT_ONCE, name="encoder")
         decoder = self._make_decoder(loaded, config)
+        batcher = Batcher(encode, most=_ENCODED_AT_ONCE, name="encoder")
         log.info("%s@%s loaded in %.1f s: %s", self.name, self.revision, time.monotonic() - began, loaded.placement)
         return _Running(loaded, encoder, batcher, decoder)
 

@@ -104,10 +104,12 @@ class AllExperts:
 
 
 def grouped_works(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether `GroupedExperts` runs here without leaving the device."""
+    """Whether `GroupedExperts` runs here without leaving the device: torch has such a kernel for Hopper and datacentre
+    Blackwell; elsewhere it asks the host for the groups' sizes, which no captured step may do.
+    """
     return (
         device.type == "cuda"
         and dtype == torch.bfloat16
         and hasattr(functional, "grouped_mm")
-        and torch.cuda.get_device_capability(device) >= (8, 0)
+        and torch.cuda.get_device_capability(device)[0] in (9, 10)
     )

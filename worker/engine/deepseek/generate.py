@@ -83,7 +83,8 @@ class DecodeEngine:
             each = slot_bytes(shape, self.capacity, loaded.dtype)
             wanted = planned_slots(config.slots, each, free_memory(loaded.device))
             self._slots, self.slots = take(wanted, self._make_slots)
-            self._steps = Steps(self._slots, self.attention, graphs=config.graphs)
+            self._graphs = config.graphs
+            self._steps = Steps(self._slots, self.attention, graphs=self._graphs)
         if self.slots < config.slots:
             log.warning("%d slots of %.2f GiB fit in memory, not %d", self.slots, each / 2**30, config.slots)
         self._prefill_tokens = config.prefill_tokens or _PREFILL.get(loaded.device.type, 256)
@@ -144,6 +145,11 @@ class DecodeEngine:
             self._wake.notify_all()
         self._thread.join()
 
+    @property
+    def alive(self) -> bool:
+        """Whether pages are still taken: not after `close`, nor after the thread has ended by itself."""
+        return not self._closed
+
     def _make_slots(self, slots: int) -> Slots:
         return Slots(self.decoder, self._chooser, self.attention, slots, self.capacity, self._most)
 
@@ -171,18 +177,27 @@ class DecodeEngine:
         return length
 
     def _work(self) -> None:
-        with torch.inference_mode(), self._on_stream():
-            while True:
-                with self._wake:
-                    while not (self._closed or self._queue or self._running or self._filling or self._harvests):
-                        self._wake.wait()
-                    if self._closed:
-                        break
-                try:
-                    self._turn()
-                except Exception as error:  # whatever it was, the engine goes on with the next pages
-                    self._recover(error)
-        self._fail([*self._everything(), *self._drain()], Unavailable("the decode engine was closed"))
+        try:
+            with torch.inference_mode(), self._on_stream():
+                while self._wait():
+                    try:
+                        self._turn()
+                    except Exception as error:  # whatever it was, the engine goes on with the next pages
+                        self._recover(error)
+        except BaseException:
+            # A device that is gone, most likely. Nobody shall wait for this thread; `alive` tells that it ended.
+            log.critical("the decode thread ends", exc_info=True)
+        finally:
+            with self._wake:
+                self._closed = True
+            self._fail([*self._everything(), *self._drain()], Unavailable("the decode engine was closed"))
+
+    def _wait(self) -> bool:
+        """Until there is something to do; False once closed."""
+        with self._wake:
+            while not (self._closed or self._queue or self._running or self._filling or self._harvests):
+                self._wake.wait()
+            return not self._closed
 
     def _turn(self) -> None:
         self._drop_cancelled()
@@ -316,10 +331,14 @@ class DecodeEngine:
             other.row -= 1
 
     def _recover(self, error: Exception) -> None:
+        exhausted = is_out_of_memory(error)
+        if exhausted:
+            # Its frames hold the slots, and so their memory, for as long as the exception is handled.
+            error.__traceback__ = error.__context__ = error.__cause__ = None
         pages = self._everything()
         self._running, self._filling, self._harvests = [], [], []
         self._polls.clear()
-        if is_out_of_memory(error) and self.slots > 1:
+        if exhausted and self.slots > 1:
             with self._wake:
                 self._queue.extendleft(reversed([self._again(page) for page in pages]))
             self._shrink()
@@ -340,11 +359,12 @@ class DecodeEngine:
             torch.cuda.empty_cache()
         try:
             self._slots, self.slots = take(half, self._make_slots)
-            self._steps = Steps(self._slots, self.attention)
+            self._steps = Steps(self._slots, self.attention, graphs=self._graphs)
         except ConfigError as error:
-            self._fail(self._drain(), error)
+            # Not the pages' fault: they are read again when there is memory, by an engine made anew.
             with self._wake:
                 self._closed = True
+            self._fail(self._drain(), Unavailable(error.message, code=error.code))
 
     @staticmethod
     def _again(page: Page) -> Page:
@@ -370,5 +390,5 @@ class DecodeEngine:
         elif not isinstance(error, FolioscopeError):
             error = InternalError(f"decoding failed: {type(error).__name__}: {error}")
         for page in pages:
-            if page.future.set_running_or_notify_cancel():
+            if not page.future.done() and page.future.set_running_or_notify_cancel():
                 page.future.set_exception(error)

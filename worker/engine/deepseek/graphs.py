@@ -14,6 +14,7 @@ import torch
 from worker.engine.deepseek.attention import StepAttention
 from worker.engine.deepseek.decoder import ways
 from worker.engine.deepseek.next_token import EMPTY
+from worker.engine.deepseek.plan import is_out_of_memory
 from worker.engine.deepseek.slots import Slots
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class Steps:
         vocabulary = slots.decoder.shape.vocab
         slots.token.copy_(torch.arange(len(slots.token), device=slots.token.device) * 7919 % vocabulary)
         try:
-            way = min(range(ways(slots.decoder.layers)), key=lambda way: self._milliseconds(size, bound, way))
+            way = self._fastest(size, bound)
             graph = torch.cuda.CUDAGraph()
             # Other threads (the encoder) may allocate meanwhile: only this thread is forbidden to.
             with torch.cuda.graph(
@@ -93,6 +94,22 @@ class Steps:
             slots.done.copy_(held[0])
             slots.token.copy_(held[1])
         return _Captured(graph, way)
+
+    def _fastest(self, size: int, bound: int) -> int:
+        """The way that took the least time; one that cannot be captured here is left out, unless none can."""
+        took: dict[int, float] = {}
+        failed: RuntimeError | None = None
+        for way in range(ways(self._slots.decoder.layers)):
+            try:
+                took[way] = self._milliseconds(size, bound, way)
+            except RuntimeError as error:
+                if is_out_of_memory(error):
+                    raise
+                log.warning("experts cannot be computed in way %d for %d rows here: %s", way, size, error)
+                failed = error
+        if not took and failed is not None:
+            raise failed
+        return min(took, key=took.__getitem__)
 
     def _milliseconds(self, size: int, bound: int, way: int) -> float:
         for _ in range(_WARM_UPS):

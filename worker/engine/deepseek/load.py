@@ -182,6 +182,10 @@ def _native(folder: WeightFolder, kind: str, placement: Placement) -> Any:
     except ConfigError:
         raise
     except Exception as error:  # a damaged tensor, a conversion that does not fit
+        from worker.engine.deepseek.plan import is_out_of_memory
+
+        if is_out_of_memory(error):
+            raise
         raise ConfigError(
             f"the weights in {folder.path} do not load as {kind}: {_first_line(error)}", code="weights_mismatch"
         ) from error

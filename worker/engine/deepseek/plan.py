@@ -59,8 +59,17 @@ def take(slots: int, make: Callable[[int], T]) -> tuple[T, int]:
             torch.cuda.empty_cache()
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Torch says it in an exception of its own on CUDA, and in words on CPU."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and "memory" in str(error) and "alloc" in str(error)
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Torch says it in an exception of its own on CUDA, and in words on CPU, of CUDA's libraries, and where an error
+    that followed took its place.
+    """
+    while error is not None:
+        if isinstance(error, torch.OutOfMemoryError | MemoryError):
+            return True
+        text = str(error).lower()
+        if isinstance(error, RuntimeError) and (
+            "out of memory" in text or "alloc_failed" in text or ("memory" in text and "alloc" in text)
+        ):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -68,7 +68,7 @@ def _eight_bits(grey: np.ndarray) -> np.ndarray:
     low, high = float(grey.min()), float(grey.max())
     if low >= 0 and high <= 255:
         return grey.astype(np.uint8)
-    return ((grey.astype(np.float32) - low) * (255 / (high - low))).astype(np.uint8)
+    return ((grey.astype(np.float32) - low) * (255 / ((high - low) or 1.0))).astype(np.uint8)
 
 
 def _tiles(image: Image.Image, side: int, grid: Grid) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 
@@ -103,8 +104,8 @@ class Slots:
             return torch.cat(parts).flatten(1)
 
         hidden = self.decoder.forward(x, self._cos[at], self._sin[at], attend)
-        ends = torch.tensor(sizes).cumsum(0) - 1
-        return hidden[ends.to(x.device)]
+        # Host numbers, so that nothing waits for the device.
+        return torch.stack([hidden[end - 1] for end in accumulate(sizes)])
 
     def begin(self, row: int, hidden: torch.Tensor) -> None:
         """Choose the first token of `row` from the last hidden state (D,) of its prefix: the row runs."""

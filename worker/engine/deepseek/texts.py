@@ -27,7 +27,13 @@ class Texts:
             config = DecodeConfig(slots=config.slots, max_new_tokens=min(max_tokens, config.max_new_tokens))
         self._loaded = loaded
         self._engine = DecodeEngine(loaded, config)
+        self._engine.warm()
         self.slots = self._engine.slots
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still decodes; what has ended by itself is to be made anew."""
+        return self._engine.alive
 
     def submit(self, tokens: VisionTokens, prompt: str) -> Future[Generated]:
         """`prompt` as `Prompt.text` words it. Raises `Conflict` (`wrong_tokens`) for tokens of another model."""
