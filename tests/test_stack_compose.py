@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
@@ -105,6 +106,9 @@ def test_secrets_come_from_files():
     }
     for name in OURS:
         for variable, value in SERVICES[name]["environment"].items():
+            if variable == "TRITON_CACHE_DIR":  # of a library; it names a place that may be written to
+                assert any(place.startswith(f"{value}:") for place in SERVICES[name]["tmpfs"])
+                continue
             if variable.removesuffix("_FILE") in secret and variable.endswith("_FILE"):
                 assert str(value).startswith("/run/folioscope/")
                 continue
@@ -147,6 +151,7 @@ class Local:
         self.secrets = root / "secrets"
         self.secrets.mkdir(parents=True)
         self.redis_port, self.api_port = free_port(), free_port()
+        self.metrics_ports = {name: free_port() for name in OURS}  # containers have one each, this machine has one
         self.index = None  # once its key is made
         self.processes = {}
         bin_dir = root / "bin"
@@ -186,6 +191,8 @@ class Local:
         environment |= {"STACK_VISION": "1", "STACK_REAL_EMBEDDER": "1", "OMP_NUM_THREADS": "1"}
         for variable, value in SERVICES[name].get("environment", {}).items():
             environment[variable] = self.here(str(value))
+        if "FOLIOSCOPE_METRICS_PORT" in environment:
+            environment["FOLIOSCOPE_METRICS_PORT"] = str(self.metrics_ports[name])
         if name in OURS:
             # REST, not gRPC, is what the stand-in for Qdrant speaks.
             extra = {n: v for n, v in self.index.environment.items() if n not in environment}
@@ -245,6 +252,10 @@ def test_the_services_of_the_file_work_together(tmp_path):
             local.start(name)
         for name in ("api", "worker", "worker-gpu"):
             until(lambda n=name: local.healthy(n), f"{name} is healthy", 180, pause=1)
+
+        for name in ("worker", "worker-gpu"):
+            told = httpx.get(f"http://127.0.0.1:{local.metrics_ports[name]}/metrics", trust_env=False)
+            assert "folioscope_" in told.text
 
         api = Api(f"http://127.0.0.1:{local.api_port}")
         assert api.http.get("/v1/documents").status_code == 401
