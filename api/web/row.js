@@ -139,7 +139,9 @@ function rowButtons(document, actions) {
 /** What the details are called; empty where there are none. */
 function summaryOf(document) {
   if (document.kind === "archive") {
-    return document.failure || (isReading(document) && !document.pages.total) ? "" : "Files in it";
+    // An archive of which nothing could be read was opened all the same: its files say why.
+    const unopened = document.failure && document.failure.code !== "no_member_read";
+    return unopened || (isReading(document) && !document.pages.total) ? "" : "Files in it";
   }
   if (!document.pages.failed) return "";
   return document.pages.failed === 1 ? "Why one page could not be read" : "Why some pages could not be read";
