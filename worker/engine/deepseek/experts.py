@@ -72,7 +72,7 @@ class HitExperts:
 
 
 class GroupedExperts:
-    """By `torch.nn.functional.grouped_mm` (bfloat16 on compute capability 8.0 and newer; any float type on CPU)."""
+    """By `torch.nn.functional.grouped_mm` (see `grouped_works`; any float type on CPU)."""
 
     def __init__(self, gate_up: torch.Tensor, down: torch.Tensor) -> None:
         self._gate_up, self._down = gate_up.transpose(1, 2), down.transpose(1, 2)
