@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import struct
@@ -315,8 +316,10 @@ def test_member_order_and_laziness(tmp_path):
     """Members come in the archive's order, and closing early leaves no file open."""
     path = tmp_path / "archive"
     path.write_bytes(kit.zip_bytes(FILES))
+    gc.collect()
     before = kit.open_descriptors()
     found = members(path, ZIP)
     assert next(found).path == "a.pdf"
     found.close()
-    assert kit.open_descriptors() == before
+    # Fewer, where threads of earlier tests let go of theirs meanwhile.
+    assert kit.open_descriptors() <= before

@@ -298,7 +298,10 @@ def test_nothing_leaks(good, endless, tmp_path):
         open_in_child = kit.open_descriptors(the_child(renderer)) if sys.platform == "linux" else 0
         assert open_in_child < 12
         code_of(lambda: renderer.render(endless, PDF, 1, None))
-    assert (kit.open_descriptors(), threading.active_count()) == before
+    # Fewer, where threads of earlier tests ended and let go of their files meanwhile.
+    assert all(
+        now <= then for now, then in zip((kit.open_descriptors(), threading.active_count()), before, strict=True)
+    )
     assert pids
     for pid in pids:
         with pytest.raises(ProcessLookupError):  # a zombie would still be found
