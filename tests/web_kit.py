@@ -150,6 +150,10 @@ class ShelfService:
         self.page_s = page_s
         self.delays: dict[str, float] = {}  # query -> seconds that its search takes
         self.phrases = True  # words in quotes must stand together
+        self.word_s = 0.0  # between two words of an answer
+        self.fail_answer: Exception | None = None  # after the first words
+        self.asked: list[tuple[str, str | None]] = []  # question, conversation
+        self.given_up = 0  # answers that somebody stopped listening to
         self.queries: list[str] = []
         self.prompts: list[Prompt] = []
         self.decode_error: Exception | None = None
@@ -311,12 +315,23 @@ class ShelfService:
         return Answer(question, True, f"{quote} [1]", (citation,), 0.9, considered, 9.0)
 
     def converse(self, tenant, question, where, *, conversation_id=None, history=(), cancelled=lambda: False):
+        self.asked.append((question, conversation_id))
         answer = self.ask(tenant, question, where)
-        considered = tuple(Considered(key, 1.0, True, "the best match") for key in answer.considered)
+        considered = tuple(
+            Considered(key, 1.0, not n, "the best match" if not n else "it adds nothing")
+            for n, key in enumerate(answer.considered)
+        )
         yield Selected(question, considered, 1.0, 0.1)
-        yield Told(answer.text)
+        for n, word in enumerate(re.findall(r"\S+\s*", answer.text)):
+            if cancelled():
+                self.given_up += 1
+                return
+            yield Told(word)
+            time.sleep(self.word_s)
+            if n and self.fail_answer:
+                raise self.fail_answer
         yield Cited(answer.citations)
-        yield Done(answer, considered, {"total": answer.took_ms}, conversation_id)
+        yield Done(answer, considered, {"retrieve": 1.0, "answer": 3.0, "total": answer.took_ms}, conversation_id)
 
     def new_conversation(self) -> str:
         return "0" * 32

@@ -1,95 +1,68 @@
-// The answer card. Contract: `createAnswer(root)` owns one element; `ask(question, filter)` shows an answer with its
-// evidence, an honest "not found" with the pages that were looked at, or the problem; a later call or `clear()`
-// discards an earlier one. Citations are links to the exact place on the page.
+// An answer as elements. Contract: `answerText` sets the text with its citations as numbered chips, `evidenceList` shows
+// each cited place on its scan, `notFound` says honestly that there is none and what one can try, `missingList` what an
+// answer had to do without. What documents and models wrote becomes text: no links, no pictures, no HTML (markdown.js).
 
-import * as api from "./api.js";
-import { announce, h, icon, replace } from "./dom.js";
+import { button, h, icon } from "./dom.js";
+import { render } from "./markdown.js";
 import { pageHref } from "./route.js";
 import { strip } from "./scan.js";
-import { count } from "./words.js";
+import { count, reason } from "./words.js";
 
-export function createAnswer(root, { nameOf }) {
-  let running = null;
-  let shown = "";
+export const PAGES_SHOWN = 8; // of those that were considered, where nothing was found
 
-  function clear() {
-    running?.abort();
-    running = null;
-    shown = "";
-    root.hidden = true;
-    replace(root);
-  }
+const citationHref = (citation) => pageHref(citation.document_id, citation.page, { at: citation.span });
+const folio = (page) => h("span", { class: "folio" }, h("span", { class: "folio-word", text: "page " }), String(page));
 
-  async function ask(question, filter) {
-    const key = JSON.stringify([question, filter]);
-    if (key === shown) return;
-    running?.abort();
-    running = new AbortController();
-    const { signal } = running;
-    shown = key;
-    root.hidden = false;
-    root.setAttribute("aria-busy", "true");
-    replace(root, heading(), h("p", { class: "thinking", text: "Looking for the sentences that answer this…" }));
-    try {
-      const answer = await api.ask({ question, filter }, signal);
-      if (signal.aborted) return;
-      replace(root, ...(answer.found ? found(answer) : await notFound(answer, nameOf)));
-      announce(answer.found ? `Answer: ${answer.text}` : "Not found in these documents.");
-    } catch (error) {
-      if (error.name === "AbortError") return;
-      shown = "";
-      replace(root, heading(), h("p", { class: "failure" }, icon("warning"), error.message));
-    }
-    root.removeAttribute("aria-busy");
-  }
-
-  return { ask, clear };
+export function pageLink({ document_id: id, page }, name) {
+  return h("a", { href: pageHref(id, page) }, h("bdi", { class: "name", text: name ?? "Document" }), folio(page));
 }
 
-const heading = (extra) => h("h2", { class: "answer-heading" }, "Answer", extra ?? null);
-
-function citationHref(citation) {
-  return pageHref(citation.document_id, citation.page, { at: citation.span });
+/** Children for the text's element. While the text still comes there are no citations, and numbers stay numbers. */
+export function answerText(text, citations = []) {
+  const byNumber = new Map(citations.map((citation) => [String(citation.number), citation]));
+  const out = render(text, 0, text.length);
+  const walker = document.createTreeWalker(out, NodeFilter.SHOW_TEXT);
+  const nodes = [];
+  while (walker.nextNode()) nodes.push(walker.currentNode);
+  for (const node of byNumber.size ? nodes : []) setChips(node, byNumber);
+  return out;
 }
+
+function setChips(node, byNumber) {
+  const parts = [];
+  let at = 0;
+  for (const match of node.data.matchAll(/\s*\[(\d+)\]/g)) {
+    const citation = byNumber.get(match[1]);
+    if (!citation) continue; // brackets of the document itself
+    parts.push(node.data.slice(at, match.index), chip(citation));
+    at = match.index + match[0].length;
+  }
+  if (parts.length) node.replaceWith(...parts, node.data.slice(at));
+}
+
+const CHECKED = {
+  true: ["check", "checked", "Read again: the page says this"],
+  false: ["warning", "doubted", "Read again: the page does not say this"],
+};
+const checked = ({ verified }) => CHECKED[String(verified)] ?? null;
 
 function chip(citation) {
+  const said = [`Source ${citation.number}: ${citation.filename}, page ${citation.page}`, checked(citation)?.[2]];
+  const label = said.filter(Boolean).join(". ");
+  return h("a", { class: "chip", href: citationHref(citation), title: label, "aria-label": label }, String(citation.number));
+}
+
+export function evidenceList(citations, text) {
   return h(
-    "a",
-    {
-      class: "chip",
-      href: citationHref(citation),
-      title: `${citation.filename}, page ${citation.page}`,
-      "aria-label": `Source ${citation.number}: ${citation.filename}, page ${citation.page}`,
-    },
-    String(citation.number),
+    "ol",
+    { class: "evidence", "aria-label": "Sources" },
+    citations.map((citation) => evidence(citation, text)),
   );
 }
 
-function found(answer) {
-  const byNumber = new Map(answer.citations.map((citation) => [citation.number, citation]));
-  const text = h("p", { class: "answer-text" });
-  let at = 0;
-  for (const match of answer.text.matchAll(/\s*\[(\d+)\]/g)) {
-    const citation = byNumber.get(Number(match[1]));
-    if (!citation) continue; // brackets of the document itself
-    text.append(answer.text.slice(at, match.index), chip(citation));
-    at = match.index + match[0].length;
-  }
-  text.append(answer.text.slice(at));
-  const unsure = answer.confidence > 0 && answer.confidence < 0.4;
-  return [
-    heading(unsure ? h("span", { class: "hint" }, icon("warning"), "Weak support – check the page") : null),
-    text,
-    h(
-      "ol",
-      { class: "evidence", "aria-label": "Sources" },
-      answer.citations.map((citation) => evidence(citation, answer.text)),
-    ),
-  ];
-}
-
-function evidence(citation, answerText) {
+function evidence(citation, text) {
   const page = { image_url: citation.image_url, width: 0, height: 0, ...citation };
+  const [glyph, kind, meaning] = checked(citation) ?? [];
   return h(
     "li",
     {},
@@ -101,22 +74,27 @@ function evidence(citation, answerText) {
         { class: "evidence-source" },
         h("span", { class: "chip", "aria-hidden": "true", text: String(citation.number) }),
         h("bdi", { class: "name", text: citation.filename }),
-        h("span", { class: "folio" }, h("span", { class: "folio-word", text: "page " }), String(citation.page)),
+        folio(citation.page),
+        glyph ? h("span", { class: kind, title: meaning }, icon(glyph), kind === "checked" ? "checked" : "doubtful") : null,
       ),
       citation.boxes.length ? strip(page, citation.boxes, { reach: 0.1 }) : null,
-      answerText.includes(citation.quote) && citation.boxes.length
-        ? null
-        : h("q", { class: "quote", text: citation.quote }),
+      text.includes(citation.quote) && citation.boxes.length ? null : h("q", { class: "quote", text: citation.quote }),
     ),
   );
 }
 
-async function notFound(answer, nameOf) {
-  const pages = answer.considered.slice(0, 8);
-  const names = await Promise.all(pages.map(({ document_id }) => nameOf(document_id)));
+/** `actions`: { waiting, withoutFilters } say what else could help; `names` are of the first considered pages. */
+export function notFound(answer, names, { waiting, withoutFilters }) {
+  const pages = answer.considered.slice(0, PAGES_SHOWN);
+  const tips = [
+    withoutFilters
+      ? [button("Ask all documents", { kind: "plain small", on: { click: withoutFilters } }), " without the filters."]
+      : null,
+    waiting ? [`${count(waiting, "page")} still to be read: ask again when they are.`] : null,
+    pages.length ? ["Name what the pages may name: a person, a place, a year, a number."] : null,
+    pages.length ? ["Ask for one thing at a time."] : null,
+  ].filter(Boolean);
   return [
-    heading(),
-    h("p", { class: "answer-text", text: "Not found in these documents." }),
     h("p", {
       class: "quiet",
       text: pages.length
@@ -127,19 +105,34 @@ async function notFound(answer, nameOf) {
       ? h(
           "ul",
           { class: "considered" },
-          pages.map((page, i) =>
-            h(
-              "li",
-              {},
-              h(
-                "a",
-                { href: pageHref(page.document_id, page.page) },
-                h("bdi", { class: "name", text: names[i] ?? "Document" }),
-                h("span", { class: "folio" }, h("span", { class: "folio-word", text: "page " }), String(page.page)),
-              ),
-            ),
-          ),
+          pages.map((page, i) => h("li", {}, pageLink(page, names[i]))),
+        )
+      : null,
+    tips.length
+      ? h(
+          "ul",
+          { class: "tips", "aria-label": "What else to try" },
+          tips.map((tip) => h("li", {}, tip)),
         )
       : null,
   ];
+}
+
+/** What an answer had to do without: pages that could not be read for it, or anything that the service says in words. */
+export function missingList(missing, names) {
+  const line = (one, i) => {
+    if (typeof one === "string") return [one];
+    const why = one.code || one.reason ? reason(one.code ?? "", one.code ? "" : one.reason) : "It could not be read.";
+    return [pageLink(one, names[i]), ` – ${why}`];
+  };
+  return h(
+    "div",
+    { class: "missing" },
+    h("p", { class: "hint" }, icon("warning"), "This answer is not whole. It had to do without:"),
+    h(
+      "ul",
+      {},
+      missing.map((one, i) => h("li", {}, line(one, i))),
+    ),
+  );
 }

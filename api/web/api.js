@@ -1,9 +1,10 @@
-// The HTTP API as functions. Contract: every failure becomes one of two errors, `Problem` (the
-// service answered and refused; `message` is a sentence for people, `code` is stable) or `Gone`
-// (nobody answered). An aborted request rejects with the browser's AbortError.
+// The HTTP API as functions. Contract: every failure becomes one of three errors, `Problem` (the
+// service answered and refused; `message` is a sentence for people, `code` is stable), `Gone`
+// (nobody answered) or `Broken` (an answer broke off). An aborted request rejects with AbortError.
 // `connection` tells when the service disappears and when it is back; it asks by itself.
 
 import { authorised } from "./access.js";
+import { readEvents } from "./stream.js";
 
 const BASE = new URL("..", import.meta.url);
 
@@ -19,6 +20,13 @@ export class Gone extends Error {
   constructor() {
     super("Folioscope does not answer.");
     this.code = "gone";
+  }
+}
+
+export class Broken extends Error {
+  constructor() {
+    super("The connection broke before the answer was whole.");
+    this.code = "broken";
   }
 }
 
@@ -69,7 +77,7 @@ async function problemOf(status, readBody) {
   }
 }
 
-async function call(method, path, { json, signal } = {}) {
+async function respond(method, path, { json, signal } = {}) {
   let response;
   try {
     response = await authorised((headers) =>
@@ -86,13 +94,34 @@ async function call(method, path, { json, signal } = {}) {
     throw new Gone();
   }
   if (!response.ok) throw await problemOf(response.status, () => response.json());
+  return response;
+}
+
+async function call(method, path, options) {
+  const response = await respond(method, path, options);
   return response.status === 204 ? null : response.json();
 }
 
 const segment = encodeURIComponent;
 
 export const search = (request, signal) => call("POST", "search", { json: request, signal });
-export const ask = (request, signal) => call("POST", "answers", { json: request, signal });
+
+/** Asks, and tells each event (kind, data) as it comes. Resolves to the whole answer, the data of `done`. */
+export async function converse(request, { signal, onEvent }) {
+  const response = await respond("POST", "answers", { json: { ...request, stream: true }, signal });
+  try {
+    for await (const { kind, data } of readEvents(response.body)) {
+      if (kind === "error") throw new Problem(data, data.status);
+      onEvent(kind, data);
+      if (kind === "done") return data;
+    }
+  } catch (error) {
+    if (error.name === "AbortError" || error instanceof Problem) throw error;
+    throw new Broken();
+  }
+  throw new Broken();
+}
+
 export const getDocument = (id, signal) => call("GET", `documents/${segment(id)}`, { signal });
 export const deleteDocument = (id) => call("DELETE", `documents/${segment(id)}`);
 export const getPage = (id, page, signal) =>

@@ -2,8 +2,8 @@
 // change of it runs at most one search, and an older answer never overwrites a newer one. Questions are answered too.
 
 import * as api from "./api.js";
+import { createChat } from "./chat.js";
 import { announce, button, debounce, h, icon, replace } from "./dom.js";
-import { createAnswer } from "./answer.js";
 import { createFilters, isFiltered, toRequest } from "./filters.js";
 import { groupList, hitList } from "./results.js";
 import { read, writeSearch } from "./route.js";
@@ -18,7 +18,15 @@ export function createSearch(
   { form, input, askButton, summary, results, answerRoot, filterRoot },
   { nameOf, waitingPages },
 ) {
-  const answer = createAnswer(answerRoot, { nameOf });
+  const answer = createChat(answerRoot, {
+    nameOf,
+    waitingPages,
+    onNew() {
+      writeSearch({ query: "", ask: false }, { push: true });
+      input.focus();
+    },
+    onWithoutFilters: () => writeSearch({ filter: {} }, { push: true }),
+  });
   const filters = createFilters(filterRoot, { nameOf });
   let running = null;
   let shown = null; // key of the search whose results are on the page

@@ -17,6 +17,15 @@ export function bytes(n) {
   return unit === 0 ? count(n, "byte") : `${n < 10 ? n.toFixed(1) : Math.round(n)} ${units[unit]}`;
 }
 
+/** How long something took, as short as it is told. */
+export function duration(ms) {
+  if (ms < 1) return "under 1 ms";
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  const seconds = ms / 1000;
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  return seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
+}
+
 const MEDIA = {
   "application/pdf": "PDF",
   "image/png": "PNG",
@@ -49,6 +58,8 @@ export function stateLine({ state, pages, kind }) {
 
 const REASONS = [
   [/encrypt|password/, "It is protected by a password."],
+  [/^no_decoder/, "Nobody who could read it is running."],
+  [/^decode_timeout/, "Everybody who could read it was busy."],
   [/empty/, "The file is empty."],
   [/truncat/, "The file ends too early; it may not have been copied completely."],
   [
