@@ -76,6 +76,11 @@ class TusVersion(RequestError):
     status = 412
 
 
+class WrongChecksum(RequestError):
+    code = "checksum_mismatch"
+    status = 460  # of tus, extension checksum
+
+
 @dataclass(frozen=True, slots=True)
 class Code:
     status: int
@@ -107,6 +112,7 @@ CODES: dict[str, Code] = {
     "unsupported_media_type": Code(
         415, "Unsupported media type", "The request body or the file is of a type that cannot be read."
     ),
+    "checksum_mismatch": Code(460, "Wrong checksum", "The bytes do not have the checksum that came with them."),
     "host_not_allowed": Code(421, "Host not allowed", "The `Host` header is not a name of this service."),
     "invalid_request": Code(422, "Invalid request", "A value makes no sense; `errors` lists which and why."),
     "bad_document": Code(422, "Unreadable document", "The file is damaged, encrypted or hostile."),
@@ -126,6 +132,7 @@ CODES: dict[str, Code] = {
     "storage_full": Code(507, "Disk full", "There is no room for the file. Nothing of it was kept."),
 }
 
+_TUS_PATH, _TUS = "/v1/uploads", "1.0.0"
 _OPENAI_PATHS = ("/v1/chat/", "/v1/models")
 
 _CODE_OF_STATUS = {
@@ -176,7 +183,9 @@ def openai_error(message: str, code: str) -> dict[str, object]:
 
 
 class _Problem(Response):
-    """Leaves its code with the request, for who counts and logs; speaks OpenAI's dialect on its routes too."""
+    """Leaves its code with the request, for who counts and logs; speaks the dialects of OpenAI and tus on their routes
+    too.
+    """
 
     def __init__(self, code: str, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -188,6 +197,10 @@ class _Problem(Response):
             told = json.loads(self.body)
             self.body = json.dumps({**told, "error": openai_error(told["detail"], self._code)}).encode()
             self.headers["Content-Length"] = str(len(self.body))
+        if scope["path"].startswith(_TUS_PATH):
+            self.headers["Tus-Resumable"] = _TUS
+            if self._code == "tus_version":
+                self.headers["Tus-Version"] = _TUS
         await super().__call__(scope, receive, send)
 
 

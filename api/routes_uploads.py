@@ -1,24 +1,25 @@
 """`/v1/uploads`: uploads that may break off and go on later, in the protocol tus 1.0.
 
-Source: https://tus.io/protocols/resumable-upload, core protocol with creation, creation-with-upload, expiration and
-termination. `worker.uploads` keeps what came; this module only speaks.
+Source: https://tus.io/protocols/resumable-upload, core protocol with creation, creation-with-upload, checksum,
+expiration and termination. `worker.uploads` keeps what came; this module only speaks.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from email.utils import formatdate
 from typing import Annotated
 
 import anyio
-from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from fastapi import APIRouter, Depends, Header, HTTPException, Path, Request, Response
 
 from api import filenames, upload
 from api.context import AppContext, Context
 from api.limits import UploadMeter
 from api.openapi import empty
-from api.problems import TusVersion
+from api.problems import TusVersion, WrongChecksum
 from api.tenants import CurrentCaller, WritingTenant
 from index.errors import BadDocument, InvalidRequest, UnsupportedMedia
 from index.types import TextLayerPolicy
@@ -27,7 +28,8 @@ from worker.uploads import Appending, Upload
 router = APIRouter(tags=["documents"])
 
 VERSION = "1.0.0"
-EXTENSIONS = "creation,creation-with-upload,expiration,termination"
+EXTENSIONS = "creation,creation-with-upload,checksum,expiration,termination"
+CHECKSUMS = ("sha1", "sha256", "md5")
 OFFSET_TYPE = "application/offset+octet-stream"
 _METADATA_CHARS = 16 << 10
 _BATCH_BYTES = 1 << 20
@@ -38,6 +40,14 @@ Length = Annotated[
 ]
 Offset = Annotated[
     int | None, Header(alias="Upload-Offset", ge=0, description="Where these bytes begin.", examples=[0])
+]
+Checksum = Annotated[
+    str | None,
+    Header(
+        alias="Upload-Checksum",
+        description="Of this request's bytes: `sha1`, `sha256` or `md5`, and the sum in Base64.",
+        examples=["sha1 Lve95gjOVATpfV8EL5X4nxwjKHE="],
+    ),
 ]
 Metadata = Annotated[
     str | None,
@@ -72,7 +82,8 @@ _OFFSET_BODY = {
 async def get_upload_options(context: AppContext) -> Response:
     """What resumable uploads can do here."""
     limit = context.service.uploads.max_bytes
-    return _answer(204, {"Tus-Version": VERSION, "Tus-Extension": EXTENSIONS, "Tus-Max-Size": str(limit)})
+    told = {"Tus-Version": VERSION, "Tus-Extension": EXTENSIONS, "Tus-Checksum-Algorithm": ",".join(CHECKSUMS)}
+    return _answer(204, told | {"Tus-Max-Size": str(limit)})
 
 
 @router.post(
@@ -87,6 +98,8 @@ async def get_upload_options(context: AppContext) -> Response:
         "tus_version",
         "too_large",
         "unsupported_media_type",
+        "bad_request",
+        "checksum_mismatch",
         "invalid_request",
         "empty",
         "bad_document",
@@ -103,12 +116,16 @@ async def create_upload(
     caller: CurrentCaller,
     length: Length = None,
     metadata: Metadata = None,
+    checksum: Checksum = None,
 ) -> Response:
     """Begin a resumable upload. The request may carry the first bytes."""
+    if "upload-concat" in request.headers:
+        raise InvalidRequest("Uploads are not put together here (Upload-Concat): send the file as one upload.")
     if length is None:
         raise InvalidRequest("Upload-Length is missing: the file's length must be known when its upload begins.")
     if length == 0:
         raise BadDocument("The file is empty.", code="empty")
+    expected = _checksum(checksum)
     given = _metadata(metadata or "")
     created = await context.call(
         context.service.uploads.create,
@@ -120,7 +137,7 @@ async def create_upload(
     )
     headers = {"Location": f"/v1/uploads/{created.id}"}
     if request.headers.get("content-type", "").partition(";")[0].strip() == OFFSET_TYPE:
-        created = await _append(request, context, created, 0, context.limits.upload(caller.key))
+        created = await _append(request, context, created, 0, context.limits.upload(caller.key), expected)
         headers |= _standing(created)
     return _answer(201, headers | {"Upload-Expires": formatdate(created.expires_at, usegmt=True)})
 
@@ -155,6 +172,8 @@ async def get_upload(upload_id: UploadId, context: AppContext, tenant: WritingTe
         "tus_version",
         "too_large",
         "unsupported_media_type",
+        "bad_request",
+        "checksum_mismatch",
         "invalid_request",
         "bad_document",
         "quota_exceeded",
@@ -169,14 +188,16 @@ async def continue_upload(
     tenant: WritingTenant,
     caller: CurrentCaller,
     offset: Offset = None,
+    checksum: Checksum = None,
 ) -> Response:
     """Send the bytes that follow. What came before a line broke is kept."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != OFFSET_TYPE:
         raise UnsupportedMedia(f"The bytes of a resumable upload come as {OFFSET_TYPE}.")
     if offset is None:
         raise InvalidRequest("Upload-Offset is missing.")
+    expected = _checksum(checksum)
     known = await context.call(context.service.uploads.get, tenant, upload_id)
-    standing = await _append(request, context, known, offset, context.limits.upload(caller.key))
+    standing = await _append(request, context, known, offset, context.limits.upload(caller.key), expected)
     return _answer(204, _standing(standing))
 
 
@@ -193,13 +214,19 @@ async def delete_upload(upload_id: UploadId, context: AppContext, tenant: Writin
     return _answer(204, {})
 
 
-async def _append(request: Request, context: Context, known: Upload, offset: int, meter: UploadMeter) -> Upload:
+Expected = tuple[str, bytes] | None
+"""A checksum that was announced: algorithm and digest."""
+
+
+async def _append(
+    request: Request, context: Context, known: Upload, offset: int, meter: UploadMeter, expected: Expected
+) -> Upload:
     """Write the body at `offset`; the document, when it is whole."""
     writing = context.service.uploads.appending(known.tenant, known.id, offset)
     try:
         target = await context.call(writing.__enter__)
         try:
-            await _copy(request, context, target, meter)
+            await _copy(request, context, target, meter, expected)
         finally:
             # A client that went away is the very case: what came is flushed, whatever else is cancelled.
             with anyio.CancelScope(shield=True):
@@ -210,11 +237,15 @@ async def _append(request: Request, context: Context, known: Upload, offset: int
     return await context.call(context.service.finish_upload, known.tenant, known.id)
 
 
-async def _copy(request: Request, context: Context, target: Appending, meter: UploadMeter) -> None:
+async def _copy(request: Request, context: Context, target: Appending, meter: UploadMeter, expected: Expected) -> None:
+    sum_of = hashlib.new(expected[0], usedforsecurity=False) if expected else None
+
     def keep(batch: bytes) -> None:
         meter.check(len(batch))
         meter.count(len(batch))
         target.write(batch)
+        if sum_of is not None:
+            sum_of.update(batch)
 
     held = bytearray()
     try:
@@ -229,6 +260,12 @@ async def _copy(request: Request, context: Context, target: Appending, meter: Up
             with anyio.CancelScope(shield=True):
                 context.metrics.upload_bytes.inc(len(held))
                 await context.call(keep, bytes(held))
+        # Bytes that are not known to be right are not kept, be they wrong or cut off.
+        if expected and sum_of and sum_of.digest() != expected[1]:
+            with anyio.CancelScope(shield=True):
+                await context.call(target.undo)
+    if expected and sum_of and sum_of.digest() != expected[1]:
+        raise WrongChecksum(f"The bytes do not have the {expected[0]} that came with them; none of them were kept.")
 
 
 def _standing(standing: Upload) -> dict[str, str]:
@@ -240,6 +277,19 @@ def _standing(standing: Upload) -> dict[str, str]:
 
 def _answer(status: int, headers: dict[str, str]) -> Response:
     return Response(status_code=status, headers={"Tus-Resumable": VERSION, **headers})
+
+
+def _checksum(header: str | None) -> Expected:
+    """`sha1 Base64`. The status of an unknown algorithm is that of the protocol."""
+    if header is None:
+        return None
+    algorithm, _, encoded = header.strip().partition(" ")
+    if algorithm not in CHECKSUMS:
+        raise HTTPException(400, f"Upload-Checksum: the algorithms are {', '.join(CHECKSUMS)}.")
+    try:
+        return algorithm, base64.b64decode(encoded.strip(), validate=True)
+    except ValueError:
+        raise HTTPException(400, "Upload-Checksum: the sum is not Base64.") from None
 
 
 def _policy(given: str | None) -> str:

@@ -11,13 +11,12 @@ import hashlib
 import os
 import re
 import secrets
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from index.errors import NotFound, StorageFull, TooLarge
-from index.files import make_directory, remove, storage_errors, sync_directory
+from index.files import leave_room, make_directory, remove, storage_errors, sync_directory
 from index.types import Blob
 
 _NAME = re.compile(r"[0-9a-f]{64}")
@@ -62,15 +61,11 @@ class StagedFile:
         self.size += len(chunk)
 
     def _leave_room(self, coming: int) -> None:
-        """Stop before the disk is full: the index needs room to finish what was accepted."""
+        """Look at the disk now and then, not at every chunk."""
         if self.size and self.size + coming - self._checked < 16 << 20:
             return
         self._checked = self.size + coming
-        if shutil.disk_usage(self._path.parent).free - coming < self._min_free:
-            raise StorageFull(
-                f"Less than {self._min_free} bytes would be left on the disk of the data directory (setting "
-                "FOLIOSCOPE_MIN_FREE_BYTES). Nothing was stored; free some space and try again."
-            )
+        leave_room(self._path.parent, coming, self._min_free)
 
     def seal(self) -> str:
         if not self._file.closed:

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,17 @@ def storage_errors() -> Iterator[None]:
                 "The disk that holds the data directory is full. Nothing was stored; free some space and try again."
             ) from error
         raise
+
+
+def leave_room(directory: Path, coming: int, min_free: int) -> None:
+    """`StorageFull` if `coming` bytes more would leave less than `min_free` on the disk of `directory`: the index needs
+    room to finish what was accepted, so uploads stop before the disk is full.
+    """
+    if shutil.disk_usage(directory).free - coming < min_free:
+        raise StorageFull(
+            f"Less than {min_free} bytes would be left on the disk of the data directory (setting "
+            "FOLIOSCOPE_MIN_FREE_BYTES). Nothing was stored; free some space and try again."
+        )
 
 
 def sync_directory(path: Path) -> None:

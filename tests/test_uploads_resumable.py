@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import os
 import socket
@@ -70,6 +71,32 @@ def test_finished_once(tmp_path):
         assert kept.finish("t", upload.id, collected(seen)).document_id == "the-document"
     assert len(seen) == 1
     assert not list(tmp_path.glob("*.part"))
+    assert kept.get("t", upload.id).document_id == "the-document"
+
+
+def test_finished_upload_keeps_no_password(tmp_path):
+    """Beside the document, which can be deleted, nothing holds its name, bytes or password; a crash changes that not."""
+    kept = uploads(tmp_path)
+    upload = kept.create("t", 3, filename="letter.pdf", password="sesame")
+    write(kept, upload, 0, b"abc")
+    part = (tmp_path / f"{upload.id}.part").read_bytes()
+    facts = (tmp_path / f"{upload.id}.json").read_bytes()
+    kept.finish("t", upload.id, collected([]))
+    held = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert not [secret for secret in (b"sesame", b"letter", b"abc") if secret in held]
+    # As if the process had died before it tidied up.
+    (tmp_path / f"{upload.id}.part").write_bytes(part)
+    (tmp_path / f"{upload.id}.json").write_bytes(facts)
+    assert kept.finish("t", upload.id, collected([])).document_id == "the-document"
+    assert b"sesame" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_finished_upload_takes_no_more(tmp_path):
+    """What is a document already is not written to."""
+    kept = uploads(tmp_path)
+    upload = kept.create("t", 3, filename="a")
+    write(kept, upload, 0, b"abc")
+    kept.finish("t", upload.id, collected([]))
     with pytest.raises(Conflict):
         write(kept, upload, 3, b"")
 
@@ -110,7 +137,9 @@ def test_refused_file_ends_the_upload(tmp_path):
 
 
 def test_offsets_and_lengths_hold(tmp_path):
-    """Bytes at another offset, past the end or over the limit are refused; what fits is kept."""
+    """Bytes at another offset, past the end or over the limit are refused; a file that is longer than was said does not
+    become a document cut to that length.
+    """
     kept = uploads(tmp_path)
     upload = kept.create("t", 4, filename="a")
     for offset in (1, -1, 5):
@@ -119,7 +148,12 @@ def test_offsets_and_lengths_hold(tmp_path):
         assert caught.value.code == "wrong_offset"
     with pytest.raises(TooLarge):
         write(kept, upload, 0, b"abcdef")
-    assert kept.get("t", upload.id).offset == 4
+    assert kept.get("t", upload.id).offset == 0
+    write(kept, upload, 0, b"ab")
+    with pytest.raises(TooLarge), kept.appending("t", upload.id, 2) as end:
+        end.write(b"c")
+        end.write(b"def")
+    assert (tmp_path / f"{upload.id}.part").read_bytes() == b"ab"
     with pytest.raises(TooLarge):
         kept.create("t", 1001, filename="a")
     with pytest.raises(StorageFull):
@@ -260,3 +294,59 @@ def test_refused_requests():
     assert api.request("DELETE", place, headers=TUS).status_code == 204
     assert_problem(patch(BYTES | {"Upload-Offset": "5"}), 404, "not_found")
     assert_problem(api.request("DELETE", "/v1/uploads/..%2fx", headers=TUS), 404, "not_found")
+
+
+def test_checksums_are_compared():
+    """Bytes with another sum than was announced are not kept, and may be sent again; tuspy's own sums are right."""
+    content = os.urandom(100_000)
+    service = FakeService()
+    api = Api(service)
+    place = begin(api, content)
+    sum_of = lambda data: f"sha256 {base64.b64encode(hashlib.sha256(data).digest()).decode()}"
+    patch = lambda checksum: api.request(
+        "PATCH", place, headers=BYTES | {"Upload-Offset": "0", "Upload-Checksum": checksum}, content=content
+    )
+    assert_problem(patch(sum_of(b"other")), 460, "checksum_mismatch")
+    assert api.request("HEAD", place, headers=TUS).headers["upload-offset"] == "0"
+    assert_problem(patch("crc32 AAAA"), 400, "bad_request")
+    assert_problem(patch("sha1 ???"), 400, "bad_request")
+    assert patch(sum_of(content)).status_code == 204
+    with serving(create_app(service)) as url:
+        client = TusClient(f"{url}/v1/uploads")
+        client.uploader(file_stream=io.BytesIO(content), chunk_size=30_000, upload_checksum=True).upload()
+
+
+def test_cut_bytes_with_a_checksum_are_not_kept():
+    """Where a sum was announced, half of the bytes cannot be known to be right."""
+    service = FakeService()
+    with serving(create_app(service)) as url:
+        place = httpx.post(f"{url}/v1/uploads", headers=TUS | {"Upload-Length": "100000"}).headers["location"]
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as line:
+            head = f"PATCH {place} HTTP/1.1\r\nHost: {host}:{port}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
+            head += "Content-Type: application/offset+octet-stream\r\nContent-Length: 100000\r\n"
+            head += "Upload-Checksum: sha1 Lve95gjOVATpfV8EL5X4nxwjKHE=\r\n\r\n"
+            line.sendall(head.encode() + b"x" * 40_000)
+        upload_id = place.rsplit("/", 1)[1]
+
+        def free():
+            try:
+                with service.uploads.appending("default", upload_id, 0):
+                    return True
+            except Conflict:
+                return False
+
+        wait_for(free)
+        assert httpx.head(url + place, headers=TUS).headers["upload-offset"] == "0"
+
+
+def test_problems_speak_the_protocol():
+    """Errors carry the protocol's version too; pieces of files that are to be put together are refused at once."""
+    api = Api()
+    wrong = api.post("/v1/uploads", headers={"Tus-Resumable": "0.2.2", "Upload-Length": "5"})
+    assert (wrong.status_code, wrong.headers["tus-version"]) == (412, "1.0.0")
+    unknown = api.request("HEAD", "/v1/uploads/" + "0" * 32, headers=TUS)
+    assert (unknown.status_code, unknown.headers["tus-resumable"]) == (404, "1.0.0")
+    for kind in ("partial", "final;/v1/uploads/a"):
+        refused = api.post("/v1/uploads", headers=TUS | {"Upload-Length": "5", "Upload-Concat": kind})
+        assert_problem(refused, 422, "invalid_request")

@@ -5,7 +5,7 @@ What they promise:
 * A byte that `append` has counted survives a crash: it is on the disk before the offset is told.
 * One writer at a time: a second one gets `Conflict` (`upload_busy`) instead of mixing its bytes in.
 * `finish` hands the whole file to the service once; asked again, after a crash say, it gives the same document.
-* An upload nobody went on with for `keep_s` is removed.
+* An upload nobody went on with for `keep_s` is removed. A finished one keeps nothing but the document's id.
 
 One directory holds them: `<id>.json` (what it is), `<id>.part` (the bytes so far), `<id>.done` (the document's id).
 They know no HTTP; `api.routes_uploads` speaks tus 1.0 in front of them.
@@ -19,15 +19,14 @@ import json
 import os
 import re
 import secrets
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from index.errors import Conflict, NotFound, RequestError, StorageFull, TooLarge
-from index.files import make_directory, remove, storage_errors, write_atomic
+from index.errors import Conflict, NotFound, RequestError, TooLarge
+from index.files import leave_room, make_directory, remove, storage_errors, write_atomic
 from index.types import TextLayerPolicy
 
 if TYPE_CHECKING:
@@ -139,7 +138,7 @@ class ResumableUploads:
             stands = file.seek(0, os.SEEK_END)
             if stands != offset:
                 raise _wrong_offset(stands, offset)
-            writing = Appending(file, upload.length - stands, self._leave_room)
+            writing = Appending(file, stands, upload.length, self._leave_room)
             try:
                 yield writing
             finally:
@@ -152,6 +151,7 @@ class ResumableUploads:
         """Hand a complete upload over; what `finish` raises of a file that cannot be taken ends the upload."""
         upload = self.get(tenant, upload_id)
         if upload.document_id or upload.offset < upload.length:
+            self._strip(upload)
             return upload
         part = self._path(upload_id, "part")
         try:
@@ -167,8 +167,19 @@ class ResumableUploads:
                 self.delete(tenant, upload_id)
                 raise
             write_atomic(self._path(upload_id, "done"), document_id.encode())
-            remove(part)
+            self._strip(self.get(tenant, upload_id))
         return self.get(tenant, upload_id)
+
+    def _strip(self, upload: Upload) -> None:
+        """Of a finished upload only the document's id is kept: the document may be deleted before the id expires, and
+        then neither its bytes nor its name nor its password may be left here.
+        """
+        if not upload.document_id or not self._path(upload.id, "part").exists():
+            return
+        facts = {"tenant": upload.tenant, "length": upload.length, "filename": "", "text_layer": upload.text_layer}
+        content = json.dumps({**facts, "password": None}).encode()
+        write_atomic(self._path(upload.id, "json"), content, replace=True, mode=0o600)
+        remove(self._path(upload.id, "part"))  # last: while it is there, this is not done
 
     def delete(self, tenant: str, upload_id: str) -> None:
         """Forget an upload and its bytes; a document that it became stays."""
@@ -207,11 +218,7 @@ class ResumableUploads:
                 yield json.loads(path.with_suffix(".json").read_bytes())
 
     def _leave_room(self, coming: int) -> None:
-        if shutil.disk_usage(self._directory).free - coming < self._config.min_free_bytes:
-            raise StorageFull(
-                f"Less than {self._config.min_free_bytes} bytes would be left on the disk of the data directory "
-                "(setting FOLIOSCOPE_MIN_FREE_BYTES). Free some space and try again."
-            )
+        leave_room(self._directory, coming, self._config.min_free_bytes)
 
     def _path(self, upload_id: str, kind: str) -> Path:
         return self._directory / f"{upload_id}.{kind}"
@@ -249,21 +256,30 @@ def accepting(service: Accepting) -> Finish:
 class Appending:
     """The end of an upload's file, open for one writer."""
 
-    def __init__(self, file: BinaryIO, room: int, leave_room: Callable[[int], None]) -> None:
-        self.written = 0
+    def __init__(self, file: BinaryIO, begin: int, length: int, room: Callable[[int], None]) -> None:
         self._file = file
+        self._begin = begin
+        self._at = begin
+        self._length = length
         self._room = room
-        self._leave_room = leave_room
 
     def write(self, chunk: bytes) -> None:
-        """`TooLarge` past the length that was announced; what fits before is kept."""
-        fits = chunk[: self._room - self.written]
-        self._leave_room(len(fits))
+        """`TooLarge` past the length that was announced, and then nothing of this writer is kept: a file that is
+        longer than was said is another file, and its beginning must not become a document.
+        """
+        if self._at + len(chunk) > self._length:
+            self.undo()
+            raise TooLarge("More bytes came than the upload was announced with; none of these were kept.")
+        self._room(len(chunk))
         with storage_errors():
-            self._file.write(fits)
-        self.written += len(fits)
-        if len(fits) < len(chunk):
-            raise TooLarge("More bytes came than the upload was announced with.")
+            self._file.write(chunk)
+        self._at += len(chunk)
+
+    def undo(self) -> None:
+        """Forget what this writer wrote."""
+        self._file.seek(self._begin)
+        self._file.truncate()
+        self._at = self._begin
 
 
 def _lock(file: BinaryIO) -> None:
