@@ -1,7 +1,7 @@
 """Answers as they come about: `worker.asking` events as server-sent events, or drained into the last one.
 
 Steps run in threads, one at a time. A client that goes away ends the work: what runs is told by `Run.cancelled`, and a
-step that cannot listen ends by itself, in its thread, for nobody.
+step that cannot listen ends by itself, in its thread, for nobody. Only then its place among the key's answers is free.
 """
 
 from __future__ import annotations
@@ -9,19 +9,28 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from api import convert, problems
 from api.context import Context
 from index.errors import FolioscopeError, InternalError
 from worker.asking.pipeline import Cited, Done, Event, Selected, Told
 
+if TYPE_CHECKING:
+    from api.tenants import Answering
+
 
 class Run:
-    """One question under way. `start` gets the function that tells whether anybody still listens."""
+    """One question under way. `start` gets the function that tells whether anybody still listens. The answer's place is
+    given back when the last of the work has ended, which may be later than its request.
+    """
 
-    def __init__(self, context: Context, start: Callable[[Callable[[], bool]], Iterator[Event]]) -> None:
+    def __init__(
+        self, context: Context, answering: Answering, start: Callable[[Callable[[], bool]], Iterator[Event]]
+    ) -> None:
         self._context = context
+        self._place = answering.place
+        answering.run = self
         self._gone = threading.Event()
         self._events = start(self._gone.is_set)
         self._stepping = threading.Lock()
@@ -31,24 +40,30 @@ class Run:
         return await self._context.call_abandoned(self._step)
 
     def leave(self) -> None:
-        """Nobody listens any more."""
+        """Nobody listens any more. Harmless twice."""
         self._gone.set()
-        if self._stepping.acquire(blocking=False):
-            self._close()
-            self._stepping.release()
+        self._close()
 
     def _step(self) -> Event | None:
-        with self._stepping:
-            try:
+        try:
+            with self._stepping:
                 return next(self._events, None)
-            finally:
-                # A generator that runs can be closed by its own thread only.
-                if self._gone.is_set():
-                    self._close()
+        finally:
+            if self._gone.is_set():
+                self._close()
 
     def _close(self) -> None:
-        if close := getattr(self._events, "close", None):
-            close()
+        """End the work, unless a step runs: a generator that runs can be closed by its own thread only, which looks
+        whether anybody is left after it let go of the lock, so that one of the two always closes.
+        """
+        if not self._stepping.acquire(blocking=False):
+            return
+        try:
+            if close := getattr(self._events, "close", None):
+                close()
+        finally:
+            self._stepping.release()
+            self._place.give_back()
 
 
 async def drain(run: Run) -> Done:

@@ -2,18 +2,21 @@
 
 Rate and concurrency are counted in each API process for itself (with N processes a key gets up to N times as much);
 bytes per day are counted over all processes and restarts (`index.usage`). The local user of an open service has no
-limits. Everything here is called from the event loop, so nothing needs a lock.
+limits. Thread-safe: a place is given back by whichever thread ends its answer.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from types import TracebackType
+from typing import Self
 
 from api.problems import LimitReached
 from index.keys import ApiKey
@@ -28,6 +31,26 @@ class _Bucket:
 
     tokens: float
     at: float
+
+
+class Place:
+    """A place for one answer. Given back once, however often it is said; `with` gives it back at the end."""
+
+    def __init__(self, give_back: Callable[[], None]) -> None:
+        self._give_back = give_back
+        self._held = threading.Lock()
+
+    def give_back(self) -> None:
+        if self._held.acquire(blocking=False):  # and never released: the first one does it
+            self._give_back()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.give_back()
 
 
 class Limits:
@@ -51,6 +74,7 @@ class Limits:
         self._now = now
         self._buckets: dict[str, _Bucket] = {}  # as many as there are keys that matched: bounded by the key files
         self._answering: Counter[str] = Counter()
+        self._guard = threading.Lock()
 
     def request(self, key: ApiKey | None) -> None:
         """Take one request. `LimitReached`."""
@@ -68,24 +92,24 @@ class Limits:
             )
         bucket.tokens -= 1
 
-    @contextmanager
-    def answer(self, key: ApiKey | None) -> Iterator[None]:
-        """Hold one of the key's places for answers. `LimitReached`."""
+    def answer(self, key: ApiKey | None) -> Place:
+        """One of the key's places for answers, held until `Place.give_back`. `LimitReached`."""
         limit = _own(key and key.limits.concurrent_answers, self._concurrent_answers)
         if key is None or not limit:
-            yield
-            return
-        if self._answering[key.key_id] >= limit:
-            raise LimitReached(
-                f"This key may have {limit} answers under way at once.",
-                code="too_many_answers",
-                retry_after_s=_ANSWER_RETRY_S,
-            )
-        self._answering[key.key_id] += 1
-        try:
-            yield
-        finally:
-            self._answering[key.key_id] -= 1
+            return Place(lambda: None)
+        with self._guard:
+            if self._answering[key.key_id] >= limit:
+                raise LimitReached(
+                    f"This key may have {limit} answers under way at once.",
+                    code="too_many_answers",
+                    retry_after_s=_ANSWER_RETRY_S,
+                )
+            self._answering[key.key_id] += 1
+        return Place(partial(self._leave, key.key_id))
+
+    def _leave(self, key_id: str) -> None:
+        with self._guard:
+            self._answering[key_id] -= 1
 
     def upload(self, key: ApiKey | None) -> UploadMeter:
         limit = _own(key and key.limits.upload_bytes_per_day, self._upload_bytes_per_day)

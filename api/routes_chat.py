@@ -64,7 +64,7 @@ async def get_models(_tenant: Tenant) -> ModelsJSON:
 async def create_chat_completion(
     context: AppContext,
     tenant: Tenant,
-    _place: AnswerPlace,
+    place: AnswerPlace,
     asked: Annotated[
         ChatRequestJSON,
         Body(openapi_examples={"question": {"summary": "A question", "value": examples.CHAT_REQUEST}}),
@@ -83,6 +83,7 @@ async def create_chat_completion(
     where = convert.search_filter(asked.folioscope.filter)
     run = answering.Run(
         context,
+        place,
         lambda cancelled: context.service.converse(tenant, question, where, history=turns, cancelled=cancelled),
     )
     completion_id, created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())

@@ -70,7 +70,7 @@ async def search(
 async def answer(
     context: AppContext,
     tenant: Tenant,
-    _place: AnswerPlace,
+    place: AnswerPlace,
     asked: Annotated[
         AnswerRequestJSON,
         Body(
@@ -93,6 +93,7 @@ async def answer(
         conversation_id = context.service.new_conversation()
     run = answering.Run(
         context,
+        place,
         lambda cancelled: context.service.converse(
             tenant, question, where, conversation_id=conversation_id, cancelled=cancelled
         ),

@@ -315,11 +315,13 @@ class LiveJSON(Model):
 
 
 class ReadyJSON(Model):
+    """Where keys are needed, callers without one get `ready` alone."""
+
     ready: bool
-    version: str
-    engine: str
-    embedder: str
-    checks: dict[str, str]
+    version: str | None = None
+    engine: str | None = None
+    embedder: str | None = None
+    checks: dict[str, str] | None = None
 
 
 class SessionJSON(Model):

@@ -12,8 +12,10 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
+from api.answering import Run
 from api.context import AppContext
 from api.keyring import Caller
+from api.limits import Place
 from api.problems import ScopeMissing
 
 _bearer = HTTPBearer(
@@ -56,10 +58,28 @@ WritingTenant = Annotated[str, Security(_writing)]
 Administrator = Annotated[Caller, Security(_administrating)]
 
 
-async def _answering(context: AppContext, caller: CurrentCaller) -> AsyncIterator[None]:
-    with context.limits.answer(caller.key):
-        yield
+class Answering:
+    """The place of a request that is answered. Its run gives the place back, when its work has really ended."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.run: Run | None = None
+
+    def leave(self) -> None:
+        """The request is over, whatever became of it: also when its stream was never begun to be sent."""
+        if self.run is None:
+            self.place.give_back()
+        else:
+            self.run.leave()
 
 
-AnswerPlace = Annotated[None, Depends(_answering)]
-"""For routes that keep a model busy: one of the places that the key has for them."""
+async def _answering(context: AppContext, caller: CurrentCaller) -> AsyncIterator[Answering]:
+    answering = Answering(context.limits.answer(caller.key))
+    try:
+        yield answering
+    finally:
+        answering.leave()
+
+
+AnswerPlace = Annotated[Answering, Depends(_answering)]
+"""For routes that keep a model busy: one of the places that the key has for them. To be handed to `Run`."""
