@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -64,6 +65,14 @@ def flat(text: str) -> str:
     return text.lower() if text.isascii() else text.translate(_FLAT)
 
 
+_GAPS = {code: " " for code in range(128) if not chr(code).isalnum()}
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text, as `_WORD` finds them; several times faster where all is ASCII."""
+    return text.translate(_GAPS).split() if text.isascii() else _WORD.findall(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """`text[start:end]` is term number `term` of the query (-1: a quoted phrase)."""
@@ -109,7 +118,7 @@ class Matcher:
     _stems: dict[str, int] = field(default_factory=dict)
     _fuzzy: list[tuple[int, str, int]] = field(default_factory=list)
     _identifiers: list[tuple[int, re.Pattern[str], re.Pattern[str]]] = field(default_factory=list)
-    _phrases: list[re.Pattern[str]] = field(default_factory=list)
+    _vouched: list[list[int]] = field(default_factory=list)
     _cjk: list[tuple[int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -122,13 +131,25 @@ class Matcher:
                 self._stems.setdefault(term.stem, number)
                 if len(term.form) >= MIN_FUZZY_LENGTH:
                     self._fuzzy.append((number, term.folded, allowed_distance(len(term.folded))))
-        self._phrases = [_phrase(words) for words in self.plan.phrases]
+        numbers = {term.form: number for number, term in enumerate(self.plan.terms)}
+        self._vouched = [
+            [numbers[w] for w in words if len(w) >= MIN_FUZZY_LENGTH and w not in STOPWORDS and w in numbers]
+            for words in self.plan.phrases
+        ]
+
+    def summaries(self, texts: Sequence[str]) -> list[PageSummary]:
+        """What ranking needs of each page, at the cost of a dictionary look-up for each word."""
+        pages = [_words(text) for text in texts]
+        self._learn({word for words in pages for word in words})  # all at once: each call of the library costs
+        return [self._summary(text, words) for text, words in zip(texts, pages, strict=True)]
 
     def summary(self, text: str) -> PageSummary:
-        """What ranking needs, at the cost of a dictionary look-up for each word."""
-        words = _WORD.findall(text)
+        """The same of one page."""
+        return self.summaries([text])[0]
+
+    def _summary(self, text: str, words: list[str]) -> PageSummary:
         exact, near = self._judge(words)
-        low = flat(text) if self._identifiers or self._cjk or self._phrases else ""
+        low = flat(text) if self._identifiers or self._cjk or self.plan.phrases else ""
         terms = dict.fromkeys(exact.values(), 1.0)
         for match in self._characters(low):
             terms[match.term] = max(terms.get(match.term, 0.0), match.quality)
@@ -140,11 +161,12 @@ class Matcher:
         order = (
             tuple((number, spelled[word]) for number, word in enumerate(words) if word in spelled) if spelled else ()
         )
-        return PageSummary(terms | misread, order, self._phrase_qualities(low, words))
+        held = terms.keys() | {term for term, _ in near.values()}
+        return PageSummary(terms | misread, order, self._phrase_qualities(low, held))
 
     def find(self, text: str) -> PageMatches:
         """All matches in a page's text, with their places."""
-        exact, near = self._judge(_WORD.findall(text))
+        exact, near = self._judge(_words(text))
         low = flat(text)
         matches = self._characters(low)
         present = {*exact.values(), *(m.term for m in matches)}
@@ -154,7 +176,7 @@ class Matcher:
             if term not in present:
                 matches += [Match(start, end, term, quality) for start, end in _places(text, word)]
         phrases = []
-        for number in range(len(self._phrases)):
+        for number in range(len(self.plan.phrases)):
             here = self._phrase_matches(low, number)
             phrases.append(max((m.quality for m in here), default=0.0))
             matches += here
@@ -164,23 +186,24 @@ class Matcher:
     def _judge(self, words: list[str]) -> tuple[dict[str, int], dict[str, tuple[int, float]]]:
         """Those of the words that are terms, and those that may be terms misread, with the quality of that."""
         distinct = set(words)
-        new = list(distinct - self._seen)
-        if new:
-            self._learn(new)
+        self._learn(distinct)
         exact = {word: self._exact[word] for word in self._exact.keys() & distinct}
         near = {word: self._near[word] for word in self._near.keys() & distinct}
         return exact, near
 
-    def _learn(self, words: list[str]) -> None:
-        self._seen.update(words)
-        looks = [_looks(word, self.config.language) for word in words]
-        stems = self._stems
-        self._exact.update((word, stems[root]) for word, (root, _) in zip(words, looks, strict=True) if root in stems)
-        if not self._fuzzy:
-            return
-        doubtful = [
-            (word, shape) for word, (root, shape) in zip(words, looks, strict=True) if root not in stems and shape
-        ]
+    def _learn(self, words: set[str]) -> None:
+        """Judge those that are new."""
+        new = words - self._seen
+        self._seen |= new
+        stems, language = self._stems, self.config.language
+        fuzzy = bool(self._fuzzy)
+        doubtful: list[tuple[str, str]] = []
+        for word in new:
+            root, shape = _looks(word, language)
+            if root in stems:
+                self._exact[word] = stems[root]
+            elif fuzzy and shape:
+                doubtful.append((word, shape))
         if not doubtful:
             return
         allowed = np.array([[allowed] for _, _, allowed in self._fuzzy])
@@ -225,23 +248,24 @@ class Matcher:
                     found.append(Match(match.start(), match.end(), number, IDENTIFIER_QUALITY))
         return found
 
-    def _phrase_qualities(self, low: str, words: list[str]) -> tuple[float, ...]:
-        if not self._phrases:
-            return ()
-        shapes = {_looks(word, self.config.language)[1] for word in words}
+    def _phrase_qualities(self, low: str, held: AbstractSet[int]) -> tuple[float, ...]:
+        """The best quality of each phrase; `held` are the terms that the page may hold, misread ones too."""
         qualities = []
-        for number, phrase in enumerate(self.plan.phrases):
+        for number, (words, vouched) in enumerate(zip(self.plan.phrases, self._vouched, strict=True)):
             # A page that lacks most of a phrase's longer words need not be looked through.
-            long = [ocr_fold(w) for w in phrase if len(w) >= MIN_FUZZY_LENGTH and w not in STOPWORDS]
-            there = sum(word in shapes for word in long)
-            hopeless = there < len(long) - 1 - len(phrase) // 4
+            hopeless = sum(term in held for term in vouched) < len(vouched) - 1 - len(words) // 4
             here = [] if hopeless else self._phrase_matches(low, number)
             qualities.append(max((m.quality for m in here), default=0.0))
         return tuple(qualities)
 
     def _phrase_matches(self, low: str, number: int) -> list[Match]:
-        literal = [Match(m.start(), m.end(), -1, 1.0) for m in self._phrases[number].finditer(low)]
-        return literal or _misread_phrase(low, self.plan.phrases[number])
+        words = self.plan.phrases[number]
+        broken = "-\n" in low or _BREAK.search(low) is not None
+        if broken or max(words, key=len) in low:
+            here = [Match(m.start(), m.end(), -1, 1.0) for m in _phrase(words, broken=broken).finditer(low)]
+            if here:
+                return here
+        return _misread_phrase(low, words)
 
 
 def _places(text: str, word: str) -> Iterator[tuple[int, int]]:
@@ -260,12 +284,17 @@ def _spelled(form: str, *, alike: bool = False) -> re.Pattern[str]:
     return re.compile(r"(?<![^\W_])" + r"[\W_]{0,3}?".join(characters) + r"(?![^\W_])")
 
 
-def _phrase(words: tuple[str, ...]) -> re.Pattern[str]:
-    """A pattern for a phrase on flat text: any white space and punctuation between its words, and words that
-    a line end broke in two.
+_BREAK = re.compile(r"[‐¬]\n")
+"""Where a line's end may have broken a word in two, besides after a plain hyphen."""
+
+
+@lru_cache(maxsize=256)
+def _phrase(words: tuple[str, ...], *, broken: bool) -> re.Pattern[str]:
+    """A pattern for a phrase on flat text: any white space and punctuation between its words and, where `broken`,
+    words that a line's end broke in two. That takes milliseconds to compile, and few pages have such words.
     """
-    broken = r"(?:[-‐¬]\n\s*)?"
-    spelled = [broken.join(map(re.escape, w)) if 5 <= len(w) <= 24 else re.escape(w) for w in words]
+    gap = r"(?:[-‐¬]\n\s*)?" if broken else ""
+    spelled = [gap.join(map(re.escape, w)) if 5 <= len(w) <= 24 else re.escape(w) for w in words]
     return re.compile(r"(?<![^\W_])" + r"[\W_]{1,6}?".join(spelled) + r"(?![^\W_])")
 
 
@@ -276,28 +305,36 @@ def _misread_phrase(low: str, words: tuple[str, ...]) -> list[Match]:
     wanted = [ocr_fold(w) for w in words]
     allowed = max(1, len(words) // 4)  # words that may be misread beyond look-alikes
     anchors = sorted(range(len(wanted)), key=lambda i: -len(wanted[i]))[: allowed + 1]
-    # Taking a page apart is dear, and most pages have none of the words that the rest hangs on.
-    shape = ocr_fold(low)
-    if len(wanted) > 1 and not any(wanted[anchor] in shape for anchor in anchors):
-        return []
-    page = list(_WORD.finditer(low))
-    folded = [ocr_fold(m.group()) for m in page]
-    found = []
-    seen: set[int] = set()
+    folded = [ocr_fold(word) for word in _words(low)]
+    begins: dict[int, float] = {}  # number of the first word: quality
     for anchor in anchors:
-        for at, word in enumerate(folded):
+        for at in _indices(folded, wanted[anchor]):
             begin = at - anchor
-            if word != wanted[anchor] or begin < 0 or begin + len(wanted) > len(folded) or begin in seen:
+            if begin < 0 or begin + len(wanted) > len(folded) or begin in begins:
                 continue
-            seen.add(begin)
             other = [i for i in range(len(wanted)) if folded[begin + i] != wanted[i]]
             if len(other) <= allowed and all(_near_word(wanted[i], folded[begin + i]) for i in other):
-                quality = SHAPE_QUALITY if not other else FUZZY_QUALITY
-                found.append(Match(page[begin].start(), page[begin + len(wanted) - 1].end(), -1, quality))
-    if len(wanted) == 1 and not found:
-        found = [Match(m.start(), m.end(), -1, FUZZY_QUALITY) for m, w in zip(page, folded, strict=True)
-                 if is_near(wanted[0], w)]  # fmt: skip
-    return found
+                begins[begin] = SHAPE_QUALITY if not other else FUZZY_QUALITY
+    if len(wanted) == 1 and not begins:
+        begins = {at: FUZZY_QUALITY for at, word in enumerate(folded) if is_near(wanted[0], word)}
+    if not begins:
+        return []
+    page = list(_WORD.finditer(low))
+    return [
+        Match(page[begin].start(), page[begin + len(wanted) - 1].end(), -1, quality)
+        for begin, quality in sorted(begins.items())
+    ]
+
+
+def _indices(words: list[str], wanted: str) -> Iterator[int]:
+    """Where a word stands in a list."""
+    at = -1
+    while True:
+        try:
+            at = words.index(wanted, at + 1)
+        except ValueError:
+            return
+        yield at
 
 
 def _near_word(wanted: str, word: str) -> bool:

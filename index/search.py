@@ -206,7 +206,7 @@ class HybridSearch:
     ) -> list[tuple[Candidate, float, PageSummary]]:
         """Candidates with their final scores, best first."""
         weights = self.config.weights(plan.shape)
-        pages = [matcher.summary(candidate.text) for candidate in found]
+        pages = matcher.summaries([candidate.text for candidate in found])
         rarity = _rarity(plan, pages)
         strong = [n for n, term in enumerate(plan.terms) if term.strong]
         scored = []

@@ -14,6 +14,7 @@ and where it is unsure it does not cut, because a sentence too long is still quo
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from index.words import STOPWORDS, fold
 
@@ -42,6 +43,8 @@ _END = re.compile(
     # Readers lose spaces: "for life.It was" is two sentences, "www.harbour.org" and "p.m.Then" are left alone.
     r"|(?<=[a-zà-ÿ]{3})[.!?]{1,3}(?=[A-ZÀ-Þ][a-zà-ÿ]*\s)"
 )
+_MARK = re.compile(r"[.!?…。！？｡]")
+"""What an end begins with. Looked for by itself, because a pattern with alternatives is tried at every character."""
 _LETTERS = re.compile(r"(?:\w\.)+\w")
 _SALUTATION = re.compile(
     r"(?:my )?(?:dear|sirs?|madam|gentlemen|sehr geehrte\w*|liebe[rs]?|monsieur|madame|cher|chère)\b"
@@ -124,7 +127,7 @@ def _stands_apart(line: str, following: str, longest: int) -> bool:
 def _split_flow(text: str, start: int, end: int) -> list[tuple[int, int]]:
     spans = []
     begin = start
-    for mark in _END.finditer(text, start, end):
+    for mark in _ends(text, start, end):
         if mark.end() >= end or not _is_boundary(text, begin, mark):
             continue
         spans.append((begin, mark.end()))
@@ -134,6 +137,15 @@ def _split_flow(text: str, start: int, end: int) -> list[tuple[int, int]]:
     if begin < end:
         spans.append((begin, end))
     return spans
+
+
+def _ends(text: str, start: int, end: int) -> Iterator[re.Match[str]]:
+    at = start
+    while (found := _MARK.search(text, at, end)) is not None:
+        mark = _END.match(text, found.start(), end)
+        if mark is not None:
+            yield mark
+        at = mark.end() if mark is not None else found.end()
 
 
 def _is_boundary(text: str, begin: int, mark: re.Match[str]) -> bool:
