@@ -19,6 +19,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+GRAPH = "v2"
+"""Version of what is made here: older graphs in a cache are left alone, older prepared ones refused."""
+
 MIN_COSINE = 0.999
 """A graph whose vectors differ more from torch's than this is not used."""
 

@@ -27,7 +27,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from index.embedder import Embedder
-from index.embedder_convert import averages_tokens
+from index.embedder_convert import GRAPH, averages_tokens
+from index.embedder_prepared import PreparedFiles, locate_prepared
 from index.embedder_weights import ModelFiles, locate
 from index.errors import ConfigError
 
@@ -50,8 +51,6 @@ class EmbedderConfig:
 
 
 DEFAULT_EMBEDDER = EmbedderConfig()
-GRAPH = "v2"
-"""Version of what `index/embedder_convert.py` makes: older graphs in a cache are left alone."""
 
 Parts = list[tuple[np.ndarray, np.ndarray]]
 
@@ -67,17 +66,24 @@ class _Backend(Protocol):
 
 
 def build_embedder(
-    name: str | None = None, cache_dir: Path | None = None, config: EmbedderConfig = DEFAULT_EMBEDDER
+    name: str | None = None,
+    cache_dir: Path | None = None,
+    config: EmbedderConfig = DEFAULT_EMBEDDER,
+    *,
+    prepared: Path | None = None,
 ) -> Embedder:
     """The embedder for a setting: None for the shipped model, else a directory or a cached model's name.
 
-    `cache_dir` keeps the converted graph (about 90 MB); without one it lives in the temporary directory.
+    `cache_dir` keeps the converted graph (about 90 MB); without one it lives in the temporary directory. `prepared` is
+    a folder in which that model is converted already (`index/embedder_prepared.py`): it needs neither torch nor cache.
     """
-    return SentenceEmbedder(locate(name), cache_dir, config)
+    return SentenceEmbedder(locate_prepared(prepared, name) if prepared else locate(name), cache_dir, config)
 
 
 class SentenceEmbedder:
-    def __init__(self, files: ModelFiles, cache_dir: Path | None, config: EmbedderConfig = DEFAULT_EMBEDDER) -> None:
+    def __init__(
+        self, files: ModelFiles | PreparedFiles, cache_dir: Path | None, config: EmbedderConfig = DEFAULT_EMBEDDER
+    ) -> None:
         self._files = files
         self._cache = cache_dir
         self._config = config
@@ -118,6 +124,8 @@ class SentenceEmbedder:
         return self._backend
 
     def _open(self) -> _Backend:
+        if isinstance(self._files, PreparedFiles):
+            return _OpenVino(self._files.directory, self._config)
         if self._config.openvino:
             try:
                 return _OpenVino(self._converted(), self._config)
@@ -237,7 +245,13 @@ class _Torch:
 
     def __init__(self, directory: Path, config: EmbedderConfig) -> None:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
-        from sentence_transformers import SentenceTransformer
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ImportError as error:
+            raise ConfigError(
+                f"sentence-transformers, which loads the embedding model, is not installed here ({error}). Prepare the "
+                "model where it is (`python -m index.embedder_prepared FOLDER`) and set FOLIOSCOPE_EMBEDDER_PREPARED."
+            ) from None
 
         self._model = SentenceTransformer(
             str(directory), device="cpu", local_files_only=True, trust_remote_code=False, backend="torch"

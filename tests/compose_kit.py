@@ -1,0 +1,19 @@
+"""docker-compose.yml and the Dockerfiles as the tests look at them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES = COMPOSE["services"]
+OURS = {"api", "worker", "worker-gpu"}
+DOCKERFILES = [ROOT / "api" / "Dockerfile", ROOT / "worker" / "Dockerfile"]
+# A secret's volume, where it is mounted, and who may read it.
+SECRETS = {
+    "redis-password": ("/run/folioscope/redis", {"redis", "api", "worker", "worker-gpu"}),
+    "qdrant-key": ("/run/folioscope/qdrant", {"qdrant", "api", "worker", "worker-gpu"}),
+    "initial-key": ("/run/folioscope/initial", {"api"}),
+}
