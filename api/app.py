@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from api import (
     openapi,
     problems,
+    routes_admin,
     routes_chat,
     routes_decode,
     routes_documents,
@@ -69,6 +70,7 @@ def create_app(
         routes_chat,
         routes_session,
         routes_operations,
+        routes_admin,
         routes_web,
     ):
         app.include_router(routes.router)

@@ -172,6 +172,23 @@ def rm(document_ids: Sequence[str], yes: bool, **options: Any) -> int:
     return _run(options, lambda client, output: cli_documents.rm(client, output, document_ids))
 
 
+@cli.command(name="read-again")
+@click.argument("document_ids", metavar="ID...", nargs=-1, required=True)
+@click.option("--page", type=click.IntRange(1), help="Only this page; of one document.")
+@click.option("--all", "everything", is_flag=True, help="Pages that were read too.")
+@_talks
+def read_again(document_ids: Sequence[str], page: int | None, everything: bool, **options: Any) -> int:
+    """Try again what could not be read."""
+    from api import cli_documents
+
+    if page is not None and len(document_ids) > 1:
+        raise click.UsageError("--page is of one document.")
+    return _run(
+        options,
+        lambda client, output: cli_documents.read_again(client, output, document_ids, page=page, everything=everything),
+    )
+
+
 @cli.command()
 @click.option(
     "--queues", default="housekeeping,read.cpu", show_default=True, help="Of decode, housekeeping, read.cpu, read.gpu."

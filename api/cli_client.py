@@ -84,6 +84,12 @@ class Client:
     async def document(self, document_id: str) -> dict[str, Any]:
         return (await self._send("GET", f"/v1/documents/{quote(document_id, safe='')}")).json()
 
+    async def read_again(self, document_id: str, *, page: int | None, everything: bool) -> dict[str, Any]:
+        """Ask for another try of what failed; what is tried."""
+        path = f"/v1/documents/{quote(document_id, safe='')}" + (f"/pages/{page}" if page is not None else "")
+        params = {"all": "true"} if everything else {}
+        return (await self._send("POST", f"{path}/read-again", params=params)).json()
+
     async def documents(self) -> AsyncIterator[dict[str, Any]]:
         """All, newest first."""
         cursor: str | None = None

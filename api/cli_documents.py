@@ -1,4 +1,4 @@
-"""`folioscope add`, `ls` and `rm`."""
+"""`folioscope add`, `ls`, `rm` and `read-again`."""
 
 from __future__ import annotations
 
@@ -262,4 +262,27 @@ async def rm(client: Client, output: Output, document_ids: Sequence[str]) -> int
             + ("" if remaining else "nothing remains")
             + kept
         )
+    return PARTIAL if missing else OK
+
+
+async def read_again(
+    client: Client, output: Output, document_ids: Sequence[str], *, page: int | None, everything: bool
+) -> int:
+    missing = False
+    for document_id in document_ids:
+        try:
+            asked = await client.read_again(document_id, page=page, everything=everything)
+        except ApiError as error:
+            if error.code != "not_found":
+                raise
+            output.error(f"{safe(document_id)}: {error.detail}")
+            missing = True
+            continue
+        if output.as_json:
+            output.json(asked)
+        parts = [count(asked["pages"], "page")] if asked["pages"] or not asked["documents"] else []
+        parts += [count(asked["documents"], "file")] if asked["documents"] else []
+        output.say(f"{safe(document_id)}: {' and '.join(parts)} will be read again")
+    if client.in_process:
+        output.note("No service is running: they are read once one runs (folioscope serve).")
     return PARTIAL if missing else OK

@@ -97,6 +97,12 @@ class Broker:
                 self._redis.zrem(_WORKERS, *gone)
         return [_facts(facts) for facts in found if facts is not None]
 
+    def seen(self) -> dict[str, float]:
+        """How many seconds ago each worker said something."""
+        now = time.time()
+        with _errors():
+            return {str(name): max(0.0, now - at) for name, at in self._redis.zrange(_WORKERS, 0, -1, withscores=True)}
+
     # -- how much waits -----------------------------------------------------------------------
 
     def depth(self, queues: Sequence[str] = messages.QUEUES) -> int:

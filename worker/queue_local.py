@@ -11,14 +11,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
 
 from index.errors import StorageFull, Unavailable
+from worker.overview import Inside, QueueFacts, WorkerState
 from worker.queue import Expand, Job, Read
 
 log = logging.getLogger("folioscope.queue")
 
+OPEN, READ = "open", "read"
+"""Queues of an embedded service: documents that are to be opened, pages that are to be read."""
 _OPENERS = 2
 _BACK_OFF_S = 1.0
 # A full disk is not emptied within a second, and trying costs reads and writes.
@@ -48,6 +51,8 @@ class LocalQueue:
         self._again: set[Job] = set()
         self._dropped = False
         self._closed = False
+        self._since: dict[str, float] = {}  # thread -> when its job began
+        self._done: Counter[str] = Counter()  # thread -> jobs
         self._threads = [
             threading.Thread(target=self._work, args=(self._next_read,), name=f"reader-{n}", daemon=True)
             for n in range(readers)
@@ -72,6 +77,26 @@ class LocalQueue:
     def depth(self) -> int:
         with self._changed:
             return len(self._waiting) + len(self._active)
+
+    def inside(self, engine: str) -> Inside:
+        """What waits, and what each thread does."""
+        with self._changed:
+            opening = len(self._expands)
+            queues = (QueueFacts(OPEN, opening), QueueFacts(READ, len(self._waiting) - opening))
+            now = time.monotonic()
+            workers = tuple(
+                WorkerState(
+                    thread.name,
+                    (OPEN,) if thread.name.startswith(OPEN) else (READ,),
+                    "" if thread.name.startswith(OPEN) else engine,
+                    int(thread.name in self._since),
+                    now - self._since.get(thread.name, now),
+                    self._done[thread.name],
+                )
+                for thread in self._threads
+                if thread.is_alive()
+            )
+        return Inside(stack=False, queues=queues, workers=workers)
 
     def close(self, *, timeout_s: float) -> None:
         with self._changed:
@@ -106,6 +131,7 @@ class LocalQueue:
         return job
 
     def _work(self, take: Callable[[], Job | None]) -> None:
+        thread = threading.current_thread().name
         while True:
             with self._changed:
                 while not self._closed and (job := take()) is None:
@@ -114,9 +140,12 @@ class LocalQueue:
                     return
                 self._waiting.discard(job)
                 self._active.add(job)
+                self._since[thread] = time.monotonic()
             self._do(job)
             with self._changed:
                 self._active.discard(job)
+                del self._since[thread]
+                self._done[thread] += 1
                 if job in self._again:
                     self._again.discard(job)
                     self._enqueue(job)

@@ -1,0 +1,94 @@
+"""The JSON of `/v1/admin/overview` and of reading again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from api.schemas import Model, PageCountsJSON
+
+
+class QueueJSON(Model):
+    name: str
+    waiting: int  # jobs; those that run are told by the workers
+
+
+class WorkerJSON(Model):
+    """A worker of the full stack, or a thread of an embedded service."""
+
+    name: str
+    queues: list[str]  # what it does
+    engine: str | None = None  # null: it reads nothing
+    jobs: int  # that run now
+    oldest_s: float  # how long the longest of them has run
+    done: int  # jobs since it began
+    seen_s: float  # how many seconds ago it said so
+    memory_bytes: int | None = None  # of its process; null for a thread
+
+
+class DiskJSON(Model):
+    """Bytes where the data directory lies. Uploads are refused when fewer than `reserved` would stay free."""
+
+    total: int
+    free: int
+    reserved: int
+
+
+class CodeCountJSON(Model):
+    code: str
+    pages: int
+
+
+class FailedPageJSON(Model):
+    document_id: str
+    filename: str
+    page: int
+    code: str
+    attempts: int
+    failed_at: datetime | None = None
+
+
+class FailedDocumentJSON(Model):
+    """A file that could not be opened."""
+
+    document_id: str
+    filename: str
+    code: str
+    message: str
+
+
+class FailuresJSON(Model):
+    """`codes` counts failed pages of all tenants. The rest are the newest 200 of the key's own tenant, and how many
+    more there are.
+    """
+
+    codes: list[CodeCountJSON]
+    pages: list[FailedPageJSON]
+    more_pages: int
+    documents: list[FailedDocumentJSON]
+    more_documents: int
+
+
+class OverviewJSON(Model):
+    """Numbers are of all tenants together; names and ids are of the key's own tenant."""
+
+    version: str
+    stack: bool  # workers are processes of their own
+    engine: str
+    embedder: str
+    checks: dict[str, str]
+    documents: int
+    unopened: int  # documents that were accepted and not looked into yet
+    pages: PageCountsJSON
+    queues: list[QueueJSON]
+    workers: list[WorkerJSON]
+    problem: str | None = None  # why nothing is known of queues and workers
+    failures: FailuresJSON
+    disk: DiskJSON | None = None
+
+
+class ReadAgainJSON(Model):
+    """What is tried again: `pages` pages, and `documents` files that could not be opened."""
+
+    document_id: str
+    pages: int
+    documents: int

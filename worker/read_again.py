@@ -1,0 +1,80 @@
+"""Asking for another try: failed pages, on request pages that are done too, and files that could not be opened.
+
+A page is put back only if it still is what it was when it was looked at, in one step with the look where the store
+decides: what somebody else read meanwhile stays read. Pages that wait or are being read are left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from index.catalog import Catalog, Entry
+from index.store import PageUpdate, Store
+from index.types import PagePoint, PageState
+from worker.labels import below
+from worker.queue import Expand, Job, Read
+
+_PIECE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How many pages, and how many files, are tried again."""
+
+    pages: int = 0
+    documents: int = 0
+
+
+class ReadAgain:
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: Store,
+        ring: Callable[[Iterable[Job]], None],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._catalog = catalog
+        self._store = store
+        self._ring = ring
+        self._clock = clock
+
+    def document(self, entry: Entry, *, everything: bool = False) -> Asked:
+        """All that failed in a document and, of an archive, in its members; `everything`: what is done too, whose text
+        is dropped at once and comes back page by page.
+        """
+        manifest = entry.manifest
+        members = below(self._catalog, manifest.tenant, self._catalog.split(manifest.tenant, manifest.document_id))
+        documents = [manifest.document_id, *members]
+        states = [PageState.FAILED, PageState.DONE] if everything else [PageState.FAILED]
+        pages = self._put_back(self._store.scan(manifest.tenant, document_ids=documents, states=states))
+        unopened = [one for one in documents if self._unopened(manifest.tenant, one)]
+        self._ring([Expand(manifest.tenant, one) for one in unopened])
+        return Asked(pages, len(unopened))
+
+    def page(self, point: PagePoint, *, everything: bool = False) -> Asked:
+        """One page, if it failed or (`everything`) is done."""
+        wanted = point.state is PageState.FAILED or (everything and point.state is PageState.DONE)
+        return Asked(self._put_back([point]) if wanted else 0)
+
+    def _unopened(self, tenant: str, document_id: str) -> bool:
+        split = self._catalog.split(tenant, document_id)
+        return split is not None and split.error_code is not None
+
+    def _put_back(self, points: Iterable[PagePoint]) -> int:
+        # All of them first: a scan that goes on while its pages change would miss some.
+        found = list(points)
+        return sum(self._change(found[start : start + _PIECE]) for start in range(0, len(found), _PIECE))
+
+    def _change(self, points: list[PagePoint]) -> int:
+        at = self._clock()
+        changes = [
+            PageUpdate(
+                point.key, at, state=PageState.PENDING, attempts=0, interruptions=0, error_code="", only_in=point.state
+            )
+            for point in points
+        ]
+        done = [point.key for point, there in zip(points, self._store.update(changes), strict=True) if there]
+        self._ring([Read(key) for key in sorted(done, key=lambda key: (key.document_id, key.page))])
+        return len(done)
