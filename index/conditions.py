@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from index.payload import encode_time, storable
+from index.payload import AWAITS_DECODING, encode_time, storable
 from index.types import PageState, SearchFilter
 
 
@@ -24,6 +24,7 @@ def page_conditions(
     where: SearchFilter | None = None,
     document_ids: tuple[str, ...] = (),
     states: tuple[PageState, ...] = (),
+    undecoded: bool = False,
 ) -> list[Condition]:
     """All of them must hold; the tenant comes first. None: every page of every tenant."""
     must = []
@@ -33,6 +34,8 @@ def page_conditions(
         must.append(Condition("state", tuple(state.value for state in states)))
     if document_ids:
         must.append(Condition("document_id", document_ids))
+    if undecoded:
+        must.append(Condition("awaits", (AWAITS_DECODING,)))
     if where is not None:
         if where.document_ids:
             must.append(Condition("document_id", tuple(storable(name) for name in where.document_ids)))

@@ -17,9 +17,10 @@ def page_filter(
     where: SearchFilter | None = None,
     document_ids: tuple[str, ...] = (),
     states: tuple[PageState, ...] = (),
+    undecoded: bool = False,
 ) -> q.Filter | None:
     """All given conditions must hold; None when there is none."""
-    conditions = page_conditions(tenant, where=where, document_ids=document_ids, states=states)
+    conditions = page_conditions(tenant, where=where, document_ids=document_ids, states=states, undecoded=undecoded)
     return q.Filter(must=[_condition(c) for c in conditions]) if conditions else None
 
 

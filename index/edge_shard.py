@@ -124,6 +124,7 @@ def _open(
             lambda path: _create(path, embedder.dim, held),
             tokens=held is not None,
         )
+        _index_fields(shard)  # a version before may have known fewer
         if vision_dim is None or vision_dim == held:
             return shard, held
         shard = _make_room(shard, directory, embedder.dim, held, vision_dim)
@@ -168,10 +169,16 @@ def _make_room(shard: q.EdgeShard, directory: Path, dim: int, held: int | None, 
 def _create(files: Path, dim: int, vision_dim: int | None) -> q.EdgeShard:
     files.mkdir(parents=True)
     shard = q.EdgeShard.create(str(files), _config(dim, vision_dim))
-    for key, kind in INDEXED.items():
-        shard.update(q.UpdateOperation.create_field_index(key, _KINDS[kind]))
+    _index_fields(shard)
     shard.flush()
     return shard
+
+
+def _index_fields(shard: q.EdgeShard) -> None:
+    there = shard.info().payload_schema
+    for key, kind in INDEXED.items():
+        if key not in there:
+            shard.update(q.UpdateOperation.create_field_index(key, _KINDS[kind]))
 
 
 def _config(dim: int, vision_dim: int | None) -> q.EdgeConfig:

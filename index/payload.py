@@ -20,6 +20,9 @@
 | `trust` | float | 0..1, how sure the reader is |
 | `marks` | list of keyword | what went wrong while it was read: `cut_off`, `loop` |
 | `vision` | {engine, revision, mode, tile_grid, page_size} | where vision tokens are stored: what decodes them |
+| `awaits` | keyword | `decoding` where vision tokens are stored and nothing was decoded from them yet |
+| `tried` | list of keyword | what was decoded on need: `markdown`, `figure`; `finer`: read again in a larger mode |
+| `notes` | list of [prompt, text, trust] | what the decoder said of the page under other prompts, beside its text |
 | `filename` | string | name of the upload |
 | `media_type` | keyword | type by content |
 | `created_at` | datetime | upload time, RFC 3339 in UTC |
@@ -46,6 +49,7 @@ from index import vision
 from index.store import PageUpdate
 from index.types import (
     Box,
+    Note,
     PageKey,
     PageLabels,
     PagePoint,
@@ -61,7 +65,9 @@ from index.types import (
 CONTENT = ("text", "passages", "sentences", "regions", "words")
 """The fields that hold a page's content: left out of scans without content, dropped when a page is read anew."""
 
-_READING = (*CONTENT, "width", "height", "rotation", "reader", "trust", "marks", "vision")
+_READING = (*CONTENT, "width", "height", "rotation", "reader", "trust", "marks", "vision", "awaits")
+_ON_NEED = ("tried", "notes")  # they stay when a page gets another reading, and go when it is asked to be read anew
+AWAITS_DECODING = "decoding"
 STAMP = "stamp"
 _BOX = 65535
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
@@ -86,7 +92,7 @@ def changed(payload: Mapping[str, Any], change: PageUpdate) -> dict[str, Any]:
     new = dict(payload)
     new["updated_at"] = encode_time(change.updated_at)
     if change.state is PageState.PENDING and change.attempts == 0:
-        for name in (*_READING, "error_code"):
+        for name in (*_READING, *_ON_NEED, "error_code"):
             new.pop(name, None)
     if change.state is not None:
         new["state"] = change.state.value
@@ -108,6 +114,11 @@ def changed(payload: Mapping[str, Any], change: PageUpdate) -> dict[str, Any]:
         new.update(_reading(change.reading))
         new["passages"] = []
         new["sentences"] = []
+    tried = change.tried if change.tried is not None else (change.reading.tried if change.reading else ())
+    if tried:
+        new["tried"] = list(tried)
+    if change.notes is not None:
+        new["notes"] = [[note.prompt, storable(note.text), round(float(note.trust), 4)] for note in change.notes]
     if change.passages is not None:
         new["passages"] = [list(span) for span in change.passages.spans]
         new["sentences"] = [list(span) for span in change.passages.sentence_spans]
@@ -145,6 +156,9 @@ def decode(payload: Mapping[str, Any]) -> PagePoint:
         updated_at=decode_time(payload["updated_at"]) if "updated_at" in payload else None,
         marks=tuple(ReadingMark(mark) for mark in payload.get("marks") or ()),
         vision=vision.decode_format(payload.get("vision")),
+        decoded=payload.get("awaits") != AWAITS_DECODING,
+        tried=tuple(payload.get("tried") or ()),
+        notes=tuple(Note(prompt, text, float(trust)) for prompt, text, trust in payload.get("notes") or ()),
     )
 
 
@@ -252,6 +266,8 @@ def _reading(reading: PageReading) -> dict[str, Any]:
     # Most pages have neither, and pay nothing for them.
     if reading.marks:
         fields["marks"] = [mark.value for mark in reading.marks]
+    if not reading.decoded:
+        fields["awaits"] = AWAITS_DECODING
     if reading.vision is not None:
         fields["vision"] = vision.encode_format(reading.vision.format)
     return fields

@@ -35,6 +35,7 @@ INDEXED = {
     "media_type": "keyword",
     "created_at": "datetime",
     "page": "integer",
+    "awaits": "keyword",
 }
 """Payload fields that filters use, and their kind in Qdrant's words."""
 

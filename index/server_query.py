@@ -17,9 +17,10 @@ def page_filter(
     where: SearchFilter | None = None,
     document_ids: tuple[str, ...] = (),
     states: tuple[PageState, ...] = (),
+    undecoded: bool = False,
 ) -> m.Filter | None:
     """All given conditions must hold; None when there is none."""
-    conditions = page_conditions(tenant, where=where, document_ids=document_ids, states=states)
+    conditions = page_conditions(tenant, where=where, document_ids=document_ids, states=states, undecoded=undecoded)
     return m.Filter(must=[condition(c) for c in conditions]) if conditions else None
 
 
@@ -31,9 +32,12 @@ def condition(wanted: Condition) -> m.FieldCondition:
     return m.FieldCondition(key=wanted.field, range=m.DatetimeRange(gte=wanted.from_time, lte=wanted.to_time))
 
 
-def this_page(point: str, tenant: str) -> m.Filter:
-    """One point, if it belongs to the tenant. A filter finds nothing where an id would be an error."""
-    return m.Filter(must=[condition(Condition("tenant", (tenant,))), m.HasIdCondition(has_id=[point])])
+def this_page(point: str, tenant: str, only_in: PageState | None = None) -> m.Filter:
+    """One point, if it belongs to the tenant (and is in this state). A filter finds nothing where an id would be an
+    error.
+    """
+    state = [] if only_in is None else [condition(Condition("state", (only_in.value,)))]
+    return m.Filter(must=[condition(Condition("tenant", (tenant,))), *state, m.HasIdCondition(has_id=[point])])
 
 
 def hybrid(query: LegQuery, where: m.Filter, corpus: m.Filter) -> tuple[list[m.Prefetch], m.FormulaQuery]:

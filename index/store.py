@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from index.types import Hit, PageKey, PageLabels, PagePoint, PageReading, PageState, SearchFilter
+from index.types import Hit, Note, PageKey, PageLabels, PagePoint, PageReading, PageState, SearchFilter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +45,11 @@ class PageUpdate:
 
     A commit carries `state=done, reading, passages`; a failure `state=failed, error_code`; the
     start of an attempt `attempts` and an empty `error_code` (which clears it); a new origin of the
-    document `labels`. `state=pending` with `attempts=0` asks for reading again and drops what was read.
+    document `labels`; what was decoded on need `tried` and `notes`, all of them. `state=pending` with `attempts=0` asks
+    for reading again and drops what was read.
+
+    `only_in`: nothing is changed, and the page counts as not there, unless it is in this state; looked at in one step
+    with the change.
     """
 
     key: PageKey
@@ -57,15 +61,19 @@ class PageUpdate:
     reading: PageReading | None = None
     passages: PassageVectors | None = None
     labels: PageLabels | None = None
+    tried: tuple[str, ...] | None = None
+    notes: tuple[Note, ...] | None = None
+    only_in: PageState | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PageCounts:
-    """Pages by state."""
+    """Pages by state. `undecoded` of the `done` ones have vision tokens only, and no text yet."""
 
     pending: int = 0
     done: int = 0
     failed: int = 0
+    undecoded: int = 0
 
     @property
     def total(self) -> int:
@@ -90,10 +98,13 @@ class Store(Protocol):
         *,
         document_ids: Sequence[str] = (),
         states: Sequence[PageState] = (),
+        where: SearchFilter | None = None,
+        undecoded: bool = False,
         with_content: bool = False,
     ) -> Iterable[PagePoint]:
         """All points that match, in no promised order, read in bounded pieces. `tenant=None` (recovery
-        and verify only) spans tenants; without content, text, passages, regions and words stay empty.
+        and verify only) spans tenants; `undecoded`: only pages that have vision tokens and no text yet; without
+        content, text, passages, regions and words stay empty.
         """
 
     def count(

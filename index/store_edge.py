@@ -117,11 +117,15 @@ class EdgeStore:
         *,
         document_ids: Sequence[str] = (),
         states: Sequence[PageState] = (),
+        where: SearchFilter | None = None,
+        undecoded: bool = False,
         with_content: bool = False,
     ) -> Iterable[PagePoint]:
-        where = edge_query.page_filter(tenant, document_ids=tuple(document_ids), states=tuple(states))
+        pages = edge_query.page_filter(
+            tenant, where=where, document_ids=tuple(document_ids), states=tuple(states), undecoded=undecoded
+        )
         fields = True if with_content else q.PayloadSelector.Exclude(list(codec.CONTENT))
-        return self._scan(where, fields)
+        return self._scan(pages, fields)
 
     def _scan(self, where: q.Filter | None, fields: bool | q.PayloadSelector) -> Iterator[PagePoint]:
         offset = None
@@ -137,7 +141,14 @@ class EdgeStore:
     ) -> PageCounts:
         documents = (document_id,) if document_id is not None else ()
         counts = self._shard.facet("state", edge_query.page_filter(tenant, where=where, document_ids=documents))
-        return PageCounts(**{state.value: counts.get(state.value, 0) for state in PageState})
+        waiting = q.CountRequest(
+            exact=True,
+            filter=edge_query.page_filter(
+                tenant, where=where, document_ids=documents, states=(PageState.DONE,), undecoded=True
+            ),
+        )
+        undecoded = self._shard.run(lambda shard: shard.count(waiting))
+        return PageCounts(**{state.value: counts.get(state.value, 0) for state in PageState}, undecoded=undecoded)
 
     def search(self, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int = 0) -> list[Hit]:
         return self._search.search(self, tenant, query, where, limit=limit, offset=offset)
@@ -193,6 +204,8 @@ class EdgeStore:
             fields = True if keep_text else q.PayloadSelector.Exclude(list(codec.CONTENT))
             payload = self._shard.retrieve([point], fields).get(point)
             if payload is None or payload["tenant"] != change.key.tenant:
+                return False
+            if change.only_in is not None and payload["state"] != change.only_in.value:
                 return False
             new = codec.changed(payload, change)
             if replaces(change):

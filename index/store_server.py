@@ -122,10 +122,14 @@ class ServerStore:
         *,
         document_ids: Sequence[str] = (),
         states: Sequence[PageState] = (),
+        where: SearchFilter | None = None,
+        undecoded: bool = False,
         with_content: bool = False,
     ) -> Iterable[PagePoint]:
-        where = server_query.page_filter(tenant, document_ids=tuple(document_ids), states=tuple(states))
-        return self._scan(where, with_content or _WITHOUT_CONTENT)
+        pages = server_query.page_filter(
+            tenant, where=where, document_ids=tuple(document_ids), states=tuple(states), undecoded=undecoded
+        )
+        return self._scan(pages, with_content or _WITHOUT_CONTENT)
 
     def _scan(self, where: m.Filter | None, fields: bool | m.PayloadSelectorExclude) -> Iterator[PagePoint]:
         offset: Any = None
@@ -152,7 +156,13 @@ class ServerStore:
             lambda client: client.facet(self._config.collection, "state", facet_filter=pages, limit=16, exact=True)
         )
         counts = {str(hit.value): hit.count for hit in answer.hits}
-        return PageCounts(**{state.value: counts.get(state.value, 0) for state in PageState})
+        waiting = server_query.page_filter(
+            tenant, where=where, document_ids=documents, states=(PageState.DONE,), undecoded=True
+        )
+        undecoded = self._client.run(
+            lambda client: client.count(self._config.collection, count_filter=waiting, exact=True)
+        ).count
+        return PageCounts(**{state.value: counts.get(state.value, 0) for state in PageState}, undecoded=undecoded)
 
     def search(self, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int = 0) -> list[Hit]:
         return self._search.search(self, tenant, query, where, limit=limit, offset=offset)
@@ -192,20 +202,30 @@ class ServerStore:
         """Changes without content: only the fields that they name. The points that are there."""
         if not changes:
             return set()
+        patches = [_stamped(codec.patch(change)) for change in changes]
         operations = [
             m.SetPayloadOperation(
                 set_payload=m.SetPayload(
-                    payload=_stamped(codec.patch(change)),
-                    filter=server_query.this_page(point_id(change.key), change.key.tenant),
+                    payload=stamped,
+                    filter=server_query.this_page(point_id(change.key), change.key.tenant, change.only_in),
                 )
             )
-            for change in changes
+            for change, stamped in zip(changes, patches, strict=True)
         ]
         self._client.run(
             lambda client: client.batch_update_points(self._config.collection, operations, wait=True, ordering=_STRONG)
         )
-        records = self._retrieve([point_id(change.key) for change in changes], ["tenant"])
-        return {point_id(c.key) for c in changes if _owner(records.get(point_id(c.key))) == c.key.tenant}
+        records = self._retrieve([point_id(change.key) for change in changes], ["tenant", STAMP])
+        there = {point_id(c.key) for c in changes if _owner(records.get(point_id(c.key))) == c.key.tenant}
+        # The stamp tells whether a change with a condition was made (or was made, and another one since).
+        refused = {
+            point_id(c.key)
+            for c, stamped in zip(changes, patches, strict=True)
+            if c.only_in is not None
+            and point_id(c.key) in there
+            and (records[point_id(c.key)].payload or {}).get(STAMP) != stamped[STAMP]
+        }
+        return there - refused
 
     def _replace(self, changes: Sequence[PageUpdate]) -> set[str]:
         """Changes that write whole points; the points that were there."""
@@ -221,7 +241,9 @@ class ServerStore:
             if attempt:
                 time.sleep(random.uniform(0, 0.01) * 2 ** min(attempt, 6))
             before = self._before(left)
-            left = {point: change for point, change in left.items() if point in before}
+            left = {
+                point: change for point, change in left.items() if point in before and _wanted(change, before[point][0])
+            }
             stamps: dict[str, str] = {}
             batch: list[m.PointStruct] = []
             size = 0
@@ -308,6 +330,10 @@ def _owner(record: m.Record | None) -> str | None:
 def _kept(record: m.Record) -> dict[str, np.ndarray]:
     """Vision tokens that a page keeps when only its passages are replaced."""
     return {name: np.asarray(rows, np.float32) for name, rows in (record.vector or {}).items()}
+
+
+def _wanted(change: PageUpdate, payload: Mapping[str, Any]) -> bool:
+    return change.only_in is None or payload["state"] == change.only_in.value
 
 
 def _runs(changes: Sequence[PageUpdate], most: int) -> Iterator[list[PageUpdate]]:

@@ -135,6 +135,19 @@ class PageReading:
     reader: Reader
     vision: VisionTokens | None = None
     marks: tuple[ReadingMark, ...] = ()
+    decoded: bool = True  # False: vision tokens only, the text is to be decoded when somebody needs it
+    tried: tuple[str, ...] = ()  # see `PagePoint.tried`
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a decoder said of a page under another prompt than that of reading: `prompt` is its task, such as `figure`.
+    It stands beside the page's text and never in it.
+    """
+
+    prompt: str
+    text: str
+    trust: float
 
 
 class PageState(enum.StrEnum):
@@ -284,6 +297,9 @@ class PagePoint:
     marks: tuple[ReadingMark, ...] = ()
     vision: VisionFormat | None = None  # set where vision tokens are stored
     vision_tokens: VisionTokens | None = None  # only where they were asked for
+    decoded: bool = True  # False: done as far as vision tokens go, and without text until a question needs it
+    tried: tuple[str, ...] = ()  # what was decoded on need: prompts by task, and `finer`, a reading in a larger mode
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,11 +350,15 @@ class SearchResult:
     hits: tuple[Hit, ...]
     took_ms: float
     total_pages: int  # pages the filter leaves, read so far
+    undecoded_pages: int = 0  # those of them that have no text yet, so that no search finds them
 
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A sentence quoted exactly: `quote == page.text[start:end]`, and where it stands."""
+    """A sentence quoted exactly, and where it stands: `quote == page.text[start:end]`, or, with `note`, the same of the
+    page's note under that prompt. `verified`: whether decoding the page again says so too; None where nobody asked or
+    it could not be done.
+    """
 
     key: PageKey
     filename: str
@@ -347,6 +367,8 @@ class Citation:
     end: int
     boxes: tuple[Box, ...]
     score: float
+    verified: bool | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

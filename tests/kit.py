@@ -26,6 +26,7 @@ from ingest.renderer import RenderedPage
 from worker.asking.conversation import Conversations
 from worker.decoding import LocalDecoder
 from worker.deletion import Deletion
+from worker.idempotency import IdempotencyKeys
 from worker.images import PageImages
 from worker.jobs import JobLimits, Jobs, now
 from worker.library import Library
@@ -176,7 +177,8 @@ class Archive:
             max_upload_bytes=1 << 20,
             uploads=ResumableUploads(self.root / "uploads", UploadConfig(1 << 20)),
             conversations=Conversations(self.root / "conversations"),
-            decoder=LocalDecoder(self.store, self.engine),
+            idempotency=IdempotencyKeys(self.root / "idempotency"),
+            decoder=LocalDecoder(self.store, self.engine, self.jobs.keep),
         )
 
     def depth(self):

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -78,7 +79,13 @@ class StubVisionEngine(StubEngine):
     def decodes(self, form):
         return form.engine == self.name
 
-    def decode(self, tokens, prompts):
+    def look(self, images):
+        return [replace(one, text="", regions=(), trust=0.0, decoded=False) for one in self.read(images)]
+
+    def read_finer(self, image, form):
+        return None
+
+    def decode(self, tokens, prompts, patience=None):
         time.sleep(float(os.environ.get("STACK_DECODE_S", "0")))
         return [self._decode(one, prompt) for one, prompt in zip(tokens, prompts, strict=True)]
 

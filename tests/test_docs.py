@@ -15,7 +15,7 @@ from index import payload
 from index.passages import embed_passages
 from index.store import PageUpdate, PassageVectors
 from index.store_edge import EdgeStore, StoreConfig
-from index.types import PageKey, PageLabels, PageState, ReadingMark
+from index.types import Note, PageKey, PageLabels, PageState, ReadingMark
 from tests.kit import HashEmbedder, reading
 from worker import settings
 
@@ -38,7 +38,9 @@ def test_payload_reference():
         at,
         state=PageState.DONE,
         error_code="x",
-        reading=replace(reading("some text"), vision=tokens_of(1), marks=(ReadingMark.LOOP,)),
+        reading=replace(reading("some text"), vision=tokens_of(1), marks=(ReadingMark.LOOP,), decoded=False),
+        tried=("figure",),
+        notes=(Note("figure", "a chart", 0.5),),
         passages=PassageVectors(((0, 9),), np.zeros((1, 3), np.float32)),
     )
     fields |= set(payload.changed({}, update)) | {payload.STAMP}

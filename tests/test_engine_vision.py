@@ -23,6 +23,7 @@ from worker.engine.choice import choose, readers, vision_dim
 from worker.engine.deepseek.batching import Batcher
 from worker.engine.deepseek.engine import DeepSeekOcrEngine, EngineConfig
 from worker.engine.deepseek.modes import KINDS, modes_of
+from worker.engine.deepseek.pages import Pages
 from worker.engine.deepseek.trust import TRUSTED, marks, trust
 from worker.engine.engine import Finish
 from worker.engine.prompts import Prompt, Task
@@ -160,12 +161,10 @@ def test_every_kind_of_image(shared, mode):
 def test_tiles_are_as_many_as_a_store_holds():
     """A page is never cut into more tiles than Qdrant takes in one multivector, at the width of the real models."""
     for kind in KINDS:
-        made = engine(kind, mode="gundam")
-        made.dim = 1280
-        mode = made._fitting(modes_of(kind)[-1])
+        mode = Pages(None, kind, "", 1280, "gundam").pinned
+        assert mode.name == modes_of(kind)[-1].name
         assert mode.max_tiles * mode.tile_rows**2 * 1280 < MAX_NUMBERS
         assert mode.max_tiles >= 5
-        made.close()
 
 
 # -- readings that are not trusted ---------------------------------------------------------------

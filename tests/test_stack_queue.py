@@ -177,11 +177,25 @@ def test_an_emptied_redis_is_noticed_once(server, broker):
     assert not broker.was_emptied()
 
 
+class Decoder:
+    """A `PageDecoder` that does what it is given, and keeps everything."""
+
+    def __init__(self, decode):
+        self._decode = decode
+
+    def decode(self, key, prompt, patience=None):
+        return self._decode(key, prompt)
+
+    def keep(self, key, want, patience=None):
+        self._decode(key, want)
+        return True
+
+
 class Worker:
     """Takes tickets from the broker as a worker does."""
 
     def __init__(self, server, broker, decode):
-        self._server, self._desk = server, DecodeDesk(broker, decode)
+        self._server, self._desk = server, DecodeDesk(broker, Decoder(decode))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._broker = broker

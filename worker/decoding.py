@@ -1,13 +1,14 @@
 """Decoding a stored page for a person who waits: the `PageDecoder` port, in this process or by a worker.
 
 A page's vision tokens are in the index, so a request is a page's key and a prompt, and the answer what the decoder
-wrote. Nothing is stored.
+wrote. `decode` stores nothing; `keep` stores what it finds and tells only that (`worker/writeback.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from index.errors import (
     Conflict,
@@ -18,42 +19,67 @@ from index.errors import (
     Unavailable,
 )
 from index.store import Store
-from index.types import Box, PageKey, PagePoint, PageState, Region, RegionKind, VisionFormat
+from index.types import Box, PageKey, PagePoint, PageState, Region, RegionKind, VisionFormat, VisionTokens
 from worker.engine.deepseek.grounding import located
 from worker.engine.deepseek.modes import KINDS, content_tokens, mode_named
 from worker.engine.engine import Decoded, Engine, Finish, VisionEngine
 from worker.engine.prompts import Prompt, Task
+from worker.patience import Patience
+
+if TYPE_CHECKING:
+    from worker.writeback import Want
 
 
 class PageDecoder(Protocol):
-    def decode(self, key: PageKey, prompt: Prompt) -> Decoded:
+    def decode(self, key: PageKey, prompt: Prompt, patience: Patience | None = None) -> Decoded:
         """The page under this prompt. `NotFound`, `Conflict` (`not_read`, `no_vision_tokens`, `wrong_tokens`), or
-        `Unavailable` (`no_decoder`, `decode_timeout`) when nobody can do it in time.
+        `Unavailable` (`no_decoder`, `decode_timeout`; `cancelled`) when nobody can do it while `patience` lasts.
+        """
+
+    def keep(self, key: PageKey, want: Want, patience: Patience | None = None) -> bool:
+        """Have it done and written back, unless it was done before; whether it was done now. Raises as `decode`, and
+        `NotFound` (`deleted`) for a page that is there no more.
         """
 
 
 class LocalDecoder:
-    """With the engine of this process, which may be one that decodes nothing."""
+    """With the engine of this process, which may be one that decodes nothing. `keep` is `Jobs.keep`."""
 
-    def __init__(self, store: Store, engine: Engine | VisionEngine) -> None:
+    def __init__(
+        self, store: Store, engine: Engine | VisionEngine, keep: Callable[[PageKey, Want, Patience], bool]
+    ) -> None:
         self._store = store
         self._engine = engine
+        self._keep = keep
 
-    def decode(self, key: PageKey, prompt: Prompt) -> Decoded:
+    def decode(self, key: PageKey, prompt: Prompt, patience: Patience | None = None) -> Decoded:
         point = self._store.get([key], with_vision=True)[0]
         if point is None:
             raise NotFound(f"There is no page {key.page} of {key.document_id}.")
-        require_tokens(point)
-        if point.vision_tokens is None:  # read again, otherwise, a moment ago
-            raise Conflict("The page is just being read again; ask once more in a moment.", code="not_read")
-        if not hasattr(self._engine, "decode"):
-            made = point.vision_tokens.format
-            raise Unavailable(
-                f"{self._engine.name} reads pages here, which decodes no vision tokens. These were made by "
-                f"{made.engine}@{made.revision}: set FOLIOSCOPE_ENGINE={made.engine} and start the service again.",
-                code="no_decoder",
-            )
-        return self._engine.decode([point.vision_tokens], [prompt])[0]
+        tokens = tokens_of(point)
+        return decoding_engine(self._engine, tokens.format).decode([tokens], [prompt], patience)[0]
+
+    def keep(self, key: PageKey, want: Want, patience: Patience | None = None) -> bool:
+        return self._keep(key, want, patience or Patience())
+
+
+def tokens_of(point: PagePoint) -> VisionTokens:
+    """The tokens that a page was fetched with. Raises as `require_tokens`."""
+    require_tokens(point)
+    if point.vision_tokens is None:  # read again, otherwise, a moment ago
+        raise Conflict("The page is just being read again; ask once more in a moment.", code="not_read")
+    return point.vision_tokens
+
+
+def decoding_engine(engine: Engine | VisionEngine, made: VisionFormat) -> VisionEngine:
+    """The engine as one that decodes; `Unavailable` (`no_decoder`) where it does not."""
+    if not hasattr(engine, "decode"):
+        raise Unavailable(
+            f"{engine.name} reads pages here, which decodes no vision tokens. These were made by "
+            f"{made.engine}@{made.revision}: set FOLIOSCOPE_ENGINE={made.engine} and start the service again.",
+            code="no_decoder",
+        )
+    return engine
 
 
 @dataclass(frozen=True, slots=True)

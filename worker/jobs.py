@@ -6,6 +6,7 @@ What they promise:
 * `expand` and `read` may be rung any number of times, at any time, by anybody: what is done
   already is not done again, and a job that was cut off half-way is simply done again.
 * A page that fails fails alone, with a code; its number stays.
+* `keep` decodes a page that was read without that, when somebody needs it (`worker/writeback.py`).
 
 They know no HTTP, no threads and no broker.
 """
@@ -39,12 +40,14 @@ from ingest.archives import ARCHIVE_TYPES, REST, ArchiveLimits, Member, members
 from ingest.renderer import Renderer
 from ingest.sniff import sniff
 from worker import logs, metrics, tracing
-from worker.labels import MAX_DEPTH, above, below, depth, labels
+from worker.labels import MAX_DEPTH, above, depth, labels
 from worker.lanes import Lanes
 from worker.openings import Openings
 from worker.queue import Expand, Job, Read
+from worker.read_again import ReadAgain
 from worker.reading import PageReader
 from worker.recovery import is_open
+from worker.writeback import Hold, Writeback
 
 log = logging.getLogger("folioscope.jobs")
 
@@ -93,6 +96,7 @@ class Jobs:
         ring: Callable[[Iterable[Job]], None],
         limits: JobLimits | None = None,
         clock: Callable[[], datetime] = now,
+        hold: Hold | None = None,
     ) -> None:
         self._blobs = blobs
         self._catalog = catalog
@@ -105,6 +109,10 @@ class Jobs:
         self._clock = clock
         self._lanes = Lanes()
         self._openings = Openings(catalog)
+        self.again = ReadAgain(catalog, store, ring, clock)
+        self.keep = Writeback(
+            store=store, catalog=catalog, blobs=blobs, reader=reader, embedder=embedder, clock=clock, hold=hold
+        )
 
     def run(self, job: Job) -> None:
         """What a queue calls for a message."""
@@ -139,7 +147,8 @@ class Jobs:
                 tenant, staged, Origin(None, filename), filename, media_type, text_layer, password
             )
         if not new:
-            self._try_again(entry)
+            # Uploading the same bytes again is how a person asks for another try of what failed, members included.
+            self.again.document(entry)
         self._ring([Expand(tenant, entry.manifest.document_id)])
         return entry, new
 
@@ -171,22 +180,6 @@ class Jobs:
         if entry is None:
             raise BadDocument("The document was deleted while it was being accepted.", code="deleted")
         return entry, new
-
-    def _try_again(self, entry: Entry) -> None:
-        """Uploading the same bytes again is how a person asks for another try of what failed, members included."""
-        manifest = entry.manifest
-        members = below(self._catalog, manifest.tenant, self._catalog.split(manifest.tenant, manifest.document_id))
-        failed = self._store.scan(
-            manifest.tenant, document_ids=[manifest.document_id, *members], states=[PageState.FAILED]
-        )
-        self._store.update(
-            [
-                PageUpdate(
-                    point.key, self._clock(), state=PageState.PENDING, attempts=0, interruptions=0, error_code=""
-                )
-                for point in failed
-            ]
-        )
 
     # -- expand -------------------------------------------------------------------------------
 

@@ -35,10 +35,13 @@ from worker.deletion import Deletion, Receipt
 from worker.engine.engine import Decoded
 from worker.engine.prompts import Prompt
 from worker.export import export_pages
+from worker.idempotency import IdempotencyKeys
 from worker.images import PageImages
 from worker.jobs import Jobs
 from worker.labels import below
+from worker.overview import Inside, Overlook, Overview
 from worker.queue import Queue
+from worker.read_again import Asked
 from worker.service import DocumentView, Readiness
 from worker.uploads import ResumableUploads, Upload, accepting
 
@@ -62,9 +65,13 @@ class Library:
         uploads: ResumableUploads,
         conversations: Conversations,
         decoder: PageDecoder,
+        overlook: Overlook | None = None,
+        idempotency: IdempotencyKeys,
     ) -> None:
         self._decoder = decoder
+        self._overlook = overlook or Overlook(catalog, store, Inside)
         self.uploads = uploads
+        self.idempotency = idempotency
         self._blobs = blobs
         self._catalog = catalog
         self._store = store
@@ -154,7 +161,9 @@ class Library:
         return manifest, self._blobs.path(manifest.sha256)
 
     def delete(self, tenant: str, document_id: str) -> Receipt:
-        return self._deletion.delete(tenant, document_id)
+        receipt = self._deletion.delete(tenant, document_id)
+        self.idempotency.forget(tenant, document_id)
+        return receipt
 
     # -- pages --------------------------------------------------------------------------------
 
@@ -193,6 +202,12 @@ class Library:
         require_tokens(point)
         return locate(self._decoder, point.key, phrase)
 
+    def read_again(self, tenant: str, document_id: str, page: int | None = None, *, everything: bool = False) -> Asked:
+        if page is None:
+            return self._jobs.again.document(self._entry(tenant, document_id), everything=everything)
+        _, point = self.page(tenant, document_id, page)
+        return self._jobs.again.page(point, everything=everything)
+
     def export(self, tenant: str, where: SearchFilter) -> Iterator[PagePoint]:
         return export_pages(self._catalog, self._store, tenant, where)
 
@@ -201,8 +216,9 @@ class Library:
     def search(self, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int = 0) -> SearchResult:
         start = time.perf_counter()
         hits = self._store.search(tenant, query, where, limit=limit, offset=offset)
-        total = self._store.count(tenant, where=where).done
-        return SearchResult(query, tuple(hits), (time.perf_counter() - start) * 1000, total)
+        total = self._store.count(tenant, where=where)
+        took_ms = (time.perf_counter() - start) * 1000
+        return SearchResult(query, tuple(hits), took_ms, total.done, total.undecoded)
 
     def ask(self, tenant: str, question: str, where: SearchFilter) -> Answer:
         """The answer by itself."""
@@ -240,12 +256,21 @@ class Library:
         counts = [self._store.count(tenant) for tenant in {manifest.tenant for manifest in manifests}]
         missing = sum(len(split.pages) for split in splits if split) - sum(count.total for count in counts)
         pending = sum(count.pending for count in counts) + max(0, missing)
-        total = PageCounts(pending, sum(count.done for count in counts), sum(count.failed for count in counts))
+        total = PageCounts(
+            pending,
+            sum(count.done for count in counts),
+            sum(count.failed for count in counts),
+            sum(count.undecoded for count in counts),
+        )
         return total, pending > 0 or any(split is None for split in splits)
 
     def queue_depth(self) -> int:
         """Jobs that wait or run, for metrics."""
         return self._queue.depth()
+
+    def overlook(self, tenant: str) -> Overview:
+        """What an administrator looks at: numbers of all tenants, names of this one."""
+        return self._overlook.look(tenant, self.ready())
 
     def ready(self) -> Readiness:
         self._store.count("default")  # raises StoreUnavailable when the index does not answer
@@ -285,7 +310,7 @@ class Library:
         if split.pages:
             counts = self._store.count(tenant, document_id=document_id)
             missing = max(0, len(split.pages) - counts.total)
-            counts = PageCounts(counts.pending + missing, counts.done, counts.failed)
+            counts = replace(counts, pending=counts.pending + missing)
             return DocumentView(manifest, _state(counts), counts, split, entry.origins)
         return self._archive_view(entry, split)
 
@@ -297,7 +322,7 @@ class Library:
             counts = self._store.count(tenant, where=SearchFilter(document_ids=tuple(members)))
         splits = [self._catalog.split(tenant, member) for member in members]
         expected = sum(len(found.pages) for found in splits if found)
-        counts = PageCounts(counts.pending + max(0, expected - counts.total), counts.done, counts.failed)
+        counts = replace(counts, pending=counts.pending + max(0, expected - counts.total))
         broken = bool(split.member_failures) or any(
             found and (found.error_code or found.member_failures) for found in splits
         )

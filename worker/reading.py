@@ -10,12 +10,17 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from index.errors import Unavailable
-from index.types import Manifest, PageReading, TextLayerPolicy
+from index.types import Manifest, PagePoint, PageReading, Reader, TextLayerPolicy
 from ingest.renderer import RenderedPage, Renderer
 from worker import metrics
-from worker.engine.engine import Engine
+from worker.decoding import decoding_engine, tokens_of
+from worker.engine.deepseek.pages import read_as
+from worker.engine.engine import Decoded, Engine, VisionEngine
+from worker.engine.prompts import Prompt
+from worker.patience import Patience
 from worker.textlayer import LineRecogniser, read_layer, trustworthy
 
 log = logging.getLogger("folioscope.reading")
@@ -28,13 +33,15 @@ _NO_MEMORY = frozenset({"gpu_memory", "not_enough_memory"})
 class ReadingConfig:
     """Pixel budgets. `check_pixels` is what comparing a text layer with the page needs: an A4 page at
     about 110 dpi, where the recogniser still reads 8 point type. `keep_tokens`: readings keep their vision tokens;
-    `layer_tokens`: so do pages whose text layer is used, which are encoded for it, not decoded.
+    `layer_tokens`: so do pages whose text layer is used, which are encoded for it, not decoded. `lazy`: pages without
+    a text layer are encoded too and not decoded, where the engine can do that and tokens are kept.
     """
 
     page_pixels: int = 4_000_000
     check_pixels: int = 1_200_000
     keep_tokens: bool = True
     layer_tokens: bool = True
+    lazy: bool = False
 
 
 class PageReader:
@@ -67,9 +74,46 @@ class PageReader:
             return self._with_tokens(reading, rendered)
         if small:
             rendered = self._render(path, manifest, page, password, None, False)
+        if self.lazy:
+            with metrics.step("encode"):
+                return self._vision().look([rendered.image])[0]
         with metrics.step("read"):
             reading = self._engine.read([rendered.image])[0]
         return reading if config.keep_tokens else replace(reading, vision=None)
+
+    @property
+    def lazy(self) -> bool:
+        """Whether pages are left undecoded: it was asked for, and the engine can."""
+        return self._config.lazy and self._config.keep_tokens and hasattr(self._engine, "look")
+
+    # -- on need ------------------------------------------------------------------------------
+
+    def decode(self, point: PagePoint, prompt: Prompt, patience: Patience) -> Decoded:
+        """The page's stored tokens, which it was fetched with, under a prompt. Raises `Conflict`, `Unavailable`."""
+        tokens = tokens_of(point)
+        return decoding_engine(self._engine, tokens.format).decode([tokens], [prompt], patience)[0]
+
+    def reading_of(self, point: PagePoint, patience: Patience) -> PageReading:
+        """The reading that the page's stored tokens give."""
+        decoded = self.decode(point, Prompt(), patience)
+        tokens = tokens_of(point)
+        made = tokens.format
+        reader = Reader(made.engine, made.revision, made.mode)
+        size = (point.width, point.height, point.rotation)
+        return read_as(PageReading("", (), (), 0.0, *size, reader, tokens, decoded=False), decoded)
+
+    def read_finer(self, path: Path, manifest: Manifest, point: PagePoint, password: str | None) -> PageReading | None:
+        """Another reading of the original in the next finer mode than that of the page's tokens; None where there is
+        none. Raises what the renderer and the engine raise.
+        """
+        form = tokens_of(point).format
+        engine = decoding_engine(self._engine, form)
+        rendered = self._render(path, manifest, point.key.page, password, None, False)
+        with metrics.step("read"):
+            return engine.read_finer(rendered.image, form)
+
+    def _vision(self) -> VisionEngine:
+        return cast("VisionEngine", self._engine)
 
     def _with_tokens(self, reading: PageReading, rendered: RenderedPage) -> PageReading:
         """A text layer's reading with the page's vision tokens, where the engine makes any and they are kept."""

@@ -98,6 +98,11 @@ class Settings(BaseSettings):
     upload_keep_s: float = Field(
         default=86_400.0, gt=0, description="How long a resumable upload that stands still is kept, in seconds."
     )
+    idempotency_keep_s: float = Field(
+        default=86_400.0,
+        gt=0,
+        description="How long the answer to a request with an `Idempotency-Key` is kept and given again, in seconds.",
+    )
     readers: int = Field(
         default=0,
         ge=0,
@@ -150,16 +155,16 @@ class Settings(BaseSettings):
     )
     reading: Literal["full", "lazy"] = Field(
         default="full",
-        description="`full` decodes every page when it comes in. `lazy` encodes pages that have no usable text layer, keeps "
-        "their vision tokens and decodes them when a question needs them: until then no search finds them. Without a "
-        "vision engine it is `full`. See answers.md.",
+        description="`full` decodes every page when it comes in. `lazy` encodes pages that have no usable text layer, "
+        "keeps their vision tokens and decodes them when a question needs them: until then no search finds them. "
+        "Without a vision engine it is `full`. See answers.md.",
     )
     decode_pages: int = Field(
         default=4,
         ge=0,
         le=64,
-        description="Most pages that are decoded for one answer (0: none). Each costs seconds on a GPU, and is decoded once "
-        "for all questions.",
+        description="Most pages that are decoded for one answer (0: none). Each costs seconds on a GPU, and is decoded "
+        "once for all questions.",
     )
     decode_budget_s: float = Field(
         default=120.0,
@@ -171,8 +176,8 @@ class Settings(BaseSettings):
         default=0.5,
         ge=0,
         le=1,
-        description="Pages that carry an answer and are trusted less are read again in a larger mode, once. Below 0.5 a "
-        "reading ended early, repeats itself, or is a guess at every other token (0: never again).",
+        description="Pages that carry an answer and are trusted less are read again in a larger mode, once. Below 0.5 "
+        "a reading ended early, repeats itself, or is a guess at every other token (0: never again).",
     )
     embedder: str | None = Field(
         default=None,

@@ -29,9 +29,10 @@ from worker.decoding import LocalDecoder
 from worker.deletion import Deletion
 from worker.engine.choice import readers as readers_for
 from worker.engine.choice import vision_dim
-from worker.engine.engine import Engine, VisionEngine
+from worker.engine.engine import Engine
 from worker.housekeeping import Housekeeper, HousekeepingConfig, Reconciler
 from worker.jobs import now
+from worker.overview import Inside, QueueFacts, WorkerState
 from worker.queue_celery import CeleryQueue
 from worker.recovery import Recovery
 from worker.service import Readiness
@@ -169,11 +170,14 @@ class Member:
             config=config,
         )
 
+        idempotency = wiring.build_idempotency(settings)
+
         def tidy() -> None:
             truth.blobs.sweep(older_than_s=_STALE_UPLOAD_S)
             truth.catalog.sweep()
             self.deletion.finish(sweep=complete)
             self.claims.sweep()
+            idempotency.sweep()
             self.crashes.sweep()
 
         return Housekeeper(settings.data_dir / "housekeeper.lock", reconciler.look, tidy, config)
@@ -199,6 +203,7 @@ def open_front(settings: Settings) -> Iterator[Library]:
             deletion=member.deletion,
             renderer=renderer,
             readiness=readiness,
+            inside=lambda: _inside(member.broker),
             decoder=remote_decoder(settings),
         )
         member.start()
@@ -227,6 +232,29 @@ def _readiness(member: Member, sandbox: str) -> Readiness:
     )
 
 
+def _inside(broker: Broker) -> Inside:
+    """Queues and workers, as far as the broker tells."""
+    try:
+        seen = broker.seen()
+        queues = tuple(QueueFacts(name, broker.depth([name])) for name in messages.QUEUES)
+        workers = tuple(
+            WorkerState(
+                one.name,
+                one.queues,
+                one.engine,
+                one.jobs,
+                one.oldest_s,
+                one.done,
+                seen.get(one.name, 0.0),
+                one.memory_bytes,
+            )
+            for one in sorted(broker.workers(), key=lambda one: one.name)
+        )
+    except Unavailable as error:
+        return Inside(stack=True, problem=error.message)
+    return Inside(stack=True, queues=queues, workers=workers)
+
+
 def run_worker(settings: Settings, config: WorkerConfig) -> int:
     """Work until SIGTERM; the exit code."""
     broker_config = celery_config(settings)
@@ -248,7 +276,7 @@ def run_worker(settings: Settings, config: WorkerConfig) -> int:
             settings, children=min(threads, max(processors, settings.readers, config.threads))
         )
         stack.callback(renderer.close)
-        jobs = wiring.build_jobs(settings, member.truth, renderer, engine, member.queue.ring)
+        jobs = wiring.build_jobs(settings, member.truth, renderer, engine, member.queue.ring, member.claims.hold)
         shell = JobShell(
             jobs.run,
             ring=member.queue.ring,
@@ -261,7 +289,7 @@ def run_worker(settings: Settings, config: WorkerConfig) -> int:
         )
         watch = _watch(settings, config, member, engine)
         stack.callback(watch.stop)
-        desk = DecodeDesk(member.broker, LocalDecoder(member.truth.store, cast("VisionEngine", engine)).decode)
+        desk = DecodeDesk(member.broker, LocalDecoder(member.truth.store, engine, jobs.keep))
 
         def decode(ticket: str) -> None:
             with activity.job("decode"):

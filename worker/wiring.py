@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from index.store_server import ServerStore
     from ingest.sandbox import SandboxRenderer
     from worker.decoding import PageDecoder
+    from worker.idempotency import IdempotencyKeys
     from worker.jobs import Jobs
+    from worker.overview import Inside
     from worker.reading import ReadingConfig
     from worker.service import Readiness
     from worker.writeback import Hold
@@ -214,8 +216,8 @@ def _reading_config(settings: Settings) -> ReadingConfig:
 
     if settings.reading == "lazy" and not settings.keep_tokens:
         raise ConfigError(
-            "FOLIOSCOPE_READING=lazy leaves pages as vision tokens, and FOLIOSCOPE_KEEP_TOKENS=false keeps none: set one "
-            "of them otherwise.",
+            "FOLIOSCOPE_READING=lazy leaves pages as vision tokens, and FOLIOSCOPE_KEEP_TOKENS=false keeps none: set "
+            "one of them otherwise.",
             code="bad_setting",
         )
     return ReadingConfig(
@@ -235,12 +237,14 @@ def build_library(
     deletion: Deletion,
     renderer: SandboxRenderer,
     readiness: Readiness | Callable[[], Readiness],
+    inside: Callable[[], Inside],
     decoder: PageDecoder,
 ) -> Library:
     """The library over these ports."""
     from worker.asking.conversation import Conversations
     from worker.images import PageImages
     from worker.library import Library
+    from worker.overview import Overlook
     from worker.uploads import ResumableUploads, UploadConfig
 
     return Library(
@@ -259,8 +263,19 @@ def build_library(
             UploadConfig(settings.max_upload_bytes, settings.min_free_bytes, settings.upload_keep_s),
         ),
         conversations=Conversations(settings.data_dir / "conversations"),
+        overlook=Overlook(
+            truth.catalog, truth.store, inside, data_dir=settings.data_dir, reserved_bytes=settings.min_free_bytes
+        ),
+        idempotency=build_idempotency(settings),
         decoder=decoder,
     )
+
+
+def build_idempotency(settings: Settings) -> IdempotencyKeys:
+    """The answers of requests with a key, shared by all processes of the data directory."""
+    from worker.idempotency import IdempotencyKeys
+
+    return IdempotencyKeys(settings.data_dir / "idempotency", keep_s=settings.idempotency_keep_s)
 
 
 @contextmanager
@@ -312,9 +327,10 @@ def open_service(settings: Settings) -> Iterator[Library]:
                 "sandbox": ", ".join(renderer.protections()),
             },
         ),
+        inside=lambda: queue.inside(f"{engine.name}@{engine.revision}"),
         decoder=LocalDecoder(truth.store, engine, jobs.keep),
     )
-    housekeeper = _Housekeeper(recovery, settings.housekeeping_s)
+    housekeeper = _Housekeeper(recovery, library.idempotency.sweep, settings.housekeeping_s)
     try:
         truth.blobs.sweep()
         truth.catalog.sweep()
@@ -354,10 +370,11 @@ def close_engine(engine: Engine) -> None:
 
 
 class _Housekeeper:
-    """Reconciles at the start and every few minutes."""
+    """Reconciles and tidies up at the start and every few minutes."""
 
-    def __init__(self, recovery: Recovery, every_s: float) -> None:
+    def __init__(self, recovery: Recovery, tidy: Callable[[], object], every_s: float) -> None:
         self._recovery = recovery
+        self._tidy = tidy
         self._every_s = every_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
@@ -376,6 +393,7 @@ class _Housekeeper:
                 rung = self._recovery.reconcile()
                 if rung:
                     log.info("reconcile: %d jobs were due", rung)
+                self._tidy()
             except Exception:
                 log.exception("housekeeping failed; it runs again in %.0f s", self._every_s)
             if self._stop.wait(self._every_s):

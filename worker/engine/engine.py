@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from index.types import PageReading, Region, VisionFormat, VisionTokens
 from worker.engine.prompts import Prompt
+from worker.patience import Patience
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -64,13 +65,27 @@ class VisionEngine(Engine, Protocol):
 
     dim: int  # numbers in a vision token
 
+    def look(self, images: Sequence[Image]) -> list[PageReading]:
+        """As `read` without its decoding: readings with vision tokens, no text and `decoded=False`. A blank page needs
+        no decoding and is read.
+        """
+
+    def read_finer(self, image: Image, form: VisionFormat) -> PageReading | None:
+        """The page read in the next finer mode than that of `form`; None where there is none, or the mode is pinned."""
+
     def encode(self, images: Sequence[Image]) -> list[VisionTokens]:
         """Upright images to tokens, in order, each in the mode that fits its page; modes may differ."""
 
-    def decode(self, tokens: Sequence[VisionTokens], prompts: Sequence[Prompt]) -> list[Decoded]:
+    def decode(
+        self,
+        tokens: Sequence[VisionTokens],
+        prompts: Sequence[Prompt],
+        patience: Patience | None = None,
+    ) -> list[Decoded]:
         """One text for each pair, in order. `tokens` may mix modes; they may come from a store.
 
-        Raises `Conflict` with code `wrong_tokens` for tokens that another model or revision made (see `decodes`).
+        Raises `Conflict` with code `wrong_tokens` for tokens that another model or revision made (see `decodes`), and
+        what `patience` raises, with which the work ends.
         """
 
     def decodes(self, form: VisionFormat) -> bool:

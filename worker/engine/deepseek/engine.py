@@ -21,19 +21,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from index.errors import ConfigError, Conflict, FolioscopeError, Unavailable
-from index.types import Box, PageReading, Reader, VisionFormat, VisionTokens
-from index.vision import most_tokens
-from worker.engine.deepseek import modes
+from index.types import Box, PageReading, VisionFormat, VisionTokens
 from worker.engine.deepseek.batching import Batcher
 from worker.engine.deepseek.configure import kind_of
 from worker.engine.deepseek.grounding import parse
 from worker.engine.deepseek.load import LoadedModel, load_model, locate
-from worker.engine.deepseek.modes import Mode, mode_named, step_up
+from worker.engine.deepseek.modes import Mode
+from worker.engine.deepseek.pages import AUTO, FINER, Page, PageHelper, Pages
 from worker.engine.deepseek.preprocess import Views, preprocess, upright_rgb
-from worker.engine.deepseek.trust import TRUSTED, marks, trust
+from worker.engine.deepseek.trust import TRUSTED, trust
 from worker.engine.deepseek.weights import WeightFolder, fingerprint, look_into
 from worker.engine.engine import Decoded, Finish
 from worker.engine.prompts import Prompt
+from worker.patience import Patience
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -42,10 +42,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("folioscope.engine")
 
-AUTO = "auto"
 _LOAD_AGAIN_S = 30.0
 _ENCODED_AT_ONCE = 32
-_LOOKED_AT = 4_000_000  # pixels of a page that are enough to see whether it is blank, and which way up
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +61,6 @@ class EngineConfig:
     mode: str = AUTO
     max_tokens: int = 0
     slots: int = 0
-
-
-class PageHelper(Protocol):
-    """What the engine leaves to another: which way up a page is, and single lines (`textlayer.LineRecogniser`)."""
-
-    def rotation(self, image: Image) -> int: ...
-
-    def read_lines(self, image: Image, boxes: Sequence[Box]) -> list[tuple[str, float]]: ...
-
-    def knows(self, text: str) -> bool: ...
 
 
 class _Generated(Protocol):
@@ -101,13 +89,6 @@ class _Running:
     decoder: TextDecoder
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    image: Image
-    rotation: int
-    mode: Mode
-
-
 class DeepSeekOcrEngine:
     """`name` is the kind of the weights, `revision` their commit or fingerprint, `dim` the width of a vision token."""
 
@@ -133,7 +114,7 @@ class DeepSeekOcrEngine:
             )
         self.revision = pinned or fingerprint(folder)
         self.dim = _width(folder)
-        self._mode = None if config.mode == AUTO else self._fitting(mode_named(self.name, config.mode))
+        self._pages = Pages(helper, self.name, self.revision, self.dim, config.mode)
         self._path = path
         self._loading = threading.Lock()
         self._run: _Running | None = None
@@ -161,23 +142,31 @@ class DeepSeekOcrEngine:
 
     def read(self, images: Sequence[Image]) -> list[PageReading]:
         """One reading for each image, in order. A blank page gives an empty text and trust 1.0."""
-        readings: dict[int, PageReading] = {}
-        pages: dict[int, _Page] = {}
-        for number, image in enumerate(images):
-            page = self._upright(image)
-            if page is None:
-                readings[number] = self._blank(image)
-            else:
-                pages[number] = page
+        readings, pages = self._stood_upright(images)
         if pages:
             run = self._available()
             readings |= self._read(run, pages)
-            again = {n: finer for n, page in pages.items() if (finer := self._finer(page, readings[n])) is not None}
+            again = {n: self._pages.finer(page) for n, page in pages.items() if readings[n].trust < TRUSTED}
             for number, finer in again.items():
-                second = self._second(run, finer)
-                if second is not None and second.trust > readings[number].trust:
-                    readings[number] = second
+                second = self._second(run, finer) if finer is not None else None
+                if second is not None:
+                    better = max(readings[number], second, key=lambda one: one.trust)  # the first of equals
+                    readings[number] = replace(better, tried=(FINER,))
         return [readings[number] for number in range(len(images))]
+
+    def look(self, images: Sequence[Image]) -> list[PageReading]:
+        """As `read` without decoding: vision tokens and no text. A blank page is read."""
+        readings, pages = self._stood_upright(images)
+        if pages:
+            encoding = self._encoding(self._available(), pages)
+            readings |= {n: self._pages.encoded(pages[n], future.result()) for n, future in encoding.items()}
+        return [readings[number] for number in range(len(images))]
+
+    def read_finer(self, image: Image, form: VisionFormat) -> PageReading | None:
+        """The page read in the next finer mode than that of `form`; None where there is none, or the mode is pinned."""
+        page = self._pages.upright(image)
+        finer = page and self._pages.finer(replace(page, mode=self._pages.named(form.mode)))
+        return self._read(self._available(), {0: finer})[0] if finer else None
 
     def read_lines(self, image: Image, boxes: Sequence[Box]) -> list[tuple[str, float]]:
         """The helper's: see `RapidOcrEngine.read_lines`."""
@@ -186,85 +175,36 @@ class DeepSeekOcrEngine:
     def knows(self, text: str) -> bool:
         return self._helper.knows(text)
 
-    def _upright(self, image: Image) -> _Page | None:
-        """The page turned upright, and its mode; None where it is blank."""
-        from worker.engine.pixels import is_blank, rgb_pixels
+    def _stood_upright(self, images: Sequence[Image]) -> tuple[dict[int, PageReading], dict[int, Page]]:
+        """Readings of the blank ones, and the others as they will be encoded, by number."""
+        upright = {number: self._pages.upright(image) for number, image in enumerate(images)}
+        blank = {number: self._pages.blank(images[number]) for number, page in upright.items() if page is None}
+        return blank, {number: page for number, page in upright.items() if page is not None}
 
-        image = upright_rgb(image)
-        step = max(1, round((image.width * image.height / _LOOKED_AT) ** 0.5))
-        small = image.reduce(step) if step > 1 else image
-        if is_blank(rgb_pixels(small)):
-            return None
-        rotation = self._helper.rotation(small)
-        if rotation:
-            image = image.rotate(-rotation, expand=True)
-        return _Page(image, rotation, self._mode or self._chosen(image))
-
-    def _blank(self, image: Image) -> PageReading:
-        width, height = upright_rgb(image).size
-        return PageReading("", (), (), 1.0, width, height, 0, Reader(self.name, self.revision, "blank"))
-
-    def _read(self, run: _Running, pages: dict[int, _Page]) -> dict[int, PageReading]:
-        prompt = Prompt()
-        encoded = {
+    def _encoding(self, run: _Running, pages: dict[int, Page]) -> dict[int, Future[VisionTokens]]:
+        return {
             number: run.encoding.submit((preprocess(page.image, page.mode), page.mode))
             for number, page in pages.items()
         }
+
+    def _read(self, run: _Running, pages: dict[int, Page]) -> dict[int, PageReading]:
+        prompt = Prompt()
         decoding = {
             number: (tokens := future.result(), run.decoder.submit(tokens, prompt.text()))
-            for number, future in encoded.items()
+            for number, future in self._encoding(run, pages).items()
         }
         return {
-            number: self._reading(pages[number], tokens, self._decoded(run, prompt, future.result()))
+            number: self._pages.reading(pages[number], tokens, self._decoded(run, prompt, future.result()))
             for number, (tokens, future) in decoding.items()
         }
 
-    def _second(self, run: _Running, page: _Page) -> PageReading | None:
+    def _second(self, run: _Running, page: Page) -> PageReading | None:
         """Another reading in a finer mode; None where that fails: the first one stands."""
         try:
             return self._read(run, {0: page})[0]
         except Exception as error:
             log.warning("a second reading in %s failed, the first is kept: %s", page.mode.name, error)
             return None
-
-    def _reading(self, page: _Page, tokens: VisionTokens, decoded: Decoded) -> PageReading:
-        # There are marks on the page: where nothing was read of them, nobody should rely on that.
-        sure = decoded.trust if decoded.text or decoded.regions else 0.0
-        return PageReading(
-            text=decoded.text,
-            regions=decoded.regions,
-            words=(),
-            trust=sure,
-            width=page.image.width,
-            height=page.image.height,
-            rotation=page.rotation,
-            reader=Reader(self.name, self.revision, page.mode.name),
-            vision=tokens,
-            marks=marks(decoded.finish),
-        )
-
-    def _finer(self, page: _Page, reading: PageReading) -> _Page | None:
-        """The page in the mode to try next; None where the reading is good enough or there is no finer one."""
-        if self._mode is not None or reading.trust >= TRUSTED:
-            return None
-        finer = step_up(self.name, page.mode)
-        if finer is None:
-            return None
-        finer = self._fitting(finer)
-        if finer.tile and modes.tile_grid(finer, *page.image.size) == modes.NO_TILES:
-            return None
-        return replace(page, mode=finer)
-
-    def _chosen(self, image: Image) -> Mode:
-        from worker.engine.deepseek.choose import auto
-
-        return self._fitting(auto(self.name, image))
-
-    def _fitting(self, mode: Mode) -> Mode:
-        """The mode with no more tiles than a store can hold (`index.vision`)."""
-        if not mode.tile:
-            return mode
-        return replace(mode, max_tiles=min(mode.max_tiles, most_tokens(self.dim) // mode.tile_rows**2))
 
     # -- tokens -------------------------------------------------------------------------------
 
@@ -274,17 +214,21 @@ class DeepSeekOcrEngine:
         views = []
         for image in images:
             upright = upright_rgb(image)
-            mode = self._mode or self._chosen(upright)
+            mode = self._pages.mode_of(upright)
             views.append((preprocess(upright, mode), mode))
         return [future.result() for future in [run.encoding.submit(view) for view in views]]
 
     def encode_as(self, image: Image, form: VisionFormat) -> VisionTokens:
         """The upright image in the mode of `form`, as it was encoded before: for comparing."""
-        mode = self._fitting(mode_named(self.name, form.mode))
+        mode = self._pages.named(form.mode)
         return self._available().encoding.submit((preprocess(image, mode), mode)).result()
 
-    def decode(self, tokens: Sequence[VisionTokens], prompts: Sequence[Prompt]) -> list[Decoded]:
-        """One text for each pair, in order. Raises `Conflict` (`wrong_tokens`) for tokens of other weights."""
+    def decode(
+        self, tokens: Sequence[VisionTokens], prompts: Sequence[Prompt], patience: Patience | None = None
+    ) -> list[Decoded]:
+        """One text for each pair, in order. Raises `Conflict` (`wrong_tokens`) for tokens of other weights. When
+        `patience` ends, what is not decoded yet is cancelled.
+        """
         for page in tokens:
             if not self.decodes(page.format):
                 made, own = page.format, f"{self.name}@{self.revision}"
@@ -296,7 +240,14 @@ class DeepSeekOcrEngine:
         run = self._available()
         pairs = list(zip(tokens, prompts, strict=True))
         futures = [run.decoder.submit(page, prompt.text()) for page, prompt in pairs]
-        return [self._decoded(run, prompt, future.result()) for (_, prompt), future in zip(pairs, futures, strict=True)]
+        patience = patience or Patience()
+        try:
+            written = [patience.result(future) for future in futures]
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
+        return [self._decoded(run, prompt, one) for (_, prompt), one in zip(pairs, written, strict=True)]
 
     def decodes(self, form: VisionFormat) -> bool:
         """Whether these weights made the tokens: another revision's are another language."""
