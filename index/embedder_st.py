@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,9 +41,10 @@ class EmbedderConfig:
     """How the model runs. The defaults are the fastest of those measured on two cores (docs/lab.md)."""
 
     threads: int = 0
-    """CPU threads of one inference; 0 = all cores."""
+    """Cores that compute; 0 = all. Each works on a batch of its own: two that share one wait for each other, which cost
+    a fifth of the throughput."""
     batch: int = 4
-    """Passages per inference. Larger batches gain nothing on a CPU and pad more."""
+    """Passages per inference. Larger batches gain little on a CPU, pad more and leave cores idle at the end."""
     bucket: int = 16
     """Lengths are padded to a multiple of this, which bounds the shapes that OpenVINO prepares for."""
     openvino: bool = True
@@ -162,7 +164,7 @@ class SentenceEmbedder:
 
 
 class _OpenVino:
-    """A converted graph. Requests are pooled: as many run at once as there are callers."""
+    """A converted graph. Requests are pooled; a caller has as many under way as there are cores."""
 
     def __init__(self, directory: Path, config: EmbedderConfig) -> None:
         import openvino as ov
@@ -177,9 +179,12 @@ class _OpenVino:
         self._tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
         self._tokenizer.enable_truncation(self._max_tokens)
         # float32 on purpose: without AMX, bf16 and f16 measured slower here, and less exact.
-        properties = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-        if config.threads:
-            properties["INFERENCE_NUM_THREADS"] = config.threads
+        self._streams = config.threads or available_cores()
+        properties = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "NUM_STREAMS": str(self._streams),
+            "INFERENCE_NUM_THREADS": self._streams,
+        }
         self._compiled = ov.Core().compile_model(str(directory / "model.xml"), "CPU", properties)
         self._requests: queue.SimpleQueue = queue.SimpleQueue()
 
@@ -203,25 +208,52 @@ class _OpenVino:
         request's own memory: to be used before the next batch.
         """
         order = sorted(range(len(encoded)), key=lambda i: len(encoded[i].ids))
+        running: deque[tuple[list[int], Any]] = deque()
         try:
-            request = self._requests.get_nowait()
-        except queue.Empty:
-            request = self._compiled.create_infer_request()
-        try:
-            for at in range(0, len(order), self._batch):
+            # The longest first, so that no core is left with a long batch at the end.
+            for at in reversed(range(0, len(order), self._batch)):
+                if len(running) >= self._streams:
+                    yield from self._finish(running)
                 rows = order[at : at + self._batch]
-                longest = len(encoded[rows[-1]].ids)
-                width = max(longest, min(-(-longest // self._bucket) * self._bucket, self._max_tokens))
-                tokens = np.zeros((len(rows), width), np.int64)
-                mask = np.zeros((len(rows), width), np.int64)
-                for r, i in enumerate(rows):
-                    ids = encoded[i].ids
-                    tokens[r, : len(ids)] = ids
-                    mask[r, : len(ids)] = 1
-                request.infer({"input_ids": tokens, "attention_mask": mask})
-                yield rows, request.get_output_tensor(0).data, request.get_output_tensor(1).data
+                request = self._request()
+                request.start_async(self._inputs([encoded[i].ids for i in rows]))
+                running.append((rows, request))
+            while running:
+                yield from self._finish(running)
         finally:
-            self._requests.put(request)
+            # Left early: what still computes owns its memory until it is done.
+            for _, request in running:
+                request.wait()
+                self._requests.put(request)
+
+    def _finish(self, running: deque[tuple[list[int], Any]]) -> Iterator[tuple[list[int], np.ndarray, np.ndarray]]:
+        rows, request = running[0]
+        request.wait()
+        yield rows, request.get_output_tensor(0).data, request.get_output_tensor(1).data
+        running.popleft()
+        self._requests.put(request)
+
+    def _request(self) -> Any:
+        try:
+            return self._requests.get_nowait()
+        except queue.Empty:
+            return self._compiled.create_infer_request()
+
+    def _inputs(self, ids: Sequence[Sequence[int]]) -> dict[str, np.ndarray]:
+        """Token ids and mask int64 `(B, T)`, padded."""
+        longest = max(map(len, ids))
+        width = max(longest, min(-(-longest // self._bucket) * self._bucket, self._max_tokens))
+        tokens = np.zeros((len(ids), width), np.int64)
+        mask = np.zeros((len(ids), width), np.int64)
+        for row, one in enumerate(ids):
+            tokens[row, : len(one)] = one
+            mask[row, : len(one)] = 1
+        return {"input_ids": tokens, "attention_mask": mask}
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def pool_parts(
