@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PATCH, DELETE",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, Folioscope-Password, Tus-Resumable, Upload-Length, "
-    "Upload-Metadata, Upload-Offset, X-Request-ID",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Folioscope-Password, Idempotency-Key, Tus-Resumable, "
+    "Upload-Length, Upload-Metadata, Upload-Offset, X-Request-ID",
     "Access-Control-Max-Age": "600",
 }
 _EXPOSED = (
-    "Content-Disposition, ETag, Folioscope-Document, Folioscope-Existing, Location, Retry-After, Tus-Resumable, "
-    "Upload-Expires, Upload-Length, Upload-Offset, X-Request-ID"
+    "Content-Disposition, ETag, Folioscope-Document, Folioscope-Existing, Folioscope-Replayed, Location, Retry-After, "
+    "Tus-Resumable, Upload-Expires, Upload-Length, Upload-Offset, X-Request-ID"
 )
 
 

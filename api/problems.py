@@ -106,6 +106,12 @@ CODES: dict[str, Code] = {
     ),
     "wrong_offset": Code(409, "Wrong offset", "The upload stands at another offset; ask for it with `HEAD`."),
     "upload_busy": Code(409, "Upload busy", "Another request is writing to this upload."),
+    "idempotency_in_progress": Code(
+        409, "Under way", "A request with this `Idempotency-Key` is under way; see `Retry-After`."
+    ),
+    "idempotency_gone": Code(
+        409, "Deleted since", "What this `Idempotency-Key` was used for is deleted; send it again with a new key."
+    ),
     "too_many_uploads": Code(409, "Too many uploads", "Finish or delete some of the unfinished uploads."),
     "tus_version": Code(412, "Protocol version", "Resumable uploads speak tus 1.0.0: send `Tus-Resumable: 1.0.0`."),
     "too_large": Code(413, "Too large", "The file is over the upload limit, or a JSON body over 1 MiB."),
@@ -115,6 +121,9 @@ CODES: dict[str, Code] = {
     "checksum_mismatch": Code(460, "Wrong checksum", "The bytes do not have the checksum that came with them."),
     "host_not_allowed": Code(421, "Host not allowed", "The `Host` header is not a name of this service."),
     "invalid_request": Code(422, "Invalid request", "A value makes no sense; `errors` lists which and why."),
+    "idempotency_key_reused": Code(
+        422, "Key used before", "This `Idempotency-Key` was used for another request; nothing of this one was kept."
+    ),
     "bad_document": Code(422, "Unreadable document", "The file is damaged, encrypted or hostile."),
     "empty": Code(422, "Empty file", "The file has no bytes."),
     "rate_limited": Code(429, "Too many requests", "The key's requests per minute are used up; see `Retry-After`."),
@@ -212,7 +221,10 @@ def of_error(error: FolioscopeError, *, retry_after_s: int, request_id: str) -> 
     headers = {}
     if isinstance(error, LimitReached):
         retry_after_s = error.retry_after_s
-    if error.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
+    if (
+        error.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
+        or error.code == "idempotency_in_progress"
+    ):
         headers["Retry-After"] = str(retry_after_s)
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="folioscope"'

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.responses import FileResponse, StreamingResponse
 
-from api import convert, events, examples, upload
+from api import convert, events, examples, idempotency, upload
 from api.context import AppContext
 from api.filenames import attachment
 from api.multipart import MAX_FIELD_BYTES
@@ -17,6 +17,7 @@ from api.schemas import DocumentJSON, DocumentListJSON, ReceiptJSON
 from api.tenants import CurrentCaller, Tenant, WritingTenant
 from index.errors import NotFound
 from index.types import TextLayerPolicy
+from worker.idempotency import Stored
 
 router = APIRouter(tags=["documents"])
 
@@ -68,6 +69,7 @@ DocumentId = Annotated[str, Path(description="A document's id.", examples=[examp
 @router.post(
     "/v1/documents",
     status_code=202,
+    response_model=DocumentJSON,
     responses=answers(
         202,
         "Accepted and durable. Reading has begun; follow it under `Location` or its `events`.",
@@ -80,19 +82,20 @@ DocumentId = Annotated[str, Path(description="A document's id.", examples=[examp
         "invalid_request",
         "empty",
         "bad_document",
+        *idempotency.CODES,
         "quota_exceeded",
         "store_unavailable",
         "storage_full",
         headers={
             "Location": "The document.",
             "Folioscope-Existing": "`true` when the same bytes were there already.",
+            idempotency.REPLAYED: "`true` when this is the stored answer of an `Idempotency-Key`.",
         },
     ),
     openapi_extra=_UPLOAD_BODY,
 )
 async def add_document(
     request: Request,
-    response: Response,
     context: AppContext,
     tenant: WritingTenant,
     caller: CurrentCaller,
@@ -104,7 +107,8 @@ async def add_document(
         TextLayerPolicy | None,
         Query(description="`auto` uses trustworthy text layers of PDFs, `never` reads all pages.", examples=["auto"]),
     ] = None,
-) -> DocumentJSON:
+    idempotency_key: idempotency.IdempotencyKey = None,
+) -> Response:
     """Send a file in: a PDF, an image, or a ZIP or TAR archive of those.
 
     The file is stored durably before the answer. The same bytes again give the same document, with the same answer; its
@@ -112,10 +116,22 @@ async def add_document(
     An encrypted PDF takes its password in the form, or, with a raw body, in the header `Folioscope-Password`.
     """
     meter = context.limits.upload(caller.key)
-    view, new = await upload.receive(request, context, tenant, filename=filename, text_layer=text_layer, meter=meter)
-    response.headers["Location"] = f"/v1/documents/{view.manifest.document_id}"
-    response.headers["Folioscope-Existing"] = "false" if new else "true"
-    return convert.document(view)
+    async with idempotency.claimed(context, tenant, "documents", idempotency_key) as claim:
+        received = await upload.receive(
+            request, context, tenant, filename=filename, text_layer=text_layer, meter=meter, claim=claim
+        )
+        if isinstance(received, Stored):
+            return idempotency.replay(received, again=True)
+        view, new = received
+        headers = {
+            "Location": f"/v1/documents/{view.manifest.document_id}",
+            "Folioscope-Existing": "false" if new else "true",
+            "Content-Type": "application/json",
+        }
+        answer = Stored(202, headers, convert.document(view).model_dump_json().encode())
+        if claim is not None:
+            await context.call(claim.finish, answer)
+        return idempotency.replay(answer, again=False)
 
 
 @router.get(

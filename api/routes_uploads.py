@@ -15,14 +15,15 @@ from typing import Annotated
 import anyio
 from fastapi import APIRouter, Depends, Header, HTTPException, Path, Request, Response
 
-from api import filenames, upload
+from api import filenames, idempotency, upload
 from api.context import AppContext, Context
 from api.limits import UploadMeter
 from api.openapi import empty
 from api.problems import TusVersion, WrongChecksum
 from api.tenants import CurrentCaller, WritingTenant
-from index.errors import BadDocument, InvalidRequest, UnsupportedMedia
+from index.errors import BadDocument, InvalidRequest, NotFound, UnsupportedMedia
 from index.types import TextLayerPolicy
+from worker.idempotency import Claim, Stored, gone
 from worker.uploads import Appending, Upload
 
 router = APIRouter(tags=["documents"])
@@ -104,6 +105,7 @@ async def get_upload_options(context: AppContext) -> Response:
         "empty",
         "bad_document",
         "too_many_uploads",
+        *idempotency.CODES,
         "quota_exceeded",
         "storage_full",
     ),
@@ -117,8 +119,13 @@ async def create_upload(
     length: Length = None,
     metadata: Metadata = None,
     checksum: Checksum = None,
+    idempotency_key: idempotency.IdempotencyKey = None,
 ) -> Response:
-    """Begin a resumable upload. The request may carry the first bytes."""
+    """Begin a resumable upload. The request may carry the first bytes.
+
+    Sent again with the same `Idempotency-Key`, it names the upload that it began, and how far that is; bytes that come
+    along are passed over then.
+    """
     if "upload-concat" in request.headers:
         raise InvalidRequest("Uploads are not put together here (Upload-Concat): send the file as one upload.")
     if length is None:
@@ -127,19 +134,43 @@ async def create_upload(
         raise BadDocument("The file is empty.", code="empty")
     expected = _checksum(checksum)
     given = _metadata(metadata or "")
-    created = await context.call(
-        context.service.uploads.create,
-        tenant,
-        length,
-        filename=filenames.display_name(given.get("filename") or given.get("name") or ""),
-        text_layer=_policy(given.get("text_layer")),
-        password=given.get("password") or None,
-    )
-    headers = {"Location": f"/v1/uploads/{created.id}"}
-    if request.headers.get("content-type", "").partition(";")[0].strip() == OFFSET_TYPE:
-        created = await _append(request, context, created, 0, context.limits.upload(caller.key), expected)
-        headers |= _standing(created)
-    return _answer(201, headers | {"Upload-Expires": formatdate(created.expires_at, usegmt=True)})
+    filename = filenames.display_name(given.get("filename") or given.get("name") or "")
+    text_layer, password = _policy(given.get("text_layer")), given.get("password") or None
+    has_bytes = request.headers.get("content-type", "").partition(";")[0].strip() == OFFSET_TYPE
+    async with idempotency.claimed(context, tenant, "uploads", idempotency_key) as claim:
+        request_print = idempotency.fingerprint(str(length), filename, text_layer, password)
+        if claim is not None and await context.call(claim.check, request_print) is not None:
+            return await _begun_before(request, context, claim, tenant, has_bytes=has_bytes)
+        created = await context.call(
+            context.service.uploads.create, tenant, length, filename=filename, text_layer=text_layer, password=password
+        )
+        headers = {"Location": f"/v1/uploads/{created.id}"}
+        if claim is not None:
+            # Before the bytes: where they break off, this is what the client asks for again.
+            await context.call(claim.begin, request_print, created.id)
+            await context.call(claim.finish, Stored(201, headers, b""))
+        if has_bytes:
+            created = await _append(request, context, created, 0, context.limits.upload(caller.key), expected)
+            headers |= _standing(created)
+        return _answer(201, headers | {"Upload-Expires": formatdate(created.expires_at, usegmt=True)})
+
+
+async def _begun_before(request: Request, context: Context, claim: Claim, tenant: str, *, has_bytes: bool) -> Response:
+    """The answer to a creation that came before: the upload, and where it stands now."""
+    assert claim.record is not None
+    try:
+        standing = await context.call(context.service.uploads.get, tenant, claim.record.subject)
+    except NotFound:
+        raise gone() from None
+    if has_bytes:
+        # An answer before the end of a body looks like a broken line to many clients.
+        room = standing.length
+        async for chunk in upload.body(request, context.config):
+            room -= len(chunk)
+            if room < 0:
+                break
+    headers = {"Location": f"/v1/uploads/{standing.id}", idempotency.REPLAYED: "true", **_standing(standing)}
+    return _answer(201, headers | {"Upload-Expires": formatdate(standing.expires_at, usegmt=True)})
 
 
 @router.head(

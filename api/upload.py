@@ -6,6 +6,7 @@ When anything goes wrong, a client that went away included, what was staged is d
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import AsyncIterator
 from typing import cast
@@ -16,13 +17,24 @@ from starlette.requests import Request
 from api import filenames
 from api.config import ApiConfig
 from api.context import Context
+from api.idempotency import fingerprint
 from api.limits import UploadMeter
 from api.middleware import content_length
 from api.multipart import UploadForm, boundary_of
 from api.problems import UploadStalled
-from index.errors import BadDocument, FolioscopeError, InvalidRequest, TooLarge, UnsupportedMedia
+from index import ids
+from index.errors import (
+    BadDocument,
+    FolioscopeError,
+    InvalidRequest,
+    NotFound,
+    RequestError,
+    TooLarge,
+    UnsupportedMedia,
+)
 from index.types import TextLayerPolicy
 from worker import tracing
+from worker.idempotency import Claim, Stored
 from worker.service import DocumentView, Staging
 
 PASSWORD_HEADER = "Folioscope-Password"  # noqa: S105  the header's name, not a password
@@ -34,9 +46,12 @@ _NO_FILE_TYPES = ("application/json", "application/x-www-form-urlencoded", "text
 
 
 class _Writer:
-    """Gathers small chunks into writes that are worth a thread, and holds the limit."""
+    """Gathers small chunks into writes that are worth a thread, and holds the limit. `sha256` is of what was written,
+    where it is asked for.
+    """
 
-    def __init__(self, context: Context, staged: Staging, meter: UploadMeter) -> None:
+    def __init__(self, context: Context, staged: Staging, meter: UploadMeter, *, hashing: bool) -> None:
+        self.sha256 = hashlib.sha256() if hashing else None
         self._context = context
         self._staged = staged
         self._meter = meter
@@ -60,6 +75,8 @@ class _Writer:
         self._meter.check(len(batch))
         self._meter.count(len(batch))
         self._staged.write(batch)
+        if self.sha256 is not None:
+            self.sha256.update(batch)
 
 
 async def receive(
@@ -70,16 +87,25 @@ async def receive(
     filename: str | None,
     text_layer: TextLayerPolicy | None,
     meter: UploadMeter,
-) -> tuple[DocumentView, bool]:
-    """The accepted document and whether it is new. `filename` and `text_layer` come from the query (raw bodies)."""
+    claim: Claim | None = None,
+) -> tuple[DocumentView, bool] | Stored:
+    """The accepted document and whether it is new. `filename` and `text_layer` come from the query (raw bodies).
+
+    With the `claim` of a key that the same file was sent with before: the answer of then. What the file is is known
+    when all of it has come; of one that the key was not used for (`InvalidRequest`) nothing is kept.
+    """
     try:
-        view, new = await _receive(request, context, tenant, filename, text_layer, meter)
+        received = await _receive(request, context, tenant, filename, text_layer, meter, claim)
     except FolioscopeError as error:
         context.metrics.uploads.labels(error.code if error.code == "storage_full" else "refused").inc()
         raise
     finally:
         with anyio.CancelScope(shield=True):
             await context.call(meter.close)
+    if isinstance(received, Stored):
+        context.metrics.uploads.labels("replayed").inc()
+        return received
+    view, new = received
     tracing.link(view.manifest.document_id)
     context.metrics.uploads.labels("new" if new else "existing").inc()
     return view, new
@@ -92,7 +118,8 @@ async def _receive(
     filename: str | None,
     text_layer: TextLayerPolicy | None,
     meter: UploadMeter,
-) -> tuple[DocumentView, bool]:
+    claim: Claim | None,
+) -> tuple[DocumentView, bool] | Stored:
     limit = context.config.max_upload_bytes
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
@@ -108,7 +135,7 @@ async def _receive(
     await context.call(meter.check, max(1, content_length(request.headers)))
     staged = await context.call(context.service.stage)
     try:
-        writer = _Writer(context, staged, meter)
+        writer = _Writer(context, staged, meter, hashing=claim is not None)
         pace = _Pace(context.config)
         if is_form:
             form = UploadForm(boundary, writer.feed)
@@ -129,18 +156,39 @@ async def _receive(
         await writer.flush()
         if not staged.size:
             raise BadDocument("The file is empty.", code="empty")
-        return await context.call(
-            context.service.accept,
-            tenant,
-            staged,
-            filename=filenames.display_name(name),
-            password=password or None,
-            text_layer=text_layer or TextLayerPolicy.AUTO,
-        )
+        name, policy = filenames.display_name(name), text_layer or TextLayerPolicy.AUTO
+        known = False
+        if claim is not None and writer.sha256 is not None:
+            sha256 = writer.sha256.hexdigest()
+            request_print = fingerprint(sha256, name, password or None, policy.value)
+            if (stored := await context.call(claim.check, request_print)) is not None:
+                return stored
+            known = await context.call(_begin, context, claim, request_print, tenant, sha256)
+        try:
+            view, new = await context.call(
+                context.service.accept, tenant, staged, filename=name, password=password or None, text_layer=policy
+            )
+        except RequestError:
+            if claim is not None:
+                await context.call(claim.give_up)
+            raise
+        # Cut off after the document was accepted, and sent again, it is as new as it was then.
+        return view, new if claim is None else not known
     finally:
         # Harmless after `accept`; and a cancelled request must not leave its file behind.
         with anyio.CancelScope(shield=True):
             await context.call(staged.discard)
+
+
+def _begin(context: Context, claim: Claim, request_print: str, tenant: str, sha256: str) -> bool:
+    """Note that this file is about to be accepted; whether it was there before."""
+    document_id = ids.document_id(tenant, sha256)
+    try:
+        context.service.document(tenant, document_id)
+        known = True
+    except NotFound:
+        known = False
+    return claim.begin(request_print, document_id, found=known)
 
 
 def body(request: Request, config: ApiConfig) -> AsyncIterator[bytes]:

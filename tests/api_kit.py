@@ -47,6 +47,7 @@ from worker.asking.selection import Considered
 from worker.decoding import Located
 from worker.engine.engine import Decoded, Finish
 from worker.engine.prompts import Prompt, Task
+from worker.idempotency import IdempotencyKeys
 from worker.service import DocumentView, Readiness, Receipt
 from worker.uploads import ResumableUploads, UploadConfig, accepting
 
@@ -100,6 +101,7 @@ class FakeService:
         self.fail_answers = None  # after the selection
         self._directory = tempfile.TemporaryDirectory()
         self.uploads = ResumableUploads(Path(self._directory.name) / "uploads", UploadConfig(limit))
+        self.idempotency = IdempotencyKeys(Path(self._directory.name) / "idempotency")
 
     def stage(self):
         self._check()

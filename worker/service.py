@@ -29,6 +29,7 @@ from worker.decoding import Located
 from worker.deletion import Receipt
 from worker.engine.engine import Decoded
 from worker.engine.prompts import Prompt
+from worker.idempotency import IdempotencyKeys
 from worker.uploads import ResumableUploads, Upload
 
 
@@ -68,6 +69,8 @@ class ServiceProtocol(Protocol):
     """What `api` relies on (implemented by `worker.library.Library`)."""
 
     uploads: ResumableUploads  # uploads that may break off and go on later
+
+    idempotency: IdempotencyKeys  # answers that are given again
 
     def finish_upload(self, tenant: str, upload_id: str) -> Upload:
         """Accept a resumable upload that is complete; it then names its document."""
