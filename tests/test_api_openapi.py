@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from api import chat, problems, schemas
+from api import chat, problems, schemas, schemas_admin
 from tests.api_kit import Api
 
 SCHEMA = Api().app.openapi()
@@ -33,6 +33,9 @@ def test_all_routes_are_there():
         "GET /v1/documents/{document_id}/pages/{page}/image",
         "POST /v1/documents/{document_id}/pages/{page}/decode",
         "POST /v1/documents/{document_id}/pages/{page}/locate",
+        "POST /v1/documents/{document_id}/pages/{page}/read-again",
+        "POST /v1/documents/{document_id}/read-again",
+        "GET /v1/admin/overview",
         "OPTIONS /v1/uploads",
         "POST /v1/uploads",
         "HEAD /v1/uploads/{upload_id}",
@@ -98,7 +101,7 @@ def test_examples_fit_their_schemas(name):
         if content is None:
             continue
         name_of = content["schema"]["$ref"].rsplit("/", 1)[1]
-        model = getattr(schemas, name_of, None) or getattr(chat, name_of)
+        model = next(getattr(part, name_of) for part in (schemas, schemas_admin, chat) if hasattr(part, name_of))
         for example in [content["example"]] if "example" in content else _values(content):
             TypeAdapter(model).validate_python(example)
             checked += 1
