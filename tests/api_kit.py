@@ -48,6 +48,8 @@ from worker.decoding import Located
 from worker.engine.engine import Decoded, Finish
 from worker.engine.prompts import Prompt, Task
 from worker.idempotency import IdempotencyKeys
+from worker.overview import Inside, Overview
+from worker.read_again import Asked
 from worker.service import DocumentView, Readiness, Receipt
 from worker.uploads import ResumableUploads, UploadConfig, accepting
 
@@ -97,6 +99,7 @@ class FakeService:
         self.views = {}
         self.texts = {}
         self.looks = 0
+        self.asked_again = []  # (document id, page, everything)
         self.conversed = []  # (conversation id, history)
         self.fail_answers = None  # after the selection
         self._directory = tempfile.TemporaryDirectory()
@@ -182,6 +185,17 @@ class FakeService:
         found = phrase.lower() in self.page(tenant, document_id, page)[1].text.lower()
         decoded = self.decode(tenant, document_id, page, Prompt(Task.LOCATE, phrase))
         return Located((Box(0.1, 0.1, 0.5, 0.2),) if found else (), decoded)
+
+    def read_again(self, tenant, document_id, page=None, *, everything=False):
+        self.document(tenant, document_id)
+        if page is not None:
+            self.page(tenant, document_id, page)
+        self.asked_again.append((document_id, page, everything))
+        return Asked(1 if page else 2, 0)
+
+    def overlook(self, tenant):
+        readiness = self.ready()
+        return Overview(readiness, len(self.views), 0, PageCounts(), (), (), 0, (), 0, Inside(), None)
 
     def export(self, tenant, where):
         self._check()

@@ -53,6 +53,8 @@ from worker.asking.selection import Considered
 from worker.decoding import Located
 from worker.engine.engine import Decoded, Finish
 from worker.engine.prompts import Prompt, Task
+from worker.overview import Disk, FailedDocument, FailedPage, Inside, Overview, QueueFacts, WorkerState
+from worker.read_again import Asked
 from worker.service import DocumentView, Readiness, Receipt
 
 WIDTH, HEIGHT = 1240, 1754
@@ -153,6 +155,12 @@ class ShelfService:
         self.word_s = 0.0  # between two words of an answer
         self.fail_answer: Exception | None = None  # after the first words
         self.asked: list[tuple[str, str | None]] = []  # question, conversation
+        self.stays_broken = False  # what is read again fails again
+        self.inside = Inside(
+            queues=(QueueFacts("open", 0), QueueFacts("read", 3)),
+            workers=(WorkerState("reader-0", ("read",), "drawn@1", 1, 2.5, 41),),
+        )
+        self.disk = Disk(500_000_000_000, 200_000_000_000, 1_000_000_000)
         self.given_up = 0  # answers that somebody stopped listening to
         self.queries: list[str] = []
         self.prompts: list[Prompt] = []
@@ -267,6 +275,29 @@ class ShelfService:
         point = self.page(tenant, document_id, page)[1]
         words = {word.lower() for word in phrase.split()}
         return Located(tuple(w.box for w in point.words if point.text[w.start : w.end].lower() in words), decoded)
+
+    def read_again(self, tenant, document_id, page=None, *, everything=False) -> Asked:
+        """What failed is whole from now on."""
+        item = self._get(document_id)
+        wanted = item.broken if page is None else item.broken & {page}
+        if not self.stays_broken:
+            item.broken -= wanted
+        unopened = int(bool(item.error) and page is None)
+        item.error = None if page is None else item.error
+        return Asked(len(wanted), unopened)
+
+    def overlook(self, tenant: str) -> Overview:
+        failed = [
+            FailedPage(id_, item.manifest.filename, page, "render_timeout", 3, item.manifest.created_at)
+            for id_, item in self._shelf.items()
+            for page in sorted(item.broken)
+        ]
+        unopened = [
+            FailedDocument(id_, item.manifest.filename, *item.error) for id_, item in self._shelf.items() if item.error
+        ]
+        codes = (("render_timeout", len(failed)),) if failed else ()
+        facts = (len(self._shelf), 0, self.counts(tenant), codes, tuple(failed), 0, tuple(unopened), 0)
+        return Overview(self.ready(), *facts, self.inside, self.disk)
 
     def page_image(self, tenant: str, document_id: str, page: int, *, width: int, kind: str) -> bytes:
         item = self._get(document_id)
