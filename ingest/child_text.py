@@ -7,6 +7,7 @@ left out. Runs inside the render child; its output is checked again on the other
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ LIGHT = 0xE0E0E0  # a colour with all these bits set may vanish on white paper
 ALIGNED = 0.999  # cosine of a line direction that counts as along an axis
 RULE_THICKNESS = 4.0  # points; thicker is a bar
 RULE_LENGTH = 8.0
+MOSTLY = 2 / 3  # of the characters: less is a page with text both ways, which stays as it is
 GRID = 64  # image coverage is counted on a grid of so many cells a side
 
 Quad = tuple[float, float, float, float]
@@ -70,11 +72,13 @@ def layer_from(
     width, height = size
     words: list[list[Any]] = []
     chars = unmapped = 0
+    turns: Counter[int] = Counter()
     for block, line, direction, word in _words(blocks):
         text = "".join(word.parts)
         chars += len(text)
         if not text.isprintable() or "\ufffd" in text:
             unmapped += sum(map(is_unmapped, text))
+        turns[_quarter_turns(direction)] += len(text)
         box = _on_page(_tight(word, direction), width, height)
         if box is None or len(words) >= MAX_WORDS:
             continue
@@ -87,7 +91,16 @@ def layer_from(
         "unmapped": unmapped / chars,
         "image_coverage": _coverage(images, width, height),
         "rules": list(_rules(vectors, width, height)),
+        "quarter_turns": next((turn for turn, count in turns.items() if count >= MOSTLY * chars), 0),
     }
+
+
+def _quarter_turns(direction: Vector) -> int:
+    """How many quarter turns clockwise make a line run from left to right."""
+    along, down = direction
+    if abs(along) >= abs(down):
+        return 2 if along < 0 else 0
+    return 1 if down < 0 else 3
 
 
 def is_unmapped(char: str) -> bool:

@@ -42,13 +42,15 @@ class TextLayer:
 
     `unmapped` is the share of characters without a Unicode mapping (U+FFFD, private use, control
     characters); `image_coverage` the share of the page that images cover; `rules` are the straight
-    ruling lines drawn on the page (thin boxes), which make tables plain.
+    ruling lines drawn on the page (thin boxes), which make tables plain; `turn` is how many degrees clockwise
+    (0, 90, 180, 270) the page must be turned for most of its text to stand upright.
     """
 
     words: tuple[LayerWord, ...]
     unmapped: float
     image_coverage: float
     rules: tuple[Box, ...] = ()
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)

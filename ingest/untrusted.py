@@ -89,6 +89,7 @@ def text_layer(untrusted_reply: dict[str, Any]) -> TextLayer | None:
         unmapped=_share(untrusted_layer.get("unmapped")),
         image_coverage=_share(untrusted_layer.get("image_coverage")),
         rules=tuple(_box(untrusted_rule) for untrusted_rule in untrusted_rules),
+        turn=90 * _integer(untrusted_layer.get("quarter_turns"), 0, 3),
     )
 
 

@@ -397,7 +397,7 @@ while sock.recv(1 << 16):
 OPENED = [[{"status": 0, "pages": 1}, 0]]
 PAGE = [{"status": 0, "width": 10, "height": 10}, 300]
 WORD = ["word", 0.1, 0.1, 0.2, 0.2, 0, 0, 10.0, False, False]
-LAYER = {"unmapped": 0.0, "image_coverage": 0.0, "rules": [], "words": [WORD]}
+LAYER = {"unmapped": 0.0, "image_coverage": 0.0, "rules": [], "quarter_turns": 0, "words": [WORD]}
 
 
 @pytest.fixture
@@ -470,6 +470,7 @@ def test_insane_sizes_are_replaced(lied_to, good):
         {"words": [["word", None, *WORD[2:]]]},
         {"rules": [[0.0, 0.0]]},
         {"unmapped": "all"},
+        {"quarter_turns": 4},
     ],
 )
 def test_lies_about_words_cost_the_text_layer_only(lied_to, good, change):

@@ -5,13 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 
+import pymupdf
 import pytest
 from PIL import Image
 
-from index.types import Box
+from index.types import Box, Manifest, TextLayerPolicy
+from ingest.child_text import layer_from
 from ingest.renderer import LayerWord, TextLayer
+from ingest.sandbox import SandboxRenderer
 from tests.engine_kit import PARAGRAPH, engine, font, page
+from worker.reading import PageReader
 from worker.textlayer import read_layer, readable_text, trustworthy
 
 WIDTH, HEIGHT, SIZE = 1240, 1000, 34
@@ -162,3 +168,54 @@ def test_an_empty_layer_reads_as_nothing() -> None:
 def test_meaningless_characters_are_dropped_and_ligatures_resolved() -> None:
     """Private use and control characters go; a ligature is its letters; everything else stays."""
     assert readable_text("of\ufb01ce\ue001\x07 naïve №5") == "office naïve №5"
+
+
+SENTENCES = (
+    "Minutes of the Harbour Board, 4 March 1923",
+    "The chairman reported that the breakwater had been repaired.",
+    "The dredger Nautilus would be sold to the highest bidder in May.",
+    "Resolved, that the clerk write to the insurers at once.",
+)
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("shown", [0, 90, 180, 270])
+@pytest.mark.parametrize("drawn", [0, 90, 180, 270])
+def test_a_layer_shown_sideways_or_upside_down_is_read_upright(tmp_path: Path, shown: int, drawn: int) -> None:
+    """Text drawn in any direction on a page with any /Rotate: the same text, and words where the upright page has
+    them.
+    """
+    document = pymupdf.open()
+    sheet = document.new_page(width=600, height=600)
+    for number, line in enumerate(SENTENCES):
+        x, y = 70.0, 100.0 + 30 * number
+        at = {0: (x, y), 90: (y, 600 - x), 180: (600 - x, 600 - y), 270: (600 - y, x)}[drawn]
+        sheet.insert_text(at, line, fontsize=14, rotate=drawn)
+    sheet.set_rotation(shown)
+    file = tmp_path / "page.pdf"
+    document.save(file)
+    manifest = Manifest(
+        "t", "d", "0" * 64, 1, "page.pdf", "application/pdf", datetime(2026, 1, 1, tzinfo=UTC), TextLayerPolicy.AUTO
+    )
+    with SandboxRenderer() as renderer:
+        reading = PageReader(renderer, engine(), engine()).read(file, manifest, 1, None)
+    assert reading.reader.engine == "text-layer"
+    assert reading.rotation == (drawn - shown) % 360
+    assert reading.text.split() == " ".join(SENTENCES).split()
+    first = reading.words[0].box
+    assert (first.x0, first.y1) == pytest.approx((70 / 600, 104 / 600), abs=0.01)
+
+
+def test_a_page_with_text_both_ways_is_left_as_it_is() -> None:
+    """A turn needs most of the text."""
+    layer = layer_from(
+        [{"lines": [line("abcd", (1.0, 0.0)), line("efgh", (0.0, -1.0))]}], [], [], (100.0, 100.0), lambda _: True
+    )
+    assert layer is not None
+    assert layer["quarter_turns"] == 0
+
+
+def line(text: str, direction: tuple[float, float]) -> dict:
+    """A line as MuPDF describes it."""
+    chars = [{"c": c, "bbox": (10.0 + n, 10.0, 11.0 + n, 20.0), "origin": (10.0 + n, 18.0)} for n, c in enumerate(text)]
+    return {"dir": direction, "spans": [{"size": 10.0, "flags": 0, "chars": chars}]}

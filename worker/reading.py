@@ -18,15 +18,14 @@ from ingest.renderer import RenderedPage, Renderer
 from worker import metrics
 from worker.decoding import decoding_engine, tokens_of
 from worker.engine.deepseek.pages import read_as
-from worker.engine.engine import Decoded, Engine, VisionEngine
+from worker.engine.engine import NO_MEMORY, Decoded, Engine, VisionEngine
 from worker.engine.prompts import Prompt
 from worker.patience import Patience
-from worker.textlayer import LineRecogniser, read_layer, trustworthy
+from worker.textlayer import LineRecogniser, read_layer, trustworthy, upright
 
 log = logging.getLogger("folioscope.reading")
 
 PDF = "application/pdf"
-_NO_MEMORY = frozenset({"gpu_memory", "not_enough_memory"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ class PageReader:
             with metrics.step("encode"):
                 return replace(reading, vision=encode([rendered.image])[0])
         except Unavailable as error:
-            if error.code not in _NO_MEMORY:
+            if error.code not in NO_MEMORY:
                 raise  # an engine that comes back makes them; waiting costs the page nothing
             log.warning("a page keeps its text layer without vision tokens: %s", error.message)
             return reading
@@ -148,9 +147,12 @@ class PageReader:
 
     def _from_layer(self, rendered: RenderedPage) -> PageReading | None:
         layer = rendered.text_layer
-        if layer is None or not layer.words or not trustworthy(layer, rendered.image, self._recogniser).ok:
+        if layer is None or not layer.words:
             return None
-        return read_layer(layer, *rendered.image.size)
+        turned, image = upright(layer, rendered.image)
+        if not trustworthy(turned, image, self._recogniser).ok:
+            return None
+        return read_layer(turned, *image.size, rotation=layer.turn)
 
 
 class _Habits:

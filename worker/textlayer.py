@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,7 +28,8 @@ from worker.layout.lines import Line, LineWord
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-REVISION = "1"  # of what this module makes of a layer
+LAYER_ENGINE = "text-layer"
+REVISION = "2"  # of what this module makes of a layer
 
 _MAX_UNMAPPED = 0.1  # bullets and dingbats of symbol fonts are a few per cent of a good page
 _SCAN_COVERAGE = 0.5  # of a page that is mostly a picture
@@ -92,15 +93,37 @@ def trustworthy(layer: TextLayer, image: Image, recogniser: LineRecogniser) -> V
     return Verdict(ok, "" if ok else "not_on_page")
 
 
-def read_layer(layer: TextLayer, width: int, height: int) -> PageReading:
-    """The reading that a layer amounts to, on an upright page of `width` x `height` pixels."""
+def upright(layer: TextLayer, image: Image) -> tuple[TextLayer, Image]:
+    """Page and layer turned by `layer.turn`, so that most of the text runs from left to right: a wide table printed
+    along a page's long side, a page that was bound upside down.
+    """
+    if not layer.turn:
+        return layer, image
+    words = tuple(replace(word, box=_turned(word.box, layer.turn)) for word in layer.words)
+    rules = tuple(_turned(rule, layer.turn) for rule in layer.rules)
+    return replace(layer, words=words, rules=rules, turn=0), image.rotate(-layer.turn, expand=True)
+
+
+def _turned(box: Box, turn: int) -> Box:
+    """The box after its page was turned clockwise."""
+    if turn == 90:
+        return Box(1 - box.y1, box.x0, 1 - box.y0, box.x1)
+    if turn == 180:
+        return Box(1 - box.x1, 1 - box.y1, 1 - box.x0, 1 - box.y0)
+    return Box(box.y0, 1 - box.x1, box.y1, 1 - box.x0)
+
+
+def read_layer(layer: TextLayer, width: int, height: int, rotation: int = 0) -> PageReading:
+    """The reading that a layer amounts to, on an upright page of `width` x `height` pixels that was turned by
+    `rotation` to be so.
+    """
     lines = [
         _line(list(words)) for _, words in itertools.groupby(layer.words, key=lambda word: (word.block, word.line))
     ]
     page = compose([line for line in lines if line is not None], width=width, height=height, rules=layer.rules)
     trust = max(0.0, 1.0 - layer.unmapped)
-    reader = Reader("text-layer", REVISION, "text-layer")
-    return PageReading(page.text, page.regions, page.words, trust, width, height, 0, reader)
+    reader = Reader(LAYER_ENGINE, REVISION, "text-layer")
+    return PageReading(page.text, page.regions, page.words, trust, width, height, rotation, reader)
 
 
 def _line(words: Sequence[LayerWord]) -> Line | None:
