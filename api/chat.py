@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas import AnswerJSON, FilterJSON, Model
 from index.types import Citation
+from worker.answer.harmless import harmless
 from worker.asking.conversation import Turn
 
 MODEL = "folioscope"
@@ -127,16 +128,6 @@ def footnotes(citations: Sequence[Citation]) -> str:
 
 def _plain(untrusted_text: str) -> str:
     return harmless(" ".join(untrusted_text.split()))
-
-
-def harmless(untrusted_text: str) -> str:
-    """Text that a client which renders Markdown and HTML shows as text: no picture is loaded, no link is made.
-
-    The exact words are in `folioscope`, as data.
-    """
-    for live, still in (("![", "! ["), ("](", "] ("), ("<", "‹"), (">", "›"), ("://", "[:]//"), ("www.", "www[.]")):
-        untrusted_text = untrusted_text.replace(live, still)
-    return untrusted_text
 
 
 def usage(messages: Sequence[ChatMessage], answer: str) -> ChatUsageJSON:

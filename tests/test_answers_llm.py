@@ -311,3 +311,141 @@ def test_found_false_with_claims_is_not_found():
     """A model that says it found nothing is taken at its word, whatever it adds."""
     reply = TWO.replace('"found": true', '"found": false')
     assert not answerer(reply).answer("Pay?", [page(LETTER)]).found
+
+
+# -- what it must stand -----------------------------------------------------------------------
+
+
+def test_half_surrogates_become_a_character():
+    """JSON can bring half of a surrogate pair, and a file name can hold one: both pass, as U+FFFD and as an escape."""
+    import dataclasses
+
+    hit, point = page(LETTER)
+    odd = dataclasses.replace(hit, labels=dataclasses.replace(hit.labels, filename="a\udcff.pdf"))
+    seen: list[httpx.Request] = []
+    reply = says(("He earned 42 pounds \ud800.", [(1, "paid 42 pounds a year")]))
+    answer = answerer(reply, seen=seen).answer("Pay?", [(odd, point)])
+    assert answer.text == "He earned 42 pounds \ufffd. [1]"
+    assert "a\udcff.pdf" in json.loads(json.loads(seen[0].content)["messages"][1]["content"])["excerpts"][0]["document"]
+
+
+def test_replies_made_to_keep_us_busy():
+    """Spaces without end and quotes as long as the excerpt cost no time that anybody would notice."""
+    text = " ".join(f"word{n % 977}" for n in range(2500))
+    shown = [Excerpt(0, 0, len(text), text)]
+    near = "".join("x" if n % 9 == 0 else c for n, c in enumerate(text[:9000]))
+    replies = ["a" + " " * 200_000 + "b", says(*[("He.", [(1, near)] * 4)] * 12), '{"claims": [' + "}" * 100_000]
+    began = time.monotonic()
+    for reply in replies:
+        assert claims_of(reply, shown, "?") == []
+    assert time.monotonic() - began < 20  # each took minutes
+
+
+def talking(speak):
+    """A server on a socket that reads a request and then does what `speak(connection, stop)` does; its base URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(0.2)
+    stop = threading.Event()
+
+    def serve() -> None:
+        while not stop.is_set():
+            try:
+                connection, _ = listener.accept()
+            except TimeoutError:
+                continue
+            with connection:
+                connection.settimeout(20)
+                connection.recv(65536)
+                speak(connection, stop)
+        listener.close()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    return f"http://127.0.0.1:{listener.getsockname()[1]}/v1", stop
+
+
+def drip(connection, stop):
+    """Headers, one byte now and then, for ever."""
+    for byte in b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 10_000:
+        if stop.wait(0.05):
+            return
+        try:
+            connection.sendall(bytes([byte]))
+        except OSError:
+            return
+
+
+def test_headers_that_drip_are_given_up():
+    """The time limit holds over the whole exchange and not over each byte of it."""
+    url, stop = talking(drip)
+    model = ChatModel(ChatConfig(url, "m", timeout_s=1.0))
+    began = time.monotonic()
+    with pytest.raises(Unavailable) as caught:
+        list(model.stream("s", "u"))
+    took = time.monotonic() - began
+    stop.set()
+    model.close()
+    assert caught.value.code == "llm_unavailable"
+    assert took < 15  # dripping lasts 500 seconds
+
+
+def test_who_leaves_does_not_wait_for_a_silent_model():
+    """Cancelled while the model has not said a word yet, the request is dropped and its connection closed."""
+    closed = threading.Event()
+
+    def silent(connection, stop):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+        while connection.recv(65536):
+            continue  # the rest of the request
+        closed.set()
+
+    url, stop = talking(silent)
+    model = ChatModel(ChatConfig(url, "m", timeout_s=60.0))
+    leave_at = time.monotonic() + 0.5
+    assert list(model.stream("s", "u", lambda: time.monotonic() > leave_at)) == []
+    assert closed.wait(15)  # sixty seconds, were it not dropped
+    stop.set()
+    model.close()
+
+
+def test_endpoint_cut_off_in_the_middle():
+    """A connection that ends in the middle of a reply, over a real socket, is trouble and no half answer."""
+
+    def cut(connection, stop):
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9999\r\n\r\n"
+        connection.sendall(head + b"data: " + json.dumps({"choices": [{"delta": {"content": TWO[:90]}}]}).encode())
+
+    url, stop = talking(cut)
+    model = ChatModel(ChatConfig(url, "m", timeout_s=10.0))
+    with pytest.raises(Unavailable) as caught:
+        LlmAnswerer(model).answer("Pay?", [page(LETTER)])
+    stop.set()
+    model.close()
+    assert caught.value.code == "llm_unavailable"
+
+
+@pytest.mark.parametrize("after", ["nan", "-5", "1e9", "soon", "9" * 40])
+def test_odd_retry_after_is_no_reason_to_wait_for_ever(after):
+    """429 with nonsense in Retry-After is tried again in good time."""
+    good = says(("He earned 42 pounds.", [(1, "paid 42 pounds a year")]))
+    busy = httpx.Response(429, headers={"retry-after": after})
+    assert answerer(busy, good, timeout_s=20).answer("Pay?", [page(LETTER)]).found
+
+
+def test_refused_json_mode_is_remembered_only_where_it_helps():
+    """A request that is refused with and without `response_format` was refused for another reason."""
+    seen: list[httpx.Request] = []
+    model = answerer(httpx.Response(400), httpx.Response(400), '{"found": false}', seen=seen)
+    with pytest.raises(Unavailable):
+        model.answer("Pay?", [page(LETTER)])
+    model.answer("Pay?", [page(LETTER)])
+    assert ["response_format" in json.loads(r.content) for r in seen] == [True, False, True]
+
+
+def test_claims_come_without_live_links():
+    """What a model says is plain text: nothing in it loads or links anything, wherever it is shown."""
+    claim = "See ![x](http://evil.test/?q=42) or [here](javascript:alert()) <b>now</b>."
+    answer = answerer(says((claim, [(1, "paid 42 pounds a year")]))).answer("Pay?", [page(LETTER)])
+    assert answer.found
+    for live in ("![", "](", "://", "javascript:a", "<b"):
+        assert live not in answer.text

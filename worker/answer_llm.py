@@ -1,9 +1,9 @@
 """`Answerer` that lets a language model word the answer, and believes it nothing that the pages do not say.
 
-The model sees numbered excerpts of the pages found, as data in a JSON object and never as instruction, and no
-tools. What it claims must be quoted: each quote is looked up in its excerpt, and a claim whose quotes are not there, or
-whose figures are not, is dropped. Without a claim left the answer is `found=False`. Behind a base URL stands any server
-that speaks OpenAI's chat completions. Thread-safe.
+The model sees numbered excerpts of the pages found, as data in a JSON object and never as instruction, and no tools.
+What it claims must be quoted: each quote is looked up in its excerpt, and a claim whose quotes are not there, or whose
+figures are not, is dropped. What is told is plain text without live links (`harmless`). Without a claim left the answer
+is `found=False`. Behind a base URL stands any server that speaks OpenAI's chat completions. Thread-safe.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from index.types import Answer, Citation, Hit, PagePoint
 from worker.answer.chat import ChatModel
 from worker.answer.claims import Claim, ClaimReader
 from worker.answer.excerpts import Excerpt, excerpts
+from worker.answer.harmless import harmless
+from worker.answer.orders import gives_orders
 from worker.answer.quoting import NOT_FOUND, cite
 
 Pages = Sequence[tuple[Hit, PagePoint]]
@@ -61,7 +63,8 @@ class LlmAnswerer:
     ) -> Generator[str, None, Answer]:
         """The same as it comes: pieces of the text, each a claim that was checked; the answer is what is returned."""
         began = time.perf_counter()
-        pages = [(hit, page) for hit, page in pages if page.text.strip()]
+        # Who selects pages has left them out; a model must not see one whoever that was.
+        pages = [(hit, page) for hit, page in pages if page.text.strip() and not gives_orders(page.text)]
         shown = excerpts(pages, budget=self._context_chars)
         told = _Telling(shown, pages)
         if shown and question.strip():
@@ -118,6 +121,6 @@ class _Telling:
                 self.citations.append(cite(*self._pages[place], (source.start, source.end), source.quality))
                 self._numbers[quoted] = len(self.citations)
             marks.append(self._numbers[quoted])
-        piece = (" " if self.parts else "") + claim.text + "".join(f" [{n}]" for n in dict.fromkeys(marks))
+        piece = (" " if self.parts else "") + harmless(claim.text) + "".join(f" [{n}]" for n in dict.fromkeys(marks))
         self.parts.append(piece)
         return piece

@@ -8,9 +8,11 @@ Source of the shape: the OpenAI API reference, "Create chat completion".
 
 from __future__ import annotations
 
+import asyncio
 import json
-import time
-from collections.abc import Callable, Iterator
+import queue
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +23,8 @@ from index.errors import ConfigError, Unavailable
 _MAX_REPLY = 1 << 20
 _TRIES = 3
 _LONGEST_PAUSE_S = 5.0
+_LOOK_S = 0.1
+"""How often it is asked whether anybody still listens."""
 _AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -36,9 +40,13 @@ class ChatConfig:
 
 
 class ChatModel:
-    """`transport` is for tests; anything that httpx takes."""
+    """`transport` is for tests; anything that `httpx.AsyncClient` takes.
 
-    def __init__(self, config: ChatConfig, *, transport: httpx.BaseTransport | None = None) -> None:
+    Requests run in an event loop of their own, in one thread of this model: there a time limit holds over everything
+    (name, connection, headers, each byte of the reply), and a request that nobody waits for ends at once.
+    """
+
+    def __init__(self, config: ChatConfig, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         if not config.base_url.startswith(("http://", "https://")):
             raise ConfigError(
                 "FOLIOSCOPE_LLM_BASE_URL must be an http(s) address such as http://127.0.0.1:11434/v1.",
@@ -46,7 +54,7 @@ class ChatModel:
             )
         self._config = config
         headers = {"Authorization": f"Bearer {config.api_key}"} if config.api_key else {}
-        self._client = httpx.Client(
+        self._client = httpx.AsyncClient(
             base_url=config.base_url.rstrip("/") + "/",
             headers=headers,
             timeout=httpx.Timeout(config.timeout_s, connect=min(5.0, config.timeout_s)),
@@ -54,35 +62,50 @@ class ChatModel:
             transport=transport,
         )
         self._plain = False  # this server takes no response_format
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._starting = threading.Lock()
 
     def stream(self, system: str, user: str, cancelled: Callable[[], bool] = lambda: False) -> Iterator[str]:
         """The model's reply, piece by piece. Asks for a JSON object where the server can promise one.
 
-        Ends early, without an error, once `cancelled()`. Raises `Unavailable`: `llm_unavailable` when the server does
-        not answer in time, breaks off, or is none; `llm_refused` when it refuses this key or knows no such model.
+        Ends early, without an error, once `cancelled()`, and when it is closed. Raises `Unavailable`: `llm_unavailable`
+        when the server does not answer in time, breaks off, or is none; `llm_refused` when it refuses this key or
+        knows no such model.
         """
-        deadline = time.monotonic() + self._config.timeout_s
-        response = self._open(system, user, deadline, cancelled)
-        if response is None:
-            return
-        whole = False
+        told: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        reply = asyncio.run_coroutine_threadsafe(self._reply(system, user, told), self._running())
         try:
-            for piece in _pieces(response, deadline):
-                if cancelled():
-                    return
+            while not cancelled():
+                try:
+                    piece = told.get(timeout=_LOOK_S)
+                except queue.Empty:
+                    continue
                 if piece is None:
-                    whole = True
-                    break
+                    reply.result()
+                    return
                 yield piece
-        except httpx.HTTPError as error:
-            raise self._away(type(error).__name__) from error
         finally:
-            response.close()
-        if not whole:
-            raise self._away("its reply broke off")
+            reply.cancel()
 
-    def _open(self, system: str, user: str, deadline: float, cancelled: Callable[[], bool]) -> httpx.Response | None:
-        """A response that has begun with status 200; None once cancelled. What passes is tried again until then."""
+    async def _reply(self, system: str, user: str, told: queue.SimpleQueue[str | None]) -> None:
+        """Put the pieces into `told`, then None, whatever happens."""
+        try:
+            async with asyncio.timeout(self._config.timeout_s):
+                response = await self._open(system, user)
+                try:
+                    async for piece in _pieces(response):
+                        told.put(piece)
+                finally:
+                    await response.aclose()
+        except TimeoutError as error:
+            raise self._away(f"not within {self._config.timeout_s:g} seconds") from error
+        except httpx.HTTPError as error:
+            raise self._away(str(error) or type(error).__name__) from error
+        finally:
+            told.put(None)
+
+    async def _open(self, system: str, user: str) -> httpx.Response:
+        """A response that has begun with status 200. What passes is tried again."""
         body: dict[str, Any] = {
             "model": self._config.model,
             "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
@@ -90,22 +113,29 @@ class ChatModel:
             "max_tokens": self._config.max_tokens,
             "stream": True,
         }
-        last = "no answer"
+        last, plain = "no answer", self._plain
         for attempt in range(_TRIES):
-            asked = body if self._plain else body | {"response_format": {"type": "json_object"}}
+            asked = body if plain else body | {"response_format": {"type": "json_object"}}
             pause = 0.2 * 2**attempt
             try:
-                request = self._client.build_request("POST", "chat/completions", json=asked)
-                response = self._client.send(request, stream=True)
+                # ASCII escapes: a page or a file's name may hold what UTF-8 cannot carry.
+                request = self._client.build_request(
+                    "POST",
+                    "chat/completions",
+                    content=json.dumps(asked).encode(),
+                    headers={"Content-Type": "application/json"},
+                )
+                response = await self._client.send(request, stream=True)
             except httpx.HTTPError as error:
                 last = type(error).__name__
             else:
                 if response.status_code == 200:
+                    self._plain = plain
                     return response
-                response.close()
+                await response.aclose()
                 last = f"status {response.status_code}"
-                if response.status_code in {400, 422} and not self._plain:
-                    self._plain = True  # older servers refuse the field; the prompt asks for JSON too
+                if response.status_code in {400, 422} and not plain:
+                    plain = True  # older servers refuse the field; the prompt asks for JSON too
                     continue
                 if response.status_code not in _AGAIN:
                     raise Unavailable(
@@ -114,12 +144,8 @@ class ChatModel:
                         code="llm_refused",
                     )
                 pause = _retry_after(response.headers, pause)
-            if cancelled():
-                return None
-            if time.monotonic() + pause >= deadline:
-                break
             if attempt < _TRIES - 1:
-                time.sleep(pause)
+                await asyncio.sleep(pause)
         raise self._away(last)
 
     def _away(self, reason: str) -> Unavailable:
@@ -128,20 +154,32 @@ class ChatModel:
             code="llm_unavailable",
         )
 
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._starting:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="answering-model", daemon=True).start()
+            return self._loop
+
     def close(self) -> None:
-        self._client.close()
+        """End what runs; harmless twice."""
+        with self._starting:
+            if self._loop is not None:
+                asyncio.run_coroutine_threadsafe(self._client.aclose(), self._loop).result()
+                self._loop.call_soon_threadsafe(self._loop.stop)
+                self._loop = None
 
 
-def _pieces(response: httpx.Response, deadline: float) -> Iterator[str | None]:
-    """Pieces of the reply, then None; also of a server that does not stream but answers at once."""
+async def _pieces(response: httpx.Response) -> AsyncIterator[str]:
+    """Pieces of the reply; also of a server that does not stream but answers at once. Raises `httpx.ReadError` when
+    the reply ends before it said so.
+    """
     size, plain = 0, not response.headers.get("content-type", "").startswith("text/event-stream")
     held = b""
-    for chunk in response.iter_bytes():
+    async for chunk in response.aiter_bytes():
         size += len(chunk)
         if size > _MAX_REPLY:
-            raise httpx.ReadError("the reply is too long")
-        if time.monotonic() > deadline:
-            raise httpx.ReadTimeout("the reply is too slow")
+            raise httpx.ReadError("its reply is too long")
         held += chunk
         if plain:
             continue
@@ -151,10 +189,10 @@ def _pieces(response: httpx.Response, deadline: float) -> Iterator[str | None]:
             if piece is not None:
                 yield piece
             elif line.startswith(b"data:") and line[5:].strip() == b"[DONE]":
-                yield None
-    if plain:
-        yield _text(held, "message")
-        yield None
+                return
+    if not plain:
+        raise httpx.ReadError("its reply broke off")
+    yield _text(held, "message")
 
 
 def _of_line(line: bytes) -> str | None:
@@ -181,7 +219,6 @@ def _text(content: bytes, where: str) -> str:
 
 
 def _retry_after(headers: httpx.Headers, default: float) -> float:
-    try:
-        return min(max(float(headers.get("retry-after", default)), default), _LONGEST_PAUSE_S)
-    except ValueError:
-        return default
+    given = headers.get("retry-after", "")
+    seconds = float(given) if given.isascii() and given.isdecimal() else default
+    return min(max(seconds, default), _LONGEST_PAUSE_S)

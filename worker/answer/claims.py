@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from rapidfuzz import fuzz
 
+from index.payload import storable
 from index.sentences import sentence_spans
 from worker.answer.excerpts import Excerpt
 
@@ -23,12 +24,13 @@ _NEAR = 90.0
 """Per cent of characters in order that a quote must share with the page: a model mends hyphens and misread letters."""
 _LEAST_FUZZY = 12
 """Shorter quotes must agree exactly: anything short is near to something."""
+_MOST_FUZZY = 1000
+"""Longer ones must as well: the time of comparing grows with the square of the length."""
 _LEAST_SHARED = 60.0
 """Per cent of a marked sentence's words that its source must hold, where the model gave no quote."""
 _CLAIMS = re.compile(r"\"claims\"\s*:\s*\[")
 _NOTHING = re.compile(r"\"found\"\s*:\s*false")
 _DECODER = json.JSONDecoder()
-_FENCE = re.compile(r"^\s*```[a-z]*\s*|\s*```\s*$")
 _MARKER = re.compile(r"\[(\d{1,3})\]")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _DIGITS = re.compile(r"\d+")
@@ -62,7 +64,7 @@ class ClaimReader:
 
     def feed(self, piece: str) -> list[Claim]:
         """Claims that this piece completes."""
-        self._text += piece
+        self._text += storable(piece)
         if self._at == -1 and (begun := _CLAIMS.search(self._text)):
             self._at = -2 if _NOTHING.search(self._text, 0, begun.start()) else begun.end()
         claims: list[Claim] = []
@@ -113,7 +115,7 @@ def _check(text: str, named: Sequence[tuple[int, str]], excerpts: Sequence[Excer
 
 def _stated(reply: str) -> list[tuple[str, list[tuple[int, str]]]]:
     """(claim, [(excerpt number, quote)]) as the reply states them, nothing checked yet."""
-    body = _FENCE.sub("", reply[: 1 << 18])
+    body = reply[: 1 << 18].strip()
     start, stop = body.find("{"), body.rfind("}")
     if 0 <= start < stop:
         try:
@@ -139,7 +141,8 @@ def _from_json(given: dict[str, object]) -> list[tuple[str, list[tuple[int, str]
             if isinstance(source, dict) and type(source.get("excerpt")) is int:
                 quote = source.get("quote")
                 named.append((source["excerpt"], quote if isinstance(quote, str) else ""))
-        text = _MARKER.sub("", " ".join(claim["text"].split()))[:_MAX_CLAIM].strip()
+        # JSON can bring half of a surrogate pair, which no answer can carry.
+        text = storable(_MARKER.sub("", " ".join(claim["text"].split()))[:_MAX_CLAIM].strip())
         if text:
             stated.append((text, named))
     return stated
@@ -170,7 +173,7 @@ def _locate(quote: str, excerpt: Excerpt, claim: str) -> tuple[int, int, float] 
     if at >= 0:
         first, last, quality = at, at + len(wanted), 1.0
     else:
-        if not _LEAST_FUZZY <= len(wanted) <= len(flat):
+        if not _LEAST_FUZZY <= len(wanted) <= min(len(flat), _MOST_FUZZY):
             return None
         best = fuzz.partial_ratio_alignment(wanted, flat, score_cutoff=_NEAR)
         if best is None or best.dest_end <= best.dest_start:
@@ -186,6 +189,11 @@ def _locate(quote: str, excerpt: Excerpt, claim: str) -> tuple[int, int, float] 
     while end < len(text) and text[end].isalnum() and text[end - 1].isalnum():
         end += 1
     return excerpt.start + start, excerpt.start + end, quality
+
+
+def stands_in(quote: str, text: str) -> bool:
+    """Whether a text says the quote: letter by letter, or nearly so but with the same figures."""
+    return bool(quote.strip()) and _locate(quote, Excerpt(0, 0, len(text), text), "") is not None
 
 
 def _likeliest(claim: str, excerpt: Excerpt) -> tuple[int, int, float] | None:

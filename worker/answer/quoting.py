@@ -11,6 +11,7 @@ from index.passages import plain
 from index.snippets import region_boxes
 from index.types import Box, Citation, Hit, PagePoint, Word
 from index.words import tokens
+from worker.answer.harmless import harmless
 
 NOT_FOUND = "Not found in these documents."
 _SAME_LINE = 0.5
@@ -72,8 +73,8 @@ def _continues(line: Box, word: Box) -> bool:
 
 
 def wording(citations: Sequence[Citation]) -> str:
-    """The answer for people: the quotes without Markdown's marks, each with its number."""
-    return " ".join(f"“{_spoken(c.quote)}” [{n}]" for n, c in enumerate(citations, 1))
+    """The answer for people: the quotes without Markdown's marks and live links, each with its number."""
+    return " ".join(f"“{harmless(_spoken(c.quote))}” [{n}]" for n, c in enumerate(citations, 1))
 
 
 def _spoken(quote: str) -> str:

@@ -1,8 +1,9 @@
-"""A question's way: retrieve pages, select those that carry the answer, answer; told as it goes.
+"""A question's way: retrieve pages, select those that carry the answer, decode what they lack, answer, check what is
+cited; told as it goes.
 
 `Asking.run` is a generator of events, so that who waits sees what is being done; closing it ends the work at the next
-step, and `cancelled` ends a model that is being listened to. `ask` is the same without the telling. It knows store and
-answerer, no HTTP and no thread.
+step, and `cancelled` ends a page that is being decoded and a model that is being listened to. `ask` is the same without
+the telling. It knows store, answerer and decoder, no HTTP and no thread.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 
 from index.store import Store
-from index.types import Answer, Citation, Hit, PagePoint, PageState, SearchFilter
-from worker.answerer import Answerer, TellingAnswerer
+from index.types import Answer, Citation, SearchFilter
+from worker.answerer import Answerer
 from worker.asking.conversation import Conversations, Turn, standalone
-from worker.asking.selection import Considered, Selection, SelectionConfig, select
-
-RETRIEVED = 8
-"""Pages of a search that are considered; twenty found no more answers (docs/answers.md)."""
+from worker.asking.decoding import DecodedPage, Decoding, DecodingConfig, Effort, Missing
+from worker.asking.finding import Finder
+from worker.asking.selection import Considered, SelectionConfig
+from worker.asking.work import Parts, Told, Work
+from worker.decoding import PageDecoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +31,6 @@ class Selected:
     considered: tuple[Considered, ...]
     retrieve_ms: float
     select_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A piece of the answer's text; all of them in order are the text."""
-
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +48,35 @@ class Done:
     considered: tuple[Considered, ...]
     timings_ms: dict[str, float]
     conversation_id: str | None = None
+    decoded: tuple[DecodedPage, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    undecoded: int = 0  # pages that the filter leaves and that no search finds, as they have no text yet
+    answerer: str = ""
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether something that might have had a say was not heard."""
+        return bool(self.missing) or (not self.answer.found and self.undecoded > 0)
 
 
-Event = Selected | Told | Cited | Done
+Event = Selected | Decoding | Told | Cited | Done
 
 
 class Asking:
+    """`decoder` None: nothing is decoded for an answer."""
+
     def __init__(
         self,
         store: Store,
         answerer: Answerer,
         conversations: Conversations | None = None,
         config: SelectionConfig | None = None,
+        *,
+        decoder: PageDecoder | None = None,
+        decoding: DecodingConfig | None = None,
     ) -> None:
-        self._store = store
-        self._answerer = answerer
         self._conversations = conversations
-        self._config = config or SelectionConfig()
+        self._parts = Parts(store, answerer, Finder(store, config), decoder, decoding or DecodingConfig())
 
     def run(
         self,
@@ -79,47 +86,56 @@ class Asking:
         *,
         conversation_id: str | None = None,
         history: Sequence[Turn] = (),
+        verify: bool = False,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Generator[Event, None, None]:
-        """Events, `Done` last. `history` is for clients that send what was said before themselves. Ends early, without
-        `Done`, once `cancelled()`.
+        """Events, `Done` last. `history` is for clients that send what was said before themselves. `verify`: pages that
+        are cited are decoded again, and their quotes compared. Ends early, without `Done`, once `cancelled()`.
 
         Raises `StoreUnavailable`, `Unavailable` when the answering model is away, `NotFound` for an id that is none.
         """
-        began = time.perf_counter()
+        clock = _Clock()
         turns = list(history)
         if conversation_id is not None and self._conversations is not None:
             turns = [*self._conversations.turns(tenant, conversation_id), *turns]
         whole = standalone(question, turns)
-        pages = self._retrieve(tenant, whole, where)
-        retrieved = time.perf_counter()
-        chosen = select(whole, pages, self._config)
-        beside = self._fetch(chosen)
-        selected = time.perf_counter()
-        considered = (*chosen.considered, *(one for one in chosen.beside if one.key in {p.key for _, p in beside}))
-        yield Selected(whole, considered, (retrieved - began) * 1000, (selected - retrieved) * 1000)
+        pages, barred = self._parts.finder.retrieve(tenant, whole, where)
+        retrieve_ms = clock.lap("retrieve")
+        found = self._parts.finder.choose(whole, pages, barred)
+        yield Selected(whole, found.considered, retrieve_ms, clock.lap("select"))
+        effort = Effort(self._parts.decoding, cancelled)
+        work = Work(self._parts, tenant, whole, where, effort, cancelled)
+        found, ready = yield from work.decode(found)
+        clock.lap("decode")
         if cancelled():
             return
-        answer = yield from self._answer(whole, self._shown(pages, beside, chosen), cancelled)
+        answer = yield from work.answer(found, ready)
+        clock.lap("answer")
+        if verify and answer.citations and not cancelled():
+            answer = yield from work.verify(answer)
+            clock.lap("verify")
         if cancelled():
             return
-        answered = time.perf_counter()
         answer = replace(
             answer,
             question=question,
-            considered=tuple(one.key for one in considered),
-            took_ms=(answered - began) * 1000,
+            considered=tuple(one.key for one in found.considered),
+            took_ms=clock.total_ms(),
         )
         yield Cited(answer.citations)
         if conversation_id is not None and self._conversations is not None:
             self._conversations.add(tenant, conversation_id, Turn(question, answer.text))
-        timings = {
-            "retrieve": (retrieved - began) * 1000,
-            "select": (selected - retrieved) * 1000,
-            "answer": (answered - selected) * 1000,
-            "total": (answered - began) * 1000,
-        }
-        yield Done(answer, considered, timings, conversation_id)
+        undecoded = self._parts.store.count(tenant, where=where).undecoded if work.waiting else 0
+        yield Done(
+            answer,
+            found.considered,
+            {**clock.laps, "total": clock.total_ms()},
+            conversation_id,
+            tuple(effort.decoded),
+            effort.missing,
+            undecoded,
+            self._parts.answerer.name,
+        )
 
     def ask(
         self,
@@ -129,47 +145,26 @@ class Asking:
         *,
         conversation_id: str | None = None,
         history: Sequence[Turn] = (),
+        verify: bool = False,
     ) -> Done:
         """The end of `run`."""
-        for event in self.run(tenant, question, where, conversation_id=conversation_id, history=history):
+        for event in self.run(tenant, question, where, conversation_id=conversation_id, history=history, verify=verify):
             if isinstance(event, Done):
                 return event
         raise AssertionError("every run ends with Done")
 
-    def _answer(
-        self, question: str, shown: list[tuple[Hit, PagePoint]], cancelled: Callable[[], bool]
-    ) -> Generator[Event, None, Answer]:
-        if not isinstance(self._answerer, TellingAnswerer):
-            answer = self._answerer.answer(question, shown)
-            yield Told(answer.text)
-            return answer
-        steps = self._answerer.steps(question, shown, cancelled)
-        while True:
-            try:
-                yield Told(next(steps))
-            except StopIteration as end:
-                return end.value
 
-    def _retrieve(self, tenant: str, question: str, where: SearchFilter) -> list[tuple[Hit, PagePoint]]:
-        hits = self._store.search(tenant, question, where, limit=RETRIEVED)
-        points = self._store.get([hit.key for hit in hits])
-        # A page may be deleted between the two calls.
-        return [(hit, point) for hit, point in zip(hits, points, strict=True) if point is not None]
+class _Clock:
+    def __init__(self) -> None:
+        self._began = self._last = time.perf_counter()
+        self.laps: dict[str, float] = {}
 
-    def _fetch(self, chosen: Selection) -> list[tuple[Hit, PagePoint]]:
-        """Neighbours as pages that search might have found; those that are not there or not read are left out."""
-        points = self._store.get([one.key for one in chosen.beside]) if chosen.beside else []
-        return [
-            (Hit(point.key, point.labels, one.score, (), point.width, point.height, point.trust), point)
-            for one, point in zip(chosen.beside, points, strict=True)
-            if point is not None and point.state is PageState.DONE
-        ]
+    def lap(self, name: str) -> float:
+        """Milliseconds since the last lap."""
+        now = time.perf_counter()
+        self.laps[name] = (now - self._last) * 1000
+        self._last = now
+        return self.laps[name]
 
-    def _shown(
-        self, pages: list[tuple[Hit, PagePoint]], beside: list[tuple[Hit, PagePoint]], chosen: Selection
-    ) -> list[tuple[Hit, PagePoint]]:
-        """What the answerer sees: all pages where looking costs nothing, else those that were selected."""
-        if self._answerer.reads_everything:
-            return pages
-        selected = {one.key for one in chosen.considered if one.selected}
-        return [(hit, point) for hit, point in pages if hit.key in selected] + beside
+    def total_ms(self) -> float:
+        return (time.perf_counter() - self._began) * 1000

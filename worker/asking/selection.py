@@ -2,13 +2,14 @@
 
 The first page always; then each page that holds a word of the question which those before lack, or that search holds
 to be nearly as good as the first; and the page beside one, where the place that matched runs over the page's edge.
-At most `max_pages` and `max_tokens`. Pure functions; every page gets a reason that a person can read.
+At most `max_pages` and `max_tokens`, and none that is barred. Pure functions; every page gets a reason for people to
+read.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from index.matching import Matcher
@@ -17,6 +18,9 @@ from worker.answer.asking import Role, read_question
 
 CHARS_PER_TOKEN = 4
 """English text, byte-pair encoded: about four characters a token."""
+
+ORDERS = "gives orders to a language model; search shows it, answers do not rest on it"
+"""Why a barred page is not selected (`worker.answer.orders`)."""
 
 _EDGE = 0.12
 """Share of a page's text, from either edge, in which a matched place may run over it."""
@@ -52,7 +56,12 @@ class Selection:
     beside: tuple[Considered, ...] = ()
 
 
-def select(question: str, pages: Sequence[tuple[Hit, PagePoint]], config: SelectionConfig | None = None) -> Selection:
+def select(
+    question: str,
+    pages: Sequence[tuple[Hit, PagePoint]],
+    config: SelectionConfig | None = None,
+    barred: Collection[PageKey] = (),
+) -> Selection:
     """Pages come best first."""
     config = config or SelectionConfig()
     asked = read_question(question)
@@ -63,10 +72,14 @@ def select(question: str, pages: Sequence[tuple[Hit, PagePoint]], config: Select
     considered: list[Considered] = []
     tokens = 0
     for hit, page in pages:
+        if hit.key in barred:
+            considered.append(Considered(hit.key, hit.score, False, ORDERS))
+            continue
         held = {number for number in matcher.summary(page.text).terms if number in wanted}
         new = held - covered
         cost = len(page.text) // CHARS_PER_TOKEN
-        reason = _reason(hit, pages[0][0], bool(chosen), [asked.plan.terms[n].form for n in sorted(new)], config.near)
+        first = chosen[0][0] if chosen else hit
+        reason = _reason(hit, first, bool(chosen), [asked.plan.terms[n].form for n in sorted(new)], config.near)
         fits = len(chosen) < config.max_pages and (not chosen or tokens + cost <= config.max_tokens)
         take = reason is not None and fits
         if take:

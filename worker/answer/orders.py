@@ -1,0 +1,160 @@
+"""Whether a page speaks to a language model: "ignore all previous instructions" and its kin.
+
+Such a page is found by search and shown like any other, but is no source of an answer. This is a list of known
+phrasings and no proof: it keeps out what is planted in numbers, and leaves the rest to the borders that hold anyway
+(documents are data in one JSON object, no tools, one tenant, every claim with a quote from a page that was shown). The
+phrasings are those that letters, rules, exam papers and manuals do not use: "these rules supersede all previous rules"
+is none of them. Pure function over text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from worker.answer.harmless import unseen_removed
+
+MOST_CHARS = 100_000
+"""Of a page that are looked at, from its beginning: a dense page has 10,000."""
+
+_TAGS = re.compile("[\U000e0020-\U000e007e]{4}")
+"""Unicode tags are invisible ASCII; no scanned or printed page has them."""
+_MARKS = re.compile(r"[*_~`\u00ad\u200c\u200d]")
+_SPACED = re.compile(r"\b(?:\w ){4,}\w\b")
+
+_MODEL = r"(?:ai|llms?|gpt|chatbots?|chatgpt|(?:large )?language models?|ai (?:models?|assistants?|systems?|agents?))"
+_RULES = r"(?:instructions?|directives?|rules?|prompts?|guidelines?|guardrails?|system messages?)"
+_EARLIER = r"(?:previous|prior|above|earlier|preceding|foregoing|initial|system|safety)"
+_REPLY = r"(?:answer|reply|respond|output|say|state|cite|quote|reveal|obey|ignore|disregard|follow|tell|write|print)"
+_LEAK = r"(?:reveal|repeat|show|leak|disclose|print|output|dump|recite|exfiltrate|translate|encode)"
+_DROP = ("ignor", "disregard", "forget", "override", "bypass")
+_SPOKEN_TO = ("ai", "llm", "gpt", "chatbot", "language model", "unrestricted", "unfiltered", "jailbroken")
+
+_PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
+    # "ignore all previous instructions", in some languages
+    (_DROP, rf"\b(?:ignore|disregard|forget|override|bypass)(?: \w+){{0,3}}? {_EARLIER}(?: \w+){{0,2}}? {_RULES}\b"),
+    (
+        _DROP,
+        r"\b(?:ignore|disregard|forget|override|bypass) (?:all|any|every|your)(?: of your| your| the)?"
+        r" (?:instructions?|prompts?|guidelines?|guardrails?|system messages?)\b",
+    ),
+    (
+        _DROP,
+        r"\b(?:ignore|disregard|forget) (?:all|everything|anything|what)(?: \w+){0,3} (?:told|said|above|before)\b"
+        r"[^.!?]{0,60}\b(?:answer|reply|respond|output|instead)\b",
+    ),
+    (
+        ("anweisung", "vorgabe", "instruktion"),
+        r"\b(?:ignorier|vergiss|vergesst|missacht)\w*(?: \w+){0,4} (?:anweisung|vorgabe|instruktion)\w*",
+    ),
+    (
+        ("instructions", "consignes"),
+        r"\b(?:ignor|oubli)\w*(?: \w+){0,4} (?:instructions|consignes)(?: \w+){0,2} (?:précédent|ci-dessus|antérieur)",
+    ),
+    (
+        ("instrucciones", "instruções", "istruzioni"),
+        r"\b(?:ignor|olvid|dimentic)\w*(?: \w+){0,4} (?:instrucciones|instruções|istruzioni)\b",
+    ),
+    (("忽略", "无视", "忘记", "無視"), r"(?:忽略|无视|忘记|無視)[^。]{0,12}(?:指令|指示|提示|规则)"),
+    (("игнорир", "забудь"), r"\b(?:игнорир|забудь)\w*(?: \w+){0,4} (?:инструкци|указани)\w*"),
+    # a model spoken to, or spoken of as one that obeys
+    (
+        _SPOKEN_TO,
+        rf"\b(?:dear|attention|attn|hey|hello|(?:note|notice|message|order|instructions?|memo) (?:to|for))[,:]? "
+        rf"(?:(?:all|any|every|the|an?|this|whichever|you) )*{_MODEL}\b",
+    ),
+    (_SPOKEN_TO, rf"\b(?:if|as|since|because) (?:you are|you're) (?:an? |the )?{_MODEL}\b"),
+    (
+        _SPOKEN_TO,
+        rf"\b(?:you are|you're|act as|behave as|pretend to be|pretend you are)(?: now)?(?: \w+){{0,3}}? "
+        rf"(?:{_MODEL}\b|unrestricted\b|unfiltered\b|jailbroken\b)",
+    ),
+    (
+        _SPOKEN_TO,
+        r"\b(?:the|this|any|every|an?) (?:ai|language model|ai model|ai assistant|llm|chatbot)\b[^.!?]{0,40}"
+        rf"\b(?:must|should|shall|will|has to)(?: (?:now|always|only|never|not))* {_REPLY}\b",
+    ),
+    ((" mode",), r"\b(?:developer|debug|god|jailbreak) mode (?:is |now )*(?:on|enabled|activated|active)\b"),
+    ((" mode",), r"\b(?:enter|enable|activate|switch to) (?:developer|debug|god|jailbreak) mode\b"),
+    (
+        ("from now on", "henceforth"),
+        rf"\b(?:from now on|henceforth),? (?:you (?:will|must|shall|are to|only|always) )?(?:always |only )?{_REPLY}\b",
+    ),
+    (("system ",), r"\bsystem (?:prompt|instructions?|override) ?[:=]"),
+    # what to reply, in this service's terms
+    (
+        ("asked", "asks", "question", "query"),
+        r"\b(?:when|whenever|if)\b[^.!?]{0,60}\b(?:asked|asks|question|query)\b[^.!?]{0,80}\b(?:always|you must"
+        r"|you should|you will|instead|only) (?:answer|reply|respond|output|say)\b",
+    ),
+    (
+        ("question", "quer", "prompt"),
+        r"\b(?:answer|reply|respond) (?:to )?(?:all|every|each|any)(?: \w+)? (?:questions?|quer(?:y|ies)|prompts?)"
+        r" (?:with|by saying|as follows)\b",
+    ),
+    (("excerpt",), r"\b(?:cite|quote|source|use|name|give) (?:only )?excerpts? (?:number |no\.? ?)?\d"),
+    (
+        ("--", "==", "##", "**"),
+        r"[-=#*]{2,} ?(?:end|begin|start) (?:of )?(?:the )?(?:excerpts?|context|documents?|prompt|user input)",
+    ),
+    (("end of",), r"\bend of (?:the )?(?:context|prompt|user input|system prompt)\b"),
+    (
+        ("markdown", "html", "image", "json", "img", "iframe", "link"),
+        r"\b(?:append|include|embed|insert|add|put|render|emit|output|print|end|begin)\b[^.!?]{0,60}\b(?:markdown|html"
+        r"|image|json|img|iframe|link)\b[^.!?]{0,60}\b(?:the|your|every|each|any) (?:answers?|reply|replies|responses?"
+        r"|output)\b",
+    ),
+    # what to give away
+    (
+        ("prompt", "message", "instruction", "your context", "history", " above"),
+        rf"(?<!not )(?<!never )\b{_LEAK}\b[^.!?]{{0,50}}\b(?:(?:system|initial|hidden) (?:prompt|message|instructions?)"
+        r"|your (?:instructions?|prompt|context)|conversation history|chat history|(?:text|words|everything) above)\b",
+    ),
+    (
+        ("tenant", "user", "customer"),
+        r"(?<!not )(?<!never )(?<!to )\b(?:reveal|leak|dump|print|output|exfiltrate)\b[^.!?]{0,50}"
+        r"\b(?:other|another|all|every) (?:tenants?|users?|customers?)\b",
+    ),
+    # the dress of messages and of this service's own format
+    (
+        ("<",),
+        r"<\|? ?/?(?:im_(?:start|end)|system|assistant|user|endoftext|end_of_text|eot_id|start_header_id|tool)\b",
+    ),
+    (("[inst]", "[/inst]", "sys>>", "{{"), r"\[/?inst\]|<</?sys>>|\{\{ ?(?:system|prompt)"),
+    (
+        ("<",),
+        r"</?(?:system|instructions?|excerpts?|assistant|tool_(?:result|call)s?|untrusted\w*|function_calls?)\b[^>]{0,40}>",
+    ),
+    (
+        ("system", "assistant", "developer", "tool"),
+        r"^[ >\"'#-]*(?:system|assistant|developer|tool)(?: (?:message|prompt|result|note|override))? ?: ?"
+        rf"(?:you|{_REPLY}|override|(?:the|new) (?:user|assistant|rules?|instructions?|policy|archive))\b",
+    ),
+    (("role",), r"[\"'“]role[\"'”] ?: ?[\"'“](?:system|assistant|tool|developer)"),
+    (
+        ("found", "claims", "excerpt", "tool_call"),
+        r"[\"'“](?:found|claims|excerpts?|tool_calls?)[\"'”] ?: ?(?:true|false|\[|\{|\d)",
+    ),
+)
+"""(words of which one must be there, which is quick to see; pattern)."""
+
+_ORDERS = tuple((words, re.compile(pattern, re.MULTILINE)) for words, pattern in _PATTERNS)
+
+
+def gives_orders(untrusted_text: str) -> bool:
+    """Whether the text has a phrase that tells a language model what to do."""
+    text = untrusted_text[:MOST_CHARS]
+    if _TAGS.search(text):
+        return True
+    text = unicodedata.normalize("NFKC", _MARKS.sub("", unseen_removed(text))).lower()
+    lines = "\n".join(" ".join(line.split()) for line in text.splitlines())
+    # An order may run over a line's end, and may be s p a c e d.
+    whole = lines.replace("\n", " ")
+    closed = _SPACED.sub(lambda spaced: spaced[0].replace(" ", ""), whole)
+    readings = (lines, whole) if closed == whole else (lines, whole, closed)
+    return any(
+        order.search(reading)
+        for words, order in _ORDERS
+        for reading in readings
+        if any(word in reading for word in words)
+    )
