@@ -51,6 +51,22 @@ class StoreContract:
             )
         assert point.updated_at == NOW + timedelta(seconds=5)
 
+    def test_a_change_with_a_condition(self, store, embedder):
+        """`only_in` changes a page in that state and no other, says which, and leaves what was read since alone."""
+        fill(store, embedder, "t", "d", ["Read by somebody else.", "Broken.", "Waiting."])
+        done, failed, waiting = keys = [PageKey("t", "d", n) for n in (1, 2, 3)]
+        store.update([PageUpdate(failed, NOW, state=PageState.FAILED, attempts=3, error_code="damaged")])
+        store.update([PageUpdate(waiting, NOW, state=PageState.PENDING, attempts=0)])
+        again = [PageUpdate(key, NOW, state=PageState.PENDING, attempts=0, only_in=PageState.FAILED) for key in keys]
+        assert store.update(again) == [False, True, False]
+        points = store.get(keys)
+        assert [point.state for point in points] == [PageState.DONE, PageState.PENDING, PageState.PENDING]
+        assert points[0].text == "Read by somebody else."
+        assert points[1].attempts == 0
+        fields = [PageUpdate(key, NOW, error_code="slow", only_in=PageState.PENDING) for key in keys]
+        assert store.update(fields) == [False, True, True]
+        assert [point.error_code for point in store.get(keys)] == [None, "slow", "slow"]
+
     def test_a_deleted_document_stays_deleted(self, store, embedder):
         """update changes what exists and nothing else, and says so; deletion says how many pages there were."""
         keys = [PageKey("t", "d", n) for n in (1, 2, 3)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from index.store import PageCounts
 from index.types import (
@@ -30,7 +30,11 @@ from worker.deletion import Receipt
 from worker.engine.engine import Decoded
 from worker.engine.prompts import Prompt
 from worker.idempotency import IdempotencyKeys
+from worker.read_again import Asked
 from worker.uploads import ResumableUploads, Upload
+
+if TYPE_CHECKING:
+    from worker.overview import Overview  # which knows Readiness
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,12 @@ class ServiceProtocol(Protocol):
         """Where a phrase stands on the page. Raises as `decode`."""
         ...
 
+    def read_again(self, tenant: str, document_id: str, page: int | None = None, *, everything: bool = False) -> Asked:
+        """Try a document's failed pages again, or one page, and files that could not be opened; `everything`: pages
+        that are done too, whose text is dropped at once. `NotFound`, `Conflict` (`not_ready`).
+        """
+        ...
+
     def export(self, tenant: str, where: SearchFilter) -> Iterator[PagePoint]:
         """Every page that is done and that the filter leaves, with its content; documents newest first."""
         ...
@@ -136,9 +146,12 @@ class ServiceProtocol(Protocol):
         *,
         conversation_id: str | None = None,
         history: Sequence[Turn] = (),
+        verify: bool = False,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Iterator[Event]:
-        """An answer as it comes about, `Done` last; without it once `cancelled()`. Closing it ends the work too."""
+        """An answer as it comes about, `Done` last; without it once `cancelled()`. Closing it ends the work too. With
+        `verify` pages that are cited are decoded again, to check the quotes.
+        """
         ...
 
     def new_conversation(self) -> str:
@@ -151,6 +164,10 @@ class ServiceProtocol(Protocol):
 
     def queue_depth(self) -> int:
         """Jobs that wait or run, for metrics."""
+        ...
+
+    def overlook(self, tenant: str) -> Overview:
+        """What an administrator looks at: numbers of all tenants, names of this one."""
         ...
 
     def ready(self) -> Readiness: ...
