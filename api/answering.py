@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from api import convert, problems
 from api.context import Context
 from index.errors import FolioscopeError, InternalError
+from worker.asking.decoding import Decoding
 from worker.asking.pipeline import Cited, Done, Event, Selected, Told
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ async def events(first: Event | None, run: Run) -> AsyncIterator[Event | Foliosc
 
 
 async def stream(context: Context, first: Event | None, run: Run) -> AsyncIterator[bytes]:
-    """`selection`, `text`, `citations` and `done`; or `error` with a problem."""
+    """`selection`, `decoding`, `text`, `citations` and `done`; or `error` with a problem."""
     async for event in events(first, run):
         if isinstance(event, FolioscopeError):
             context.metrics.answers.labels("failed").inc()
@@ -107,6 +108,8 @@ async def stream(context: Context, first: Event | None, run: Run) -> AsyncIterat
                     "timings_ms": {"retrieve": round(event.retrieve_ms, 2), "select": round(event.select_ms, 2)},
                 },
             )
+        elif isinstance(event, Decoding):
+            yield _event("decoding", convert.decoding(event).model_dump(exclude_none=True))
         elif isinstance(event, Told):
             yield _event("text", {"text": event.text})
         elif isinstance(event, Cited):

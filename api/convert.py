@@ -10,6 +10,7 @@ from api import schemas as s
 from index.payload import storable
 from index.store import PageCounts
 from index.types import Box, Citation, DocumentState, Hit, PagePoint, SearchFilter, SearchResult, VisionFormat
+from worker.asking.decoding import Decoding
 from worker.asking.pipeline import Done
 from worker.asking.selection import Considered
 from worker.decoding import Located, token_count
@@ -77,7 +78,9 @@ def progress(view: DocumentView) -> s.ProgressJSON:
 
 
 def counts(pages: PageCounts) -> s.PageCountsJSON:
-    return s.PageCountsJSON(pending=pages.pending, done=pages.done, failed=pages.failed, total=pages.total)
+    return s.PageCountsJSON(
+        pending=pages.pending, done=pages.done, failed=pages.failed, total=pages.total, undecoded=pages.undecoded
+    )
 
 
 def page(view: DocumentView, point: PagePoint, *, words: bool) -> s.PageJSON:
@@ -98,6 +101,8 @@ def page(view: DocumentView, point: PagePoint, *, words: bool) -> s.PageJSON:
         trust=point.trust,
         marks=[mark.value for mark in point.marks],
         vision=vision(point.vision) if point.vision else None,
+        decoded=point.decoded,
+        notes=[s.NoteJSON(prompt=note.prompt, text=storable(note.text), trust=note.trust) for note in point.notes],
         reader=s.ReaderJSON(engine=reader.engine, revision=reader.revision, mode=reader.mode) if reader else None,
         image_url=image_url(point.key.document_id, point.key.page),
     )
@@ -171,6 +176,7 @@ def search_response(result: SearchResult) -> s.SearchResponseJSON:
         query=result.query,
         hits=[hit(one) for one in result.hits],
         total_pages=result.total_pages,
+        undecoded_pages=result.undecoded_pages,
         took_ms=round(result.took_ms, 2),
     )
 
@@ -212,6 +218,8 @@ def citations(given: Sequence[Citation]) -> list[s.CitationJSON]:
             boxes=_boxes(citation.boxes),
             score=citation.score,
             image_url=image_url(citation.key.document_id, citation.key.page),
+            verified=citation.verified,
+            note=citation.note,
         )
         for number, citation in enumerate(given, 1)
     ]
@@ -239,6 +247,38 @@ def answer(done: Done) -> s.AnswerJSON:
         took_ms=round(given.took_ms, 2),
         timings_ms={step: round(took, 2) for step, took in done.timings_ms.items()},
         conversation_id=done.conversation_id,
+        decoded=[
+            s.DecodedPageJSON(
+                document_id=one.key.document_id,
+                page=one.key.page,
+                prompt=one.prompt,
+                reason=one.reason,
+                took_ms=round(one.took_ms, 2),
+                ok=one.ok,
+                code=one.code,
+            )
+            for one in done.decoded
+        ],
+        incomplete=done.incomplete,
+        missing=[
+            s.MissingJSON(document_id=one.key.document_id, page=one.key.page, code=one.code, reason=one.reason)
+            for one in done.missing
+        ],
+        undecoded_pages=done.undecoded,
+        answerer=done.answerer,
+        note=given.extra.get("note"),
+    )
+
+
+def decoding(given: Decoding) -> s.DecodingJSON:
+    return s.DecodingJSON(
+        document_id=given.key.document_id,
+        page=given.key.page,
+        prompt=given.prompt,
+        reason=given.reason,
+        state=given.state,
+        took_ms=None if given.took_ms is None else round(given.took_ms, 2),
+        code=given.code,
     )
 
 
@@ -279,7 +319,10 @@ def _boxes(boxes: Iterable[Box]) -> list[list[float]]:
 
 
 def _aware(moment: datetime | None) -> datetime | None:
-    """Times without a zone are UTC."""
-    if moment is not None and moment.tzinfo is None:
-        return moment.replace(tzinfo=UTC)
-    return moment
+    """Times without a zone are UTC; the ends of the calendar stay its ends in every zone."""
+    if moment is None or moment.tzinfo is None:
+        return moment and moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return (datetime.min if moment.year == 1 else datetime.max).replace(tzinfo=UTC)

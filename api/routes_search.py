@@ -10,13 +10,12 @@ from fastapi.responses import StreamingResponse
 from api import answering, convert, examples, grouping
 from api.context import AppContext
 from api.openapi import answers
+from api.questions import asked_text
 from api.schemas import AnswerJSON, AnswerRequestJSON, SearchRequestJSON, SearchResponseJSON
 from api.tenants import AnswerPlace, Tenant
-from index.errors import InvalidRequest
 
 router = APIRouter(tags=["questions"])
 
-_NOTHING = ' \t\r\n"“”„«»'
 _CODES = (
     "bad_request",
     "origin_not_allowed",
@@ -45,7 +44,7 @@ async def search(
 
     Grouped by document, `limit` and `offset` count documents, and each comes with its few best pages.
     """
-    query = _text(asked.query, "query")
+    query = asked_text(asked.query, "query")
     where = convert.search_filter(asked.filter)
     if asked.group_by_document:
         return await context.call(
@@ -83,10 +82,12 @@ async def answer(
 ) -> AnswerJSON | StreamingResponse:
     """Answer a question with sentences quoted exactly, each with its document, page and place.
 
-    With `stream` the answer comes as server-sent events: `selection`, `text`, `citations`, `done` (the whole answer),
-    or `error`. With a `conversation_id` follow-up questions are understood; `new` begins a conversation.
+    With `stream` the answer comes as server-sent events: `selection`, `decoding` (a page that is being decoded for it),
+    `text`, `citations`, `done` (the whole answer), or `error`. Pages that the question needs and that are not decoded
+    yet are decoded; `missing` names those for which that failed. With `verify` cited pages are decoded again and their
+    quotes compared. With a `conversation_id` follow-up questions are understood; `new` begins a conversation.
     """
-    question = _text(asked.question, "question")
+    question = asked_text(asked.question, "question")
     where = convert.search_filter(asked.filter)
     conversation_id = asked.conversation_id
     if conversation_id == "new":
@@ -95,7 +96,12 @@ async def answer(
         context,
         place,
         lambda cancelled: context.service.converse(
-            tenant, question, where, conversation_id=conversation_id, cancelled=cancelled
+            tenant,
+            question,
+            where,
+            conversation_id=conversation_id,
+            verify=asked.verify,
+            cancelled=cancelled,
         ),
     )
     if asked.stream:
@@ -105,11 +111,3 @@ async def answer(
     done = await answering.drain(run)
     answering.count(context, done)
     return convert.answer(done)
-
-
-def _text(value: str, name: str) -> str:
-    """Without NUL, which no index takes, and not only spaces and quotes."""
-    text = value.replace("\0", " ").strip()
-    if not text.strip(_NOTHING):
-        raise InvalidRequest(f"The {name} is empty.")
-    return text

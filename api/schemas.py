@@ -23,6 +23,7 @@ class PageCountsJSON(Model):
     done: int
     failed: int
     total: int
+    undecoded: int = 0  # of `done`: kept as vision tokens, without text until a question needs them
 
 
 class PageFailureJSON(Model):
@@ -108,6 +109,14 @@ class ReaderJSON(Model):
     mode: str
 
 
+class NoteJSON(Model):
+    """What the decoder said of the page under another prompt than that of reading. It is no part of `text`."""
+
+    prompt: str
+    text: str
+    trust: float
+
+
 class VisionJSON(Model):
     """The vision tokens that are stored for a page, and what made them."""
 
@@ -136,6 +145,8 @@ class PageJSON(Model):
     marks: list[Literal["cut_off", "loop"]] = []  # what went wrong while it was read
     reader: ReaderJSON | None = None
     vision: VisionJSON | None = None  # with it, the page can be decoded under other prompts
+    decoded: bool = True  # false: there is no text yet; a question that needs the page, or `/decode`, makes it
+    notes: list[NoteJSON] = []
     image_url: str
 
 
@@ -251,6 +262,7 @@ class SearchResponseJSON(Model):
     hits: list[HitJSON]  # empty when grouped
     groups: list[GroupJSON] | None = None
     total_pages: int
+    undecoded_pages: int = 0  # of these: without text yet, so that no search finds them
     took_ms: float
 
 
@@ -259,6 +271,7 @@ class AnswerRequestJSON(Model):
     filter: FilterJSON = FilterJSON()
     stream: bool = False  # server-sent events instead of one answer at the end
     conversation_id: str | None = Field(default=None, pattern="^(new|[0-9a-f]{32})$")  # "new" begins one
+    verify: bool = False  # decode the cited pages again and compare their quotes
 
 
 class CitationJSON(Model):
@@ -267,10 +280,12 @@ class CitationJSON(Model):
     page: int
     filename: str
     quote: str  # literally on the page
-    span: SpanJSON
+    span: SpanJSON  # in the page's text or, with `note`, in the text of that note
     boxes: list[BoxJSON]
     score: float
     image_url: str
+    verified: bool | None = None  # whether decoding the page again says so; null: not asked for, or not possible
+    note: str | None = None  # the prompt of the page's note that is quoted
 
 
 class ConsideredJSON(Model):
@@ -283,6 +298,39 @@ class ConsideredJSON(Model):
     reason: str  # why it was selected, or why not
 
 
+class DecodedPageJSON(Model):
+    """A page that was decoded for this answer, or was to be."""
+
+    document_id: str
+    page: int
+    prompt: str  # markdown (its text), figure, finer (read again in a larger mode), free
+    reason: str
+    took_ms: float
+    ok: bool
+    code: str | None = None  # why not
+
+
+class DecodingJSON(Model):
+    """A server-sent event (`event: decoding`)."""
+
+    document_id: str
+    page: int
+    prompt: str
+    reason: str
+    state: Literal["started", "done", "failed"]
+    took_ms: float | None = None
+    code: str | None = None
+
+
+class MissingJSON(Model):
+    """A page that might have had something to say and was not heard."""
+
+    document_id: str
+    page: int
+    code: str
+    reason: str
+
+
 class AnswerJSON(Model):
     question: str
     found: bool
@@ -293,6 +341,12 @@ class AnswerJSON(Model):
     took_ms: float
     timings_ms: dict[str, float]
     conversation_id: str | None = None
+    decoded: list[DecodedPageJSON] = []
+    incomplete: bool = False  # whether something that might have had a say was not heard
+    missing: list[MissingJSON] = []
+    undecoded_pages: int = 0  # pages that the filter leaves and that no search finds, having no text yet
+    answerer: str = ""
+    note: str | None = None  # what to know of this answerer
 
 
 class ReceiptJSON(Model):

@@ -242,7 +242,9 @@ class FakeService:
         citation = Citation(hit.key, hit.labels.filename, text, 0, len(text), (Box(0.1, 0.1, 0.5, 0.2),), 0.9)
         return Answer(question, True, f"{text} [1]", (citation,), 0.9, (hit.key,), 2.0)
 
-    def converse(self, tenant, question, where, *, conversation_id=None, history=(), cancelled=lambda: False):
+    def converse(
+        self, tenant, question, where, *, conversation_id=None, history=(), verify=False, cancelled=lambda: False
+    ):
         self.conversed.append((conversation_id, list(history)))
         answer = self.ask(tenant, question, where)
         considered = tuple(Considered(key, 1.0, True, "the best match") for key in answer.considered)

@@ -149,7 +149,7 @@ def test_events_in_order_and_what_they_say(archive, tmp_path):
     assert done.answer.question == "Who lit the lamp?"
     assert all(one.reason for one in done.considered)
     assert done.considered[0].selected
-    assert set(done.timings_ms) == {"retrieve", "select", "answer", "total"}
+    assert set(done.timings_ms) == {"retrieve", "select", "decode", "answer", "total"}
     assert done.answer.considered == tuple(one.key for one in done.considered)
 
 

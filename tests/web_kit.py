@@ -345,7 +345,9 @@ class ShelfService:
         citation = Citation(point.key, point.labels.filename, quote, start, sentence.end(), boxes, 0.9)
         return Answer(question, True, f"{quote} [1]", (citation,), 0.9, considered, 9.0)
 
-    def converse(self, tenant, question, where, *, conversation_id=None, history=(), cancelled=lambda: False):
+    def converse(
+        self, tenant, question, where, *, conversation_id=None, history=(), verify=False, cancelled=lambda: False
+    ):
         self.asked.append((question, conversation_id))
         answer = self.ask(tenant, question, where)
         considered = tuple(

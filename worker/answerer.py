@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Protocol, runtime_checkable
 
 from index.types import Answer, Hit, PagePoint
+from worker.asking.decoding import Decoding
 
 
 class Answerer(Protocol):
@@ -23,6 +24,8 @@ class TellingAnswerer(Answerer, Protocol):
 
     def steps(
         self, question: str, pages: Sequence[tuple[Hit, PagePoint]], cancelled: Callable[[], bool] = lambda: False
-    ) -> Generator[str, None, Answer]:
-        """Pieces of the text as they are made, together the whole; returns the answer. Ends once `cancelled()`."""
+    ) -> Generator[str | Decoding, None, Answer]:
+        """Pieces of the text as they are made, together the whole, and pages that it has decoded for that; returns the
+        answer. Ends once `cancelled()`.
+        """
         ...

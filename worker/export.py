@@ -17,7 +17,9 @@ _AT_ONCE = 16
 
 
 def export_pages(catalog: Catalog, store: Store, tenant: str, where: SearchFilter) -> Iterator[PagePoint]:
-    """Pages that are done, with text, regions and words. Raises `StoreUnavailable` when the index does not answer."""
+    """Pages that are done and decoded, with text, regions and words. Raises `StoreUnavailable` when the index does not
+    answer.
+    """
     for entry in _entries(catalog, tenant, where):
         manifest = entry.manifest
         split = catalog.split(tenant, manifest.document_id)
@@ -26,8 +28,13 @@ def export_pages(catalog: Catalog, store: Store, tenant: str, where: SearchFilte
         for start in range(0, len(split.pages), _AT_ONCE):
             numbers = range(start + 1, min(start + _AT_ONCE, len(split.pages)) + 1)
             for point in store.get([PageKey(tenant, manifest.document_id, number) for number in numbers]):
-                if point is not None and point.state is PageState.DONE and _in_folder(point.labels, where.folder):
+                if point is not None and _has_text(point) and _in_folder(point.labels, where.folder):
                     yield point
+
+
+def _has_text(point: PagePoint) -> bool:
+    """Pages that nobody needed yet have vision tokens only (`FOLIOSCOPE_READING=lazy`)."""
+    return point.state is PageState.DONE and point.decoded
 
 
 def _entries(catalog: Catalog, tenant: str, where: SearchFilter) -> Iterator[Entry]:

@@ -29,6 +29,7 @@ from index.types import (
 )
 from worker.answerer import Answerer
 from worker.asking.conversation import Conversations, Turn
+from worker.asking.decoding import DecodingConfig
 from worker.asking.pipeline import Asking, Event
 from worker.decoding import Located, PageDecoder, locate, require_tokens
 from worker.deletion import Deletion, Receipt
@@ -65,6 +66,7 @@ class Library:
         uploads: ResumableUploads,
         conversations: Conversations,
         decoder: PageDecoder,
+        decoding: DecodingConfig | None = None,
         overlook: Overlook | None = None,
         idempotency: IdempotencyKeys,
     ) -> None:
@@ -80,7 +82,7 @@ class Library:
         self._deletion = deletion
         self._images = images
         self._conversations = conversations
-        self._asking = Asking(store, answerer, conversations)
+        self._asking = Asking(store, answerer, conversations, decoder=decoder, decoding=decoding)
         self._readiness = readiness
         self._max_upload_bytes = max_upload_bytes
 
@@ -232,10 +234,17 @@ class Library:
         *,
         conversation_id: str | None = None,
         history: Sequence[Turn] = (),
+        verify: bool = False,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Iterator[Event]:
         return self._asking.run(
-            tenant, question, where, conversation_id=conversation_id, history=history, cancelled=cancelled
+            tenant,
+            question,
+            where,
+            conversation_id=conversation_id,
+            history=history,
+            verify=verify,
+            cancelled=cancelled,
         )
 
     def new_conversation(self) -> str:

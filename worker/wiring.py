@@ -242,6 +242,7 @@ def build_library(
 ) -> Library:
     """The library over these ports."""
     from worker.asking.conversation import Conversations
+    from worker.asking.decoding import DecodingConfig
     from worker.images import PageImages
     from worker.library import Library
     from worker.overview import Overlook
@@ -268,6 +269,7 @@ def build_library(
         ),
         idempotency=build_idempotency(settings),
         decoder=decoder,
+        decoding=DecodingConfig(settings.decode_pages, settings.decode_budget_s, settings.decode_trust),
     )
 
 

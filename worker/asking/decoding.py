@@ -114,6 +114,12 @@ class Effort:
     def miss(self, key: PageKey, code: str, reason: str) -> None:
         self._missing.setdefault(key, Missing(key, code, reason))
 
+    def note(self, event: Decoding) -> None:
+        """Remember what another effort for the same answer told of."""
+        if event.state != "started":
+            ok, took_ms = event.state == "done", event.took_ms or 0.0
+            self.decoded.append(DecodedPage(event.key, event.prompt, event.reason, took_ms, ok, event.code))
+
     def leave_out(self, key: PageKey) -> None:
         """Say that a page was not even tried, because of what `spent` says."""
         code, message = self._why()

@@ -2,8 +2,8 @@
 
 Pages without text are found by no search. So of pages that are not decoded only those are considered for which
 something speaks (`candidates`): their name, a neighbour or a document that matches, a filter that asks for them, or
-that they are few. Everything else is decoded only where the page was found: a text that is not trusted, a figure or a table
-that the question speaks of.
+that they are few. Everything else is decoded only where the page was found: a text that is not trusted, a figure or a
+table that the question speaks of.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ _ENOUGH = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A page, what is to be done, and in words why."""
+    """A page, what is to be done, and in words why. `vital`: without it something of the page stays unheard."""
 
     key: PageKey
     want: Want
     reason: str
+    vital: bool = True
 
 
 def needs_of(question: Question, pages: Iterable[PagePoint], *, trust: float) -> list[Need]:
@@ -50,7 +51,7 @@ def needs_of(question: Question, pages: Iterable[PagePoint], *, trust: float) ->
         if page.trust < trust:
             low = f"its text is trusted {page.trust:.2f} only"
             again = [want for want in (Want.MARKDOWN, Want.FINER) if not is_done(page, want)]
-            found += [Need(page.key, want, low) for want in again[:1]]
+            found += [Need(page.key, want, low, vital=False) for want in again[:1]]
         about = sorted(wanted & {region.kind for region in page.regions})
         if about and not is_done(page, Want.FIGURE):
             found.append(Need(page.key, Want.FIGURE, f"the question is about a {about[0].value} on it"))

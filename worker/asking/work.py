@@ -1,0 +1,225 @@
+"""The steps of one question after its pages were found: decode on need, answer, see that citations stand, verify them.
+
+Each is a generator of what is told, and returns what came of it. Knows store, answerer and decoder through `Parts`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+
+from index.store import Store
+from index.types import Answer, Hit, PageKey, PagePoint, PageState, SearchFilter
+from worker.answer.asking import read_question
+from worker.answer.claims import stands_in
+from worker.answerer import Answerer, TellingAnswerer
+from worker.asking import checking
+from worker.asking.decoding import Decoding, DecodingConfig, Effort
+from worker.asking.finding import Finder, Found
+from worker.asking.needs import Matching, Need, candidates, covered, needs_of
+from worker.decoding import PageDecoder
+from worker.engine.prompts import Prompt, Task
+from worker.patience import Patience
+from worker.writeback import Want
+
+LOOKED_AT = 2000
+"""Pages without text that are ranked for one question; their payloads are fetched for it."""
+_TRIES = 3
+"""How often an answer is made again because a page that it quotes was deleted or read anew meanwhile."""
+
+Pages = Sequence[tuple[Hit, PagePoint]]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A piece of the answer's text; all of them in order are the text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What questions share. `decoder` None: nothing is decoded for an answer."""
+
+    store: Store
+    answerer: Answerer
+    finder: Finder
+    decoder: PageDecoder | None
+    decoding: DecodingConfig
+
+
+class Work:
+    """One question under way."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        tenant: str,
+        question: str,
+        where: SearchFilter,
+        effort: Effort,
+        cancelled: Callable[[], bool],
+    ) -> None:
+        self._parts = parts
+        self._tenant = tenant
+        self._question = question
+        self._where = where
+        self._effort = effort
+        self._cancelled = cancelled
+        self.waiting = False
+        """Whether pages without text were there when the question came."""
+
+    # -- decode on need -----------------------------------------------------------------------
+
+    def decode(self, found: Found) -> Generator[Decoding, None, tuple[Found, Answer | None]]:
+        """Have decoded what the question needs, one page after the other, until it is enough or the budget is spent.
+        What was found then, and the answer where making it was the test.
+        """
+        asked, decoder = read_question(self._question), self._parts.decoder
+        ready: Answer | None = None
+        if asked.empty or decoder is None:
+            return found, None
+        attempted: set[tuple[PageKey, Want]] = set()
+        queue: list[Need] | None = None
+        while not self._cancelled():
+            selected = [page for _, page in found.selected]
+            due = [n for n in needs_of(asked, selected, trust=self._parts.decoding.trust) if _name(n) not in attempted]
+            if not due:
+                if queue is None:
+                    queue = self._candidates(found)
+                queue = [need for need in queue if _name(need) not in attempted]
+                if not queue:
+                    break
+                enough, ready = self._enough(found)
+                if enough:
+                    break
+                if self._effort.spent:
+                    for need in queue[: self._parts.decoding.pages]:
+                        self._effort.leave_out(need.key)
+                    break
+            need = due[0] if due else queue[0]
+            attempted.add(_name(need))
+            done = yield from self._effort.attempt(
+                need.key, need.want.value, need.reason, _keeping(decoder, need), missed=need.vital
+            )
+            if done:
+                found, ready = self._parts.finder.find(self._tenant, self._question, self._where), None
+        return found, ready
+
+    def _candidates(self, found: Found) -> list[Need]:
+        points = self._parts.store.scan(self._tenant, states=[PageState.DONE], where=self._where, undecoded=True)
+        waiting = list(itertools.islice(points, LOOKED_AT))
+        self.waiting = bool(waiting)
+        matching = sorted(
+            (Matching(one.key, one.selected) for one in found.considered), key=lambda one: not one.selected
+        )
+        asked = read_question(self._question)
+        return candidates(asked, waiting, matching, self._where, few=self._parts.decoding.pages)
+
+    def _enough(self, found: Found) -> tuple[bool, Answer | None]:
+        """Whether the text at hand does: where answering costs nothing, by answering."""
+        answerer = self._parts.answerer
+        if isinstance(answerer, TellingAnswerer):
+            texts = [page.text for _, page in found.selected]
+            return covered(read_question(self._question), texts), None
+        answer = answerer.answer(self._question, self._shown(found))
+        return answer.found, answer
+
+    # -- answer -------------------------------------------------------------------------------
+
+    def answer(self, found: Found, ready: Answer | None) -> Generator[Told | Decoding, None, Answer]:
+        """The answer with citations that stand on their pages as they are stored now."""
+        answerer, shown = self._parts.answerer, self._shown(found)
+        if not isinstance(answerer, TellingAnswerer):
+            answer = ready or answerer.answer(self._question, shown)
+            for _ in range(_TRIES):
+                answer, lost = self._standing(answer, found)
+                if not lost:
+                    break
+                gone = {answer.citations[place].key for place in lost}
+                shown = [(hit, page) for hit, page in shown if page.key not in gone]
+                answer = answerer.answer(self._question, shown)
+            else:
+                answer, lost = self._standing(answer, found)
+                answer = checking.without(answer, lost)
+            yield Told(answer.text)
+            return answer
+        steps = answerer.steps(self._question, shown, self._cancelled)
+        while True:
+            try:
+                piece = next(steps)
+            except StopIteration as end:
+                answer, lost = self._standing(end.value, found)
+                return checking.without(answer, lost) if lost else answer
+            if isinstance(piece, Decoding):
+                self._effort.note(piece)
+                yield piece
+            else:
+                yield Told(piece)
+
+    def _shown(self, found: Found) -> Pages:
+        """What the answerer sees: all pages where looking costs nothing, else those that were selected; with notes."""
+        pages = found.pages if self._parts.answerer.reads_everything else found.selected
+        return [(hit, checking.with_notes(page, self._parts.decoding.trust)) for hit, page in pages]
+
+    def _standing(self, answer: Answer, found: Found) -> tuple[Answer, list[int]]:
+        """The answer with its citations placed, and which of them do not stand (any more)."""
+        seen = {page.key: page for _, page in (*found.pages, *found.beside)}
+        trust = self._parts.decoding.trust
+        citations = tuple(
+            checking.placed(one, seen[one.key], trust) if one.key in seen else one for one in answer.citations
+        )
+        keys = list(dict.fromkeys(one.key for one in citations))
+        now = dict(zip(keys, self._parts.store.get(keys), strict=True)) if keys else {}
+        for key, page in now.items():
+            if page is None:
+                self._effort.miss(key, "deleted", "The page was deleted while the question was answered.")
+        return replace(answer, citations=citations), checking.lost_places(citations, now)
+
+    # -- verify -------------------------------------------------------------------------------
+
+    def verify(self, answer: Answer) -> Generator[Decoding, None, Answer]:
+        """The answer with `verified` on its citations: each cited page is decoded again from its tokens, with a budget
+        as large as that of decoding on need.
+        """
+        decoder = self._parts.decoder
+        said: dict[_Place, str] = {}
+        effort = Effort(self._parts.decoding, self._cancelled)
+        for place in dict.fromkeys((one.key, one.note) for one in answer.citations) if decoder else ():
+            prompt = Prompt(Task(place[1])) if place[1] else Prompt()
+            again = _Again(decoder, place, prompt, said)
+            yield from effort.attempt(place[0], prompt.task.value, "its quote is checked", again, missed=False)
+            if self._cancelled():
+                break
+        self._effort.decoded += effort.decoded
+        citations = [
+            replace(one, verified=stands_in(one.quote, said[one.key, one.note])) if (one.key, one.note) in said else one
+            for one in answer.citations
+        ]
+        return replace(answer, citations=tuple(citations))
+
+
+_Place = tuple[PageKey, str | None]
+"""A page, or one of its notes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """Decodes a page and leaves what the decoder said in `said`."""
+
+    decoder: PageDecoder
+    place: _Place
+    prompt: Prompt
+    said: dict[_Place, str]
+
+    def __call__(self, patience: Patience) -> None:
+        self.said[self.place] = self.decoder.decode(self.place[0], self.prompt, patience).text
+
+
+def _name(need: Need) -> tuple[PageKey, Want]:
+    return need.key, need.want
+
+
+def _keeping(decoder: PageDecoder, need: Need) -> Callable[[Patience], bool]:
+    return lambda patience: decoder.keep(need.key, need.want, patience)
