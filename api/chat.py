@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.schemas import AnswerJSON, FilterJSON, Model
 from index.types import Citation
@@ -42,21 +42,22 @@ class ChatMessage(Given):
 
 
 class StreamOptions(Given):
-    include_usage: bool = False
+    include_usage: bool | None = False
 
 
 class Extension(Model):
     """What this service understands beside OpenAI's fields (`extra_body={"folioscope": {...}}` of its client)."""
 
     filter: FilterJSON = FilterJSON()
+    verify: bool = False
 
 
 class ChatRequestJSON(Given):
     model: str
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=_MAX_MESSAGES)]
-    stream: bool = False
+    stream: bool | None = False  # clients say null where they say nothing
     stream_options: StreamOptions | None = None
-    folioscope: Extension = Extension()
+    folioscope: Annotated[Extension, BeforeValidator(lambda given: {} if given is None else given)] = Extension()
 
 
 class ChatUsageJSON(Model):

@@ -325,4 +325,5 @@ def _aware(moment: datetime | None) -> datetime | None:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        return (datetime.min if moment.year == 1 else datetime.max).replace(tzinfo=UTC)
+        end = datetime.min if moment.year == 1 else datetime.max  # noqa: DTZ901  it gets its zone below
+        return end.replace(tzinfo=UTC)

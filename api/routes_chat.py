@@ -28,6 +28,7 @@ from api.chat import (
 )
 from api.context import AppContext, Context
 from api.openapi import answers
+from api.questions import asked_text
 from api.tenants import AnswerPlace, Tenant
 from index.errors import FolioscopeError, InvalidRequest, NotFound
 from worker.asking.pipeline import Cited, Done, Event, Told
@@ -79,12 +80,14 @@ async def create_chat_completion(
     question, turns = question_of(asked.messages)
     if not question:
         raise InvalidRequest("messages: there is no question of a user with text.")
-    question = question[:2000]
+    question = asked_text(question, "question")
     where = convert.search_filter(asked.folioscope.filter)
     run = answering.Run(
         context,
         place,
-        lambda cancelled: context.service.converse(tenant, question, where, history=turns, cancelled=cancelled),
+        lambda cancelled: context.service.converse(
+            tenant, question, where, history=turns, verify=asked.folioscope.verify, cancelled=cancelled
+        ),
     )
     completion_id, created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
     if asked.stream:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from datetime import timedelta
 
 import httpx
 import openai
@@ -188,3 +189,53 @@ def test_client_that_goes_away_stops_the_work():
         with client.stream("POST", "/v1/answers", json={"question": "q", "stream": True}) as response:
             assert "selection" in next(response.iter_lines())
         assert left.wait(15)
+
+
+# -- questions that are none ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("question", ["", "   ", "\0", "\0 \n", '""', "“ ”", "x" * 2001, "why? " * 100_000])
+def test_empty_and_endless_questions(api, question):
+    """Nothing, nothing but quotes, and more than can be read are refused the same way, asked either way."""
+    assert_problem(api.post("/v1/answers", json={"question": question}), 422, "invalid_request")
+    assert_problem(api.post("/v1/answers", json={"question": question, "stream": True}), 422, "invalid_request")
+    asked = {"model": "folioscope", "messages": [{"role": "user", "content": question}]}
+    refused = api.post("/v1/chat/completions", json=asked)
+    assert_problem(refused, 422, "invalid_request")
+    assert refused.json()["error"]["code"] == "invalid_request"
+    assert_problem(api.post("/v1/search", json={"query": question}), 422, "invalid_request")
+
+
+def test_odd_questions_are_answered(api):
+    """Characters that no index takes, half of a surrogate pair, and nulls where a client says nothing."""
+    json_type = {"content-type": "application/json"}
+    for question in ("the \0 ferry?", "\ud800 ferry?", "\u202eferry", "👩‍🚀" * 600):
+        asked = {"model": "folioscope", "messages": [{"role": "user", "content": question}], "folioscope": None}
+        asked |= {"stream": None, "stream_options": None, "temperature": None, "n": None, "stop": None}
+        given = api.post("/v1/chat/completions", content=json.dumps(asked), headers=json_type)
+        assert given.status_code == 200, given.text
+        assert given.json()["choices"][0]["finish_reason"] == "stop"
+
+
+@pytest.mark.parametrize("path", ["/v1/answers", "/v1/search", "/v1/chat/completions"])
+def test_unknown_filters(api, path):
+    """A filter that there is not is refused and named: answering without it would answer from other documents."""
+    for wrong in ({"foldr": "council"}, {"document_ids": "x"}, {"created_from": "yesterday"}):
+        asked = {"query": "ferry", "filter": wrong} if path == "/v1/search" else {"question": "ferry", "filter": wrong}
+        if path == "/v1/chat/completions":
+            messages = [{"role": "user", "content": "ferry"}]
+            asked = {"model": "folioscope", "messages": messages, "folioscope": {"filter": wrong}}
+        refused = api.post(path, json=asked)
+        assert_problem(refused, 422, "invalid_request")
+        assert next(iter(wrong)) in refused.json()["detail"]
+
+
+def test_filters_at_the_ends_of_the_calendar(api):
+    """A moment that no other zone can write is a moment: the first and the last there is."""
+    from api import convert
+    from api.schemas import FilterJSON
+
+    given = FilterJSON(created_from="0001-01-01T00:00:00+14:00", created_to="9999-12-31T23:59:59-14:00")
+    where = convert.search_filter(given)
+    assert (where.created_from.year, where.created_to.year) == (1, 9999)
+    assert where.created_from.utcoffset() == where.created_to.utcoffset() == timedelta(0)

@@ -1,0 +1,22 @@
+"""What counts as a question, for every route that takes one."""
+
+from __future__ import annotations
+
+from index.errors import InvalidRequest
+from index.payload import storable
+
+MAX_CHARS = 2000
+
+_NOTHING = ' \t\r\n"“”„«»'
+
+
+def asked_text(value: str, name: str) -> str:
+    """Without NUL and half surrogate pairs, which no index takes. `InvalidRequest` for one that is empty, or nothing
+    but spaces and quotes, and for one that is too long: cut short it would be another question.
+    """
+    text = storable(value).replace("\0", " ").strip()
+    if not text.strip(_NOTHING):
+        raise InvalidRequest(f"The {name} is empty.")
+    if len(text) > MAX_CHARS:
+        raise InvalidRequest(f"The {name} has {len(text)} characters; up to {MAX_CHARS} are read.")
+    return text
