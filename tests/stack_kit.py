@@ -100,12 +100,12 @@ class Process:
 class Stack:
     """`with Stack(tmp_path) as stack`. Nothing runs at first but Redis and the index server."""
 
-    def __init__(self, root: Path, *, read_s=0.02, housekeeping_s=4.0, vision=False, **environment):
+    def __init__(self, root: Path, *, read_s=0.02, housekeeping_s=4.0, vision=False, grpc=False, **environment):
         self.root = root
         self.data = root / "data"
         self.reads_file = root / "reads"
         self.redis = RedisServer(root / "redis", password="stack secret")
-        self.index = QdrantHelper(root / "qdrant")
+        self.index = QdrantHelper(root / "qdrant", grpc=grpc)
         self.processes: dict[str, Process] = {}
         self._environment = {
             "FOLIOSCOPE_DATA_DIR": str(self.data),
@@ -153,12 +153,14 @@ class Stack:
         }
         return Settings(**values)
 
-    def start(self, name, *command, supervised=True):
+    def _process_environment(self):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FOLIOSCOPE_")}
-        environment |= {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"} | self.stack_environment
+        return environment | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"} | self.stack_environment
+
+    def start(self, name, *command, supervised=True):
         process = Process(
             [sys.executable, "-m", "tests.stack_service", *command],
-            environment,
+            self._process_environment(),
             self.root / f"{name}.log",
             supervised=supervised,
         )
@@ -201,6 +203,16 @@ class Stack:
 
     def verify(self):
         """`folioscope verify` finds nothing, and everything is read."""
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.stack_service", "verify"],
+            env=self._process_environment(),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
         with light_models():
             result = maintenance.verify(self.settings())
         assert result.findings == ()

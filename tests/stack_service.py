@@ -16,6 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from index.errors import Unavailable
 from index.types import Box, PageReading, Reader, Region, RegionKind, VisionFormat, VisionTokens
 from tests.kit import HashEmbedder
 from worker import wiring
@@ -23,6 +24,8 @@ from worker.engine.engine import Decoded, Finish
 
 # First pixel of a page → what its reader dies of.
 DEADLY = {(250, 0, 0): signal.SIGSEGV, (0, 0, 250): signal.SIGKILL}
+# First pixel of a page that the GPU's context does not survive.
+POISON = (0, 250, 0)
 
 
 class StubEngine:
@@ -30,6 +33,7 @@ class StubEngine:
 
     name = "stub"
     revision = "1"
+    _lost = False  # once lost, for every page
 
     def read(self, images):
         return [self._read(image) for image in images]
@@ -45,6 +49,7 @@ class StubEngine:
 
     def _read(self, image):
         deadly = DEADLY.get(image.getpixel((0, 0)))
+        self._lost |= image.getpixel((0, 0)) == POISON
         digest = hashlib.sha256(image.tobytes()).hexdigest()
         _note(digest)
         if deadly is not None:
@@ -52,6 +57,8 @@ class StubEngine:
             os.kill(os.getpid(), deadly)
             time.sleep(10)
         time.sleep(float(os.environ.get("STACK_READ_S", "0.02")))
+        if self._lost:
+            raise Unavailable("The GPU does not work for this process any more.", code="gpu_failed")
         text = f"page {digest}"
         region = Region(RegionKind.PARAGRAPH, Box(0, 0, 1, 1), 0, len(text))
         return PageReading(text, (region,), (), 1.0, *image.size, 0, Reader("stub", "1", "ocr"))

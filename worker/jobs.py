@@ -40,6 +40,7 @@ from ingest.archives import ARCHIVE_TYPES, REST, ArchiveLimits, Member, members
 from ingest.renderer import Renderer
 from ingest.sniff import sniff
 from worker import logs, metrics, tracing
+from worker.engine.engine import NO_MEMORY
 from worker.labels import MAX_DEPTH, above, depth, labels
 from worker.lanes import Lanes
 from worker.openings import Openings
@@ -47,6 +48,8 @@ from worker.queue import Expand, Job, Read
 from worker.read_again import ReadAgain
 from worker.reading import PageReader
 from worker.recovery import is_open
+from worker.shortages import Shortages
+from worker.textlayer import LAYER_ENGINE
 from worker.writeback import Hold, Writeback
 
 log = logging.getLogger("folioscope.jobs")
@@ -57,6 +60,7 @@ PERMANENT = frozenset(
         "encrypted",
         "damaged",
         "empty",
+        "page_too_fine",
         "page_too_large",
         "too_large",
         "too_many_pages",
@@ -109,6 +113,7 @@ class Jobs:
         self._clock = clock
         self._lanes = Lanes()
         self._openings = Openings(catalog)
+        self._shortages = Shortages()
         self.again = ReadAgain(catalog, store, ring, clock)
         self.keep = Writeback(
             store=store, catalog=catalog, blobs=blobs, reader=reader, embedder=embedder, clock=clock, hold=hold
@@ -330,15 +335,15 @@ class Jobs:
         """Read one page and commit it, or record why not."""
         point = self._store.get([key])[0]
         entry = self._catalog.get(key.tenant, key.document_id)
-        if point is None or entry is None or point.state is not PageState.PENDING:
+        if point is None or entry is None or point.state is not PageState.PENDING or not self._shortages.due(key):
             return
         attempt = point.attempts + 1
         if attempt > self._limits.max_attempts:
             self._fail(key, point.error_code or "reader_crashed", point.attempts)
             return
         # An attempt that never ended, or did not by the page's own doing: read alone, so that if its process dies again
-        # no page beside it is blamed.
-        suspect = point.interruptions > 0 or is_open(point)
+        # no page beside it is blamed. So is a page for which there was no memory, of which there is less beside others.
+        suspect = point.interruptions > 0 or is_open(point) or key in self._shortages
         with self._lanes.enter(alone=suspect), tracing.document_span("page", key.document_id, page=key.page):
             self._attempt(entry, point, attempt)
 
@@ -359,7 +364,12 @@ class Jobs:
             with metrics.step("commit"):
                 self._store.update([commit])
             metrics.attempt_ended("done")
-        except Unavailable:
+            if reading.reader.engine != LAYER_ENGINE:
+                self._shortages.read(key)
+        except Unavailable as error:
+            if error.code in NO_MEMORY and self._shortages.met(key):
+                self._failed_once(key, error.code, attempt, permanent=False)
+                return
             # Not the page's fault, so not its attempt.
             self._store.update([PageUpdate(key, self._clock(), attempts=point.attempts, error_code=point.error_code)])
             raise

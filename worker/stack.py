@@ -30,6 +30,7 @@ from worker.deletion import Deletion
 from worker.engine.choice import readers as readers_for
 from worker.engine.choice import vision_dim
 from worker.engine.engine import Engine
+from worker.gpu_guard import GuardedEngine
 from worker.housekeeping import Housekeeper, HousekeepingConfig, Reconciler
 from worker.jobs import now
 from worker.overview import Inside, QueueFacts, WorkerState
@@ -276,7 +277,10 @@ def run_worker(settings: Settings, config: WorkerConfig) -> int:
             settings, children=min(threads, max(processors, settings.readers, config.threads))
         )
         stack.callback(renderer.close)
-        jobs = wiring.build_jobs(settings, member.truth, renderer, engine, member.queue.ring, member.claims.hold)
+        watch = _watch(settings, config, member, engine)
+        stack.callback(watch.stop)
+        guarded = cast("Engine", GuardedEngine(engine, watch.gpu_failed))
+        jobs = wiring.build_jobs(settings, member.truth, renderer, guarded, member.queue.ring, member.claims.hold)
         shell = JobShell(
             jobs.run,
             ring=member.queue.ring,
@@ -287,9 +291,7 @@ def run_worker(settings: Settings, config: WorkerConfig) -> int:
             stopping=stopping,
             clock=now,
         )
-        watch = _watch(settings, config, member, engine)
-        stack.callback(watch.stop)
-        desk = DecodeDesk(member.broker, LocalDecoder(member.truth.store, engine, jobs.keep))
+        desk = DecodeDesk(member.broker, LocalDecoder(member.truth.store, guarded, jobs.keep))
 
         def decode(ticket: str) -> None:
             with activity.job("decode"):

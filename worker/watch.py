@@ -20,8 +20,10 @@ from worker.crashes import CrashLogs
 
 log = logging.getLogger("folioscope.worker")
 
-# sysexits.h: an internal error, and a temporary failure. Both make a supervisor start the worker again.
+# sysexits.h: an internal error, an error of the system, and a temporary failure. All make a supervisor start the worker
+# again.
 EXIT_HUNG = 70
+EXIT_GPU = 71
 EXIT_LATE = 75
 
 
@@ -94,6 +96,17 @@ class Watch:
             self._recycling = True
             log.warning("%d MiB are in use: this worker ends its jobs and then itself", facts.memory_bytes >> 20)
             os.kill(os.getpid(), signal.SIGTERM)
+
+    def gpu_failed(self, message: str) -> None:
+        """End the process now, as a crash does: its GPU is lost to it (`worker.gpu_guard`). Called by any thread."""
+        log.critical("%s This worker ends itself; it was at: %s", message, self._job())
+        self._crashes.note(f"gpu_failed: {message}")
+        try:
+            # Or who waits for a page to be decoded would wait until the heartbeat is missed.
+            self._broker.leave(self._facts().name)
+        except Unavailable:
+            log.debug("the broker did not hear that this worker is gone")
+        os._exit(EXIT_GPU)
 
     def _tell(self, facts: WorkerFacts) -> None:
         try:

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+GPU_FAILED = "gpu_failed"
+"""Code of the `Unavailable` that an engine raises when its GPU is lost to this process, whatever page comes."""
+
+NO_MEMORY = frozenset({"gpu_memory", "not_enough_memory"})
+"""Codes of the `Unavailable` that an engine raises when there is no memory for a page now."""
+
+
 class Engine(Protocol):
     """Reads pages. Thread-safe: the queue's threads call `read` at the same time, a page each."""
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from index.errors import InternalError, Unavailable
 from index.types import VisionFormat, VisionTokens
+from worker.engine.deepseek.faults import gone, is_gone
 from worker.engine.deepseek.load import LoadedModel
 from worker.engine.deepseek.modes import Mode
 from worker.engine.deepseek.plan import is_out_of_memory
@@ -45,7 +46,9 @@ class Encoder:
         self._lock = threading.Lock()
 
     def encode(self, images: Sequence[Image], modes: Sequence[Mode]) -> list[VisionTokens]:
-        """One result for each image, in order. Raises `Unavailable` (`gpu_memory`) where not even one view fits."""
+        """One result for each image, in order. Raises `Unavailable`: `gpu_memory` where not even one view fits,
+        `gpu_failed` where the GPU computes nothing any more.
+        """
         return self.encode_views([preprocess(image, mode) for image, mode in zip(images, modes, strict=True)], modes)
 
     def encode_views(self, views: Sequence[Views], modes: Sequence[Mode]) -> list[VisionTokens]:
@@ -82,6 +85,8 @@ class Encoder:
                     features = self._network(torch.from_numpy(batch))
                     found += list(_half(features))
                 except (RuntimeError, MemoryError) as error:
+                    if is_gone(error, self._loaded.device):
+                        raise gone(error) from error
                     if not is_out_of_memory(error):
                         raise
                     self._shrink(len(batch), batch[0].shape[0], error)

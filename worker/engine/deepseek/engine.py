@@ -1,4 +1,4 @@
-"""`DeepSeekOcrEngine`: DeepSeek-OCR, DeepSeek-OCR 2 or Unlimited-OCR as a `VisionEngine`.
+"""`DeepSeekOcrEngine`: DeepSeek-OCR, DeepSeek-OCR 2, Unlimited-OCR or our own mini model as a `VisionEngine`.
 
 A page goes: stand it upright -> choose its mode -> encode -> float16 vision tokens -> decode -> text, regions, trust.
 The decoder reads the float16 tokens and nothing else, so what is decoded from stored tokens later is what was
@@ -28,10 +28,11 @@ from worker.engine.deepseek.grounding import parse
 from worker.engine.deepseek.load import LoadedModel, load_model, locate
 from worker.engine.deepseek.modes import Mode
 from worker.engine.deepseek.pages import AUTO, FINER, Page, PageHelper, Pages
+from worker.engine.deepseek.mini_prompts import asked
 from worker.engine.deepseek.preprocess import Views, preprocess, upright_rgb
 from worker.engine.deepseek.trust import TRUSTED, trust
 from worker.engine.deepseek.weights import WeightFolder, fingerprint, look_into
-from worker.engine.engine import Decoded, Finish
+from worker.engine.engine import GPU_FAILED, Decoded, Finish
 from worker.engine.prompts import Prompt
 from worker.patience import Patience
 
@@ -190,7 +191,7 @@ class DeepSeekOcrEngine:
     def _read(self, run: _Running, pages: dict[int, Page]) -> dict[int, PageReading]:
         prompt = Prompt()
         decoding = {
-            number: (tokens := future.result(), run.decoder.submit(tokens, prompt.text()))
+            number: (tokens := future.result(), run.decoder.submit(tokens, asked(self.name, prompt).text()))
             for number, future in self._encoding(run, pages).items()
         }
         return {
@@ -237,9 +238,10 @@ class DeepSeekOcrEngine:
                     "Read the page again with it, or run the engine and the weights that made them.",
                     code="wrong_tokens",
                 )
-        run = self._available()
         pairs = list(zip(tokens, prompts, strict=True))
-        futures = [run.decoder.submit(page, prompt.text()) for page, prompt in pairs]
+        wordings = [asked(self.name, prompt).text() for prompt in prompts]
+        run = self._available()
+        futures = [run.decoder.submit(page, wording) for page, wording in zip(tokens, wordings, strict=True)]
         patience = patience or Patience()
         try:
             written = [patience.result(future) for future in futures]
@@ -312,6 +314,7 @@ class DeepSeekOcrEngine:
             return self._run
 
     def _loaded(self) -> _Running:
+        from worker.engine.deepseek.faults import gone, is_gone
         from worker.engine.deepseek.plan import is_out_of_memory
 
         try:
@@ -325,6 +328,8 @@ class DeepSeekOcrEngine:
                     "FOLIOSCOPE_SLOTS lower, or use another machine.",
                     code="not_enough_memory",
                 ) from error
+            if is_gone(error):
+                raise ConfigError(gone(error).message, code=GPU_FAILED) from error
             log.exception("%s cannot be loaded", self.name)
             raise ConfigError(
                 f"{self.name} cannot be started on {self._config.device} ({type(error).__name__}: {error}). "

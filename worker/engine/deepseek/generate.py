@@ -22,9 +22,10 @@ from dataclasses import dataclass, field
 
 import torch
 
-from index.errors import ConfigError, FolioscopeError, InternalError, InvalidRequest, Unavailable
+from index.errors import ConfigError, InvalidRequest, Unavailable
 from worker.engine.deepseek.attention import step_attention
 from worker.engine.deepseek.decoder import Decoder
+from worker.engine.deepseek.faults import is_gone, told
 from worker.engine.deepseek.graphs import Steps
 from worker.engine.deepseek.harvest import Harvest, Poll
 from worker.engine.deepseek.load import LoadedModel
@@ -188,9 +189,7 @@ class DecodeEngine:
             # A device that is gone, most likely. Nobody shall wait for this thread; `alive` tells that it ended.
             log.critical("the decode thread ends", exc_info=True)
         finally:
-            with self._wake:
-                self._closed = True
-            self._fail([*self._everything(), *self._drain()], Unavailable("the decode engine was closed"))
+            self._end(self._everything(), Unavailable("the decode engine was closed"))
 
     def _wait(self) -> bool:
         """Until there is something to do; False once closed."""
@@ -274,6 +273,8 @@ class DecodeEngine:
                 self._running.append(page)  # pages fill in the order of their rows
 
     def _prefill_failed(self, pages: list[Page], error: Exception) -> None:
+        if is_gone(error, self._device):
+            raise error
         if is_out_of_memory(error) and self._prefill_tokens > 64:
             self._prefill_tokens //= 2
             log.warning("no memory for a prefill, going on with %d tokens at a time", self._prefill_tokens)
@@ -338,6 +339,10 @@ class DecodeEngine:
         pages = self._everything()
         self._running, self._filling, self._harvests = [], [], []
         self._polls.clear()
+        if is_gone(error, self._device):
+            log.critical("the GPU is lost to this process, %d pages are given up", len(pages), exc_info=error)
+            self._end(pages, error)
+            return
         if exhausted and self.slots > 1:
             with self._wake:
                 self._queue.extendleft(reversed([self._again(page) for page in pages]))
@@ -362,9 +367,13 @@ class DecodeEngine:
             self._steps = Steps(self._slots, self.attention, graphs=self._graphs)
         except ConfigError as error:
             # Not the pages' fault: they are read again when there is memory, by an engine made anew.
-            with self._wake:
-                self._closed = True
-            self._fail(self._drain(), Unavailable(error.message, code=error.code))
+            self._end([], Unavailable(error.message, code=error.code))
+
+    def _end(self, pages: Sequence[Page], error: Exception) -> None:
+        """No page is taken any more; `pages` and those that wait get `error`."""
+        with self._wake:
+            self._closed = True
+        self._fail([*pages, *self._drain()], error)
 
     @staticmethod
     def _again(page: Page) -> Page:
@@ -382,13 +391,6 @@ class DecodeEngine:
 
     @staticmethod
     def _fail(pages: Sequence[Page], error: Exception) -> None:
-        if is_out_of_memory(error):
-            error = Unavailable(
-                "there is no memory to decode this page: stop other programs or use fewer slots",
-                code="not_enough_memory",
-            )
-        elif not isinstance(error, FolioscopeError):
-            error = InternalError(f"decoding failed: {type(error).__name__}: {error}")
         for page in pages:
             if not page.future.done() and page.future.set_running_or_notify_cancel():
-                page.future.set_exception(error)
+                page.future.set_exception(told(error))
