@@ -19,7 +19,7 @@ from PIL import Image
 from index.blobs_dir import DirBlobStore
 from index.catalog_dir import DirCatalog
 from index.errors import BadDocument
-from index.store_edge import EdgeStore
+from index.store_edge import EdgeStore, StoreConfig
 from index.types import Box, PageReading, PageSize, Reader, Region, RegionKind, TextLayerPolicy, Word
 from ingest.archives import ArchiveLimits
 from ingest.renderer import RenderedPage
@@ -139,17 +139,32 @@ def reading(text: str, *, rotation: int = 0) -> PageReading:
 class Archive:
     """A whole service without threads: `settle` does what the queue would, in order."""
 
-    def __init__(self, root: Path, *, engine=None, max_attempts=3, limits=None, answerer=None):
+    def __init__(
+        self,
+        root: Path,
+        *,
+        engine=None,
+        max_attempts=3,
+        limits=None,
+        answerer=None,
+        embedder=None,
+        reading=None,
+        vision_dim=None,
+        decoding=None,
+    ):
         self.root = root
         self.answerer = answerer
         self.engine = engine or FakeEngine()
         self.renderer = FakeRenderer()
-        self.embedder = HashEmbedder()
+        self.embedder = embedder or HashEmbedder()
+        self.reading = reading
+        self.vision_dim = vision_dim
+        self.decoding = decoding
         self.rung: list[Job] = []
         self.open(max_attempts, limits)
 
     def open(self, max_attempts=3, limits=None):
-        self.store = EdgeStore.open(self.root / "index", self.embedder)
+        self.store = EdgeStore.open(self.root / "index", self.embedder, StoreConfig(vision_dim=self.vision_dim))
         self.blobs = DirBlobStore(self.root)
         self.catalog = DirCatalog(self.root)
         self.jobs = Jobs(
@@ -157,7 +172,7 @@ class Archive:
             catalog=self.catalog,
             store=self.store,
             renderer=self.renderer,
-            reader=PageReader(self.renderer, self.engine, self.engine),
+            reader=PageReader(self.renderer, self.engine, self.engine, self.reading),
             embedder=self.embedder,
             ring=self.rung.extend,
             limits=JobLimits(max_attempts=max_attempts, archives=limits or ArchiveLimits()),
@@ -179,6 +194,7 @@ class Archive:
             conversations=Conversations(self.root / "conversations"),
             idempotency=IdempotencyKeys(self.root / "idempotency"),
             decoder=LocalDecoder(self.store, self.engine, self.jobs.keep),
+            decoding=self.decoding,
         )
 
     def depth(self):
