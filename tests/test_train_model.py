@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from worker.engine.deepseek.load import load_model
-from worker.engine.deepseek.modes import DEEPSEEK_OCR
+from worker.engine.deepseek.modes import MINI
 from worker.train.batches import Batches, collate, prefix
 from worker.train.curriculum import CURRICULA, cards, tiny, wanted
 from worker.train.fonts import faces
@@ -100,7 +100,7 @@ def test_round_trip_through_files(trainee, batch, tokenizer, tmp_path):
     native = trainee.native.eval()
     write_weights(tmp_path, TINY, tokenizer, native.state_dict(), torch.float32)
     loaded = load_model(tmp_path, device="cpu", dtype=torch.float32)
-    assert loaded.kind == DEEPSEEK_OCR
+    assert loaded.kind == MINI
     assert loaded.config.text_config.layer_types == ["full_attention"] * TINY.dimensions.layers
     ids, pixels = _native_inputs(batch)
     with torch.no_grad():
@@ -126,7 +126,7 @@ def test_large_forms_are_split_and_load_as_they_were_made(form, tmp_path):
     folder = look_into(tmp_path)
     assert all(path.stat().st_size < 16 << 20 for path in folder.files)
     assert sum(path.stat().st_size for path in folder.files) < 60e6
-    mine, found = configuration(form).to_dict(), read_off(folder, DEEPSEEK_OCR).to_dict()
+    mine, found = configuration(form).to_dict(), read_off(folder, MINI).to_dict()
     for part in ("sam_config", "encoder_config"):
         for key, value in mine["vision_config"][part].items():
             if key != "initializer_range":

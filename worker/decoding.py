@@ -21,7 +21,7 @@ from index.errors import (
 from index.store import Store
 from index.types import Box, PageKey, PagePoint, PageState, Region, RegionKind, VisionFormat, VisionTokens
 from worker.engine.deepseek.grounding import located
-from worker.engine.deepseek.modes import KINDS, content_tokens, mode_named
+from worker.engine.deepseek.modes import content_tokens, has_modes, mode_named
 from worker.engine.engine import Decoded, Engine, Finish, VisionEngine
 from worker.engine.prompts import Prompt, Task
 from worker.patience import Patience
@@ -98,7 +98,7 @@ def locate(decoder: PageDecoder, key: PageKey, phrase: str) -> Located:
 
 def token_count(form: VisionFormat) -> int | None:
     """How many vision tokens a page of this format has; None for an engine or a mode that is not known here."""
-    if form.engine not in KINDS:
+    if not has_modes(form.engine):
         return None
     try:
         return content_tokens(mode_named(form.engine, form.mode), form.tile_grid)

@@ -113,7 +113,7 @@ class Settings(BaseSettings):
     engine: str = Field(
         default="auto",
         description="Reading engine: `auto` (DeepSeek-OCR where its weights and a GPU are there, else RapidOCR), "
-        "`rapidocr`, `deepseek-ocr`, `deepseek-ocr-2` or `unlimited-ocr`. See engine.md.",
+        "`rapidocr`, `deepseek-ocr`, `deepseek-ocr-2`, `unlimited-ocr`, or `mini` (cards only). See engine.md.",
     )
     weights: str | None = Field(
         default=None,

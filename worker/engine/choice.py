@@ -1,7 +1,8 @@
 """Which engine reads here, and why: `FOLIOSCOPE_ENGINE` to an engine.
 
 `auto` takes DeepSeek-OCR where its weights and a GPU are there, else RapidOCR: on a CPU a page takes DeepSeek-OCR a
-minute and more. The choice looks at files and devices only; nothing heavy is loaded.
+minute and more. It never takes `mini`, our own small model, which reads cards only and is there to try out and to
+measure the way over vision tokens. The choice looks at files and devices only; nothing heavy is loaded.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 RAPIDOCR = "rapidocr"
 DEEPSEEK_OCR = "deepseek-ocr"
-VISION_ENGINES = (DEEPSEEK_OCR, "deepseek-ocr-2", "unlimited-ocr")
+MINI = "mini"
+VISION_ENGINES = (DEEPSEEK_OCR, "deepseek-ocr-2", "unlimited-ocr", MINI)
 NAMES = ("auto", RAPIDOCR, *VISION_ENGINES)
 GPU_READERS = 160  # 128 pages are decoded at a time (`texts.GPU_SLOTS`); others are rendered, encoded or embedded
 CPU_READERS = 8
@@ -68,11 +70,17 @@ def _choose(settings: Settings, cuda: Callable[[], bool]) -> Choice:
         engine = _vision(settings, None, rapid)
     except ConfigError as error:
         return Choice(rapid, f"auto: DeepSeek-OCR cannot be used: {error.message}")
+    if engine.name == MINI:
+        return Choice(rapid, f"auto: {place} holds the mini model, which is only used where FOLIOSCOPE_ENGINE says so")
     return Choice(engine, f"auto: weights ({place}) and a GPU are there")
 
 
 def weights_of(settings: Settings, name: str) -> str:
-    """The folder or hub id of an engine's weights."""
+    """The folder or hub id of an engine's weights. Those of `mini` come with the package."""
+    if name == MINI and settings.weights is None:
+        from worker.engine.mini import packaged
+
+        return str(packaged())
     return settings.weights or str(settings.data_dir / "weights" / name)
 
 

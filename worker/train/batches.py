@@ -42,7 +42,7 @@ class Batches(Dataset[Batch]):
     def __getitem__(self, number: int) -> Batch:
         stage = self._curriculum.stage(number)
         rng = random.Random(f"{self._seed} {number}")
-        known = self._faces.some(stage.faces) if stage.faces else self._faces
+        known = self._faces.named(stage.faces) if stage.faces else self._faces
         made = [make_page(wanted(stage, rng), rng.randrange(1 << 62), self._texts, known) for _ in range(stage.pages)]
         return collate(made, self._tokenizer, rng)
 

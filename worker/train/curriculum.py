@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
+from worker.train.fonts import PLAIN
 from worker.train.pages import Wanted
 
 
@@ -16,7 +17,7 @@ from worker.train.pages import Wanted
 class Stage:
     """`share` of all batches; `pages` in a batch; the hardest page that is asked for, and the fewest characters.
 
-    `faces` are how many type faces it knows, spread over the catalogue; 0: all.
+    `faces` are the names of the type faces it knows; none: all. Without `reading` only the encoder is trained.
     """
 
     share: float
@@ -24,7 +25,8 @@ class Stage:
     hardest: Wanted
     fewest: int
     easiest_sizes: tuple[int, int]
-    faces: int = 0
+    faces: tuple[str, ...] = ()
+    reading: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Curriculum:
 
     stages: tuple[Stage, ...]
     batches: int
-    dense_until: float = 0.6
+    dense_until: float = 0.7
     dense_least: float = 0.1
 
     def stage(self, batch: int) -> Stage:
@@ -65,18 +67,17 @@ def wanted(stage: Stage, rng: random.Random) -> Wanted:
 
 
 def cards(batches: int) -> Curriculum:
-    """For one CPU core: crops of 128 pixels, then cards of 256 with up to 120 characters.
+    """For one CPU core: cards of 256 pixels with up to 120 characters, in type of 20 to 26 pixels.
 
-    It begins with type that is not much larger than a patch, few faces, and crops that are full: large letters, which
-    spread over many patches, 66 faces at once and half-empty crops were each learned more slowly (docs/lab.md).
+    It begins with the encoder alone, clean and full cards and six upright faces. Large letters, which spread over many
+    patches, 66 faces at once, half-empty crops and a decoder that has nothing to read yet were each learned more
+    slowly (docs/lab.md).
     """
     return Curriculum(
         (
-            Stage(0.08, 24, Wanted(128, 60, (14, 20), 0.3, 0.2), 40, (16, 22), faces=16),
-            Stage(0.20, 24, Wanted(128, 60, (14, 26), 0.4, 0.5), 20, (16, 24)),
-            Stage(0.18, 16, Wanted(256, 110, (17, 28), 0.5, 0.6), 20, (20, 30)),
-            Stage(0.24, 16, Wanted(256, 120, (17, 30), 0.4, 0.8), 40, (20, 30)),
-            Stage(0.30, 16, Wanted(256, 120, (17, 30), 0.2, 1.0), 40, (20, 32)),
+            Stage(0.35, 12, Wanted(256, 120, (20, 26), 0.4, 0.0), 120, (20, 26), faces=PLAIN, reading=False),
+            Stage(0.30, 16, Wanted(256, 120, (20, 26), 0.4, 0.1), 60, (20, 26), faces=PLAIN),
+            Stage(0.35, 16, Wanted(256, 120, (20, 26), 0.3, 0.2), 40, (20, 26), faces=PLAIN),
         ),
         batches,
     )

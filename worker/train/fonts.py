@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import lzma
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -55,6 +56,11 @@ _HELD_OUT = {
     "font_caladea": ("Caladea-Regular", "Caladea-Bold", "Caladea-Italic"),
     "pymupdf_fonts": ("FiraGO_Regular", "FiraGO_Bold", "Ubuntu_Regular", "Ubuntu_Bold", "UbuntuMono_Regular"),
 }
+PLAIN = (
+    "DejaVuSans", "DejaVuSerif", "LiberationSans-Regular", "LiberationSerif-Regular", "LiberationMono-Regular",
+    "FreeSans",
+)  # fmt: skip
+"""The upright faces of ordinary weight that the form `card` is trained on."""
 _KEPT = 2048  # opened sizes of faces per process, some 20 kB each
 
 
@@ -68,10 +74,9 @@ class Faces:
     def names(self) -> tuple[str, ...]:
         return tuple(path.stem for path in self.paths)
 
-    def some(self, count: int) -> Faces:
-        """`count` faces, or all if there are fewer, spread evenly over the catalogue."""
-        step = max(1, len(self.paths) // count)
-        return Faces(self.paths[::step][:count])
+    def named(self, names: Collection[str]) -> Faces:
+        """Those of them that are here; all where none is."""
+        return Faces(tuple(path for path in self.paths if path.stem in names) or self.paths)
 
 
 def faces(*, held_out: bool = False, folder: Path | None = None) -> Faces:

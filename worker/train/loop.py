@@ -1,4 +1,4 @@
-"""The training loop: AdamW, warm-up and cosine, a moving average of the weights, states that can be gone on from.
+"""The training loop: warm-up and cosine, a moving average of the weights, states that can be gone on from.
 
 Every batch, and every number that is drawn for it, is a function of the run's seed and the batch's number. A run that
 was interrupted and resumed from its state therefore ends in the same weights as one that was not.
@@ -26,6 +26,7 @@ from worker.train.curriculum import CURRICULA, Curriculum
 from worker.train.forms import Form, form_named, new_model
 from worker.train.measure import held_out, measure, usual
 from worker.train.model import Losses, Trainee
+from worker.train.muon import Optimizer
 from worker.train.store import (
     CHECKPOINT,
     add_to_curve,
@@ -37,12 +38,10 @@ from worker.train.store import (
 )
 from worker.train.tokenizer import train_tokenizer
 
-_BETAS = (0.9, 0.98)
-_DECAY = 0.05
 _CLIP = 1.0
-_AVERAGE = 0.999
+_AVERAGE = 0.995
 _POINTER, _PLACE, _BALANCE = 0.3, 0.2, 0.01
-_LOGGED = 50  # batches
+_LOGGED = 25  # batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ class Run:
         native.config.image_token_id = self.tokenizer.token_to_id("<image>")
         self.trainee = Trainee(self.form, native, fused=self.device.type == "cuda").to(self.device)
         self.curriculum: Curriculum = CURRICULA[self.form.name](settings.batches)
-        self.optimizer = _optimizer(self.trainee)
+        self.optimizer = Optimizer(self.trainee.named_parameters())
         self.average = {name: weight.detach().clone() for name, weight in self._native.state_dict().items()}
         self.warm_from, self.seconds, self.samples = self.batch, 0.0, 0
         if state is not None:
@@ -144,18 +143,15 @@ class Run:
 
     def step(self, forward: Any, batch: Any) -> Losses:
         """One update; the run's batch number goes up by one."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate()
         dense = self.curriculum.dense(self.batch)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.half):
-            losses: Losses = forward(batch)
+            losses: Losses = forward(batch, reading=self.curriculum.stage(self.batch).reading)
             total = losses.text + _BALANCE * losses.balance
             total = total + dense * (losses.patches + losses.tokens)
             total = total + dense * (_POINTER * losses.pointer + _PLACE * losses.place)
         total.backward()
         torch.nn.utils.clip_grad_norm_(self.trainee.parameters(), _CLIP)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.step(self.rate())
         self.batch += 1
         keep = min(_AVERAGE, (1 + self.batch) / (10 + self.batch))
         with torch.no_grad():
@@ -172,7 +168,10 @@ class Run:
 
     def judge(self) -> None:
         """Greedy reading of held-out pages of the present stage by the moving average, into the curve."""
-        wanted = usual(self.curriculum.stage(self.batch))
+        stage = self.curriculum.stage(self.batch)
+        if not stage.reading:
+            return
+        wanted = usual(stage)
         with self.averaged() as native:
             for name, faces_too in (("text", False), ("faces", True)):
                 pages = held_out(
@@ -209,10 +208,7 @@ class Run:
     def _kept(self) -> dict[str, Tensor]:
         kept = {f"heads.{name}": weight for name, weight in self.trainee.heads.state_dict().items()}
         kept |= {f"average.{name}": weight for name, weight in self.average.items()}
-        for name, weight in self.trainee.named_parameters():
-            for key, value in self.optimizer.state.get(weight, {}).items():
-                kept[f"adam.{key}.{name}"] = value
-        return kept
+        return kept | dict(self.optimizer.state())
 
     def _take(self, kept: Mapping[str, Tensor]) -> bool:
         """Heads, average and moments, as far as they were kept; whether the moments were."""
@@ -221,15 +217,7 @@ class Run:
             self.trainee.heads.load_state_dict(heads)
         if all(f"average.{name}" in kept for name in self.average):
             self.average = {name: kept[f"average.{name}"].to(self.device) for name in self.average}
-        moments = False
-        for name, weight in self.trainee.named_parameters():
-            mine = {key: kept.get(f"adam.{key}.{name}") for key in ("step", "exp_avg", "exp_avg_sq")}
-            if all(value is not None for value in mine.values()):
-                self.optimizer.state[weight] = {
-                    key: value if key == "step" else value.to(self.device) for key, value in mine.items()
-                }
-                moments = True
-        return moments
+        return self.optimizer.take(dict(kept))
 
     def _note(self, kind: str, values: Mapping[str, Any]) -> None:
         row = {
@@ -255,13 +243,3 @@ class Run:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def _optimizer(trainee: Trainee) -> torch.optim.AdamW:
-    """Weight decay on matrices only: not on norms, biases, embeddings and position tables."""
-    bare = ("norm", "bias", "embed", "rel_pos", "newline", "separator")
-    decayed, free = [], []
-    for name, weight in trainee.named_parameters():
-        (free if weight.dim() < 2 or any(part in name for part in bare) else decayed).append(weight)
-    groups = [{"params": decayed, "weight_decay": _DECAY}, {"params": free, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=0.0, betas=_BETAS, foreach=True)

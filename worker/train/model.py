@@ -95,11 +95,15 @@ class Trainee(nn.Module):
         self._pointing = (1, 2) if layers > 2 else (layers - 1,)
         self._placing = max(self._pointing)
 
-    def forward(self, batch: Batch) -> Losses:
+    def forward(self, batch: Batch, *, reading: bool = True) -> Losses:
+        """Without `reading` the decoder is left alone: its losses are 0."""
         patches, tokens = self.see(batch.pixels)
-        logits, pointer, place, balance = self._read(tokens, batch)
         patch_loss, patch_accuracy = _cells_loss(self.heads.patches(patches), batch.cells, PATCH // CELL)
         token_loss, token_accuracy = _cells_loss(self.heads.tokens(tokens), batch.cells, TOKEN // CELL)
+        if not reading:
+            none = token_loss.new_zeros(())
+            return Losses(none, patch_loss, token_loss, none, none, none, patch_accuracy, token_accuracy, none)
+        logits, pointer, place, balance = self._read(tokens, batch)
         known = batch.labels != IGNORED
         right = (logits.argmax(-1) == batch.labels) & known
         return Losses(

@@ -26,7 +26,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from worker.engine.deepseek.modes import DEEPSEEK_OCR
+from worker.engine.deepseek.modes import MINI
 from worker.engine.deepseek.randoms import original_config
 from worker.engine.deepseek.weights import CONFIG, INDEX, SINGLE, TOKENIZER
 from worker.train.forms import Form
@@ -51,7 +51,7 @@ def write_weights(
 ) -> None:
     """A complete checkpoint in the original layout: configuration, tokenizer, one file or several with an index."""
     folder.mkdir(parents=True, exist_ok=True)
-    config = json.dumps(original_config(form.dimensions, DEEPSEEK_OCR), indent=2)
+    config = json.dumps(original_config(form.dimensions, MINI), indent=2)
     (folder / CONFIG).write_text(config + "\n", encoding="utf-8")
     (folder / TOKENIZER).write_text(tokenizer.to_str(), encoding="utf-8")
     tensors = {name: weight.to(dtype) for name, weight in original(native).items()}

@@ -17,11 +17,13 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from worker.engine.deepseek.modes import NO_TILES, TINY, Mode, content_tokens, modes_of, tile_grid
+from index.errors import InvalidRequest
+from worker.engine.deepseek.modes import MINI, NO_TILES, TINY, Mode, content_tokens, modes_of, tile_grid
 from worker.engine.deepseek.preprocess import upright_rgb
 
 MIN_PITCH = 9.5  # pixels between lines; below, small letters are under four pixels high
 MAX_RATIO = 8.0
+MAX_CARD_CHARACTERS = 1000.0  # estimated on what is no card; a card's 120 large letters are estimated at up to 800
 CHARACTERS_PER_TOKEN = 4.0  # of the decoder's vocabulary, in running text
 
 BOX = Image.Resampling.BOX
@@ -44,8 +46,10 @@ class Density:
 
 
 def auto(kind: str, image: Image.Image) -> Mode:
-    """The mode for a page, by `measure` and `choose`."""
+    """The mode for a page, by `measure` and `choose`; raises as `card`."""
     upright = upright_rgb(image)
+    if kind == MINI:
+        return card(upright)
     return choose(kind, upright.width, upright.height, measure(upright))
 
 
@@ -63,6 +67,28 @@ def choose(kind: str, width: int, height: int, density: Density) -> Mode:
             return mode
     finest = modes[-1]
     return finest if tile_grid(finest, width, height) != NO_TILES else modes[-2]
+
+
+def card(image: Image.Image) -> Mode:
+    """The mini model's mode. Raises `InvalidRequest` (`page_too_fine`) for a page that clearly holds more than a card.
+
+    Rough on purpose: no card may be refused, and a page of a few lines may pass. It is measured on a sheet of twice its
+    size, as `measure` takes lines that are a twelfth of a page apart for separate blocks.
+    """
+    grey = image.convert("L")
+    grey.thumbnail((_SIDE // 2, _SIDE // 2), BOX)
+    scale = _SIDE / 2 / max(grey.size)
+    grey = grey.resize((max(1, round(grey.width * scale)), max(1, round(grey.height * scale))))
+    sheet = Image.new("L", (2 * grey.width, 2 * grey.height), int(np.median(np.asarray(grey))))
+    sheet.paste(grey, (grey.width // 2, grey.height // 2))
+    characters = measure(sheet).characters
+    if characters > MAX_CARD_CHARACTERS:
+        raise InvalidRequest(
+            f"The mini model reads cards with up to 120 characters, and this page seems to hold {characters:.0f}. Set "
+            "FOLIOSCOPE_ENGINE=rapidocr, or give DeepSeek-OCR's weights.",
+            code="page_too_fine",
+        )
+    return modes_of(MINI)[0]
 
 
 def view_height(mode: Mode, width: int, height: int) -> float:

@@ -6,7 +6,7 @@ is in neither are the architecture's constants, set here: see the docstrings.
 
 THE TRAP: transformers' `unlimited_ocr` class is the same network as DeepSeek-OCR except for its attention, which
 by default sees the prompt and the last 128 tokens only. Loaded so, DeepSeek-OCR writes other text from there on, and no
-error appears. `DEEPSEEK_OCR` therefore always gets full attention, whatever its file says.
+error appears. `DEEPSEEK_OCR` and `MINI` therefore always get full attention, whatever their files say.
 
 Errors are `ConfigError`s with code `wrong_architecture` or `weights_mismatch`.
 """
@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 from index.errors import ConfigError
-from worker.engine.deepseek.modes import DEEPSEEK_OCR, DEEPSEEK_OCR_2, UNLIMITED_OCR
+from worker.engine.deepseek.modes import DEEPSEEK_OCR, DEEPSEEK_OCR_2, MINI, UNLIMITED_OCR
 from worker.engine.deepseek.weights import WeightFolder
 
 IMAGE_TOKEN = 128815
@@ -48,7 +48,7 @@ _TEXT_FIELDS = (
 
 
 def kind_of(folder: WeightFolder) -> str:
-    """Which of `modes.KINDS` the folder holds, by its config.json and its tensors' names."""
+    """Which of `modes.KINDS` (or `MINI`) the folder holds, by its config.json and its tensors' names."""
     declared = str(folder.config.get("model_type", "")).lower()
     architectures = " ".join(str(name) for name in folder.config.get("architectures") or ()).lower()
     native = {"deepseek_ocr2": DEEPSEEK_OCR_2, "unlimited_ocr": UNLIMITED_OCR}
@@ -68,6 +68,8 @@ def kind_of(folder: WeightFolder) -> str:
         raise ConfigError(f"{folder.path} has no CLIP part (model.vision_model)", code="wrong_architecture")
     if "unlimited" in architectures or "unlimited" in declared:
         return UNLIMITED_OCR
+    if "folioscopemini" in architectures:
+        return MINI
     return DEEPSEEK_OCR
 
 
@@ -114,7 +116,7 @@ def _text(folder: WeightFolder, kind: str) -> dict[str, Any]:
     dense = language.get("first_k_dense_replace", 1)
     text["mlp_layer_types"] = ["dense" if layer < dense else "sparse" for layer in range(layers)]
     text["rope_parameters"] = {"rope_type": "default", "rope_theta": float(language.get("rope_theta") or 10000.0)}
-    if kind == DEEPSEEK_OCR:
+    if kind in (DEEPSEEK_OCR, MINI):
         text["layer_types"] = ["full_attention"] * layers
         text["sliding_window"] = text["max_position_embeddings"]  # unused, but the class refuses None
     elif kind == UNLIMITED_OCR:

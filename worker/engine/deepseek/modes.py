@@ -21,6 +21,9 @@ DEEPSEEK_OCR = "deepseek-ocr"
 DEEPSEEK_OCR_2 = "deepseek-ocr-2"
 UNLIMITED_OCR = "unlimited-ocr"
 KINDS = (DEEPSEEK_OCR, DEEPSEEK_OCR_2, UNLIMITED_OCR)
+"""The published models."""
+MINI = "mini"
+"""DeepSeek-OCR's network in a small size, with weights of our own (`worker.engine.mini`)."""
 
 Grid = tuple[int, int]
 
@@ -62,14 +65,25 @@ _BASE_2 = Mode("base", 1024, 0, pad=True, newlines=False)
 _GUNDAM_2 = Mode("gundam", 1024, 768, pad=True, max_tiles=6, newlines=False)
 
 _FIRST = (TINY, SMALL, BASE, LARGE, GUNDAM)
-_MODES = {DEEPSEEK_OCR: _FIRST, UNLIMITED_OCR: _FIRST, DEEPSEEK_OCR_2: (_SMALL_2, _BASE_2, _GUNDAM_2)}
+CARD = Mode("card", 256, 0, pad=True)
+_MODES = {
+    DEEPSEEK_OCR: _FIRST,
+    UNLIMITED_OCR: _FIRST,
+    DEEPSEEK_OCR_2: (_SMALL_2, _BASE_2, _GUNDAM_2),
+    MINI: (CARD,),
+}
 
 MIN_TILES = 2
 
 
 def modes_of(kind: str) -> tuple[Mode, ...]:
-    """The modes of one of `KINDS`, from the coarsest to the finest."""
+    """The modes of one of `KINDS` or of `MINI`, from the coarsest to the finest."""
     return _MODES[kind]
+
+
+def has_modes(kind: str) -> bool:
+    """Whether an engine of this name makes vision tokens in modes that are known here."""
+    return kind in _MODES
 
 
 def mode_named(kind: str, name: str) -> Mode:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from worker.engine.deepseek.modes import DEEPSEEK_OCR_2, UNLIMITED_OCR
+from worker.engine.deepseek.modes import DEEPSEEK_OCR_2, MINI, UNLIMITED_OCR
 
 SPECIAL_FIRST = 128815  # in the real vocabulary; small ones have them at their end
 SPECIALS = (
@@ -145,7 +145,11 @@ def original_config(size: Dimensions, kind: str) -> dict[str, Any]:
         "width": size.down[1],
     }
     width = {"sam_vit_b": sam} | ({"qwen2-0-5b": {"dim": size.down_2[1]}} if second else {"clip-l-14-224": clip})
-    name = {DEEPSEEK_OCR_2: "DeepseekOCR2ForCausalLM", UNLIMITED_OCR: "UnlimitedOCRForCausalLM"}
+    name = {
+        DEEPSEEK_OCR_2: "DeepseekOCR2ForCausalLM",
+        UNLIMITED_OCR: "UnlimitedOCRForCausalLM",
+        MINI: "FolioscopeMiniForCausalLM",
+    }
     config = {
         "architectures": [name.get(kind, "DeepseekOCRForCausalLM")],
         "candidate_resolutions": [[1024, 1024]],
