@@ -35,8 +35,11 @@ from worker.reading import PageReader
 from worker.recovery import Recovery
 from worker.service import Readiness
 from worker.uploads import ResumableUploads, UploadConfig
+from worker.webhooks.setup import WebhookParts
+from worker.webhooks.targets import HostRules
 
 TENANT = "default"
+WEBHOOK_HOSTS = ["hooks.example", "http://127.0.0.1:9"]  # nobody listens at port 9
 
 
 class HashEmbedder:
@@ -193,8 +196,10 @@ class Archive:
             uploads=ResumableUploads(self.root / "uploads", UploadConfig(1 << 20)),
             conversations=Conversations(self.root / "conversations"),
             idempotency=IdempotencyKeys(self.root / "idempotency"),
+            webhooks=WebhookParts(self.root / "webhooks", HostRules(WEBHOOK_HOSTS), self.catalog, self.store).desk,
             decoder=LocalDecoder(self.store, self.engine, self.jobs.keep),
             decoding=self.decoding,
+            embedder=self.embedder,
         )
 
     def depth(self):

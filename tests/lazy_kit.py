@@ -138,9 +138,9 @@ class LazyArchive(Archive):
             decoding=decoding or DecodingConfig(),
         )
 
-    @property
-    def api(self):
-        return Api(self.library)
+    def open(self, *limits):
+        super().open(*limits)
+        self.api = Api(self.library)
 
     def add(self, *texts, filename="scan.pdf"):
         """A document with a page for each text, read as far as it is."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from index.blobs import BlobStore, Staged
 from index.catalog import Catalog, Entry
+from index.embedder import Embedder
 from index.errors import Conflict, InvalidRequest, NotFound
 from index.store import PageCounts, Store
 from index.types import (
@@ -45,6 +46,7 @@ from worker.queue import Queue
 from worker.read_again import Asked
 from worker.service import DocumentView, Readiness
 from worker.uploads import ResumableUploads, Upload, accepting
+from worker.webhooks.desk import Webhooks
 
 
 class Library:
@@ -67,13 +69,16 @@ class Library:
         conversations: Conversations,
         decoder: PageDecoder,
         decoding: DecodingConfig | None = None,
+        embedder: Embedder | None = None,
         overlook: Overlook | None = None,
         idempotency: IdempotencyKeys,
+        webhooks: Webhooks,
     ) -> None:
         self._decoder = decoder
         self._overlook = overlook or Overlook(catalog, store, Inside)
         self.uploads = uploads
         self.idempotency = idempotency
+        self.webhooks = webhooks
         self._blobs = blobs
         self._catalog = catalog
         self._store = store
@@ -82,7 +87,7 @@ class Library:
         self._deletion = deletion
         self._images = images
         self._conversations = conversations
-        self._asking = Asking(store, answerer, conversations, decoder=decoder, decoding=decoding)
+        self._asking = Asking(store, answerer, conversations, decoder=decoder, decoding=decoding, embedder=embedder)
         self._readiness = readiness
         self._max_upload_bytes = max_upload_bytes
 
@@ -101,7 +106,10 @@ class Library:
         text_layer: TextLayerPolicy = TextLayerPolicy.AUTO,
     ) -> tuple[DocumentView, bool]:
         entry, new = self._jobs.accept(tenant, staged, filename=filename, password=password, text_layer=text_layer)
-        return self._view(entry), new
+        view = self._view(entry)
+        if not new and view.state is not DocumentState.DONE:
+            self.webhooks.again(tenant, entry.manifest.document_id)
+        return view, new
 
     def finish_upload(self, tenant: str, upload_id: str) -> Upload:
         return self.uploads.finish(tenant, upload_id, accepting(self))
@@ -165,6 +173,7 @@ class Library:
     def delete(self, tenant: str, document_id: str) -> Receipt:
         receipt = self._deletion.delete(tenant, document_id)
         self.idempotency.forget(tenant, document_id)
+        self.webhooks.forget(tenant, document_id)
         return receipt
 
     # -- pages --------------------------------------------------------------------------------
@@ -206,9 +215,13 @@ class Library:
 
     def read_again(self, tenant: str, document_id: str, page: int | None = None, *, everything: bool = False) -> Asked:
         if page is None:
-            return self._jobs.again.document(self._entry(tenant, document_id), everything=everything)
-        _, point = self.page(tenant, document_id, page)
-        return self._jobs.again.page(point, everything=everything)
+            asked = self._jobs.again.document(self._entry(tenant, document_id), everything=everything)
+        else:
+            _, point = self.page(tenant, document_id, page)
+            asked = self._jobs.again.page(point, everything=everything)
+        if asked != Asked():
+            self.webhooks.again(tenant, document_id)
+        return asked
 
     def export(self, tenant: str, where: SearchFilter) -> Iterator[PagePoint]:
         return export_pages(self._catalog, self._store, tenant, where)

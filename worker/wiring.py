@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from worker.overview import Inside
     from worker.reading import ReadingConfig
     from worker.service import Readiness
+    from worker.webhooks.setup import WebhookParts
     from worker.writeback import Hold
 
 log = logging.getLogger("folioscope.wiring")
@@ -268,7 +269,9 @@ def build_library(
             truth.catalog, truth.store, inside, data_dir=settings.data_dir, reserved_bytes=settings.min_free_bytes
         ),
         idempotency=build_idempotency(settings),
+        webhooks=webhook_parts(settings, truth).desk,
         decoder=decoder,
+        embedder=truth.embedder,
         decoding=DecodingConfig(settings.decode_pages, settings.decode_budget_s, settings.decode_trust),
     )
 
@@ -278,6 +281,15 @@ def build_idempotency(settings: Settings) -> IdempotencyKeys:
     from worker.idempotency import IdempotencyKeys
 
     return IdempotencyKeys(settings.data_dir / "idempotency", keep_s=settings.idempotency_keep_s)
+
+
+def webhook_parts(settings: Settings, truth: Truth) -> WebhookParts:
+    """Webhooks over these settings. All they know is in files: parts that are made twice are the same."""
+    from worker.webhooks.setup import WebhookParts
+    from worker.webhooks.targets import HostRules
+
+    rules = HostRules(settings.webhook_hosts, settings.webhook_networks)
+    return WebhookParts(settings.data_dir / "webhooks", rules, truth.catalog, truth.store)
 
 
 @contextmanager
@@ -333,6 +345,7 @@ def open_service(settings: Settings) -> Iterator[Library]:
         decoder=LocalDecoder(truth.store, engine, jobs.keep),
     )
     housekeeper = _Housekeeper(recovery, library.idempotency.sweep, settings.housekeeping_s)
+    webhooks = webhook_parts(settings, truth).runner(library.document)
     try:
         truth.blobs.sweep()
         truth.catalog.sweep()
@@ -341,8 +354,10 @@ def open_service(settings: Settings) -> Iterator[Library]:
         crash_log.arm()
         queue.start()
         housekeeper.start()
+        webhooks.start()
         yield library
     finally:
+        webhooks.stop()
         housekeeper.stop()
         # Before the queue: its threads wait for pages that the engine holds.
         close_engine(engine)

@@ -66,7 +66,9 @@ def standalone(question: str, turns: Sequence[Turn]) -> str:
 
 
 class Conversations:
-    """Turns by conversation id, among processes that share the directory. An id means something to its tenant only."""
+    """Questions by conversation id, among processes that share the directory. An id means something to its tenant
+    only. Answers are not kept.
+    """
 
     def __init__(self, directory: Path, *, keep_s: float = 24 * 3600.0, clock: Callable[[], float] = time.time) -> None:
         self._directory = directory
@@ -89,7 +91,8 @@ class Conversations:
     def add(self, tenant: str, conversation_id: str, turn: Turn) -> None:
         """Remember a turn; the oldest is forgotten when there are too many."""
         kept = [*self.turns(tenant, conversation_id), turn][-MAX_TURNS:]
-        content = json.dumps([[one.question, one.answer] for one in kept]).encode()
+        # Answers quote documents, which may be deleted; follow-ups are understood by the questions alone.
+        content = json.dumps([[one.question, ""] for one in kept]).encode()
         write_atomic(self._path(tenant, conversation_id), content, replace=True, mode=0o600)
 
     def sweep(self) -> int:

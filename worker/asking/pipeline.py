@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 
+from index.embedder import Embedder
 from index.store import Store
 from index.types import Answer, Citation, SearchFilter
 from worker.answerer import Answerer
@@ -63,7 +64,7 @@ Event = Selected | Decoding | Told | Cited | Done
 
 
 class Asking:
-    """`decoder` None: nothing is decoded for an answer."""
+    """`decoder` None: nothing is decoded for an answer. `embedder` is the index's, for what stands beside texts."""
 
     def __init__(
         self,
@@ -74,9 +75,10 @@ class Asking:
         *,
         decoder: PageDecoder | None = None,
         decoding: DecodingConfig | None = None,
+        embedder: Embedder | None = None,
     ) -> None:
         self._conversations = conversations
-        self._parts = Parts(store, answerer, Finder(store, config), decoder, decoding or DecodingConfig())
+        self._parts = Parts(store, answerer, Finder(store, config), decoder, decoding or DecodingConfig(), embedder)
 
     def run(
         self,

@@ -9,6 +9,8 @@ import itertools
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 
+from index.embedder import Embedder
+from index.sentences import sentence_spans
 from index.store import Store
 from index.types import Answer, Hit, PageKey, PagePoint, PageState, SearchFilter
 from worker.answer.asking import read_question
@@ -47,6 +49,7 @@ class Parts:
     finder: Finder
     decoder: PageDecoder | None
     decoding: DecodingConfig
+    embedder: Embedder | None = None
 
 
 class Work:
@@ -161,7 +164,19 @@ class Work:
     def _shown(self, found: Found) -> Pages:
         """What the answerer sees: all pages where looking costs nothing, else those that were selected; with notes."""
         pages = found.pages if self._parts.answerer.reads_everything else found.selected
-        return [(hit, checking.with_notes(page, self._parts.decoding.trust)) for hit, page in pages]
+        return [self._noted(hit, page) for hit, page in pages]
+
+    def _noted(self, hit: Hit, page: PagePoint) -> tuple[Hit, PagePoint]:
+        """The page with its notes, and the hit with the nearness of their sentences, which search has not compared."""
+        noted = checking.with_notes(page, self._parts.decoding.trust)
+        embedder = self._parts.embedder
+        if noted is page or embedder is None:
+            return hit, noted
+        start = len(page.text)
+        spans = [(start + s, start + e) for s, e in sentence_spans(noted.text[start:])]
+        vectors = embedder.embed([self._question, *(noted.text[s:e] for s, e in spans)])
+        near = [(s, e, float(v @ vectors[0])) for (s, e), v in zip(spans, vectors[1:], strict=True)]
+        return replace(hit, sentences=(*hit.sentences, *near)), noted
 
     def _standing(self, answer: Answer, found: Found) -> tuple[Answer, list[int]]:
         """The answer with its citations placed, and which of them do not stand (any more)."""
