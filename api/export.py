@@ -16,7 +16,10 @@ from index.types import PagePoint
 _HALF = re.compile("[\ud800-\udfff]")
 _PIECE = 64 << 10
 _ROWS = 256
-"""Rows of a Parquet row group: some megabytes of text, which is what has to be held."""
+_WEIGHT = 4 << 20
+"""A Parquet row group ends after so many rows, or when what has to be held for it is some tens of megabytes: characters
+of text, and words and regions at `_PER_WORD` each (as Python objects they take ten times that)."""
+_PER_WORD = 100
 
 
 def row(point: PagePoint, *, words: bool) -> PageRowJSON:
@@ -65,7 +68,7 @@ def parquet(points: Iterable[PagePoint], *, words: bool) -> Iterator[bytes]:
     schema = _schema(words=words)
     sink = _Sink()
     with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, compression="zstd") as writer:
-        for group in _groups(points, _ROWS):
+        for group in _groups(points, words=words):
             rows = [row(point, words=words).model_dump() for point in group]
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
             yield sink.take()
@@ -106,13 +109,15 @@ def _sound(text: str) -> str:
     return _HALF.sub("\ufffd", text)
 
 
-def _groups(points: Iterable[PagePoint], size: int) -> Iterator[list[PagePoint]]:
+def _groups(points: Iterable[PagePoint], *, words: bool) -> Iterator[list[PagePoint]]:
     group: list[PagePoint] = []
+    weight = 0
     for point in points:
         group.append(point)
-        if len(group) == size:
+        weight += len(point.text) + _PER_WORD * (len(point.regions) + (len(point.words) if words else 0))
+        if len(group) == _ROWS or weight >= _WEIGHT:
             yield group
-            group = []
+            group, weight = [], 0
     if group:
         yield group
 

@@ -128,6 +128,8 @@ def test_conversations_are_kept_for_their_tenant(tmp_path):
     again = Conversations(tmp_path)
     assert [turn.question for turn in again.turns("a", key)] == [f"q{n}" for n in range(3, MAX_TURNS + 3)]
     assert again.turns("b", key) == []
+    kept.add("a", key, Turn("q?", "The vault is open."))
+    assert not [path for path in tmp_path.iterdir() if b"vault" in path.read_bytes()]  # quotes of what may be deleted
     for hostile in ("../x", "", "x" * 32):
         with pytest.raises(NotFound):
             again.turns("a", hostile)

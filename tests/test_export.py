@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import itertools
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +13,7 @@ from pyarrow import parquet as pq
 
 from api import examples
 from api.schemas import PageRowJSON
-from index.types import SearchFilter
+from index.types import Box, PageKey, PageLabels, PagePoint, PageState, SearchFilter, Word
 from tests.api_kit import Api, FakeService, assert_problem
 from tests.ingest_kit import zip_bytes
 from tests.kit import TENANT, Archive, pdf
@@ -129,6 +131,17 @@ def test_troubles_are_problems():
     assert_problem(api.get("/v1/export?format=parquet"), 503, "store_unavailable")
     service.fail_with = None
     assert_problem(api.get("/v1/export?format=csv"), 422, "invalid_request")
+    assert_problem(api.get("/v1/export?created_from=yesterday"), 422, "invalid_request")
+
+
+def test_unknown_filters_export_nothing():
+    """A filter with a slip in its name is refused and named: without it the file would hold everything."""
+    api = Api(FakeService())
+    api.add(b"secret")
+    for query in ("folders=a", "foldr=a", "document_ids=x", "format=jsonl&Folder=a"):
+        refused = api.get(f"/v1/export?{query}")
+        assert_problem(refused, 422, "invalid_request")
+        assert "folder" in refused.json()["detail"]
 
 
 def test_memory_is_bounded_by_pieces():
@@ -147,3 +160,49 @@ def test_memory_is_bounded_by_pieces():
 
     next(json_lines(counted(), words=False))
     assert 0 < seen < 20
+
+
+def dense(words, seen=None):
+    """Pages without end, each with so many words; `seen` counts those that were asked for."""
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    boxes = tuple(Word(5 * n, 5 * n + 4, Box(0, 0, 1, 1)) for n in range(words))
+    for number in itertools.count(1):
+        if seen is not None:
+            seen.append(number)
+        key, labels = PageKey(TENANT, "d", number), PageLabels("dense.pdf", "application/pdf", at)
+        point = PagePoint(key=key, labels=labels, state=PageState.DONE, text="word " * words, words=boxes)
+        yield dataclasses.replace(point, updated_at=at)
+
+
+def test_parquet_holds_few_dense_pages():
+    """A row group ends early where pages are dense: what is held does not grow with the words on them."""
+    from api.export import parquet
+
+    for words, most in ((20_000, 10), (100, 257)):
+        seen: list[int] = []
+        pieces = parquet(dense(words, seen), words=True)
+        first = next(pieces)
+        assert first.startswith(b"PAR1")
+        assert 1 < len(seen) <= most
+        pieces.close()  # a client that leaves in the middle
+
+
+def test_cancelled_export_ends_the_look():
+    """A client that leaves closes the pages' generator, in either format, at once and not at its end."""
+    from api.export import json_lines, parquet
+
+    closed = []
+
+    def watched():
+        try:
+            yield from dense(1000)
+        finally:
+            closed.append(True)
+
+    for make in (json_lines, parquet):
+        pages = watched()
+        pieces = make(pages, words=False)
+        del pages
+        next(pieces)
+        pieces.close()
+    assert len(closed) == 2

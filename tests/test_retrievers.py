@@ -93,3 +93,19 @@ def test_troubles_are_told(url):
             source.find("ferry")
         codes[name] = caught.value.code
     assert codes == {"refused": "invalid_request", "away": "unreachable", "other": "unexpected_answer"}
+
+
+@pytest.mark.parametrize("find", [Source.find, lambda source, query: asyncio.run(source.find_async(query))])
+def test_page_deleted_after_it_was_found(find):
+    """A page that is gone when its text is fetched is left out, and the others are brought."""
+    hit = {"filename": "a.pdf", "paths": [], "score": 1.0, "media_type": "application/pdf", "trust": 1.0}
+
+    def answer(request):
+        if request.url.path == "/v1/search":
+            return httpx.Response(200, json={"hits": [hit | {"document_id": d, "page": 1} for d in ("gone", "there")]})
+        if "gone" in request.url.path:
+            return httpx.Response(404, json={"detail": "There is no document gone.", "code": "not_found"})
+        return httpx.Response(200, json={"text": "The ferry."})
+
+    (page,) = find(Source(transport=httpx.MockTransport(answer)), "ferry")
+    assert (page.id, page.text) == ("there#1", "The ferry.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,6 +17,10 @@ class RetrievalError(Exception):
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class _Gone(RetrievalError):
+    """The page was deleted after it was found: it is left out, and the others are brought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,11 @@ class Source:
             hits = _send(http, "POST", "/v1/search", json=self._request(query))["hits"]
             if self.content == "snippets":
                 return [_found(hit, _snippets(hit)) for hit in hits]
-            return [_found(hit, _send(http, "GET", _path(hit))["text"]) for hit in hits]
+            found = []
+            for hit in hits:
+                with suppress(_Gone):
+                    found.append(_found(hit, _send(http, "GET", _path(hit))["text"]))
+            return found
 
     async def find_async(self, query: str) -> list[FoundPage]:
         """The same without holding a thread."""
@@ -61,7 +70,11 @@ class Source:
             hits = (await _send_async(http, "POST", "/v1/search", json=self._request(query)))["hits"]
             if self.content == "snippets":
                 return [_found(hit, _snippets(hit)) for hit in hits]
-            return [_found(hit, (await _send_async(http, "GET", _path(hit)))["text"]) for hit in hits]
+            found = []
+            for hit in hits:
+                with suppress(_Gone):
+                    found.append(_found(hit, (await _send_async(http, "GET", _path(hit)))["text"]))
+            return found
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
@@ -114,7 +127,8 @@ def _checked(response: httpx.Response) -> dict[str, Any]:
         told = response.json()
         if response.is_success:
             return told
-        raise RetrievalError(told["detail"], told["code"])
+        kind = _Gone if told["code"] == "not_found" else RetrievalError
+        raise kind(told["detail"], told["code"])
     except (ValueError, KeyError, TypeError):
         raise RetrievalError(
             f"{response.url} answered {response.status_code}, and not as Folioscope would.", "unexpected_answer"
