@@ -3,20 +3,29 @@
 // as a header only. Pictures, downloads and event streams cannot carry one: a short-lived cookie that counts for looking
 // at documents and nothing else is fetched for them and renewed while the page is open.
 
-import { askKey } from "./dialogs.js";
+import { askAdminKey, askKey } from "./dialogs.js";
 
 const NAME = "folioscope.key";
+const ADMIN_NAME = "folioscope.admin-key";
 const BASE = new URL("..", import.meta.url);
 const RENEW_MS = 10 * 60 * 1000; // the service's sessions last 15 minutes
 
 let key = sessionStorage.getItem(NAME);
+let adminKey = sessionStorage.getItem(ADMIN_NAME); // where the visitor's own key may not see how things stand
 let renewedAt = 0;
 let timer = 0;
 let asking = null;
-let opening = key ? renew() : Promise.resolve();
 
 /** Tells "change" when somebody signed in; detail is what the service says of the key. */
-export const access = new EventTarget();
+const access = new EventTarget();
+let known = null;
+let opening = key ? renew() : Promise.resolve();
+
+/** Calls back with what the service says of the key: now, where that is known already, and whenever it is said. */
+export function onSignIn(tell) {
+  access.addEventListener("change", ({ detail }) => tell(detail));
+  if (known) tell(known);
+}
 
 export const headers = () => (key ? { authorization: `Bearer ${key}` } : {});
 
@@ -31,9 +40,43 @@ export async function authorised(send) {
   }
 }
 
+// Header values are Latin-1; anything else is no key, and fetch would throw.
+function bearer(given) {
+  return { authorization: `Bearer ${given.replace(/[^\x21-\x7e]/g, "?")}` };
+}
+
+/** As `authorised`, for what takes an administrator: asks for another key where the visitor's own is none. */
+export async function administering(send) {
+  let response = adminKey ? await send(bearer(adminKey)) : await authorised(send);
+  let problem = "";
+  while (response.status === 403 || (response.status === 401 && adminKey)) {
+    keepAdmin(null);
+    const given = await askAdminKey(problem);
+    if (given === null) throw Object.assign(new Error("This takes a key with the scope admin."), { code: "key_declined" });
+    response = await send(bearer(given.trim()));
+    if (response.ok) keepAdmin(given.trim());
+    problem = response.status === 401 ? "That key is not known here." : "That key may not see this either.";
+    if (response.status === 401) response = { status: 403 };
+  }
+  return response;
+}
+
+/** With the administrator's key, or, where that one may not, with the visitor's own. Asks for none. */
+administering.orOwn = async (send) => {
+  const response = adminKey ? await send(bearer(adminKey)) : null;
+  return !response || response.status === 401 || response.status === 403 ? authorised(send) : response;
+};
+
+function keepAdmin(given) {
+  adminKey = given;
+  if (given) sessionStorage.setItem(ADMIN_NAME, given);
+  else sessionStorage.removeItem(ADMIN_NAME);
+}
+
 export async function signOut() {
   const leaving = fetch(new URL("v1/session", BASE), { method: "DELETE", headers: headers() });
   sessionStorage.removeItem(NAME);
+  sessionStorage.removeItem(ADMIN_NAME);
   await leaving.catch(() => {});
   location.reload();
 }
@@ -71,11 +114,10 @@ async function tryKey(given) {
   return "";
 }
 
-// Header values are Latin-1; anything else is no key, and fetch would throw.
 function open(given) {
   return fetch(new URL("v1/session", BASE), {
     method: "POST",
-    headers: { authorization: `Bearer ${given.replace(/[^\x21-\x7e]/g, "?")}` },
+    headers: bearer(given),
   });
 }
 
@@ -83,6 +125,7 @@ function opened(said) {
   renewedAt = Date.now();
   clearTimeout(timer);
   timer = setTimeout(renew, RENEW_MS);
+  known = said;
   access.dispatchEvent(new CustomEvent("change", { detail: said }));
 }
 

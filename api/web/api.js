@@ -3,7 +3,7 @@
 // (nobody answered) or `Broken` (an answer broke off). An aborted request rejects with AbortError.
 // `connection` tells when the service disappears and when it is back; it asks by itself.
 
-import { authorised } from "./access.js";
+import { administering, authorised } from "./access.js";
 import { readEvents } from "./stream.js";
 
 const BASE = new URL("..", import.meta.url);
@@ -77,10 +77,10 @@ async function problemOf(status, readBody) {
   }
 }
 
-async function respond(method, path, { json, signal } = {}) {
+async function respond(method, path, { json, signal, as = authorised } = {}) {
   let response;
   try {
-    response = await authorised((headers) =>
+    response = await as((headers) =>
       fetch(new URL(`v1/${path}`, BASE), {
         method,
         signal,
@@ -89,7 +89,7 @@ async function respond(method, path, { json, signal } = {}) {
       }),
     );
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (error.name === "AbortError" || error.code === "key_declined") throw error;
     connection.lost();
     throw new Gone();
   }
@@ -131,6 +131,10 @@ export const decode = (id, page, request, signal) =>
   call("POST", pagePath(id, page, "decode"), { json: request, signal });
 export const locate = (id, page, request, signal) =>
   call("POST", pagePath(id, page, "locate"), { json: request, signal });
+export const overview = (signal) => call("GET", "admin/overview", { signal, as: administering });
+/** Another try of what failed in a document, or of one page. Resolves to how much is tried. */
+export const readAgain = (id, page) =>
+  call("POST", `${page ? pagePath(id, page, "") : `documents/${segment(id)}/`}read-again`, { as: administering.orOwn });
 export const originalUrl = (id) => new URL(`v1/documents/${segment(id)}/original`, BASE).href;
 
 /** What was uploaded; members of archives are listed by their archive. */

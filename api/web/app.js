@@ -1,7 +1,8 @@
 // The page put together. Contract: finds the elements of index.html, connects the parts, and hands every change of the
 // address to them. Holds no state of its own.
 
-import { access, signOut } from "./access.js";
+import { onSignIn, signOut } from "./access.js";
+import { createAdmin } from "./admin.js";
 import * as api from "./api.js";
 import { announce, button, h, isTyping, replace } from "./dom.js";
 import { confirmDelete, showHelp, showReceipt } from "./dialogs.js";
@@ -25,6 +26,7 @@ const library = createLibrary(
   {
     remove,
     searchIn,
+    readAgain,
     enterPassword: (document) => uploads.enterPassword(document),
     onChange: () => search.offerDocuments(library.names()),
   },
@@ -51,6 +53,7 @@ const uploads = createUploads(
   },
 );
 const viewer = createViewer($("viewer"));
+const admin = createAdmin($("admin-view"));
 
 async function remove(document, forget) {
   if (!(await confirmDelete(document))) return;
@@ -65,6 +68,15 @@ async function remove(document, forget) {
   }
 }
 
+async function readAgain(document) {
+  try {
+    await api.readAgain(document.id);
+    await library.triedAgain(document.id);
+  } catch (error) {
+    banner(error.message, { passing: true });
+  }
+}
+
 function searchIn({ id, kind, filename }) {
   // An archive is the outermost folder of its files.
   writeSearch({ filter: kind === "archive" ? { folder: filename } : { document: id } }, { push: true });
@@ -73,9 +85,12 @@ function searchIn({ id, kind, filename }) {
 
 function show(state) {
   const searching = Boolean(state.query) || Object.values(state.filter).some(Boolean);
-  $("library-view").hidden = searching;
-  $("search-view").hidden = !searching;
-  if (!state.view) document.title = state.query ? `${state.query} – Folioscope` : "Folioscope";
+  $("library-view").hidden = searching || state.admin;
+  $("search-view").hidden = !searching || state.admin;
+  if (state.admin) $("status").setAttribute("aria-current", "page");
+  else $("status").removeAttribute("aria-current");
+  if (!state.view) document.title = state.query && !state.admin ? `${state.query} – Folioscope` : "Folioscope";
+  admin.show(state.admin);
   search.show(state);
   viewer.show(state.view);
 }
@@ -133,10 +148,10 @@ for (const id of ["add", "choose-files", "empty-choose"])
 $("choose-folder").addEventListener("click", () => $("folder-chooser").click());
 $("help").addEventListener("click", showHelp);
 $("sign-out").addEventListener("click", signOut);
-access.addEventListener("change", ({ detail }) => {
+onSignIn(({ name, tenant, scopes }) => {
   $("sign-out").hidden = false;
-  $("sign-out").title = `Signed in with the key “${detail.name}” for ${detail.tenant}`;
-  document.body.classList.toggle("read-only", !detail.scopes.includes("write"));
+  $("sign-out").title = `Signed in with the key “${name}” for ${tenant}`;
+  document.body.classList.toggle("read-only", !scopes.includes("write"));
 });
 $("brand").addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;

@@ -130,6 +130,25 @@ export async function askKey(problem) {
   return given ?? askKey(problem);
 }
 
+/** A key for what only administrators see; null when there is none. */
+export function askAdminKey(problem) {
+  const field = h("input", { id: "admin-key", type: "password", required: true, autocomplete: "off" });
+  return modal({
+    title: "An administrator’s key",
+    body: h(
+      "div",
+      { class: "fields" },
+      h("p", { text: "Queues, workers and failures are shown to keys with the scope admin." }),
+      problem ? h("p", { class: "bad", role: "alert", text: problem }) : null,
+      h("label", { for: "admin-key", text: "Key" }),
+      field,
+      h("p", { class: "quiet", text: "It is kept until this tab is closed, and used for nothing else." }),
+    ),
+    actions: [cancel(), submit("Look", "primary", "ok")],
+    onSubmit: () => field.value,
+  });
+}
+
 const KEYS = [
   [
     "Anywhere",

@@ -107,6 +107,8 @@ const ICONS = {
   width: "M3 4v12M17 4v12M6 10h8m-8 0 2-2m-2 2 2 2m6-2-2-2m2 2-2 2",
   fit: "M4 7.5V4h3.5M16 7.5V4h-3.5M4 12.5V16h3.5M16 12.5V16h-3.5",
   minus: "M4 10h12",
+  again: "M15.5 10a5.5 5.5 0 1 1-1.7-4M16 3v3.6h-3.6",
+  status: "M4 16V9M8 16V4M12 16v-5M16 16V7",
 };
 
 export function icon(name) {

@@ -194,6 +194,11 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
       put(document, { top: true });
       changed();
     },
+    /** What failed in it is read again: until the service says so, the old failure is not told. */
+    async triedAgain(id) {
+      triedAgain.set(id, Date.now() + TRIED_AGAIN_MS);
+      await reload(id);
+    },
     names: () =>
       new Map(
         [...documents.values()].filter(({ kind }) => kind === "document").map(({ id, filename }) => [id, filename]),

@@ -3,10 +3,12 @@
 //
 //   ?q=…&ask=1&group=1&document=…&folder=…&type=…&from=…&to=…     what is searched
 //   #/doc/<id>/page/<n>?at=<start>-<end>&q=…                      which page is open above it
+//   #/admin                                                       how things stand, instead of both
 //
 // `at` names characters of the page's text (a citation). `q` there overrides the search's words.
 
 const listeners = new Set();
+export const ADMIN = "#/admin";
 const FILTERS = ["document", "folder", "type", "from", "to"];
 
 export function read(href = location.href) {
@@ -19,6 +21,7 @@ export function read(href = location.href) {
     ask: params.get("ask") === "1",
     group: params.get("group") === "1",
     filter,
+    admin: url.hash === ADMIN,
     view: readView(url.hash, query),
   };
 }

@@ -81,14 +81,24 @@ export function createRow(actions) {
     }
   }
 
-  function showProblem({ failure }) {
-    const said = failure ? `${failure.code} ${failure.message}` : "";
+  function showProblem({ failure, pages, state }) {
+    const ended = state === "failed" || state === "partial";
+    const again = ended && (pages.failed > 0 || (failure && !isPasswordCode(failure.code)));
+    const said = JSON.stringify([failure, again]);
     if (said === problem.dataset.said) return;
     problem.dataset.said = said;
     replace(
       problem,
       failure ? h("p", { text: reason(failure.code, failure.message) }) : null,
       isPasswordCode(failure?.code) ? passwordButton() : null,
+      again
+        ? button("Read again", {
+            glyph: "again",
+            kind: "small may-write",
+            title: "Try again what could not be read",
+            on: { click: () => actions.readAgain(last.document) },
+          })
+        : null,
     );
   }
 
