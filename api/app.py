@@ -26,6 +26,7 @@ from api import (
     routes_session,
     routes_uploads,
     routes_web,
+    routes_webhooks,
 )
 from api.access import Access
 from api.config import ApiConfig, version
@@ -69,6 +70,7 @@ def create_app(
         routes_search,
         routes_chat,
         routes_session,
+        routes_webhooks,
         routes_operations,
         routes_admin,
         routes_web,

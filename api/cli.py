@@ -17,6 +17,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from api.cli_groups import keys, webhooks
+from api.cli_options import as_json as _json
+from api.cli_options import data as _data
+from api.cli_options import output as _output
+from api.cli_options import talks as _talks
+from api.cli_options import url as _url
 from api.cli_settings import settings as _settings
 from api.config import version
 
@@ -25,16 +31,6 @@ if TYPE_CHECKING:
     from api.cli_output import Output
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-_data = click.option("--data", type=click.Path(path_type=Path), help="Data directory (FOLIOSCOPE_DATA_DIR).")
-_url = click.option("--url", help="A service to talk to (FOLIOSCOPE_URL) instead of this machine's own.")
-_key = click.option("--key", help="The key to use there (FOLIOSCOPE_API_KEY, which no process list shows).")
-_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, for programs.")
-
-
-def _talks(command: Command) -> Command:
-    """Options of the commands that speak to a service."""
-    return _json(_data(_key(_url(command))))
 
 
 def _filters(command: Command) -> Command:
@@ -55,6 +51,10 @@ def _filters(command: Command) -> Command:
 @click.version_option(version())
 def cli() -> None:
     """Search and question archives of scanned pages."""
+
+
+cli.add_command(keys)
+cli.add_command(webhooks)
 
 
 @cli.command()
@@ -217,66 +217,6 @@ def health(part: str, name: str | None, **options: Any) -> int:
     return cli_stack.health(_output(options), _settings(options["data"]), part=part, url=options["url"], name=name)
 
 
-@cli.group()
-def keys() -> None:
-    """Make, list and revoke API keys. Works whether or not a service runs."""
-
-
-@keys.command("create")
-@click.option("--name", required=True, help="Whose key this is, for people.")
-@click.option("--tenant", default="default", show_default=True, help="Whose documents it opens.")
-@click.option(
-    "--scope",
-    "scopes",
-    type=click.Choice(["read", "write", "admin"]),
-    multiple=True,
-    default=("read", "write"),
-    show_default=True,
-    help="What it may do (repeatable).",
-)
-@click.option("--expires", "lifetime", metavar="TIME", help="How long it is good for: 12h, 90d, 1y.")
-@click.option("--requests-per-minute", type=click.IntRange(0), help="Instead of the service's own limit; 0: none.")
-@click.option("--answers", type=click.IntRange(0), help="Answers at once, instead of the service's own limit.")
-@click.option("--bytes-per-day", type=click.IntRange(0), help="Of uploads, instead of the service's own limit.")
-@_data
-@_json
-def create_key(name: str, tenant: str, scopes: tuple[str, ...], lifetime: str | None, **options: Any) -> int:
-    """Make a key, and show it this once."""
-    from api import cli_keys
-    from index.keys import KeyLimits
-
-    return cli_keys.create(
-        _output(options),
-        _settings(options["data"]),
-        name=name,
-        tenant=tenant,
-        scopes=scopes,
-        lifetime=cli_keys.Lifetime()(lifetime) if lifetime else None,
-        limits=KeyLimits(options["requests_per_minute"], options["answers"], options["bytes_per_day"]),
-    )
-
-
-@keys.command("list")
-@_data
-@_json
-def list_keys(**options: Any) -> int:
-    """List all keys, revoked ones included."""
-    from api import cli_keys
-
-    return cli_keys.show(_output(options), _settings(options["data"]))
-
-
-@keys.command("revoke")
-@click.argument("key_ids", metavar="ID...", nargs=-1, required=True)
-@_data
-@_json
-def revoke_keys(key_ids: tuple[str, ...], **options: Any) -> int:
-    """Take keys back: running services refuse them within 5 seconds."""
-    from api import cli_keys
-
-    return cli_keys.revoke(_output(options), _settings(options["data"]), key_ids)
-
-
 @cli.command()
 @_data
 @_json
@@ -355,12 +295,6 @@ def bench(arguments: Sequence[str], **options: Any) -> int:
     from api import cli_service
 
     return cli_service.bench(_output(options), arguments)
-
-
-def _output(options: dict[str, Any]) -> Output:
-    from api.cli_output import Output
-
-    return Output(as_json=options["as_json"])
 
 
 def _filter(options: dict[str, Any]) -> dict[str, Any]:

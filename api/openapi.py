@@ -27,6 +27,7 @@ TAGS = [
     {"name": "documents", "description": "Send files in, follow their reading, take them out again."},
     {"name": "pages", "description": "What stands on a page, and how it looks."},
     {"name": "questions", "description": "Find pages, and answers with citations."},
+    {"name": "webhooks", "description": "Tell other programs that a document was read."},
     {"name": "operations", "description": "For orchestrators and monitoring."},
 ]
 

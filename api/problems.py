@@ -106,6 +106,7 @@ CODES: dict[str, Code] = {
     ),
     "wrong_offset": Code(409, "Wrong offset", "The upload stands at another offset; ask for it with `HEAD`."),
     "upload_busy": Code(409, "Upload busy", "Another request is writing to this upload."),
+    "too_many_webhooks": Code(409, "Too many webhooks", "The tenant has as many webhooks as it may; delete one."),
     "idempotency_in_progress": Code(
         409, "Under way", "A request with this `Idempotency-Key` is under way; see `Retry-After`."
     ),
@@ -121,6 +122,9 @@ CODES: dict[str, Code] = {
     "checksum_mismatch": Code(460, "Wrong checksum", "The bytes do not have the checksum that came with them."),
     "host_not_allowed": Code(421, "Host not allowed", "The `Host` header is not a name of this service."),
     "invalid_request": Code(422, "Invalid request", "A value makes no sense; `errors` lists which and why."),
+    "webhook_not_allowed": Code(
+        422, "Not allowed", "Webhooks may not go to this URL; the message says why, and which setting decides."
+    ),
     "idempotency_key_reused": Code(
         422, "Key used before", "This `Idempotency-Key` was used for another request; nothing of this one was kept."
     ),

@@ -10,13 +10,14 @@ from types import SimpleNamespace
 from api.app import create_app
 from api.config import ApiConfig
 from api.keyring import KeyRing
-from index.keys import KeyDirectory, Scope
+from index.keys import KeyDirectory, Scope, key_id_of
 from tests.api_kit import Api
 from tests.kit import Archive, HashEmbedder, pdf
 from worker.answer_extractive import ExtractiveAnswerer
 
 ALL = frozenset(Scope)
 READ, WRITE, ADMIN = (frozenset({scope}) for scope in (Scope.READ, Scope.WRITE, Scope.ADMIN))
+HOOK_URL = "http://127.0.0.1:9/hook"
 SECRET = "The zanzibar fund stands at 412 pounds."
 OPEN = {"GET /livez", "GET /readyz", "OPTIONS /v1/uploads"}
 
@@ -47,8 +48,12 @@ class KeyedApi(Api):
         tus = {"Tus-Resumable": "1.0.0", "Upload-Length": "9"}
         upload = self.request("POST", "/v1/uploads", headers=headers | tus)
         assert upload.status_code == 201, upload.text
+        hook = self.service.webhooks.register(self.keys.get(key_id_of(headers["Authorization"][7:])).tenant, HOOK_URL)
         return SimpleNamespace(
-            document_id=answer.json()["id"], page=1, upload_id=upload.headers["location"].rpartition("/")[2]
+            document_id=answer.json()["id"],
+            page=1,
+            upload_id=upload.headers["location"].rpartition("/")[2],
+            webhook_id=hook.hook_id,
         )
 
     @property

@@ -52,6 +52,8 @@ from worker.overview import Inside, Overview
 from worker.read_again import Asked
 from worker.service import DocumentView, Readiness, Receipt
 from worker.uploads import ResumableUploads, UploadConfig, accepting
+from worker.webhooks.desk import Webhooks
+from worker.webhooks.targets import HostRules
 
 LOCAL = "http://127.0.0.1:8321"
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
@@ -105,6 +107,7 @@ class FakeService:
         self._directory = tempfile.TemporaryDirectory()
         self.uploads = ResumableUploads(Path(self._directory.name) / "uploads", UploadConfig(limit))
         self.idempotency = IdempotencyKeys(Path(self._directory.name) / "idempotency")
+        self.webhooks = Webhooks(Path(self._directory.name) / "webhooks", HostRules())
 
     def stage(self):
         self._check()

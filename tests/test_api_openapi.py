@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from api import chat, problems, schemas, schemas_admin
+from api import chat, problems, schemas, schemas_admin, schemas_webhooks
 from tests.api_kit import Api
 
 SCHEMA = Api().app.openapi()
@@ -48,6 +48,10 @@ def test_all_routes_are_there():
         "GET /v1/models",
         "POST /v1/session",
         "DELETE /v1/session",
+        "POST /v1/webhooks",
+        "GET /v1/webhooks",
+        "DELETE /v1/webhooks/{webhook_id}",
+        "POST /v1/webhooks/{webhook_id}/test",
         "GET /livez",
         "GET /readyz",
         "GET /metrics",
@@ -101,7 +105,7 @@ def test_examples_fit_their_schemas(name):
         if content is None:
             continue
         name_of = content["schema"]["$ref"].rsplit("/", 1)[1]
-        model = next(getattr(part, name_of) for part in (schemas, schemas_admin, chat) if hasattr(part, name_of))
+        model = next(getattr(part, name_of) for part in (schemas, schemas_admin, schemas_webhooks, chat) if hasattr(part, name_of))
         for example in [content["example"]] if "example" in content else _values(content):
             TypeAdapter(model).validate_python(example)
             checked += 1

@@ -35,6 +35,7 @@ from worker.uploads import ResumableUploads, Upload
 
 if TYPE_CHECKING:
     from worker.overview import Overview  # which knows Readiness
+    from worker.webhooks.desk import Webhooks  # whose parts know DocumentView
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class ServiceProtocol(Protocol):
     uploads: ResumableUploads  # uploads that may break off and go on later
 
     idempotency: IdempotencyKeys  # answers that are given again
+    webhooks: Webhooks  # who is told that a document was read
 
     def finish_upload(self, tenant: str, upload_id: str) -> Upload:
         """Accept a resumable upload that is complete; it then names its document."""

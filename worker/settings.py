@@ -103,6 +103,16 @@ class Settings(BaseSettings):
         gt=0,
         description="How long the answer to a request with an `Idempotency-Key` is kept and given again, in seconds.",
     )
+    webhook_hosts: list[str] = Field(
+        default=[],
+        description="Hosts (JSON list) that webhooks may go to, over https: exact names, `hooks.example` or "
+        "`hooks.example:8443`. A program on this machine: `http://127.0.0.1:9000`.",
+    )
+    webhook_networks: list[str] = Field(
+        default=[],
+        description="Private networks (JSON list, e.g. `10.1.0.0/16`) that those hosts may lie in; otherwise only "
+        "public addresses are sent to.",
+    )
     readers: int = Field(
         default=0,
         ge=0,

@@ -39,6 +39,7 @@ from worker.recovery import Recovery
 from worker.service import Readiness
 from worker.settings import Settings
 from worker.shell import Activity, JobShell
+from worker.webhooks.setup import webhook_parts
 from worker.watch import Watch, WatchConfig, resident_bytes
 
 if TYPE_CHECKING:
@@ -207,7 +208,10 @@ def open_front(settings: Settings) -> Iterator[Library]:
             inside=lambda: _inside(member.broker),
             decoder=remote_decoder(settings),
         )
+        webhooks = webhook_parts(settings, member.truth.catalog, member.truth.store).runner(library.document)
+        stack.callback(webhooks.stop)
         member.start()
+        webhooks.start()
         yield library
 
 

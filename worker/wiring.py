@@ -26,10 +26,12 @@ from worker.deletion import Deletion
 from worker.engine.choice import choose, vision_dim
 from worker.engine.choice import readers as readers_for
 from worker.engine.engine import Engine
+from worker.housekeeper import LocalHousekeeper
 from worker.library import Library
 from worker.queue import Job, Queue
 from worker.recovery import CrashLog, Recovery
 from worker.settings import Settings
+from worker.webhooks.setup import webhook_parts
 
 if TYPE_CHECKING:
     from index.server_config import ServerConfig
@@ -269,7 +271,7 @@ def build_library(
             truth.catalog, truth.store, inside, data_dir=settings.data_dir, reserved_bytes=settings.min_free_bytes
         ),
         idempotency=build_idempotency(settings),
-        webhooks=webhook_parts(settings, truth).desk,
+        webhooks=webhook_parts(settings, truth.catalog, truth.store).desk,
         decoder=decoder,
         embedder=truth.embedder,
         decoding=DecodingConfig(settings.decode_pages, settings.decode_budget_s, settings.decode_trust),
@@ -344,8 +346,8 @@ def open_service(settings: Settings) -> Iterator[Library]:
         inside=lambda: queue.inside(f"{engine.name}@{engine.revision}"),
         decoder=LocalDecoder(truth.store, engine, jobs.keep),
     )
-    housekeeper = _Housekeeper(recovery, library.idempotency.sweep, settings.housekeeping_s)
-    webhooks = webhook_parts(settings, truth).runner(library.document)
+    housekeeper = LocalHousekeeper(recovery, library.idempotency.sweep, settings.housekeeping_s)
+    webhooks = webhook_parts(settings, truth.catalog, truth.store).runner(library.document)
     try:
         truth.blobs.sweep()
         truth.catalog.sweep()

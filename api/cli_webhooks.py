@@ -1,0 +1,87 @@
+"""`folioscope webhooks`: registered, listed and removed in the data directory itself."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from api.cli_output import OK, Output, safe
+from worker.settings import Settings
+from worker.webhooks.desk import HookView, Webhooks
+from worker.webhooks.hooks import EVENTS
+from worker.webhooks.targets import HostRules
+
+
+def add(output: Output, settings: Settings, *, url: str, tenant: str, events: tuple[str, ...]) -> int:
+    hook = _desk(settings).register(tenant, url, events or EVENTS)
+    if output.as_json:
+        output.json({"secret": hook.secret, **_shown(HookView(hook, 0, (), None))})
+        return OK
+    output.note(f"Webhook {hook.hook_id} for tenant {hook.tenant}: {', '.join(hook.events)}. Its secret, this once:")
+    # Unstyled and alone on its line, for `$(…)` and for copying.
+    click.echo(hook.secret)
+    return OK
+
+
+def show(output: Output, settings: Settings, *, tenant: str) -> int:
+    table = Table(box=None, pad_edge=False)
+    for column in ("id", "url", "events", "state", "waiting", "given up"):
+        table.add_column(column, no_wrap=column == "id")
+    views = _desk(settings).list(tenant)
+    for view in views:
+        hook = view.hook
+        if output.as_json:
+            output.json(_shown(view))
+        events = " ".join(event.removeprefix("document.") for event in hook.events)
+        state = Text(f"disabled: {safe(hook.disabled)}" if hook.disabled else "good")
+        table.add_row(hook.hook_id, Text(safe(hook.url)), events, state, str(view.waiting), str(len(view.failed)))
+    if not views:
+        output.note(f"There are no webhooks of tenant {safe(tenant)}: folioscope webhooks add URL")
+    elif not output.as_json:
+        output.out.print(table)
+    return OK
+
+
+def remove(output: Output, settings: Settings, webhook_ids: tuple[str, ...], *, tenant: str) -> int:
+    desk = _desk(settings)
+    for webhook_id in webhook_ids:
+        desk.delete(tenant, webhook_id)
+        if output.as_json:
+            output.json({"id": webhook_id, "tenant": tenant})
+        output.say(f"removed {webhook_id}")
+    return OK
+
+
+def _desk(settings: Settings) -> Webhooks:
+    # Documents that are being read now are found by the service, at its next look.
+    return Webhooks(settings.data_dir / "webhooks", HostRules(settings.webhook_hosts, settings.webhook_networks))
+
+
+def _shown(view: HookView) -> dict[str, Any]:
+    """Everything but the secret."""
+    hook = view.hook
+    return {
+        "id": hook.hook_id,
+        "tenant": hook.tenant,
+        "url": hook.url,
+        "events": list(hook.events),
+        "created_at": hook.created_at.isoformat(),
+        "disabled": hook.disabled,
+        "last_success_at": view.last_success.isoformat() if view.last_success else None,
+        "waiting": view.waiting,
+        "failed": [
+            {
+                "message_id": one.message_id,
+                "type": one.kind,
+                "document_id": one.about,
+                "attempts": one.attempts,
+                "error": one.last_error,
+                "created_at": datetime.fromtimestamp(one.created_at, UTC).isoformat(),
+            }
+            for one in view.failed
+        ],
+    }

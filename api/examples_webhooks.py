@@ -1,0 +1,37 @@
+"""Examples of `/v1/webhooks` for the OpenAPI document. Tests validate each against its schema."""
+
+from __future__ import annotations
+
+from api.examples import DOCUMENT_ID
+
+WEBHOOK_ID = "5d41402abc4b2a76b9719d911017c592"
+_EVENTS = ["document.done", "document.partial", "document.failed"]
+
+WEBHOOK_REQUEST = {"url": "https://hooks.example/folioscope", "events": _EVENTS}
+WEBHOOK = {
+    "id": WEBHOOK_ID,
+    "url": "https://hooks.example/folioscope",
+    "events": _EVENTS,
+    "created_at": "2026-03-02T09:14:07Z",
+    "disabled": None,
+    "last_success_at": "2026-03-05T17:40:00Z",
+    "waiting": 0,
+    "failed": [
+        {
+            "message_id": "msg_0123456789abcdef0123456789abcdef",
+            "type": "document.done",
+            "document_id": DOCUMENT_ID,
+            "attempts": 11,
+            "error": "it answered 500",
+            "created_at": "2026-03-03T11:02:00Z",
+        }
+    ],
+}
+NEW_WEBHOOK = {
+    **WEBHOOK,
+    "last_success_at": None,
+    "failed": [],
+    "secret": "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+}
+WEBHOOKS = {"items": [WEBHOOK]}
+WEBHOOK_TEST = {"delivered": True, "status": 204, "detail": "it answered 204", "took_ms": 83.1}

@@ -1,0 +1,62 @@
+"""The JSON of `/v1/webhooks`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from api.schemas import Model
+from worker.webhooks.targets import MAX_URL
+
+EventName = Literal["document.done", "document.partial", "document.failed"]
+_ALL: list[EventName] = ["document.done", "document.partial", "document.failed"]
+
+
+class WebhookRequestJSON(Model):
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(max_length=MAX_URL, description="Where to send; its host has to be named in the settings.")
+    events: list[EventName] = Field(default=_ALL, min_length=1, max_length=3, description="What to tell.")
+
+
+class DeliveryJSON(Model):
+    """A message that was given up."""
+
+    message_id: str
+    type: str
+    document_id: str
+    attempts: int
+    error: str
+    created_at: datetime
+
+
+class WebhookJSON(Model):
+    """`waiting` messages are still to be sent; `failed` ones were given up, the newest first."""
+
+    id: str
+    url: str
+    events: list[EventName]
+    created_at: datetime
+    disabled: str | None = None  # why nothing is sent any more
+    last_success_at: datetime | None = None
+    waiting: int = 0
+    failed: list[DeliveryJSON] = Field(default_factory=list)
+
+
+class NewWebhookJSON(WebhookJSON):
+    secret: str  # shown this once
+
+
+class WebhooksJSON(Model):
+    items: list[WebhookJSON]
+
+
+class WebhookTestJSON(Model):
+    """What came of a test message. `status`: of the answer, null when there was none."""
+
+    delivered: bool
+    status: int | None
+    detail: str
+    took_ms: float

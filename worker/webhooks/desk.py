@@ -1,0 +1,93 @@
+"""What the service offers of webhooks: registered, listed, tried out, deleted; and told what concerns them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from worker.webhooks.hooks import EVENTS, TEST_EVENT, Hook, Hooks
+from worker.webhooks.outbox import Message, Outbox
+from worker.webhooks.post import Outcome
+from worker.webhooks.sender import SenderConfig, deliver
+from worker.webhooks.targets import HostRules
+
+_SHOWN_FAILURES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class HookView:
+    """A hook with what became of its messages. `failed`: given up, newest first."""
+
+    hook: Hook
+    waiting: int
+    failed: tuple[Message, ...]
+    last_success: datetime | None
+
+
+class Webhooks:
+    """Of one data directory. Thread-safe; any number of processes may have one. `begin`: what a tenant's first hook
+    begins; `again`: notes that a document is read again.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        rules: HostRules,
+        *,
+        begin: Callable[[str], None] = lambda _tenant: None,
+        again: Callable[[str, str], None] = lambda _tenant, _document_id: None,
+        config: SenderConfig | None = None,
+    ) -> None:
+        self.hooks = Hooks(directory)
+        self.outbox = Outbox(directory)
+        self._rules = rules
+        self._begin = begin
+        self._config = config or SenderConfig()
+        self.again = again
+
+    def register(self, tenant: str, url: str, events: Sequence[str] = EVENTS) -> Hook:
+        """A new hook, with its secret. `InvalidRequest` (`webhook_not_allowed`), `Conflict` (`too_many_webhooks`)."""
+        self._rules.target(url)
+        hook = self.hooks.add(tenant, url, events, datetime.now(UTC))
+        self._begin(tenant)
+        return hook
+
+    def list(self, tenant: str) -> list[HookView]:
+        """All hooks of a tenant, oldest first."""
+        return [
+            HookView(
+                hook,
+                len(self.outbox.waiting(tenant, hook.hook_id)),
+                tuple(self.outbox.failed(tenant, hook.hook_id)[:_SHOWN_FAILURES]),
+                self.hooks.last_success(hook),
+            )
+            for hook in self.hooks.all(tenant)
+        ]
+
+    def delete(self, tenant: str, hook_id: str) -> None:
+        """With all that waits for it. `NotFound`."""
+        self.hooks.delete(tenant, hook_id)
+        self.outbox.drop_hook(tenant, hook_id)
+
+    def test(self, tenant: str, hook_id: str) -> tuple[Outcome, float]:
+        """Send a message that says nothing, now and once; what came of it, and in how many seconds. A hook that takes
+        it is not disabled any more. `NotFound`.
+        """
+        hook = self.hooks.get(tenant, hook_id)
+        now = time.time()
+        body = {"type": TEST_EVENT, "timestamp": datetime.fromtimestamp(now, UTC).isoformat(), "data": {}}
+        message = Message(f"msg_{secrets.token_hex(16)}", tenant, hook_id, "-", TEST_EVENT, json.dumps(body), now, now)
+        began = time.perf_counter()
+        outcome = deliver(self._rules, hook, message, timeout_s=self._config.timeout_s)
+        if outcome.taken:
+            self.hooks.succeeded(hook, now)
+        return outcome, time.perf_counter() - began
+
+    def forget(self, tenant: str, document_id: str) -> None:
+        """A document is deleted: nobody is told of it any more."""
+        self.outbox.drop_about(tenant, document_id)
