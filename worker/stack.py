@@ -39,8 +39,8 @@ from worker.recovery import Recovery
 from worker.service import Readiness
 from worker.settings import Settings
 from worker.shell import Activity, JobShell
-from worker.webhooks.setup import webhook_parts
 from worker.watch import Watch, WatchConfig, resident_bytes
+from worker.webhooks.setup import webhook_parts
 
 if TYPE_CHECKING:
     from PIL.Image import Image

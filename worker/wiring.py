@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from worker.overview import Inside
     from worker.reading import ReadingConfig
     from worker.service import Readiness
-    from worker.webhooks.setup import WebhookParts
     from worker.writeback import Hold
 
 log = logging.getLogger("folioscope.wiring")
@@ -285,15 +283,6 @@ def build_idempotency(settings: Settings) -> IdempotencyKeys:
     return IdempotencyKeys(settings.data_dir / "idempotency", keep_s=settings.idempotency_keep_s)
 
 
-def webhook_parts(settings: Settings, truth: Truth) -> WebhookParts:
-    """Webhooks over these settings. All they know is in files: parts that are made twice are the same."""
-    from worker.webhooks.setup import WebhookParts
-    from worker.webhooks.targets import HostRules
-
-    rules = HostRules(settings.webhook_hosts, settings.webhook_networks)
-    return WebhookParts(settings.data_dir / "webhooks", rules, truth.catalog, truth.store)
-
-
 @contextmanager
 def open_service(settings: Settings) -> Iterator[Library]:
     """The service: whole in this process (recovered, reading, closed in order at the end); or, with a broker set, the
@@ -386,34 +375,3 @@ def close_engine(engine: Engine) -> None:
     close = getattr(engine, "close", None)
     if close is not None:
         close()
-
-
-class _Housekeeper:
-    """Reconciles and tidies up at the start and every few minutes."""
-
-    def __init__(self, recovery: Recovery, tidy: Callable[[], object], every_s: float) -> None:
-        self._recovery = recovery
-        self._tidy = tidy
-        self._every_s = every_s
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(_SHUTDOWN_S)
-
-    def _run(self) -> None:
-        while True:
-            try:
-                rung = self._recovery.reconcile()
-                if rung:
-                    log.info("reconcile: %d jobs were due", rung)
-                self._tidy()
-            except Exception:
-                log.exception("housekeeping failed; it runs again in %.0f s", self._every_s)
-            if self._stop.wait(self._every_s):
-                return
