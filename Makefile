@@ -1,4 +1,5 @@
-# make demo     the sample archive, searched and questioned, then served (EXIT=1: ends after the answer)
+# make demo     the sample archive, searched and questioned, then served (EXIT=1: ends after the answer;
+#               ENGINE=mini: cards, read by the mini model from vision tokens)
 # make serve    an empty service on http://127.0.0.1:8321
 # make test     every test that this machine can run
 # make lint     style, formatting and import contracts
@@ -9,6 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 EXIT ?=
+ENGINE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -29,7 +31,7 @@ $(VENV)/.dev: $(VENV)/.run
 	@touch $@
 
 demo: $(VENV)/.run
-	$(BIN)/python -m api.demo $(if $(EXIT),--exit) $(ARGS)
+	$(BIN)/python -m api.demo $(if $(EXIT),--exit) $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
 
 serve: $(VENV)/.run
 	$(BIN)/folioscope serve $(ARGS)

@@ -1,7 +1,8 @@
-"""`python -m api.demo [--exit]`: the sample archive, sent in, read, searched and questioned, then served.
+"""`python -m api.demo [--exit] [--engine mini]`: the sample archive, sent in, read, searched and questioned, then served.
 
 Everything goes through the HTTP API of a service on loopback, as any other program would do it. With `--exit` it ends
-after the answer, with an exit code other than 0 when anything failed or nothing was found.
+after the answer, with an exit code other than 0 when anything failed or nothing was found. With `--engine mini` cards
+are read instead, by the mini model (`demo_cards`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from rich.text import Text
 
+from api import demo_cards
 from api.cli_client import ApiError, Client, connect
 from api.cli_documents import read
 from api.cli_output import ERROR, INTERRUPTED, OK, PARTIAL, Output, bytes_of, failures, safe
@@ -39,11 +41,12 @@ _HITS = 3
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m api.demo", description="Read and question the sample archive.")
     parser.add_argument("--exit", action="store_true", help="end after the answer instead of serving on")
+    parser.add_argument("--engine", choices=("auto", "mini"), default="auto", help="mini: cards, by the mini model")
     options = parser.parse_args(arguments)
     output = Output()
     logs.configure("WARNING")
     try:
-        return _demonstrate(output, stay=not options.exit)
+        return _demonstrate(output, stay=not options.exit, cards=options.engine == "mini")
     except (FolioscopeError, ApiError) as error:
         output.error(str(error))
         return ERROR
@@ -52,11 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _demonstrate(output: Output, *, stay: bool) -> int:
-    if not ARCHIVE.is_file():
-        raise ConfigError(f"{ARCHIVE} is not there: the demonstration runs in a checkout of the repository.")
+def _demonstrate(output: Output, *, stay: bool, cards: bool) -> int:
+    needed = demo_cards.CARDS if cards else ARCHIVE
+    if not needed.is_file():
+        raise ConfigError(f"{needed} is not there: the demonstration runs in a checkout of the repository.")
     _clear(DATA)
-    settings = Settings(data_dir=DATA, host="127.0.0.1")
+    settings = Settings(data_dir=DATA, host="127.0.0.1", **({"engine": "mini"} if cards else {}))
     try:
         listener = bind(settings.host, settings.port)
     except ConfigError as error:
@@ -66,7 +70,7 @@ def _demonstrate(output: Output, *, stay: bool) -> int:
     output.say("Starting Folioscope …", style="dim")
     with running(settings, listener, host=settings.host) as service:
         output.say(Text.assemble("Folioscope is at ", (service.url, "bold underline")))
-        code = asyncio.run(_show(output, service.url, settings))
+        code = asyncio.run((_show_cards if cards else _show)(output, service.url, settings))
         if not stay:
             return code
         output.say()
@@ -93,6 +97,11 @@ async def _show(output: Output, url: str, settings: Settings) -> int:
         print_answer(output, answer)
         output.say(f"     answered in {answer['took_ms']:.0f} ms", style="dim")
     return OK if whole and all(found) and answer["found"] else PARTIAL
+
+
+async def _show_cards(output: Output, url: str, settings: Settings) -> int:
+    async with connect(url, settings) as client:
+        return await demo_cards.show(output, client, settings.data_dir)
 
 
 async def _send_and_read(client: Client, output: Output) -> bool:

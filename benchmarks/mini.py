@@ -39,7 +39,7 @@ _PAGE = 640  # pixels: from here on whole pages are read
 _TURN = 8
 
 
-def generated(model: LoadedModel, usually: Wanted, count: int) -> Iterator[tuple[str, Score]]:
+def generated(model: LoadedModel, usually: Wanted, names: Sequence[str], count: int) -> Iterator[tuple[str, Score]]:
     kinds = (
         ("held-out text, faces of the training", usually, False),
         ("the same, clean", replace(usually, wear=0.0), False),
@@ -47,7 +47,7 @@ def generated(model: LoadedModel, usually: Wanted, count: int) -> Iterator[tuple
         ("held-out text and faces", usually, True),
     )
     for name, wanted, faces_too in kinds:
-        pages = held_out(wanted, count, faces_too=faces_too)
+        pages = held_out(wanted, count, faces_too=faces_too, names=names)
         yield name, measure(model.model, model.tokenizer, pages)
 
 
@@ -135,9 +135,10 @@ def main() -> None:
     form = next((form for form in FORMS.values() if form.side == side), None)
     if form is None:
         sys.exit(f"no form has views of {side} pixels")
-    usually = usual(CURRICULA[form.name](1).stages[-1])
+    stage = CURRICULA[form.name](1).stages[-1]
+    usually = usual(stage)
     rows = []
-    for name, found in generated(model, usually, chosen.pages):
+    for name, found in generated(model, usually, stage.faces, chosen.pages):
         rows.append((name, found.pages, found.characters, found.cer, found.unguessable, found.words))
     with tempfile.TemporaryDirectory(prefix="folioscope-mini-") as scratch:
         renderer = SandboxRenderer(SandboxConfig())

@@ -30,4 +30,6 @@ def untrained(seed: int = 0) -> Path:
 
 def card_images(count: int) -> list[Image.Image]:
     """Cards as the model is judged by, with text that training never says."""
-    return [Image.fromarray(page.pixels) for page in held_out(usual(cards(1).stages[-1]), count, faces_too=False)]
+    stage = cards(1).stages[-1]
+    pages = held_out(usual(stage), count, faces_too=False, names=stage.faces)
+    return [Image.fromarray(page.pixels) for page in pages]

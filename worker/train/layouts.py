@@ -58,14 +58,18 @@ def card(room: Room) -> None:
     side = room.sheet.side
     margin = room.rng.uniform(2, side * 0.12)
     left, right = margin, side - room.rng.uniform(2, side * 0.1)
-    lines = broken(room.texts.say(room.rng, room.chars, room.unguessable), kind, right - left)
+    tracking = room.rng.choice((0.0, 0.0, 0.0, room.rng.uniform(-0.3, 1.2)))
+    # Lines are broken by their widths without tracking: leave room for it, or their ends lie beyond the edge.
+    typical = kind.glyph("n").advance * 0.9
+    width = (right - left) * typical / (typical + max(0.0, tracking))
+    lines = broken(room.texts.say(room.rng, room.chars, room.unguessable), kind, width)
     fitting = max(1, int((side - 4 - kind.size) // leading) + 1)
     lines = lines[: min(len(lines), fitting)]
     height = leading * (len(lines) - 1) + kind.size
     top = room.rng.uniform(2, max(2.0, side - height - 4))
     centred = room.rng.random() < 0.15
-    shift = 0.0 if centred else room.rng.uniform(0, max(0.0, right - left - max(_width(line, kind) for line in lines)))
-    tracking = room.rng.choice((0.0, 0.0, 0.0, room.rng.uniform(-0.3, 1.2)))
+    widest = max(_width(line, kind) + max(0.0, tracking) * _length(line) for line in lines)
+    shift = 0.0 if centred else room.rng.uniform(0, max(0.0, right - left - widest))
     baseline = round(top + 0.8 * kind.size)
     for line in lines:
         x = left + ((right - left - _width(line, kind)) / 2 if centred else shift)

@@ -175,8 +175,12 @@ class Run:
         with self.averaged() as native:
             for name, faces_too in (("text", False), ("faces", True)):
                 pages = held_out(
-                    wanted, self.settings.measured_pages, faces_too=faces_too, folder=self.settings.fonts
-                )  # fmt: skip
+                    wanted,
+                    self.settings.measured_pages,
+                    faces_too=faces_too,
+                    folder=self.settings.fonts,
+                    names=stage.faces,
+                )
                 found = asdict(measure(native, self.tokenizer, pages))
                 self._note(f"held-out {name}", {key: round(value, 4) for key, value in found.items()})
 

@@ -6,7 +6,7 @@ unguessable part the same alignment is used: of all edits those that fall into s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,9 +36,13 @@ class Score:
     words: float
 
 
-def held_out(wanted: Wanted, count: int, *, faces_too: bool, folder: Path | None = None) -> list[Page]:
-    """Pages with text that training never says and, with `faces_too`, in faces that it never sees."""
-    texts, known = Texts(held_out=True), faces(held_out=faces_too, folder=folder)
+def held_out(
+    wanted: Wanted, count: int, *, faces_too: bool, folder: Path | None = None, names: Collection[str] = ()
+) -> list[Page]:
+    """Pages with text that training never says: in the training's faces, of which `names` are used (none: all), or,
+    with `faces_too`, in faces that it never sees.
+    """
+    texts, known = Texts(held_out=True), faces(held_out=faces_too, folder=folder).named(names)
     return [make_page(wanted, _FIRST_SEED + number, texts, known) for number in range(count)]
 
 
