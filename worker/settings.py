@@ -199,10 +199,10 @@ class Settings(BaseSettings):
         description="A folder in which that model was made ready by `python -m index.embedder_prepared FOLDER`: this "
         "process then needs no torch. The images set it.",
     )
-    answerer: Literal["extractive", "llm"] = Field(
+    answerer: Literal["extractive", "llm", "decoder"] = Field(
         default="extractive",
         description="Who answers: `extractive` quotes sentences; `llm` lets a language model word the answer and keeps "
-        "what its quotes support.",
+        "what its quotes support; `decoder` asks the decoder that reads the pages, which was not trained for it.",
     )
     llm_base_url: str = Field(
         default="http://127.0.0.1:11434/v1",

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from index.server_config import ServerConfig
     from index.store_server import ServerStore
     from ingest.sandbox import SandboxRenderer
+    from worker.asking.decoding import DecodingConfig
     from worker.decoding import PageDecoder
     from worker.idempotency import IdempotencyKeys
     from worker.jobs import Jobs
@@ -138,7 +139,13 @@ def build_engine(settings: Settings) -> Engine:
     return choice.engine
 
 
-def build_answerer(settings: Settings, embedder: Embedder) -> Answerer:
+def _decoding_config(settings: Settings) -> DecodingConfig:
+    from worker.asking.decoding import DecodingConfig
+
+    return DecodingConfig(settings.decode_pages, settings.decode_budget_s, settings.decode_trust)
+
+
+def build_answerer(settings: Settings, embedder: Embedder, decoder: PageDecoder) -> Answerer:
     """The answerer that `settings.answerer` names; `ConfigError` when its settings are not enough."""
     if settings.answerer == "llm":
         from worker.answer.chat import ChatConfig, ChatModel
@@ -152,6 +159,10 @@ def build_answerer(settings: Settings, embedder: Embedder) -> Answerer:
         key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
         chat = ChatConfig(settings.llm_base_url, settings.llm_model, key, settings.llm_timeout_s)
         return LlmAnswerer(ChatModel(chat), context_chars=settings.llm_context_chars)
+    if settings.answerer == "decoder":
+        from worker.answer_decoder import DecoderAnswerer
+
+        return DecoderAnswerer(decoder, _decoding_config(settings))
     from worker.answer_extractive import ExtractiveAnswerer
 
     return ExtractiveAnswerer(embedder)
@@ -243,7 +254,6 @@ def build_library(
 ) -> Library:
     """The library over these ports."""
     from worker.asking.conversation import Conversations
-    from worker.asking.decoding import DecodingConfig
     from worker.images import PageImages
     from worker.library import Library
     from worker.overview import Overlook
@@ -257,7 +267,7 @@ def build_library(
         queue=queue,
         deletion=deletion,
         images=PageImages(renderer, cache_bytes=settings.image_cache_bytes),
-        answerer=build_answerer(settings, truth.embedder),
+        answerer=build_answerer(settings, truth.embedder, decoder),
         readiness=readiness,
         max_upload_bytes=settings.max_upload_bytes,
         uploads=ResumableUploads(
@@ -272,7 +282,7 @@ def build_library(
         webhooks=webhook_parts(settings, truth.catalog, truth.store).desk,
         decoder=decoder,
         embedder=truth.embedder,
-        decoding=DecodingConfig(settings.decode_pages, settings.decode_budget_s, settings.decode_trust),
+        decoding=_decoding_config(settings),
     )
 
 

@@ -108,7 +108,7 @@ def _check(text: str, named: Sequence[tuple[int, str]], excerpts: Sequence[Excer
             found = _locate(quote, excerpts[number - 1], text)
             if found is not None:
                 sources.append(Source(number - 1, *found))
-    if not sources or not _figures_hold(text, question, [excerpts[s.excerpt].text for s in sources]):
+    if not sources or not figures_hold(text, question, [excerpts[s.excerpt].text for s in sources]):
         return None
     return Claim(text, tuple(dict.fromkeys(sources)))
 
@@ -206,7 +206,7 @@ def _likeliest(claim: str, excerpt: Excerpt) -> tuple[int, int, float] | None:
     return best
 
 
-def _figures_hold(claim: str, question: str, texts: Sequence[str]) -> bool:
+def figures_hold(claim: str, question: str, texts: Sequence[str]) -> bool:
     """Whether every figure of the claim stands in its sources or in the question: an invented number is the worst
     mistake that an answer from records can make.
     """

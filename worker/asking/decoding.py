@@ -119,6 +119,8 @@ class Effort:
         if event.state != "started":
             ok, took_ms = event.state == "done", event.took_ms or 0.0
             self.decoded.append(DecodedPage(event.key, event.prompt, event.reason, took_ms, ok, event.code))
+            if not ok:
+                self.miss(event.key, event.code or "error", "The decoder could not be asked about this page.")
 
     def leave_out(self, key: PageKey) -> None:
         """Say that a page was not even tried, because of what `spent` says."""
