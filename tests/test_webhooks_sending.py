@@ -1,0 +1,401 @@
+"""Messages reach real receivers: signed, bounded, tried again, given up, and never lost."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import json
+import logging
+import socket
+import ssl
+import time
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from standardwebhooks.webhooks import WebhookVerificationError
+
+from tests.api_kit import wait_for
+from tests.webhook_kit import (
+    Receiver,
+    close,
+    dripping,
+    endless_body,
+    endless_head,
+    interim,
+    no_http,
+    status,
+    verified,
+)
+from worker.webhooks.desk import Webhooks
+from worker.webhooks.hooks import EVENTS
+from worker.webhooks.outbox import Message
+from worker.webhooks.post import post
+from worker.webhooks.sender import Sender, SenderConfig
+from worker.webhooks.targets import HostRules, Target
+
+FAST = SenderConfig(first_s=0.05, longest_s=0.2, timeout_s=1.0)
+
+
+class Sending:
+    """A desk and a sender over one directory, with a clock that can be moved."""
+
+    def __init__(self, root, *receivers, config=FAST):
+        self.root = root
+        self.late = 0.0
+        self.rules = HostRules([receiver.host for receiver in receivers])
+        self.config = config
+        self.gone = set()
+        self.desk = Webhooks(root, self.rules, config=config)
+        self.open()
+
+    def open(self):
+        """As after a start: what is in files is all there is."""
+        self.sender = Sender(
+            self.desk.hooks,
+            self.desk.outbox,
+            self.rules,
+            lambda _tenant, document_id: document_id not in self.gone,
+            self.config,
+            clock=self.clock,
+        )
+
+    def clock(self):
+        return time.time() + self.late
+
+    def put(self, hook, number=1, about="00000000-0000-4000-8000-000000000000"):
+        now = self.clock()
+        body = json.dumps({"type": "document.done", "timestamp": "2026-01-01T00:00:00Z", "data": {"number": number}})
+        message = Message(f"msg_{number:032x}", hook.tenant, hook.hook_id, about, "document.done", body, now, now)
+        assert self.desk.outbox.put(message)
+        return message
+
+    def send(self):
+        """One look, and all that it began."""
+        self.sender.look()
+        wait_for(self.sender.idle)
+
+    def until(self, condition):
+        def looked():
+            self.send()
+            return condition()
+
+        wait_for(looked, 30)
+
+    def view(self):
+        (view,) = self.desk.list("default")
+        return view
+
+
+@pytest.fixture
+def sending(tmp_path):
+    made = []
+
+    def go(*receivers, **options):
+        made.append(Sending(tmp_path, *receivers, **options))
+        return made[-1]
+
+    yield go
+    for one in made:
+        one.sender.stop()
+
+
+def test_a_message_is_signed_as_the_standard_says(sending):
+    """The official library takes it with the hook's secret, and with no other; the time of signing is now."""
+    with Receiver() as receiver:
+        made = sending(receiver)
+        hook = made.desk.register("default", f"{receiver.host}/hook?a=b")
+        made.put(hook)
+        made.send()
+        (got,) = receiver.got
+        assert verified(hook.secret, got)["data"] == {"number": 1}
+        assert abs(int(got.headers["webhook-timestamp"]) - time.time()) < 60
+        assert (got.path, got.headers["content-type"]) == ("/hook?a=b", "application/json")
+        other = made.desk.register("default", f"{receiver.host}/other")
+        with pytest.raises(WebhookVerificationError):
+            verified(other.secret, got)
+        assert made.desk.list("default")[0].waiting == 0
+        assert made.desk.list("default")[0].last_success
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        (status(500), "it answered 500"),
+        (status(302, Location="/elsewhere"), "redirects are not followed"),
+        (status(404), "it answered 404"),
+        (close, "closed before an answer"),
+        (dripping, "no answer within"),
+        (endless_head, "head is longer"),
+        (no_http, "no HTTP"),
+    ],
+)
+def test_what_is_not_taken_is_tried_again(sending, behaviour, reason):
+    """With the same id and a new signature, until it is; whatever the receiver did before."""
+    with Receiver(behaviour, status(200)) as receiver:
+        made = sending(receiver)
+        hook = made.desk.register("default", f"{receiver.host}/hook")
+        made.put(hook)
+        began = time.monotonic()
+        made.send()
+        assert time.monotonic() - began < 10
+        (waiting,) = made.desk.outbox.waiting("default", hook.hook_id)
+        told = json.loads(waiting.read_text())
+        assert told["attempts"] == 1
+        assert reason in told["last_error"]
+        assert made.view().last_success is None
+        made.open()  # a restart in between changes nothing
+        made.until(lambda: made.view().waiting == 0)
+        assert {got.id for got in receiver.got} == {f"msg_{1:032x}"}
+        assert len(receiver.got) == 2
+        assert all(got.path == "/hook" for got in receiver.got)
+        assert verified(hook.secret, receiver.got[-1])
+
+
+@pytest.mark.parametrize("behaviour", [status(204), status(299), endless_body, interim])
+def test_what_counts_is_the_status(sending, behaviour):
+    """Any 2xx is taken, after interim answers and before a body that never ends."""
+    with Receiver(behaviour) as receiver:
+        made = sending(receiver)
+        made.put(made.desk.register("default", receiver.host))
+        began = time.monotonic()
+        made.send()
+        assert time.monotonic() - began < 5
+        assert (made.view().waiting, made.view().failed) == (0, ())
+        assert len(receiver.got) == 1
+
+
+def test_nobody_listens(sending):
+    """Refused connections are failures like others."""
+    with Receiver() as receiver:
+        pass
+    made = sending(receiver)
+    hook = made.desk.register("default", receiver.host)
+    made.put(hook)
+    made.send()
+    assert "refused" in json.loads(made.desk.outbox.waiting("default", hook.hook_id)[0].read_text())["last_error"]
+
+
+def test_pauses_grow_over_a_day():
+    """Each longer than the one before until six hours, none the same for all; a day has about eleven attempts."""
+    config = SenderConfig()
+    at, attempts = 0.0, 1
+    while at + config.pause(attempts) <= config.give_up_s:
+        at += config.pause(attempts)
+        attempts += 1
+    assert 9 <= attempts <= 13
+    assert len({config.pause(3) for _ in range(20)}) > 10
+    for attempt in range(1, 60):
+        plain = min(6 * 3600, 5 * 3 ** (attempt - 1))
+        assert 0.8 * plain <= config.pause(attempt) <= 1.2 * plain
+
+
+def test_given_up_after_a_day_and_disabled(sending):
+    """What was never taken is listed as failed; the hook that took nothing all that time gets nothing more until it
+    takes a test.
+    """
+    with Receiver(status(500)) as receiver:
+        made = sending(receiver, config=SenderConfig(timeout_s=2.0))
+        hook = made.desk.register("default", receiver.host)
+        made.put(hook)
+        made.send()
+        for hours in (1, 12, 23, 23.9):
+            made.late = hours * 3600
+            made.send()
+        view = made.view()
+        assert (view.waiting, len(view.failed)) == (0, 1)
+        assert view.failed[0].last_error == "it answered 500"
+        assert "24 hours" in view.hook.disabled or "23 hours" in view.hook.disabled
+        made.put(hook, number=2)
+        made.send()
+        assert len(made.view().failed) == 2
+        assert not made.desk.test("default", hook.hook_id)[0].taken
+        assert made.view().hook.disabled
+        receiver.behave = [status(200)]
+        assert made.desk.test("default", hook.hook_id)[0].taken
+        assert made.view().hook.disabled is None
+        made.put(hook, number=3)
+        made.send()
+        assert made.view().waiting == 0
+
+
+def test_a_hook_that_works_is_not_disabled_for_one_message(sending):
+    """Something in it may be at fault: it alone is given up."""
+    with Receiver(status(500)) as receiver:
+        made = sending(receiver, config=SenderConfig(timeout_s=2.0))
+        hook = made.desk.register("default", receiver.host)
+        made.put(hook)
+        made.send()
+        made.late = 3600
+        receiver.behave = [status(200), status(500)]
+        made.put(hook, number=2, about="11111111-0000-4000-8000-000000000000")
+        made.send()
+        made.late = 30 * 3600
+        made.until(lambda: made.view().waiting == 0)
+        assert {one.message_id for one in made.view().failed} <= {f"msg_{1:032x}", f"msg_{2:032x}"}
+        assert made.view().hook.disabled is None
+
+
+def test_gone_is_the_end(sending):
+    """410: the receiver says that it wants no more."""
+    with Receiver(status(410)) as receiver:
+        made = sending(receiver)
+        hook = made.desk.register("default", receiver.host)
+        made.put(hook)
+        made.send()
+        assert "410" in made.view().hook.disabled
+        assert len(made.view().failed) == 1
+
+
+def test_a_slow_hook_holds_nobody_up(sending):
+    """Another tenant's messages go out while it is waited for."""
+    with Receiver(dripping) as slow, Receiver() as quick:
+        made = sending(slow, quick)
+        made.put(made.desk.register("slow", slow.host))
+        hook = made.desk.register("default", quick.host)
+        for number in range(2, 5):
+            made.put(hook, number=number, about=f"{number:08d}-0000-4000-8000-000000000000")
+        began = time.monotonic()
+        made.sender.look()
+        wait_for(lambda: len(quick.got) == 3)
+        assert time.monotonic() - began < FAST.timeout_s or not made.sender.idle()
+        wait_for(made.sender.idle)
+
+
+def test_deleted_hooks_and_documents_get_nothing(sending):
+    """What waits for them is dropped, also between two attempts."""
+    with Receiver(status(500)) as receiver:
+        made = sending(receiver)
+        hook = made.desk.register("default", receiver.host)
+        document = "22222222-0000-4000-8000-000000000000"
+        made.put(hook)
+        made.put(hook, number=2, about=document)
+        made.send()
+        made.desk.forget("default", document)
+        assert made.view().waiting == 1
+        made.put(hook, number=3, about=document)
+        made.gone.add(document)  # deleted by another process, which did not see this message yet
+        made.until(lambda: made.view().waiting == 1)
+        made.desk.delete("default", hook.hook_id)
+        count = len(receiver.got)
+        made.late = 3600
+        made.send()
+        assert len(receiver.got) == count
+        assert {got.message["data"]["number"] for got in receiver.got} <= {1, 2}
+        assert not list((made.root / "outbox").glob("*/*/*"))
+
+
+def test_a_host_that_is_not_allowed_any_more(sending):
+    """The setting is looked at for each attempt."""
+    with Receiver() as receiver:
+        made = sending(receiver)
+        hook = made.desk.register("default", receiver.host)
+        made.put(hook)
+        made.sender._rules = HostRules([])
+        made.send()
+        assert receiver.got == []
+        assert "FOLIOSCOPE_WEBHOOK_HOSTS" in made.desk.outbox.waiting("default", hook.hook_id)[0].read_text()
+
+
+def test_what_was_checked_is_connected_to(monkeypatch, sending):
+    """The name is resolved once for each attempt: a second answer of a hostile resolver is never asked for."""
+    with Receiver() as receiver:
+        rules = HostRules([f"http://localhost:{receiver.port}"])
+        asked = []
+
+        def resolve(host, port, **_):
+            asked.append(host)
+            address = "127.0.0.1" if len(asked) == 1 else "192.0.2.1"
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        target = rules.target(f"http://localhost:{receiver.port}/")
+        outcome = post(target, rules.addresses(target), b"{}", {}, timeout_s=5)
+        assert (outcome.status, asked) == (204, ["localhost"])
+
+
+def test_no_proxy_of_the_environment(monkeypatch, sending):
+    """Somebody's proxy would connect to whatever it likes."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with Receiver() as receiver:
+        made = sending(receiver)
+        made.put(made.desk.register("default", receiver.host))
+        made.send()
+        assert len(receiver.got) == 1
+
+
+def certificate(path, *names):
+    """A key and a certificate for these, signed by itself, as a server's context and a client's."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test")])
+    now = dt.datetime.now(dt.UTC)
+    alternatives = x509.SubjectAlternativeName(
+        [x509.IPAddress(ipaddress.ip_address(one)) if one[0].isdigit() else x509.DNSName(one) for one in names]
+    )
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(alternatives, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = made.public_bytes(serialization.Encoding.PEM)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(secret + pem)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(path)
+    return server, ssl.create_default_context(cadata=pem.decode())
+
+
+def test_over_tls_the_name_is_checked(tmp_path):
+    """A certificate for the host, by an authority that is trusted; else nothing is told."""
+    server, client = certificate(tmp_path / "a.pem", "hooks.example")
+    with Receiver(tls=server) as receiver:
+        where = [(socket.AF_INET, ("127.0.0.1", receiver.port))]
+
+        def send(host, tls):
+            return post(Target("https", host, receiver.port, "/", False), where, b"{}", {}, timeout_s=5, tls=tls)
+
+        assert send("hooks.example", client).status == 204
+        assert receiver.got[0].headers["host"] == f"hooks.example:{receiver.port}"
+        for outcome in (send("other.example", client), send("hooks.example", None)):
+            assert outcome.status is None
+            assert "certificate" in outcome.reason
+        assert len(receiver.got) == 1
+
+
+def test_secrets_stay_secret(sending, caplog):
+    """Not in logs, not in what is listed, not in a representation, and readable by the service's user only."""
+    caplog.set_level(logging.DEBUG)
+    with Receiver(status(500), status(410)) as receiver:
+        made = sending(receiver)
+        hook = made.desk.register("default", receiver.host)
+        made.put(hook)
+        made.until(lambda: made.view().hook.disabled)
+        secret = hook.secret.removeprefix("whsec_")
+        assert secret not in caplog.text + repr(made.desk.list("default")) + repr(hook)
+        assert receiver.host not in caplog.text  # URLs may hold tokens
+        kept = next((made.root / "hooks").glob("*/*.json"))
+        assert oct(kept.stat().st_mode)[-3:] == "600"
+        assert not any(secret in path.read_text() for path in made.root.glob("outbox/**/*.json"))
+        assert not any(secret in path.read_text() for path in made.root.glob("failed/**/*.json"))
+
+
+def test_a_damaged_message_is_passed_over(sending):
+    """It keeps nothing else from being sent."""
+    with Receiver() as receiver:
+        made = sending(receiver)
+        hook = made.desk.register("default", receiver.host, EVENTS)
+        made.put(hook)
+        made.put(hook, number=2, about="33333333-0000-4000-8000-000000000000")
+        made.desk.outbox.waiting("default", hook.hook_id)[0].write_text("{")
+        made.until(lambda: len(receiver.got) == 1)

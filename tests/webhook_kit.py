@@ -1,0 +1,129 @@
+"""A real HTTP server that receives webhooks and behaves as it is told."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from standardwebhooks.webhooks import Webhook
+
+
+@dataclass(frozen=True)
+class Got:
+    path: str
+    headers: dict
+    body: bytes
+    at: float
+
+    @property
+    def message(self):
+        return json.loads(self.body)
+
+    @property
+    def id(self):
+        return self.headers["webhook-id"]
+
+
+def status(code, **headers):
+    def answer(handler):
+        handler.send_response(code)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    return answer
+
+
+def close(handler):
+    """The connection ends without an answer."""
+    handler.connection.close()
+
+
+def endless_body(handler):
+    """A good status, and then more than anybody wants to have."""
+    handler.send_response(200)
+    handler.end_headers()
+    with suppress(OSError):
+        for _ in range(100_000):
+            handler.wfile.write(b"x" * 65536)
+
+
+def endless_head(handler):
+    with suppress(OSError):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        for number in range(1_000_000):
+            handler.wfile.write(f"X-{number}: {'y' * 1000}\r\n".encode())
+
+
+def dripping(handler):
+    """A byte now and then: each for itself is in time."""
+    with suppress(OSError):
+        for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" * 100:
+            handler.wfile.write(bytes([byte]))
+            handler.wfile.flush()
+            time.sleep(0.2)
+
+
+def no_http(handler):
+    handler.wfile.write(b"220 mail.example ESMTP\r\n\r\n")
+
+
+def interim(handler):
+    """103 and 100 before the answer that counts."""
+    handler.wfile.write(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n")
+    status(204)(handler)
+
+
+class Receiver:
+    """`with Receiver() as receiver`: `behave` is a list; each request takes the first one, the last one stays."""
+
+    def __init__(self, *behave, tls=None, port=0):
+        self.behave = list(behave) or [status(204)]
+        self.got = []
+        self.guard = threading.Lock()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                with outer.guard:
+                    headers = {name.lower(): value for name, value in self.headers.items()}
+                    outer.got.append(Got(self.path, headers, body, time.monotonic()))
+                    how = outer.behave.pop(0) if len(outer.behave) > 1 else outer.behave[0]
+                self.close_connection = True
+                how(self)
+
+            def log_message(self, *_):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.port = self._server.server_port
+        self.host = f"http://127.0.0.1:{self.port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._server.server_close()
+
+    def messages(self):
+        with self.guard:
+            return [got.message for got in self.got]
+
+
+def verified(secret, got):
+    """The message, as the official library of Standard Webhooks verifies it."""
+    return Webhook(secret).verify(got.body, got.headers)
