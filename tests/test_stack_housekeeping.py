@@ -198,6 +198,13 @@ class FakeBroker:
     def __init__(self):
         self.depths = {}
         self.emptied = False
+        self.served = ()
+
+    def workers(self):
+        return [WorkerFacts("w", self.served, "", 0, 0.0, 0, 0)]
+
+    def discard(self, queue):
+        del self.depths[queue]
 
     def depth(self, queues):
         return sum(self.depths.get(queue, 0) for queue in queues)
@@ -259,6 +266,20 @@ def test_pages_are_rung_for_when_none_waits(archive):
     for key in keys:
         archive.jobs.read(key)
     assert house.look() == []
+
+
+def test_messages_that_nobody_will_take_are_thrown_away(archive):
+    """Those of a queue that no worker serves and that pages do not go to; the pages are rung for where they go now."""
+    document_id = uploaded(archive, "one")
+    house = House(archive)
+    house.broker.depths = {messages.READ_GPU: 5, messages.HOUSEKEEPING: 1}
+    house.broker.served = (messages.READ_GPU,)
+    assert house.look() == [Read(PageKey(TENANT, document_id, 1))]
+    assert house.broker.depths == {messages.READ_GPU: 5, messages.HOUSEKEEPING: 1}
+    house.broker.served = (messages.DECODE,)
+    house.broker.depths[messages.READ_CPU] = 2  # nobody serves it now, but pages go there
+    house.look()
+    assert house.broker.depths == {messages.HOUSEKEEPING: 1, messages.READ_CPU: 2}
 
 
 def test_what_was_found_is_kept_while_messages_wait(archive):

@@ -133,6 +133,19 @@ def test_pages_beyond_the_room_are_dropped(server, broker):
     queue.close(timeout_s=2)
 
 
+def test_a_queue_is_emptied_and_no_other(server, broker):
+    """All steps of it, and what waits elsewhere stays."""
+    sender = Sender(CeleryConfig(server.url))
+    for page in (1, 20, 200):
+        sender.send(
+            [(Read(PageKey("t", "d", page)), messages.READ_GPU), (Read(PageKey("t", "d", page)), messages.READ_CPU)]
+        )
+    assert (broker.depth([messages.READ_GPU]), broker.depth([messages.READ_CPU])) == (3, 3)
+    broker.discard(messages.READ_GPU)
+    assert (broker.depth([messages.READ_GPU]), broker.depth([messages.READ_CPU])) == (0, 3)
+    sender.close()
+
+
 def test_closing_sends_what_is_left(server, broker):
     """Closing sends the rest, and gives up in time when the broker is away."""
     queue = open_queue(server, broker)

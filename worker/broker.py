@@ -110,9 +110,14 @@ class Broker:
         with _errors():
             pipe = self._redis.pipeline(transaction=False)
             for queue in queues:
-                for step in messages.STEPS:
-                    pipe.llen(_STEP.format(queue=queue, step=step) if step else queue)
+                for name in _lists(queue):
+                    pipe.llen(name)
             return sum(pipe.execute())
+
+    def discard(self, queue: str) -> None:
+        """Throw away the messages that wait in a queue."""
+        with _errors():
+            self._redis.delete(*_lists(queue))
 
     def was_emptied(self) -> bool:
         """Whether Redis holds nothing of what it held when this was last asked, by anybody; true the first time."""
@@ -151,6 +156,11 @@ class Broker:
             if not still():
                 return None
         return None
+
+
+def _lists(queue: str) -> list[str]:
+    """Redis's lists of a queue, one for each step."""
+    return [_STEP.format(queue=queue, step=step) if step else queue for step in messages.STEPS]
 
 
 def _facts(text: str) -> WorkerFacts:

@@ -92,11 +92,22 @@ class Reconciler:
         if self._found and not self._broker.depth([messages.HOUSEKEEPING]):
             rung += self._once((job, 0.0) for job in self._found)
             self._found = []
+        self._discard_unserved()
         if not self._queue.unsent() and not self._broker.depth([self._read_queue()]):
             pending = self._store.scan(None, states=[PageState.PENDING])
             lost = (point.key for point in pending if not self._claims.held(messages.claim_name(Read(point.key))))
             rung += self._once((Read(key), 0.0) for key in islice(lost, self._config.refill))
         return rung
+
+    def _discard_unserved(self) -> None:
+        """Messages for pages in a queue that nobody serves and that pages do not go to any more, as after the only GPU
+        has gone: they would wait, and be counted, for ever. The pages are rung for where they go now.
+        """
+        served = {queue for worker in self._broker.workers() for queue in worker.queues}
+        for queue in {messages.READ_GPU, messages.READ_CPU} - served - {self._read_queue()}:
+            if count := self._broker.depth([queue]):
+                log.info("nobody serves %s any more: its %d messages are thrown away", queue, count)
+                self._broker.discard(queue)
 
     def _once(self, jobs: Iterable[tuple[Job, float]]) -> int:
         """Ring, but not for what was rung for a moment ago, for the same reason (the number): between the broker's
