@@ -1,7 +1,9 @@
 """Folioscope for other people's assistants: an MCP server with four tools.
 
 It promises: the tools do what the HTTP API does, because they call it: same tenant, same keys, same limits and errors.
-Text of documents is handed on as data, and the server's instructions say so. It knows nothing of services and indexes.
+Text of documents is handed on as data, and the server's instructions say so; links and pictures in snippets and quotes
+are defused, for what an assistant repeats is shown by programs that load them. `get_page` has the exact text. It knows
+nothing of services and indexes.
 
 `build` makes the server; `folioscope mcp` runs it over standard input and output, `mount` puts it at `/mcp` of the HTTP
 API, where each call carries its caller's own `Authorization`.
@@ -26,6 +28,7 @@ from pydantic import Field
 
 from api.cli_client import ApiError, Client
 from api.config import version
+from worker.answer.harmless import harmless
 
 INSTRUCTIONS = """\
 Folioscope searches an archive of scanned documents. Use `search` to find pages, `get_page` to read one, \
@@ -65,8 +68,8 @@ def build(connect: Connect) -> MCPServer:
                 {
                     "document_id": hit["document_id"],
                     "page": hit["page"],
-                    "filename": hit["filename"],
-                    "snippets": [snippet["text"] for snippet in hit["snippets"]],
+                    "filename": harmless(hit["filename"]),
+                    "snippets": [harmless(snippet["text"]) for snippet in hit["snippets"]],
                 }
                 for hit in found["hits"]
             ]
@@ -97,12 +100,12 @@ def build(connect: Connect) -> MCPServer:
         """An answer with exact quotes and where they stand, or `found: false` when no page supports one."""
         async with _calling(connect, context) as client:
             given = await client.ask({"question": question} | _filter(folder))
-        cited = ("number", "document_id", "page", "filename", "quote")
-        return {
-            "found": given["found"],
-            "text": given["text"],
-            "citations": [{name: citation[name] for name in cited} for citation in given["citations"]],
-        }
+        citations = [
+            {name: citation[name] for name in ("number", "document_id", "page")}
+            | {name: harmless(citation[name]) for name in ("filename", "quote")}
+            for citation in given["citations"]
+        ]
+        return {"found": given["found"], "text": given["text"], "citations": citations}
 
     return server
 

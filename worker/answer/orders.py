@@ -20,7 +20,7 @@ MOST_CHARS = 100_000
 _TAGS = re.compile("[\U000e0020-\U000e007e]{4}")
 """Unicode tags are invisible ASCII; no scanned or printed page has them."""
 _MARKS = re.compile(r"[*_~`\u00ad\u200c\u200d]")
-_SPACED = re.compile(r"\b(?:\w ){4,}\w\b")
+_SPACED = re.compile(r"\b(?:\w ){3,}\w\b|\b(?:\w ){2}\w(?=\s\s)")
 
 _MODEL = r"(?:ai|llms?|gpt|chatbots?|chatgpt|(?:large )?language models?|ai (?:models?|assistants?|systems?|agents?))"
 _RULES = r"(?:instructions?|directives?|rules?|prompts?|guidelines?|guardrails?|system messages?)"
@@ -66,7 +66,7 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
     (_SPOKEN_TO, rf"\b(?:if|as|since|because) (?:you are|you're) (?:an? |the )?{_MODEL}\b"),
     (
         _SPOKEN_TO,
-        rf"\b(?:you are|you're|act as|behave as|pretend to be|pretend you are)(?: now)?(?: \w+){{0,3}}? "
+        rf"\b(?:you are|you're|act as|behave as|pretend to be|pretend you are)(?: now)?(?: \w+,?){{0,3}}? "
         rf"(?:{_MODEL}\b|unrestricted\b|unfiltered\b|jailbroken\b)",
     ),
     (
@@ -100,9 +100,10 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("end of",), r"\bend of (?:the )?(?:context|prompt|user input|system prompt)\b"),
     (
         ("markdown", "html", "image", "json", "img", "iframe", "link"),
-        r"\b(?:append|include|embed|insert|add|put|render|emit|output|print|end|begin)\b[^.!?]{0,60}\b(?:markdown|html"
-        r"|image|json|img|iframe|link)\b[^.!?]{0,60}\b(?:the|your|every|each|any) (?:answers?|reply|replies|responses?"
-        r"|output)\b",
+        r"\b(?:append|include|embed|insert|add|put|render|emit|output|print)\b.{0,60}\b(?:markdown|html|image|json|img"
+        r"|iframe|link)\b.{0,80}\b(?:the|your|every|each|any) (?:answers?|reply|replies|responses?|output)\b"
+        r"|\b(?:end|begin|start|finish) (?:all|every|each|any|your) (?:answers?|reply|replies|responses?)\b.{0,80}"
+        r"\b(?:markdown|html|image|json|img|iframe|link)\b",
     ),
     # what to give away
     (
@@ -118,12 +119,12 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
     # the dress of messages and of this service's own format
     (
         ("<",),
-        r"<\|? ?/?(?:im_(?:start|end)|system|assistant|user|endoftext|end_of_text|eot_id|start_header_id|tool)\b",
+        r"<\|? ?/?(?:im_?(?:start|end)|system|assistant|user|end_?of_?text|eot_?id|start_?header_?id|tool)\b",
     ),
     (("[inst]", "[/inst]", "sys>>", "{{"), r"\[/?inst\]|<</?sys>>|\{\{ ?(?:system|prompt)"),
     (
         ("<",),
-        r"</?(?:system|instructions?|excerpts?|assistant|tool_(?:result|call)s?|untrusted\w*|function_calls?)\b[^>]{0,40}>",
+        r"</?(?:system|instructions?|excerpts?|assistant|tool_?(?:result|call)s?|untrusted\w*|function_?calls?)\b[^>]{0,40}>",
     ),
     (
         ("system", "assistant", "developer", "tool"),
@@ -132,8 +133,8 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (("role",), r"[\"'“]role[\"'”] ?: ?[\"'“](?:system|assistant|tool|developer)"),
     (
-        ("found", "claims", "excerpt", "tool_call"),
-        r"[\"'“](?:found|claims|excerpts?|tool_calls?)[\"'”] ?: ?(?:true|false|\[|\{|\d)",
+        ("found", "claims", "excerpt", "toolcall"),
+        r"[\"'“](?:found|claims|excerpts?|tool_?calls?)[\"'”] ?: ?(?:true|false|\[|\{|\d)",
     ),
 )
 """(words of which one must be there, which is quick to see; pattern)."""
@@ -147,14 +148,12 @@ def gives_orders(untrusted_text: str) -> bool:
     if _TAGS.search(text):
         return True
     text = unicodedata.normalize("NFKC", _MARKS.sub("", unseen_removed(text))).lower()
+    # An order may be s p a c e d, and may run over a line's end.
+    text = _SPACED.sub(lambda spaced: spaced[0].replace(" ", ""), text)
     lines = "\n".join(" ".join(line.split()) for line in text.splitlines())
-    # An order may run over a line's end, and may be s p a c e d.
     whole = lines.replace("\n", " ")
-    closed = _SPACED.sub(lambda spaced: spaced[0].replace(" ", ""), whole)
-    readings = (lines, whole) if closed == whole else (lines, whole, closed)
     return any(
-        order.search(reading)
+        order.search(lines if order.pattern.startswith("^") else whole)
         for words, order in _ORDERS
-        for reading in readings
-        if any(word in reading for word in words)
+        if any(word in whole for word in words)
     )
