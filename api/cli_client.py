@@ -26,7 +26,7 @@ _CHUNK = 256 << 10
 _IN_PROCESS_URL = "http://localhost"
 # Reading an answer may wait for a model to load; sending waits only for the disk.
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0, write=300.0)
-# On a CPU a page takes minutes, and the weights are loaded first.
+# On a CPU a page takes minutes, and the weights are loaded first; an answer may need several.
 _DECODE_TIMEOUT = httpx.Timeout(900.0, connect=5.0)
 _LOOK_AGAIN_S = 0.4
 _ATTEMPTS = 4
@@ -56,10 +56,13 @@ class Client:
         *,
         password: str | None = None,
         text_layer: str | None = None,
+        lay_at: str | None = None,
         progress: Callable[[int], None] = lambda _sent: None,
     ) -> tuple[dict[str, Any], bool]:
-        """Send a file; the document, and whether it is new. `progress` is told how many bytes were sent in all."""
-        fields = {"password": password, "text_layer": text_layer}
+        """Send a file; the document, and whether it is new. `lay_at` is its path in a folder. `progress` is told how
+        many bytes were sent in all.
+        """
+        fields = {"password": password, "text_layer": text_layer, "path": lay_at}
         boundary = secrets.token_hex(16)
         head, tail = _form(boundary, path.name, {name: value for name, value in fields.items() if value})
         size = (await anyio.Path(path).stat()).st_size
@@ -133,7 +136,7 @@ class Client:
         return (await self._send("POST", "/v1/search", json=request)).json()
 
     async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        return (await self._send("POST", "/v1/answers", json=request)).json()
+        return (await self._send("POST", "/v1/answers", json=request, timeout=_DECODE_TIMEOUT)).json()
 
     async def decode(self, document_id: str, page: int, request: dict[str, Any]) -> dict[str, Any]:
         path = f"/v1/documents/{quote(document_id, safe='')}/pages/{page}/decode"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rich.table import Table
@@ -26,6 +26,7 @@ class Found:
 
     path: Path
     named: bool
+    lay_at: str | None = None  # its path in the folder that was named, that folder's name in front
     leads_out: bool = False  # a link to something outside the folder that was named
 
 
@@ -46,6 +47,7 @@ def find_files(paths: Sequence[Path], *, follow: bool = False) -> Iterator[Found
             yield Found(path, named=True)
             continue
         root = path.resolve()
+        top = root.name
         for folder, folders, names in os.walk(path, followlinks=follow):
             real = Path(folder).resolve()
             if follow and real in seen:  # a link to a folder above it would go round for ever
@@ -57,7 +59,8 @@ def find_files(paths: Sequence[Path], *, follow: bool = False) -> Iterator[Found
                 file = Path(folder) / name
                 if not name.startswith(".") and file.is_file():
                     out = not follow and file.is_symlink() and not file.resolve().is_relative_to(root)
-                    yield Found(file, named=False, leads_out=out)
+                    lay_at = PurePosixPath(top, *file.relative_to(path).parts).as_posix()
+                    yield Found(file, named=False, lay_at=lay_at, leads_out=out)
 
 
 async def add(
@@ -125,6 +128,7 @@ async def _upload(
                     file.path,
                     password=password,
                     text_layer=text_layer,
+                    lay_at=file.lay_at,
                     progress=lambda sent, before=sent_before: bar.update(task, completed=before + sent),
                 )
             except (ApiError, OSError) as error:

@@ -60,6 +60,7 @@ def _facts(view: DocumentView) -> dict[str, Any]:
             for origin in view.origins
             if origin.archive_id is not None
         ],
+        "paths": [origin.path for origin in view.origins if origin.archive_id is None and "/" in origin.path],
     }
 
 

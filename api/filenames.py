@@ -12,6 +12,7 @@ from email.utils import collapse_rfc2231_value
 from urllib.parse import quote, unquote
 
 MAX_CHARS = 200
+MAX_PARTS = 16
 FALLBACK = "document"
 
 # Characters that turn the reading direction around make `gpj.exe` look like `exe.jpg`.
@@ -31,6 +32,14 @@ def display_name(untrusted_name: str) -> str:
             return stem[: MAX_CHARS - len(extension) - 1] + dot + extension
         return name[:MAX_CHARS]
     return name
+
+
+def relative_path(untrusted_path: str) -> str:
+    """Where a file lay in a folder that was sent in, its name last: `letters/1911/may.pdf`. Each part is cleaned as a
+    name is; parts that lead nowhere or upwards are dropped, and of very deep ones the innermost are kept.
+    """
+    parts = [part for part in untrusted_path.replace("\\", "/").split("/") if part.strip(". \t\r\n\0")]
+    return "/".join(display_name(part) for part in parts[-MAX_PARTS:]) or FALLBACK
 
 
 def from_content_disposition(value: str) -> str | None:

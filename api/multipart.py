@@ -17,7 +17,7 @@ from index.errors import InvalidRequest, RequestError
 
 MAX_FIELD_BYTES = 4096
 FILE_FIELD = "file"
-TEXT_FIELDS = frozenset({"password", "text_layer"})
+TEXT_FIELDS = frozenset({"password", "text_layer", "path"})
 
 
 def boundary_of(content_type: str) -> bytes:
@@ -97,7 +97,8 @@ class UploadForm:
                 raise InvalidRequest("There are two files in the form. Send each with a request of its own.")
             self.filename = from_multipart(options.get(b"filename", b""))
         elif name not in TEXT_FIELDS:
-            raise InvalidRequest(f"There is no field {name[:100]!r}; the fields are file, password and text_layer.")
+            fields = "file, path, password and text_layer"
+            raise InvalidRequest(f"There is no field {name[:100]!r}; the fields are {fields}.")
         elif name in self.fields:
             raise InvalidRequest(f"The field {name} is there twice.")
         self._part = name

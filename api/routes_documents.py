@@ -38,6 +38,11 @@ _UPLOAD_BODY = {
                     "required": ["file"],
                     "properties": {
                         "file": {"type": "string", "format": "binary"},
+                        "path": {
+                            "type": "string",
+                            "maxLength": MAX_FIELD_BYTES,
+                            "description": "Where it lay in a folder that is sent in, its name last.",
+                        },
                         "password": {
                             "type": "string",
                             "maxLength": MAX_FIELD_BYTES,
@@ -103,6 +108,14 @@ async def add_document(
         str | None,
         Query(max_length=4096, description="Name of a file that is sent as the body.", examples=["scan.pdf"]),
     ] = None,
+    path: Annotated[
+        str | None,
+        Query(
+            max_length=4096,
+            description="The same for a file out of a folder that is sent in: where it lay there, its name last.",
+            examples=["letters/1911/may.pdf"],
+        ),
+    ] = None,
     text_layer: Annotated[
         TextLayerPolicy | None,
         Query(description="`auto` uses trustworthy text layers of PDFs, `never` reads all pages.", examples=["auto"]),
@@ -113,12 +126,13 @@ async def add_document(
 
     The file is stored durably before the answer. The same bytes again give the same document, with the same answer; its
     `text_layer` stays what it was first sent with (to change it, delete the document before).
+    A `path` is kept beside the name, and its folders are found by the filter `folder`.
     An encrypted PDF takes its password in the form, or, with a raw body, in the header `Folioscope-Password`.
     """
     meter = context.limits.upload(caller.key)
     async with idempotency.claimed(context, tenant, "documents", idempotency_key) as claim:
         received = await upload.receive(
-            request, context, tenant, filename=filename, text_layer=text_layer, meter=meter, claim=claim
+            request, context, tenant, filename=filename, path=path, text_layer=text_layer, meter=meter, claim=claim
         )
         if isinstance(received, Stored):
             return idempotency.replay(received, again=True)

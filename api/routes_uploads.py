@@ -54,7 +54,7 @@ Metadata = Annotated[
     str | None,
     Header(
         alias="Upload-Metadata",
-        description="Keys with values in Base64: `filename`, `password`, `text_layer`; others are ignored.",
+        description="Keys with values in Base64: `filename`, `path`, `password`, `text_layer`; others are ignored.",
         examples=["filename c2Nhbi5wZGY="],
     ),
 ]
@@ -135,6 +135,8 @@ async def create_upload(
     expected = _checksum(checksum)
     given = _metadata(metadata or "")
     filename = filenames.display_name(given.get("filename") or given.get("name") or "")
+    if path := given.get("path") or given.get("relativePath"):
+        filename = filenames.relative_path(path)
     text_layer, password = _policy(given.get("text_layer")), given.get("password") or None
     has_bytes = request.headers.get("content-type", "").partition(";")[0].strip() == OFFSET_TYPE
     async with idempotency.claimed(context, tenant, "uploads", idempotency_key) as claim:

@@ -71,6 +71,7 @@ class DocumentItemJSON(Model):
     pages: PageCountsJSON  # of an archive: of all its members together
     failure: FailureJSON | None = None  # the whole file could not be opened, or nothing in it
     origins: list[OriginJSON] = []
+    paths: list[str] = []  # where it lay in folders that were sent in
 
 
 class DocumentJSON(DocumentItemJSON):

@@ -85,17 +85,18 @@ async def receive(
     tenant: str,
     *,
     filename: str | None,
+    path: str | None = None,
     text_layer: TextLayerPolicy | None,
     meter: UploadMeter,
     claim: Claim | None = None,
 ) -> tuple[DocumentView, bool] | Stored:
-    """The accepted document and whether it is new. `filename` and `text_layer` come from the query (raw bodies).
+    """The accepted document and whether it is new. `filename`, `path` and `text_layer` come from the query.
 
     With the `claim` of a key that the same file was sent with before: the answer of then. What the file is is known
     when all of it has come; of one that the key was not used for (`InvalidRequest`) nothing is kept.
     """
     try:
-        received = await _receive(request, context, tenant, filename, text_layer, meter, claim)
+        received = await _receive(request, context, tenant, filename, path, text_layer, meter, claim)
     except FolioscopeError as error:
         context.metrics.uploads.labels(error.code if error.code == "storage_full" else "refused").inc()
         raise
@@ -116,6 +117,7 @@ async def _receive(
     context: Context,
     tenant: str,
     filename: str | None,
+    path: str | None,
     text_layer: TextLayerPolicy | None,
     meter: UploadMeter,
     claim: Claim | None,
@@ -144,6 +146,7 @@ async def _receive(
                 await writer.flush(at_least=_BATCH_BYTES)
             form.finish()
             name = form.filename or filename or ""
+            path = form.fields.get("path") or path
             password = form.fields.get("password")
             text_layer = _policy(form.fields.get("text_layer")) or text_layer
         else:
@@ -156,7 +159,8 @@ async def _receive(
         await writer.flush()
         if not staged.size:
             raise BadDocument("The file is empty.", code="empty")
-        name, policy = filenames.display_name(name), text_layer or TextLayerPolicy.AUTO
+        name = filenames.relative_path(path) if path else filenames.display_name(name)
+        policy = text_layer or TextLayerPolicy.AUTO
         known = False
         if claim is not None and writer.sha256 is not None:
             sha256 = writer.sha256.hexdigest()

@@ -28,6 +28,7 @@ from index.types import (
     DocumentState,
     Hit,
     Manifest,
+    Origin,
     PageKey,
     PageLabels,
     PagePoint,
@@ -125,8 +126,9 @@ class FakeService:
         if document_id in self.views:
             return self.views[document_id], False
         at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=len(self.views))
-        manifest = Manifest(tenant, document_id, sha256, len(content), filename, "application/pdf", at, text_layer)
-        view = DocumentView(manifest, DocumentState.ACCEPTED, PageCounts(), None, ())
+        name = filename.rpartition("/")[2]
+        manifest = Manifest(tenant, document_id, sha256, len(content), name, "application/pdf", at, text_layer)
+        view = DocumentView(manifest, DocumentState.ACCEPTED, PageCounts(), None, (Origin(None, filename),))
         self.views[document_id] = view
         self.texts[document_id] = content.decode("utf-8", "replace").split("\f")
         (Path(self._directory.name) / document_id).write_bytes(content)

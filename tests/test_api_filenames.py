@@ -4,7 +4,26 @@ from __future__ import annotations
 
 import pytest
 
-from api.filenames import attachment, display_name, from_content_disposition, from_multipart
+from api.filenames import attachment, display_name, from_content_disposition, from_multipart, relative_path
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("letters/1911/may.pdf", "letters/1911/may.pdf"),
+        ("may.pdf", "may.pdf"),
+        ("/letters//may.pdf", "letters/may.pdf"),
+        ("../../etc/./passwd", "etc/passwd"),
+        ("C:\\scans\\may.pdf", "C:/scans/may.pdf"),
+        ("le\0t\u202ete\nrs/u\u0308ber.pdf", "letters/über.pdf"),
+        ("/".join(map(str, range(40))) + "/may.pdf", "/".join(map(str, range(25, 40))) + "/may.pdf"),
+        ("a/" + "x" * 500 + ".pdf", "a/" + "x" * 196 + ".pdf"),
+        ("..", "document"),
+    ],
+)
+def test_paths_in_folders(path, kept):
+    """Every part a name, none that leads upwards, not endlessly deep."""
+    assert relative_path(path) == kept
 
 
 @pytest.mark.parametrize(

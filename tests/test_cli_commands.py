@@ -42,7 +42,8 @@ def test_add_takes_folders_apart(folioscope, files):
     """Everything below, in order, hidden files left out; then it is read."""
     result = folioscope("add", files)
     assert result.code == 0
-    assert [accepted[1] for accepted in folioscope.service.accepted] == ["a.pdf", "b.pdf", "c.pdf"]
+    sent = [accepted[1] for accepted in folioscope.service.accepted]
+    assert sent == ["scans/a.pdf", "scans/b.pdf", "scans/deep/c.pdf"]
     assert "✓ b.pdf  2 pages" in result.out
     assert "uploaded" in result.err
     assert "\x1b" not in result.out + result.err
@@ -119,12 +120,14 @@ def test_add_stays_inside_the_folder(folioscope, files, tmp_path):
     (files / "deep" / "round").symlink_to(files)
     (files / "in.pdf").symlink_to(files / "a.pdf")
     result = folioscope("add", files)
-    assert [accepted[1] for accepted in folioscope.service.accepted] == ["a.pdf", "b.pdf", "in.pdf", "c.pdf"]
+    assert [accepted[1] for accepted in folioscope.service.accepted] == [
+        *("scans/a.pdf", "scans/b.pdf", "scans/in.pdf", "scans/deep/c.pdf"),
+    ]
     assert "out.pdf: This link leads out of the folder" in result.err
     folioscope.service.accepted.clear()
     followed = folioscope("add", files, "--follow-symlinks")
     assert followed.code == 0
-    names = [accepted[1] for accepted in folioscope.service.accepted]
+    names = [accepted[1].rpartition("/")[2] for accepted in folioscope.service.accepted]
     assert sorted(names) == ["a.pdf", "b.pdf", "c.pdf", "in.pdf", "out.pdf", "secret.pdf"]
     assert folioscope("add", files / "out.pdf").code == 0, "a link that is named itself is meant"
 

@@ -155,6 +155,8 @@ class ShelfService:
         self.word_s = 0.0  # between two words of an answer
         self.fail_answer: Exception | None = None  # after the first words
         self.asked: list[tuple[str, str | None]] = []  # question, conversation
+        self.sent: list[str] = []  # names and paths, as they were accepted
+        self.accept_s = 0.0  # that taking a file takes
         self.stays_broken = False  # what is read again fails again
         self.inside = Inside(
             queues=(QueueFacts("open", 0), QueueFacts("read", 3)),
@@ -207,14 +209,18 @@ class ShelfService:
     def accept(
         self, tenant: str, staged: _Staged, *, filename: str, password: str | None = None, text_layer: object = None
     ) -> tuple[DocumentView, bool]:
+        time.sleep(self.accept_s)
         data = bytes(staged.data)
-        manifest = self._manifest(filename, hashlib.sha256(data).hexdigest(), len(data), "application/pdf")
+        self.sent.append(filename)
+        name = filename.rpartition("/")[2]
+        manifest = self._manifest(name, hashlib.sha256(data).hexdigest(), len(data), "application/pdf")
         with self._lock:
             known = self._shelf.get(manifest.document_id)
             if known and not (known.error and password):
                 return self._view(known), False
             old_error = known.error if known else None
             item = Shelved(manifest, page_s=self.page_s, since=time.monotonic(), old_error=old_error)
+            item.origins = (Origin(None, filename),)
             try:
                 recipe = json.loads(data)
                 if recipe.get("password") not in (None, password):
@@ -230,7 +236,8 @@ class ShelfService:
     def documents(
         self, tenant: str, *, cursor: str | None = None, limit: int = 50, uploaded_only: bool = False
     ) -> tuple[list[DocumentView], None]:
-        items = [item for item in self._shelf.values() if not (uploaded_only and item.origins)]
+        inside = {id_ for id_, item in self._shelf.items() if any(origin.archive_id for origin in item.origins)}
+        items = [item for id_, item in self._shelf.items() if not (uploaded_only and id_ in inside)]
         return [self._view(item) for item in reversed(items)][:limit], None
 
     def document(self, tenant: str, document_id: str) -> DocumentView:

@@ -140,7 +140,9 @@ class Jobs:
         password: str | None,
         text_layer: TextLayerPolicy,
     ) -> tuple[Entry, bool]:
-        """Make an upload durable and ring for it; the entry, and whether it is new."""
+        """Make an upload durable and ring for it; the entry, and whether it is new. `filename` may stand in folders
+        (`letters/1911/may.pdf`); it has been made harmless.
+        """
         try:
             media_type = sniff(staged.path)
             staged.seal()
@@ -149,7 +151,13 @@ class Jobs:
             raise
         with self._catalog.lock():
             entry, new = self._register(
-                tenant, staged, Origin(None, filename), filename, media_type, text_layer, password
+                tenant,
+                staged,
+                Origin(None, filename),
+                PurePosixPath(filename).name,
+                media_type,
+                text_layer,
+                password,
             )
         if not new:
             # Uploading the same bytes again is how a person asks for another try of what failed, members included.

@@ -43,24 +43,27 @@ def below(catalog: Catalog, tenant: str, split: Split | None) -> list[str]:
     return list(found)
 
 
-def paths(catalog: Catalog, entry: Entry, *, limit: int = MAX_DEPTH + 2) -> tuple[str, ...]:
-    """Every path that leads to a document: `box.zip/letters.tar/1923/may.pdf`, or just its file name."""
+def paths(catalog: Catalog, entry: Entry, *, limit: int = MAX_DEPTH + 2, from_folders: bool = True) -> tuple[str, ...]:
+    """Every path that leads to a document: `box.zip/letters.tar/1923/may.pdf`, or just its file name. What was sent in
+    with a folder has that in front, unless not `from_folders`.
+    """
     found: list[str] = []
     for origin in entry.origins:
         if origin.archive_id is None:
-            found.append(entry.manifest.filename)
+            found.append(origin.path if from_folders and "/" in origin.path else entry.manifest.filename)
         elif limit and (parent := catalog.get(entry.manifest.tenant, origin.archive_id)):
-            found.extend(f"{above}/{origin.path}" for above in paths(catalog, parent, limit=limit - 1))
+            over = paths(catalog, parent, limit=limit - 1, from_folders=from_folders)
+            found.extend(f"{above}/{origin.path}" for above in over)
     return tuple(sorted(set(found)))
 
 
 def labels(catalog: Catalog, entry: Entry) -> PageLabels:
     """Labels of a document's pages. Folders are given with the archive's name in front and without it,
-    so that both `box.zip/letters` and `letters` find what lies in that folder.
+    so that both `box.zip/letters` and `letters` find what lies in that folder; and so are folders that were sent in.
     """
     ways = paths(catalog, entry)
     folders: set[str] = set()
-    for way in ways:
+    for way in {*ways, *paths(catalog, entry, from_folders=False)}:
         parts = PurePosixPath(way).parts[:-1]
         for end in range(1, len(parts) + 1):
             folders.add("/".join(parts[:end]))

@@ -93,7 +93,7 @@ class ServiceProtocol(Protocol):
         password: str | None = None,
         text_layer: TextLayerPolicy = TextLayerPolicy.AUTO,
     ) -> tuple[DocumentView, bool]:
-        """The document, durable, and whether it is new."""
+        """The document, durable, and whether it is new. `filename` may stand in folders that were sent in."""
         ...
 
     def documents(

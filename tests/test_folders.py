@@ -1,0 +1,100 @@
+"""Folders that are sent in: paths are kept beside names, found by the folder filter, and lead nowhere else."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from index.types import SearchFilter
+from tests.access_kit import KeyedApi
+from tests.ingest_kit import zip_bytes
+from tests.kit import TENANT, Archive, pdf
+
+TUS = {"Tus-Resumable": "1.0.0"}
+
+
+@pytest.fixture
+def api(tmp_path):
+    made = KeyedApi(tmp_path)
+    made.headers = made.key()
+    yield made
+    made.archive.close()
+
+
+def folder_of(api, folder):
+    """Names of what a search in that folder finds."""
+    request = {"query": "quay", "filter": {"folder": folder}}
+    return sorted(hit["filename"] for hit in api.post("/v1/search", json=request, headers=api.headers).json()["hits"])
+
+
+def send(api, text, path, name="may.pdf"):
+    form = {"files": {"file": (name, pdf(f"The quay: {text}."))}, "data": {"path": path}}
+    answer = api.post("/v1/documents", headers=api.headers, **form)
+    assert answer.status_code == 202, answer.text
+    return answer.json()
+
+
+def test_a_file_of_a_folder_is_found_in_it(api):
+    """Its name is its own, its path is told, and each folder above finds it, with those above that and without."""
+    told = send(api, "one", "letters/1911/may.pdf")
+    assert (told["filename"], told["paths"]) == ("may.pdf", ["letters/1911/may.pdf"])
+    send(api, "two", "letters/june.pdf")
+    send(api, "three", "bills/may.pdf")
+    api.archive.settle()
+    assert folder_of(api, "letters") == ["june.pdf", "may.pdf"]
+    assert folder_of(api, "letters/1911") == folder_of(api, "1911") == ["may.pdf"]
+    assert folder_of(api, "may.pdf") == folder_of(api, "letters/1911/may.pdf") == []
+    listed = api.get("/v1/documents", headers=api.headers).json()["items"]
+    assert {tuple(item["paths"]) for item in listed} == {
+        ("letters/1911/may.pdf",),
+        ("letters/june.pdf",),
+        ("bills/may.pdf",),
+    }
+
+
+def test_a_path_is_only_ever_a_label(api):
+    """Parts that lead upwards are dropped, and a path without folders is just a name."""
+    assert send(api, "one", "../../../etc/passwd")["paths"] == ["etc/passwd"]
+    plain = send(api, "two", "scan.pdf", name="other.pdf")
+    assert (plain["filename"], plain["paths"]) == ("scan.pdf", [])
+    assert not any("etc" in path.parts for path in api.archive.root.rglob("*"))
+
+
+def test_the_same_file_in_two_folders(api):
+    """One document with both paths, found in both."""
+    first = send(api, "same", "letters/may.pdf")
+    again = send(api, "same", "copies/may.pdf")
+    assert again["id"] == first["id"]
+    assert sorted(again["paths"]) == ["copies/may.pdf", "letters/may.pdf"]
+    api.archive.settle()
+    assert folder_of(api, "letters") == folder_of(api, "copies") == ["may.pdf"]
+
+
+def test_raw_bodies_and_resumable_uploads_take_paths_too(api):
+    """In the query, and in the metadata under either name that clients use."""
+    raw = api.post("/v1/documents?path=box/raw.pdf", content=pdf("The quay, raw."), headers=api.headers)
+    assert (raw.json()["filename"], raw.json()["paths"]) == ("raw.pdf", ["box/raw.pdf"])
+    for key in ("path", "relativePath"):
+        content = pdf(f"The quay, by {key}.")
+        encoded = base64.b64encode(f"box/{key}.pdf".encode()).decode()
+        headers = api.headers | TUS | {"Upload-Length": str(len(content)), "Upload-Metadata": f"{key} {encoded}"}
+        headers["Content-Type"] = "application/offset+octet-stream"
+        sent = api.request("POST", "/v1/uploads", headers=headers, content=content)
+        document = api.get(f"/v1/documents/{sent.headers['folioscope-document']}", headers=api.headers).json()
+        assert (document["filename"], document["paths"]) == (f"{key}.pdf", [f"box/{key}.pdf"])
+    api.archive.settle()
+    assert folder_of(api, "box") == ["path.pdf", "raw.pdf", "relativePath.pdf"]
+
+
+def test_an_archive_in_a_folder(tmp_path):
+    """Its members are found under the folder, under the archive, and under the folders in it."""
+    archive = Archive(tmp_path)
+    try:
+        archive.upload(zip_bytes({"letters/may.pdf": pdf("The quay.")}), "cellar/shelf/box.zip")
+        archive.settle()
+        for folder in ("cellar", "cellar/shelf/box.zip", "box.zip", "box.zip/letters", "letters"):
+            hits = archive.library.search(TENANT, "quay", SearchFilter(folder=folder), limit=5).hits
+            assert [hit.labels.paths for hit in hits] == [("cellar/shelf/box.zip/letters/may.pdf",)], folder
+    finally:
+        archive.close()
