@@ -15,6 +15,7 @@ from api.schemas import AnswerJSON, FilterJSON, Model
 from index.types import Citation
 from worker.answer.harmless import harmless
 from worker.asking.conversation import Turn
+from worker.asking.pipeline import Done
 
 MODEL = "folioscope"
 _MAX_MESSAGES = 500
@@ -129,6 +130,16 @@ def footnotes(citations: Sequence[Citation]) -> str:
 
 def _plain(untrusted_text: str) -> str:
     return harmless(" ".join(untrusted_text.split()))
+
+
+def remarks(done: Done) -> str:
+    """What to know of an answer beside its text, as a plain last line; empty where there is nothing."""
+    told = [note] if (note := done.answer.extra.get("note")) else []
+    if done.missing:
+        told.append(f"{len(done.missing)} pages that may hold more could not be decoded.")
+    elif done.incomplete:
+        told.append(f"{done.undecoded} pages have no text yet and were not looked at.")
+    return f"\n\n({' '.join(told)})" if told else ""
 
 
 def usage(messages: Sequence[ChatMessage], answer: str) -> ChatUsageJSON:

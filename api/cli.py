@@ -134,13 +134,14 @@ def search(query: str, limit: int, **options: Any) -> int:
 
 @cli.command()
 @click.argument("question")
+@click.option("--verify", is_flag=True, help="Decode the cited pages again and compare their quotes.")
 @_filters
 @_talks
-def ask(question: str, **options: Any) -> int:
+def ask(question: str, verify: bool, **options: Any) -> int:
     """Answer a question with quotations and their pages."""
     from api import cli_questions
 
-    request = {"question": question, "filter": _filter(options)}
+    request = {"question": question, "verify": verify, "filter": _filter(options)}
     return _run(options, lambda client, output: cli_questions.ask(client, output, request))
 
 

@@ -49,4 +49,27 @@ def print_answer(output: Output, answer: dict[str, Any]) -> None:
     for citation in answer["citations"]:
         quote = safe(citation["quote"]).replace("\n", " ")
         line = Text.assemble((f"[{citation['number']}] ", "dim"), (safe(citation["filename"]), "cyan"))
-        output.say(line.append(f", page {citation['page']}: “{quote}”"))
+        line.append(f", page {citation['page']}: “{quote}”")
+        if citation.get("note"):
+            line.append(f" (read from a {citation['note']})", style="dim")
+        if citation.get("verified") is not None:
+            line.append(" verified" if citation["verified"] else " NOT verified", style="dim")
+        output.say(line)
+    _print_decoded(output, answer)
+
+
+def _print_decoded(output: Output, answer: dict[str, Any]) -> None:
+    """What was decoded for it, and what might have had a say and was not heard. Older services tell neither."""
+    for one in answer.get("decoded", ()):
+        outcome = f"{one['took_ms'] / 1000:.1f} s" if one["ok"] else f"failed: {one['code']}"
+        where = f"page {one['page']} of {one['document_id']}"
+        output.say(f"decoded ({one['prompt']}): {where}, {outcome}; {safe(one['reason'])}", style="dim")
+    for one in answer.get("missing", ()):
+        where = f"page {one['page']} of {one['document_id']}"
+        output.say(f"missing: {where} ({one['code']}): {safe(one['reason'])}", style="yellow")
+    if answer.get("incomplete") and answer.get("undecoded_pages"):
+        output.say(
+            f"{answer['undecoded_pages']} pages have no text yet and were not looked at; name a document or a folder "
+            "to have them decoded.",
+            style="yellow",
+        )

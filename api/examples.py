@@ -157,6 +157,8 @@ ANSWER = {
             "boxes": [[0.1, 0.14, 0.86, 0.17]],
             "score": 0.91,
             "image_url": _IMAGE,
+            "verified": True,
+            "note": None,
         }
     ],
     "confidence": 0.88,
@@ -164,8 +166,31 @@ ANSWER = {
         {"document_id": DOCUMENT_ID, "page": 2, "score": 1.31, "selected": True, "reason": "the best match"}
     ],
     "took_ms": 64.0,
-    "timings_ms": {"retrieve": 41.0, "select": 1.2, "answer": 21.8, "total": 64.0},
+    "timings_ms": {"retrieve": 41.0, "select": 1.2, "decode": 4210.0, "answer": 21.8, "total": 4274.0},
     "conversation_id": None,
+    "decoded": [
+        {
+            "document_id": DOCUMENT_ID,
+            "page": 2,
+            "prompt": "markdown",
+            "reason": "it is not decoded yet, and page 1 of the same document matches",
+            "took_ms": 4180.0,
+            "ok": True,
+            "code": None,
+        }
+    ],
+    "incomplete": True,
+    "missing": [
+        {
+            "document_id": DOCUMENT_ID,
+            "page": 3,
+            "code": "decode_timeout",
+            "reason": "No worker decoded the page within 60 s: all are busy. Try again in a moment.",
+        }
+    ],
+    "undecoded_pages": 2,
+    "answerer": "extractive",
+    "note": None,
 }
 CONVERSATION_REQUEST = {
     "question": "And the year before?",
@@ -238,6 +263,8 @@ EVENTS = (
 )
 
 ANSWER_EVENTS = (
+    f'event: decoding\ndata: {{"document_id": "{DOCUMENT_ID}", "page": 2, "prompt": "markdown", '
+    '"reason": "it is not decoded yet", "state": "done", "took_ms": 4180.0}\n\n'
     'event: text\ndata: {"text": "The bridge fund stands at 412 pounds. [1]"}\n\n'
     'event: done\ndata: {"found": true, "text": "The bridge fund stands at 412 pounds. [1]"}\n\n'
 )

@@ -24,6 +24,7 @@ from api.chat import (
     footnotes,
     harmless,
     question_of,
+    remarks,
     usage,
 )
 from api.context import AppContext, Context
@@ -96,7 +97,7 @@ async def create_chat_completion(
         return StreamingResponse(body, media_type="text/event-stream")
     done = await answering.drain(run)
     answering.count(context, done)
-    text = harmless(done.answer.text) + footnotes(done.answer.citations)
+    text = harmless(done.answer.text) + footnotes(done.answer.citations) + remarks(done)
     return ChatCompletionJSON(
         id=completion_id,
         created=created,
@@ -123,6 +124,9 @@ async def _stream(
             text += piece
             yield _data(chunk(completion_id, created, {"content": piece}))
         if isinstance(event, Done):
+            if told := remarks(event):
+                text += told
+                yield _data(chunk(completion_id, created, {"content": told}))
             answering.count(context, event)
             last = chunk(completion_id, created, {}, "stop")
             yield _data({**last, "folioscope": convert.answer(event).model_dump()})
