@@ -157,9 +157,9 @@ class Stack:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FOLIOSCOPE_")}
         return environment | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"} | self.stack_environment
 
-    def start(self, name, *command, supervised=True):
+    def start(self, name, *command, supervised=True, module="tests.stack_service"):
         process = Process(
-            [sys.executable, "-m", "tests.stack_service", *command],
+            [sys.executable, "-m", module, *command],
             self._process_environment(),
             self.root / f"{name}.log",
             supervised=supervised,
