@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -138,6 +139,24 @@ class Client:
     async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         return (await self._send("POST", "/v1/answers", json=request, timeout=_DECODE_TIMEOUT)).json()
 
+    async def ask_streamed(self, request: dict[str, Any]) -> tuple[dict[str, Any], float]:
+        """The same answer, and after how many seconds its first words came (in process they come with the last)."""
+        body = request | {"stream": True}
+        for attempt in range(1, _ATTEMPTS + 1):
+            began = time.perf_counter()
+            try:
+                async with self._http.stream("POST", "/v1/answers", json=body, timeout=_DECODE_TIMEOUT) as response:
+                    if response.is_success:
+                        return await _told(response, began)
+                    await response.aread()
+            except httpx.TransportError as error:
+                raise self._unreachable(error) from error
+            wait = _wait(response, again=True)
+            if wait is None or attempt == _ATTEMPTS:
+                raise _error(response)
+            await anyio.sleep(wait)
+        raise AssertionError("the last attempt returns or raises")
+
     async def decode(self, document_id: str, page: int, request: dict[str, Any]) -> dict[str, Any]:
         path = f"/v1/documents/{quote(document_id, safe='')}/pages/{page}/decode"
         return (await self._send("POST", path, json=request, timeout=_DECODE_TIMEOUT)).json()
@@ -163,18 +182,43 @@ class Client:
                 content = {"content": body()} if body else {}
                 response = await self._http.request(method, path, **options, **content)
             except httpx.TransportError as error:
-                reason = str(error) or type(error).__name__
-                raise ApiError(f"No answer from {self._http.base_url}: {reason}") from error
-            after = response.headers.get("retry-after", "1")
-            wait = float(after) if after.isdecimal() else 1.0
-            busy = response.status_code == httpx.codes.SERVICE_UNAVAILABLE and body is None
-            limited = response.status_code == httpx.codes.TOO_MANY_REQUESTS and wait <= _PATIENCE_S
-            if not (busy or limited) or attempt == _ATTEMPTS:
+                raise self._unreachable(error) from error
+            wait = _wait(response, again=body is None)
+            if wait is None or attempt == _ATTEMPTS:
                 break
-            await anyio.sleep(wait if limited else min(wait, 5.0))
+            await anyio.sleep(wait)
         if response.is_success:
             return response
         raise _error(response)
+
+    def _unreachable(self, error: httpx.TransportError) -> ApiError:
+        return ApiError(f"No answer from {self._http.base_url}: {str(error) or type(error).__name__}")
+
+
+def _wait(response: httpx.Response, *, again: bool) -> float | None:
+    """Seconds after which the same is worth another try; None where it is not. `again`: it may be sent twice."""
+    after = response.headers.get("retry-after", "1")
+    wait = float(after) if after.isdecimal() else 1.0
+    if response.status_code == httpx.codes.TOO_MANY_REQUESTS and wait <= _PATIENCE_S:
+        return wait
+    return min(wait, 5.0) if again and response.status_code == httpx.codes.SERVICE_UNAVAILABLE else None
+
+
+async def _told(response: httpx.Response, began: float) -> tuple[dict[str, Any], float]:
+    """The end of an answer's events, and when its text began."""
+    kind, first = "", 0.0
+    async for line in response.aiter_lines():
+        name, _, value = line.partition(": ")
+        if name == "event":
+            kind = value
+            if kind == "text" and not first:
+                first = time.perf_counter() - began
+        elif name == "data" and kind == "done":
+            return json.loads(value), first
+        elif name == "data" and kind == "error":
+            problem = json.loads(value)
+            raise ApiError(problem["detail"], code=problem["code"], status=problem["status"])
+    raise ApiError("The answer broke off.", code="unexpected_answer")
 
 
 @asynccontextmanager

@@ -23,7 +23,10 @@ _COLUMNS = {
     "answer_quoted": "answer in quote",
     "not_found_precision": "not found: precision",
     "not_found_recall": "recall",
+    "pages_decoded": "decoded",
     "search_p95_ms": "search p95 ms",
+    "first_p50_ms": "first words p50 ms",
+    "first_p95_ms": "p95 ms ",
     "answer_p50_ms": "answer p50 ms",
     "answer_p95_ms": "p95 ms",
 }
@@ -32,7 +35,7 @@ _COLUMNS = {
 def read(path: Path) -> list[evaluate.KnownQuestion]:
     """The questions of a file: JSON Lines, or the ground truth of the sample archive."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"{path} cannot be read: {error}") from None
     if text.lstrip().startswith("{"):
@@ -42,7 +45,8 @@ def read(path: Path) -> list[evaluate.KnownQuestion]:
             whole = None
         if isinstance(whole, dict) and "questions" in whole:
             return evaluate.read_questions(evaluate.from_truth(whole))
-    return evaluate.read_questions(text.splitlines())
+    # Not splitlines(): JSON may hold line ends of other kinds inside its strings.
+    return evaluate.read_questions(text.split("\n"))
 
 
 async def run(client: Client, output: Output, questions: list[evaluate.KnownQuestion], misses: bool) -> int:
@@ -52,7 +56,8 @@ async def run(client: Client, output: Output, questions: list[evaluate.KnownQues
     rows = evaluate.rows(outcomes)
     if output.as_json:
         output.json({"rows": [asdict(row) for row in rows]})
-    table = Table("kind", *_COLUMNS.values(), title=f"{count(len(questions), 'question')} asked")
+    who = ", ".join(sorted({outcome.answerer for outcome in outcomes} - {""}))
+    table = Table("kind", *_COLUMNS.values(), title=f"{count(len(questions), 'question')} asked, answerer {who}")
     for row in rows:
         table.add_row(safe(row.kind), *(_cell(getattr(row, name)) for name in _COLUMNS))
     if not output.as_json:
@@ -70,4 +75,4 @@ async def run(client: Client, output: Output, questions: list[evaluate.KnownQues
 def _cell(value: float | None) -> str:
     if value is None:
         return "–"
-    return str(value) if isinstance(value, int) else f"{value:.0f}" if value > 1 else f"{value:.2f}"
+    return str(value) if isinstance(value, int) else f"{value:.0f}" if value >= 10 else f"{value:.2f}"

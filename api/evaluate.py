@@ -4,9 +4,10 @@ Reads a file of JSON Lines, one question each:
 
     {"question": "Who lit the lamp?", "pages": [{"document": "letters/1911.pdf", "page": 2}], "answer": "the keeper"}
 
-`pages` are those that answer it, empty where none does; `document` is an id, a file name, or a path in an archive or
-the end of one. `answer` (words that a right quote holds) and `kind` (rows of the table) may be left out. Pure
-functions; `run` asks through the HTTP client, so any service can be measured.
+`pages` are those that answer it (each by itself: one of them among the first k counts for recall@k), empty where none
+does; `document` is an id, a file name, or a path in an archive or the end of one. `answer` (words that a right quote
+holds) and `kind` (rows of the table) may be left out. Pure functions; `run` asks through the HTTP client, so that any
+service can be measured.
 
 Source of recall@k and nDCG@k (here with binary relevance): Järvelin and Kekäläinen 2002, "Cumulated gain-based
 evaluation of IR techniques".
@@ -28,6 +29,8 @@ from api.cli_client import ApiError, Client
 from index.errors import InvalidRequest
 
 DEPTH = 10
+_GOOD_PART = 3
+"""A quote inside the answer's words must be at least one part in so many of them."""
 
 
 class KnownPage(BaseModel):
@@ -55,8 +58,11 @@ class Outcome:
     quotes: int
     quotes_right: int  # literally on the page that they name
     answer_quoted: bool | None  # None: the file does not say what a right quote holds
+    pages_decoded: int  # for this answer
     search_ms: float
+    first_ms: float  # until the first words of the answer came
     answer_ms: float
+    answerer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,10 @@ class Row:
     answer_quoted: float | None
     not_found_precision: float | None
     not_found_recall: float | None
+    pages_decoded: float  # per answer, on average
     search_p95_ms: float
+    first_p50_ms: float
+    first_p95_ms: float
     answer_p50_ms: float
     answer_p95_ms: float
 
@@ -101,30 +110,32 @@ async def run(
     """Search and ask each question in turn. Raises `ApiError`."""
     outcomes = []
     texts: dict[tuple[str, int], str | None] = {}
+    paths: dict[str, list[str]] = {}
     for done, asked in enumerate(questions, 1):
         began = time.perf_counter()
         found = await client.search({"query": asked.question, "limit": DEPTH})
         searched = time.perf_counter()
-        answer = await client.ask({"question": asked.question})
+        answer, first_s = await client.ask_streamed({"question": asked.question})
         answered = time.perf_counter()
         ranks = tuple(rank for rank, hit in enumerate(found["hits"], 1) if _is_known(hit, asked.pages))
         citations = answer["citations"]
-        paths = {(hit["document_id"], hit["page"]): hit for hit in found["hits"]}
         literal = [citation for citation in citations if await _literal(client, citation, texts)]
+        first_page = citations and citations[0] | {"paths": await _paths(client, citations[0]["document_id"], paths)}
+        decoded = {(one["document_id"], one["page"]) for one in answer["decoded"] if one["ok"]}
         outcomes.append(
             Outcome(
                 asked=asked,
                 ranks=ranks,
                 found=answer["found"],
-                page_right=bool(citations)
-                and _is_known(
-                    paths.get((citations[0]["document_id"], citations[0]["page"]), citations[0]), asked.pages
-                ),
+                page_right=bool(first_page) and _is_known(first_page, asked.pages),
                 quotes=len(citations),
                 quotes_right=len(literal),
                 answer_quoted=_holds(citations, asked.answer),
+                pages_decoded=len(decoded),
                 search_ms=(searched - began) * 1000,
+                first_ms=first_s * 1000,
                 answer_ms=(answered - searched) * 1000,
+                answerer=answer["answerer"],
             )
         )
         progress(done)
@@ -155,7 +166,10 @@ def _row(kind: str, outcomes: Sequence[Outcome]) -> Row:
         answer_quoted=_mean(holding),
         not_found_precision=_mean(not o.asked.pages for o in silent),
         not_found_recall=_mean(not o.found for o in without),
+        pages_decoded=_mean(o.pages_decoded for o in outcomes) or 0.0,
         search_p95_ms=percentile([o.search_ms for o in outcomes], 0.95),
+        first_p50_ms=percentile([o.first_ms for o in outcomes], 0.5),
+        first_p95_ms=percentile([o.first_ms for o in outcomes], 0.95),
         answer_p50_ms=percentile([o.answer_ms for o in outcomes], 0.5),
         answer_p95_ms=percentile([o.answer_ms for o in outcomes], 0.95),
     )
@@ -188,6 +202,17 @@ def _is_known(hit: dict[str, Any], pages: Sequence[KnownPage]) -> bool:
     )
 
 
+async def _paths(client: Client, document_id: str, known: dict[str, list[str]]) -> list[str]:
+    """Where a document lies in the archives that it came from; none of one that was deleted meanwhile."""
+    if document_id not in known:
+        try:
+            origins = (await client.document(document_id))["origins"]
+        except ApiError:
+            origins = []
+        known[document_id] = [origin["path"] for origin in origins]
+    return known[document_id]
+
+
 async def _literal(client: Client, citation: dict[str, Any], texts: dict[tuple[str, int], str | None]) -> bool:
     place = (citation["document_id"], citation["page"])
     if place not in texts:
@@ -201,12 +226,12 @@ async def _literal(client: Client, citation: dict[str, Any], texts: dict[tuple[s
 
 
 def _holds(citations: Sequence[dict[str, Any]], answer: str | None) -> bool | None:
-    if answer is None:
+    """Whether a quote holds the answer, or a good part of an answer that runs over more than a sentence."""
+    wanted = _letters(answer or "")
+    if not wanted:
         return None
-    wanted = _letters(answer)
-    return any(
-        wanted in _letters(c["quote"]) or _letters(c["quote"]) in wanted for c in citations if c["quote"].strip()
-    )
+    quotes = [_letters(citation["quote"]) for citation in citations]
+    return any(wanted in quote or (quote in wanted and len(quote) * _GOOD_PART >= len(wanted)) for quote in quotes)
 
 
 def _letters(text: str) -> str:

@@ -21,7 +21,7 @@ def question(text="Who?", pages=((("a.pdf"), 1),), **more):
 
 
 def outcome(asked, ranks=(), found=True, page_right=True, quotes=1, right=1, answer=None):
-    return evaluate.Outcome(asked, tuple(ranks), found, page_right, quotes, right, answer, 10.0, 20.0)
+    return evaluate.Outcome(asked, tuple(ranks), found, page_right, quotes, right, answer, 1, 10.0, 15.0, 20.0)
 
 
 def test_ndcg_by_hand():
@@ -48,6 +48,8 @@ def test_shares_count_what_they_say():
     assert row.not_found_precision == 0.5
     assert row.not_found_recall == 0.5
     assert row.quote_literal == 0.75
+    assert row.pages_decoded == 1.0
+    assert (row.search_p95_ms, row.first_p50_ms, row.answer_p95_ms) == (10.0, 15.0, 20.0)
 
 
 def test_rows_by_kind_and_what_cannot_be_measured():
@@ -111,4 +113,46 @@ def test_asked_through_the_api(tmp_path):
     assert other.ranks == ()
     assert ferry.quotes == ferry.quotes_right
     assert not zebra.asked.pages
-    assert all(o.answer_ms > 0 for o in (ferry, lamp, zebra))
+    assert all(o.answer_ms >= o.first_ms > 0 for o in (ferry, lamp, zebra))
+    assert ferry.answer_quoted is (ferry.quotes > 0)
+    assert lamp.answer_quoted is None
+
+
+def test_a_worked_example():
+    """Four questions by hand: ranks 1 and 3 of two right pages, rank 2 of one, an honest no, a wrong yes."""
+    two = question(pages=(("a.pdf", 1), ("a.pdf", 2)))
+    outcomes = [
+        evaluate.Outcome(two, (1, 3), True, True, 2, 2, True, 2, 30.0, 40.0, 100.0),
+        evaluate.Outcome(question(), (2,), False, False, 0, 0, False, 0, 10.0, 20.0, 50.0),
+        evaluate.Outcome(question(pages=()), (), False, False, 0, 0, None, 3, 10.0, 20.0, 50.0),
+        evaluate.Outcome(question(pages=()), (), True, False, 1, 1, None, 1, 10.0, 60.0, 70.0),
+    ]
+    (row,) = evaluate.rows(outcomes)
+    first = (1 + 1 / 2) / (1 + 1 / math.log2(3))  # gains at ranks 1 and 3, of those at 1 and 2
+    assert row.ndcg_10 == pytest.approx((first + 1 / math.log2(3)) / 2)
+    assert (row.recall_1, row.recall_5) == (0.5, 1.0)
+    assert row.page_right == 0.5
+    assert row.quote_literal == 1.0
+    assert row.answer_quoted == 0.5
+    assert (row.not_found_precision, row.not_found_recall) == (0.5, 0.5)
+    assert row.pages_decoded == 1.5
+    assert (row.first_p50_ms, row.first_p95_ms) == (20.0, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "quote", "right"),
+    [("the keeper", "It was The  KEEPER.", True), ("He sailed at dawn. Nobody saw him.", "He sailed at dawn.", True),
+     ("the keeper of the lamp", "e", False), ("the keeper", "—", False), ("the keeper", "", False),
+     ("—", "the keeper", None), ("", "the keeper", None), (None, "the keeper", None)],
+)  # fmt: skip
+def test_what_a_right_quote_holds(answer, quote, right):
+    """The answer's words, or a good part of a long one; a letter of it is none, an answer without words is unknown."""
+    assert evaluate._holds([{"quote": quote}], answer) is right
+
+
+def test_odd_files_are_read(tmp_path):
+    """A byte order mark, Windows line ends, and line ends of other kinds inside a string."""
+    path = tmp_path / "odd.jsonl"
+    lines = ['{"question": "a\u2028b", "pages": []}', "", '{"question": "c", "pages": []}']
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    assert [one.question for one in cli_eval.read(path)] == ["a\u2028b", "c"]
