@@ -1,4 +1,4 @@
-"""`python -m api.demo [--exit] [--engine mini]`: the sample archive, sent in, read, searched and questioned, then served.
+"""`python -m api.demo [--exit] [--engine mini]`: the sample archive, sent in, read, searched, questioned, served.
 
 Everything goes through the HTTP API of a service on loopback, as any other program would do it. With `--exit` it ends
 after the answer, with an exit code other than 0 when anything failed or nothing was found. With `--engine mini` cards

@@ -1,8 +1,8 @@
 """`make demo ENGINE=mini`: cards read by the mini model, and one decoded again from its vision tokens alone.
 
 The cards go through the same service as everything else: uploaded, encoded, their vision tokens stored in the index,
-decoded. Then the original of one card is removed from the store of originals, and its text is decoded once more from what is
-left. What was read stands beside what is true, mistakes included: it is a small model (worker/engine/mini/README.md).
+decoded. Then the original of one card is removed from the store of originals, and its text is decoded once more from
+what is left. What was read is told with its mistakes: it is a small model (worker/engine/mini/README.md).
 """
 
 from __future__ import annotations

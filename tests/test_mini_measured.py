@@ -1,4 +1,4 @@
-"""Measurements of the mini model, in their smallest form and with random weights: they run, and measure what they say."""
+"""Measurements of the mini model, in their smallest form, with random weights: they run, and measure what they say."""
 
 from __future__ import annotations
 

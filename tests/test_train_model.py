@@ -15,6 +15,7 @@ from worker.train.curriculum import CURRICULA, cards, tiny, wanted
 from worker.train.fonts import faces
 from worker.train.forms import FORMS, TINY, configuration, new_model
 from worker.train.model import IGNORED, TOKEN, Trainee
+from worker.train.muon import Optimizer, orthogonal
 from worker.train.names import original
 from worker.train.pages import Wanted, make_page
 from worker.train.store import write_weights
@@ -245,3 +246,36 @@ def test_wanted_pages_stay_within_their_stage():
             assert 1 <= page.chars <= stage.hardest.chars
             largest = max(stage.hardest.sizes[1], stage.easiest_sizes[1])
             assert stage.hardest.sizes[0] <= page.sizes[0] <= page.sizes[1] <= largest
+
+
+def test_the_optimizer_makes_singular_values_alike():
+    """After five steps they lie around 1, for wide, tall and stacked matrices, whatever they were before."""
+    generator = torch.Generator().manual_seed(4)
+    for shape in ((16, 64), (64, 16), (3, 24, 24)):
+        matrix = torch.randn(shape, generator=generator) * torch.logspace(-1, 1, shape[-1])
+        values = torch.linalg.svdvals(orthogonal(matrix))
+        assert values.max() < 1.3
+        assert values.median() > 0.6
+
+
+def test_the_optimizer_leaves_alone_what_is_no_matrix_of_the_network(trainee):
+    """Embeddings, position tables, heads and the router go with AdamW; every parameter has one of both."""
+    optimizer = Optimizer(trainee.named_parameters())
+    inside = set(optimizer._inside)
+    assert any("experts.gate_up_proj" in name for name in inside)
+    assert any("neck.conv2" in name for name in inside)
+    assert not any(part in name for name in inside for part in ("embed", "heads.", "rel_pos", "lm_head", "mlp.gate."))
+    others = sum(len(group["params"]) for group in optimizer._adam.param_groups)
+    assert others + len(inside) == len(list(trainee.parameters()))
+
+
+def test_a_stage_without_reading_leaves_the_decoder_alone(trainee, batch):
+    """Only the encoder learns; the decoder's weights get no gradient and stay, bit for bit."""
+    before = {name: weight.clone() for name, weight in trainee.named_parameters() if "language_model" in name}
+    optimizer = Optimizer(trainee.named_parameters())
+    losses = trainee(batch, reading=False)
+    assert float(losses.text) == 0
+    (losses.patches + losses.tokens).backward()
+    optimizer.step(1e-3)
+    after = dict(trainee.named_parameters())
+    assert all(torch.equal(weight, after[name]) for name, weight in before.items())

@@ -120,6 +120,23 @@ def test_the_last_whole_state_is_found(tmp_path):
     assert read_state(tmp_path) is None
 
 
+def test_a_run_is_shipped(tmp_path):
+    """The command copies the checkpoint in place of another, with hashes by which the package knows it."""
+    from worker.engine.mini import packaged
+
+    run, target = tmp_path / "run", tmp_path / "mini"
+    main(["run", str(run), "--form", "tiny", "--batches", "1", "--measure-every", "0"])
+    target.mkdir()
+    (target / "model-old.safetensors").write_bytes(b"old")
+    (target / "README.md").write_text("card")
+    main(["ship", str(run), "--to", str(target)])
+    shipped = packaged(target)
+    names = {path.name for path in shipped.iterdir()}
+    assert names == {"config.json", "tokenizer.json", "model.safetensors", "sha256.json", "README.md"}
+    loaded = load_model(shipped, device="cpu")
+    assert loaded.kind == "mini"
+
+
 def test_minutes_end_a_piece(tmp_path):
     """A piece of a run ends when its minutes are over, after the batch at hand, and its state is there."""
     Run(tmp_path, Settings(form="tiny", batches=1000, minutes=1e-9, measure_every=0)).train()

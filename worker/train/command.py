@@ -36,6 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     fonts = commands.add_parser("fonts", help="copy all type faces to a folder, for a machine without packages")
     fonts.add_argument("folder", type=Path)
 
+    ship = commands.add_parser("ship", help="copy a run's checkpoint to where the package has it, with its hashes")
+    ship.add_argument("folder", type=Path)
+    ship.add_argument("--to", type=Path, default=Path("worker/engine/mini"))
+
     curve = commands.add_parser("curve", help="learning curves as a table and, with --plot, as a picture")
     curve.add_argument("folders", type=Path, nargs="+")
     curve.add_argument("--plot", type=Path, help="PNG to write")
@@ -51,6 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from worker.train.fonts import collect
 
         print(f"{collect(folder)} faces in {folder}")
+        return
+    if command == "ship":
+        from worker.train.ship import ship as shipped
+
+        print(f"{shipped(folder, chosen['to']):,} bytes in {chosen['to']}")
         return
     import cv2
     import torch

@@ -76,8 +76,8 @@ def cards(batches: int) -> Curriculum:
     return Curriculum(
         (
             Stage(0.35, 12, Wanted(256, 120, (20, 26), 0.4, 0.0), 120, (20, 26), faces=PLAIN, reading=False),
-            Stage(0.30, 16, Wanted(256, 120, (20, 26), 0.4, 0.1), 60, (20, 26), faces=PLAIN),
-            Stage(0.35, 16, Wanted(256, 120, (20, 26), 0.3, 0.2), 40, (20, 26), faces=PLAIN),
+            Stage(0.45, 16, Wanted(256, 120, (20, 26), 0.3, 0.1), 110, (20, 26), faces=PLAIN),
+            Stage(0.20, 16, Wanted(256, 120, (20, 26), 0.25, 0.2), 40, (20, 26), faces=PLAIN),
         ),
         batches,
     )
