@@ -35,6 +35,10 @@ access_log = logging.getLogger("folioscope.access")
 
 PUBLIC = frozenset({"/", "/docs", "/docs.css", "/openapi.json", "/livez", "/readyz"})
 PUBLIC_FOLDER = "/web/"
+COUNTED = "folioscope.counted"
+"""In the state of a request that we make ourselves, for one that was counted: it is not counted again. Nothing that
+comes over the network can set it.
+"""
 COOKIE = "folioscope_session"
 COOKIE_PATH = "/v1/documents/"
 
@@ -58,7 +62,12 @@ class Access:
         state = scope.setdefault("state", {})
         try:
             caller = await self._identify(scope)
-            self._limits.request(caller.key)
+            if COUNTED in state:
+                pass
+            elif self._limits.shared:
+                await to_thread.run_sync(self._limits.request, caller.key, limiter=self._threads)
+            else:
+                self._limits.request(caller.key)
         except FolioscopeError as error:
             response = problems.of_error(error, retry_after_s=self._retry_after_s, request_id=state["request_id"])
             await response(scope, receive, send)

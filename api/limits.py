@@ -1,8 +1,9 @@
 """What one key may use up: requests per minute, answers at once, bytes of uploads per day.
 
-Rate and concurrency are counted in each API process for itself (with N processes a key gets up to N times as much);
-bytes per day are counted over all processes and restarts (`index.usage`). The local user of an open service has no
-limits. Thread-safe: a place is given back by whichever thread ends its answer.
+Rate and concurrency are counted over all API processes of a full stack (`worker.shared_counts`); while its Redis is
+away, and where one process does all, in each process for itself. Bytes per day are counted over all processes and
+restarts (`index.usage`). The local user of an open service has no limits. Thread-safe: a place is given back by
+whichever thread ends its answer.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Self
 from api.problems import LimitReached
 from index.keys import ApiKey
 from index.usage import DailyUsage
+from worker.shared_counts import SharedCounts
 
 _ANSWER_RETRY_S = 2  # an answer takes about so long
 
@@ -63,6 +65,7 @@ class Limits:
         concurrent_answers: int = 0,
         upload_bytes_per_day: int = 0,
         usage: DailyUsage | None = None,
+        shared: SharedCounts | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -70,46 +73,77 @@ class Limits:
         self._concurrent_answers = concurrent_answers
         self._upload_bytes_per_day = upload_bytes_per_day
         self._usage = usage
+        self._shared = shared
         self._clock = clock
         self._now = now
         self._buckets: dict[str, _Bucket] = {}  # as many as there are keys that matched: bounded by the key files
         self._answering: Counter[str] = Counter()
         self._guard = threading.Lock()
 
+    @property
+    def shared(self) -> bool:
+        """Whether `request` and `answer` ask somebody, for which they want a thread."""
+        return self._shared is not None
+
     def request(self, key: ApiKey | None) -> None:
         """Take one request. `LimitReached`."""
         limit = _own(key and key.limits.requests_per_minute, self._requests_per_minute)
         if key is None or not limit:
             return
-        at = self._clock()
-        bucket = self._buckets.setdefault(key.key_id, _Bucket(limit, at))
-        bucket.tokens = min(limit, bucket.tokens + (at - bucket.at) * limit / 60)
-        bucket.at = at
-        if bucket.tokens < 1:
-            wait = math.ceil((1 - bucket.tokens) * 60 / limit)
+        wait = self._shared.take(key.key_id, limit) if self._shared is not None else None
+        if wait is None:
+            wait = self._take(key.key_id, limit)
+        if wait:
             raise LimitReached(
-                f"This key may make {limit} requests per minute.", code="rate_limited", retry_after_s=wait
+                f"This key may make {limit} requests per minute.",
+                code="rate_limited",
+                retry_after_s=math.ceil(wait),
             )
-        bucket.tokens -= 1
+
+    def _take(self, key_id: str, limit: int) -> float:
+        """Take one by this process's own count; how many seconds until there is one."""
+        with self._guard:
+            at = self._clock()
+            bucket = self._buckets.setdefault(key_id, _Bucket(limit, at))
+            bucket.tokens = min(limit, bucket.tokens + (at - bucket.at) * limit / 60)
+            bucket.at = at
+            if bucket.tokens < 1:
+                return (1 - bucket.tokens) * 60 / limit
+            bucket.tokens -= 1
+            return 0.0
 
     def answer(self, key: ApiKey | None) -> Place:
         """One of the key's places for answers, held until `Place.give_back`. `LimitReached`."""
         limit = _own(key and key.limits.concurrent_answers, self._concurrent_answers)
         if key is None or not limit:
             return Place(lambda: None)
+        full = LimitReached(
+            f"This key may have {limit} answers under way at once.",
+            code="too_many_answers",
+            retry_after_s=_ANSWER_RETRY_S,
+        )
         with self._guard:
             if self._answering[key.key_id] >= limit:
-                raise LimitReached(
-                    f"This key may have {limit} answers under way at once.",
-                    code="too_many_answers",
-                    retry_after_s=_ANSWER_RETRY_S,
-                )
+                raise full
             self._answering[key.key_id] += 1
-        return Place(partial(self._leave, key.key_id))
+        ticket = None
+        if self._shared is not None:
+            ticket = self._shared.hold(key.key_id, limit)
+            if ticket is None:
+                self._leave(key.key_id, None)
+                raise full
+        return Place(partial(self._leave, key.key_id, ticket))
 
-    def _leave(self, key_id: str) -> None:
+    def _leave(self, key_id: str, ticket: str | None) -> None:
         with self._guard:
             self._answering[key_id] -= 1
+        if self._shared is not None and ticket is not None:
+            self._shared.free(key_id, ticket)
+
+    def close(self) -> None:
+        """At the end of the process."""
+        if self._shared is not None:
+            self._shared.close()
 
     def upload(self, key: ApiKey | None) -> UploadMeter:
         limit = _own(key and key.limits.upload_bytes_per_day, self._upload_bytes_per_day)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import httpx
 from fastapi import FastAPI
@@ -26,8 +26,12 @@ from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types import ToolAnnotations
 from pydantic import Field
 
+from api.access import COUNTED
 from api.cli_client import ApiError, Client
 from api.config import version
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
 from worker.answer.harmless import harmless
 
 INSTRUCTIONS = """\
@@ -115,7 +119,12 @@ def mount(app: FastAPI) -> AbstractAsyncContextManager[None]:
 
     Host and Origin are the app's own guard's business, which stands before everything.
     """
-    transport = httpx.ASGITransport(app)
+
+    async def inside(scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})[COUNTED] = True  # the call at `/mcp` was counted; what it calls is the same one
+        await app(scope, receive, send)
+
+    transport = httpx.ASGITransport(inside)
 
     @asynccontextmanager
     async def connect(headers: Mapping[str, str]) -> AsyncIterator[Client]:

@@ -32,6 +32,7 @@ from index.keys import KeyDirectory
 from index.usage import DailyUsage
 from worker.service import ServiceProtocol
 from worker.settings import Settings
+from worker.shared_counts import open_counts
 
 _GRACE_S = 10
 _BACKLOG = 512
@@ -96,6 +97,7 @@ def build_app(
         concurrent_answers=settings.concurrent_answers,
         upload_bytes_per_day=settings.upload_bytes_per_day,
         usage=DailyUsage(settings.data_dir),
+        shared=open_counts(settings),
     )
     ring = key_ring(settings, host=host, trusted=trusted)
     return create_app(service, api_config(settings, host=host), ring=ring, limits=limits)
@@ -161,6 +163,7 @@ def running(settings: Settings, listener: socket.socket, *, host: str) -> Iterat
             app.state.context.stopping = True
             server.should_exit = True
             thread.join()
+            app.state.context.limits.close()
 
 
 @contextmanager

@@ -74,7 +74,9 @@ class Answering:
 
 
 async def _answering(context: AppContext, caller: CurrentCaller) -> AsyncIterator[Answering]:
-    answering = Answering(context.limits.answer(caller.key))
+    limits = context.limits
+    place = await context.call_probe(limits.answer, caller.key) if limits.shared else limits.answer(caller.key)
+    answering = Answering(place)
     try:
         yield answering
     finally:

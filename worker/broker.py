@@ -69,6 +69,16 @@ class Broker:
         with _errors():
             self._redis.ping()
 
+    def script(self, text: str) -> Callable[[Sequence[str], Sequence[str | int]], Any]:
+        """A script that runs in Redis in one step: to be called with its keys and arguments."""
+        run = self._redis.register_script(text)
+
+        def call(keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+            with _errors():
+                return run(keys=keys, args=arguments)
+
+        return call
+
     # -- who works ----------------------------------------------------------------------------
 
     def beat(self, facts: WorkerFacts) -> None:

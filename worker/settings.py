@@ -76,10 +76,10 @@ class Settings(BaseSettings):
     requests_per_minute: int = Field(
         default=1200,
         ge=0,
-        description="Requests that one key may make in a minute, in each API process; 0: any number.",
+        description="Requests that one key may make in a minute, over all API processes; 0: any number.",
     )
     concurrent_answers: int = Field(
-        default=4, ge=0, description="Answers that one key may have under way, in each API process; 0: any number."
+        default=4, ge=0, description="Answers that one key may have under way, over all API processes; 0: any number."
     )
     upload_bytes_per_day: int = Field(
         default=0,
