@@ -108,6 +108,7 @@ def _vision(settings: Settings, kind: str | None, helper: PageHelper) -> Engine:
             code="engine_not_installed",
         )
     from worker.engine.deepseek.engine import DeepSeekOcrEngine, EngineConfig
+    from worker.engine.deepseek.pages import AUTO
 
     place = weights_of(settings, kind or DEEPSEEK_OCR)
     if settings.weights is None and not Path(place).is_dir():
@@ -122,7 +123,8 @@ def _vision(settings: Settings, kind: str | None, helper: PageHelper) -> Engine:
             revision=settings.weights_revision,
             kind=kind,
             device=settings.device,
-            dtype=settings.dtype,
+            # At its widths bfloat16 saves nothing anywhere, and costs letters.
+            dtype="float32" if kind == MINI and settings.dtype == AUTO else settings.dtype,
             mode=settings.mode,
             max_tokens=settings.max_tokens,
             slots=settings.slots,
