@@ -41,9 +41,11 @@ class Context:
         return await to_thread.run_sync(partial(function, *args, **kwargs), limiter=self._threads)
 
     async def call_abandoned(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The same, but who is cancelled does not wait for the call's end; it ends by itself."""
+        """The same for calls that may wait for a worker or a model, so in threads of theirs; who is cancelled does not
+        wait for the call's end: it ends by itself.
+        """
         call = partial(function, *args, **kwargs)
-        return await to_thread.run_sync(call, limiter=self._threads, abandon_on_cancel=True)
+        return await to_thread.run_sync(call, limiter=self._waiting_threads, abandon_on_cancel=True)
 
     async def call_waiting(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same for calls that wait for a worker: they take no thread from searches and uploads."""

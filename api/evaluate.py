@@ -29,6 +29,8 @@ from api.cli_client import ApiError, Client
 from index.errors import InvalidRequest
 
 DEPTH = 10
+_Place = tuple[str, int, str | None]
+"""A page of a document, or its note under a prompt."""
 _GOOD_PART = 3
 """A quote inside the answer's words must be at least one part in so many of them."""
 
@@ -109,7 +111,7 @@ async def run(
 ) -> list[Outcome]:
     """Search and ask each question in turn. Raises `ApiError`."""
     outcomes = []
-    texts: dict[tuple[str, int], str | None] = {}
+    texts: dict[_Place, str | None] = {}
     paths: dict[str, list[str]] = {}
     for done, asked in enumerate(questions, 1):
         began = time.perf_counter()
@@ -213,11 +215,13 @@ async def _paths(client: Client, document_id: str, known: dict[str, list[str]]) 
     return known[document_id]
 
 
-async def _literal(client: Client, citation: dict[str, Any], texts: dict[tuple[str, int], str | None]) -> bool:
-    place = (citation["document_id"], citation["page"])
+async def _literal(client: Client, citation: dict[str, Any], texts: dict[_Place, str | None]) -> bool:
+    place = (citation["document_id"], citation["page"], citation.get("note"))
     if place not in texts:
         try:
-            texts[place] = (await client.page(*place))["text"]
+            page = await client.page(*place[:2])
+            notes = {note["prompt"]: note["text"] for note in page.get("notes", ())}
+            texts[place] = notes.get(place[2]) if place[2] else page["text"]
         except ApiError:
             texts[place] = None
     start, end = citation["span"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -11,7 +12,7 @@ from index_kit import NOW, commit, fill, labels, reading, same_bits, tokens_of
 
 from index.errors import InvalidRequest, StoreUnavailable, TooLarge
 from index.store import PageCounts, PageUpdate, PassageVectors
-from index.types import PageKey, PageState, ReadingMark, SearchFilter, VisionTokens
+from index.types import Note, PageKey, PageState, ReadingMark, SearchFilter, VisionTokens
 
 ALL = SearchFilter()
 
@@ -403,3 +404,32 @@ class StoreContract:
             except StoreUnavailable:
                 continue
             raise AssertionError("a closed store answered")
+
+    def test_undecoded_pages_are_counted_and_found(self, store, embedder):
+        """By tenant and filter; a text takes the mark away and leaves notes, being asked to read anew drops all."""
+        keys = [PageKey("t", "d", number) for number in (1, 2, 3)]
+        store.add_pending(keys, labels(), NOW)
+
+        def lazily(key):
+            encoded = replace(reading(""), vision=tokens_of(key.page), decoded=False, trust=0.0)
+            return PageUpdate(key, NOW, state=PageState.DONE, reading=encoded)
+
+        store.update([lazily(keys[0]), lazily(keys[1])])
+        assert (store.count("t").done, store.count("t").undecoded, store.count("other").undecoded) == (2, 2, 0)
+        assert store.count("t", where=SearchFilter(document_ids=("other",))).undecoded == 0
+        assert {one.key.page for one in store.scan("t", undecoded=True)} == {1, 2}
+        assert not list(store.scan("t", where=SearchFilter(media_types=("image/png",)), undecoded=True))
+        note = Note("figure", "forty tons", 0.5)
+        assert store.update([PageUpdate(keys[0], NOW, tried=("figure",), notes=(note,))]) == [True]
+        assert store.get([keys[0]])[0].decoded is False
+        change = commit(embedder, keys[0], "A text of the keeper.")
+        read = replace(change.reading, vision=tokens_of(1))
+        store.update([replace(change, reading=read, tried=("figure", "markdown"), only_in=PageState.DONE)])
+        found = store.get([keys[0]], with_vision=True)[0]
+        assert (found.decoded, found.notes, found.tried) == (True, (note,), ("figure", "markdown"))
+        assert same_bits(found.vision_tokens, tokens_of(1))
+        assert store.count("t").undecoded == 1
+        assert [hit.key for hit in store.search("t", "the keeper", ALL, limit=5)] == [keys[0]]
+        store.update([PageUpdate(key, NOW, state=PageState.PENDING, attempts=0) for key in keys[:2]])
+        anew = store.get([keys[0]])[0]
+        assert (anew.notes, anew.tried, store.count("t").undecoded) == ((), (), 0)

@@ -120,6 +120,7 @@ class Auditor:
         for point, text in zip(points, stored, strict=True):
             if (
                 text is not None
+                and point.decoded
                 and point.reader is not None
                 and point.reader.engine == self._engine.name
                 and text != point.text

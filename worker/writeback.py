@@ -86,13 +86,15 @@ class Writeback:
             if point is None:
                 raise gone(key)
             if point.state is not PageState.DONE:
-                raise Conflict("The page is just being read; ask again in a moment.", code="not_read")
+                raise being_read()
             if is_done(point, want):
                 return False
             with metrics.step(f"keep_{want.value}"):
                 change = self._change(point, want, patience)
-            if not self._store.update([change])[0]:
-                raise gone(key)
+            if not self._store.update([replace(change, only_in=PageState.DONE)])[0]:
+                if self._store.get([key])[0] is None:
+                    raise gone(key)
+                raise being_read()
             return True
 
     def _change(self, point: PagePoint, want: Want, patience: Patience) -> PageUpdate:
@@ -152,6 +154,10 @@ class Writeback:
                     yield
                     return
             patience.pause()
+
+
+def being_read() -> Conflict:
+    return Conflict("The page is just being read; ask again in a moment.", code="not_read")
 
 
 def gone(key: PageKey) -> NotFound:

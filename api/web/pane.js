@@ -121,5 +121,8 @@ function stateSentence(page) {
     const why = isPasswordCode(page.error_code) ? "It is protected by a password." : reason(page.error_code ?? "error");
     return `This page could not be read. ${why} The other pages are not affected.`;
   }
+  if (page.decoded === false) {
+    return "This page is kept as vision tokens and has no text yet. It is read as soon as a question needs it.";
+  }
   return page.text.trim() ? "" : "No text was found on this page.";
 }

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from index.types import Answer, Citation, Note, PageKey, PagePoint, RegionKind
+from worker.answer.orders import gives_orders
 from worker.answer.quoting import NOT_FOUND
 
 _BETWEEN = "\n\n"
@@ -72,10 +73,10 @@ def lost_places(citations: Sequence[Citation], now: dict[PageKey, PagePoint | No
 
 
 def _behind(page: PagePoint, trust: float) -> list[tuple[int, Note]]:
-    """The trusted notes, and where each begins behind the page's text."""
+    """The notes that may be shown (trusted, and no orders to a model), and where each begins behind the page's text."""
     placed_notes, at = [], len(page.text)
     for note in page.notes:
-        if note.trust >= trust and note.text:
+        if note.trust >= trust and note.text and not gives_orders(note.text):
             at += len(_BETWEEN)
             placed_notes.append((at, note))
             at += len(note.text)

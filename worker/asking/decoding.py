@@ -6,17 +6,17 @@ that as events and remembers it for the answer.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Literal
 
-from index.errors import FolioscopeError
+from index.errors import FolioscopeError, InternalError, Unavailable
 from index.types import PageKey
 from worker.patience import Patience
 
-_FOR_ALL = frozenset({"no_decoder", "broker_unavailable", "unavailable", "store_unavailable"})
-"""Codes that say nothing of the page: trying another one now would bring the same."""
+log = logging.getLogger("folioscope.asking")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +90,15 @@ class Effort:
             return False
         self._left_pages -= 1
         yield Decoding(key, prompt, reason, "started")
-        began, failure, own = time.perf_counter(), None, True
+        began, own = time.perf_counter(), True
+        failure: FolioscopeError | None = None
         try:
             own = do(Patience(self._left_s, self._cancelled)) is not False
         except FolioscopeError as error:
             failure = error
+        except Exception:
+            log.exception("page %s of %s could not be decoded (%s)", key.page, key.document_id, prompt)
+            failure = InternalError("Decoding the page failed: our bug. The log has the details.")
         took_s = time.perf_counter() - began
         self._left_s -= took_s
         code = failure.code if failure is not None else None
@@ -104,7 +108,8 @@ class Effort:
             self._missing.pop(key, None)
             yield Decoding(key, prompt, reason, "done", took_s * 1000)
             return True
-        if failure.code in _FOR_ALL:
+        if isinstance(failure, Unavailable) and failure.code != "decode_timeout":
+            # It says nothing of the page: trying another one now would bring the same.
             self.closed_by = failure
         if missed:
             self.miss(key, failure.code, failure.message)
