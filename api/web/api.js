@@ -155,19 +155,20 @@ export function imageUrl(from, width) {
 
 export const pageImage = (id, page) => `v1/documents/${segment(id)}/pages/${page}/image`;
 
-/** Sends one file. Resolves to { document, isNew }. `onProgress` gets bytes sent and bytes in all. */
-export async function upload(file, { password, onProgress, signal } = {}) {
-  const request = await authorised((headers) => send(file, headers, { password, onProgress, signal }));
+/** Sends one file; `path` is where it lay in a folder. Resolves to { document, isNew }. `onProgress` gets bytes sent and bytes in all. */
+export async function upload(file, { password, path, onProgress, signal } = {}) {
+  const request = await authorised((headers) => send(file, headers, { password, path, onProgress, signal }));
   if (request.status >= 200 && request.status < 300 && request.response)
     return { document: request.response, isNew: request.getResponseHeader("folioscope-existing") !== "true" };
   throw new Problem(request.response ?? {}, request.status);
 }
 
 /** Resolves to the XMLHttpRequest that has its answer: fetch cannot tell how much is sent. */
-function send(file, headers, { password, onProgress, signal }) {
+function send(file, headers, { password, path, onProgress, signal }) {
   return new Promise((resolve, reject) => {
     const form = new FormData();
     if (password) form.append("password", password);
+    if (path) form.append("path", path);
     form.append("file", file, file.name);
     const request = new XMLHttpRequest();
     request.open("POST", new URL("v1/documents", BASE));

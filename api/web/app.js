@@ -50,6 +50,7 @@ const uploads = createUploads(
       library.add(document, { again: !isNew });
       if (read().query) announce(`${document.filename} was added.`);
     },
+    onTrouble: (sentence) => banner(sentence, { passing: true }),
   },
 );
 const viewer = createViewer($("viewer"));

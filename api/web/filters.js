@@ -95,7 +95,7 @@ export function createFilters(root, { nameOf }) {
       "div",
       { class: "filter-fields" },
       field("Document", documents),
-      field("Folder in an archive", folder, folders),
+      field("Folder", folder, folders),
       field("Type", type),
       field("Added", time, range),
       h("div", { class: "check" }, group, h("label", { for: "f-group", text: "Group by document" })),

@@ -57,7 +57,12 @@ export function createRow(actions) {
       replace(buttons, rowButtons(document, actions));
     }
     node.dataset.state = document.state;
-    meta.textContent = [media(document.media_type), bytes(document.size), date(document.created_at)].join(" · ");
+    const folder = document.paths?.[0]?.split("/").slice(0, -1).join(" / ");
+    replace(
+      meta,
+      [media(document.media_type), bytes(document.size), date(document.created_at)].join(" · "),
+      folder ? [" · ", h("bdi", { text: folder })] : null,
+    );
     replace(status, h("span", { class: "dot", "aria-hidden": "true" }), stateLine(document));
     bar.hidden = !isReading(document);
     if (document.pages.total) {

@@ -1,28 +1,40 @@
 // Files on their way in. Contract: files and folders come from a drop anywhere, or from the two choosers; two are sent
-// at a time; each shows how much is sent, can be cancelled, and says in words why it was refused. What arrives is
-// handed to the library. Files stay reachable for this visit, so a password can be added without choosing it again.
+// at a time; each file (a folder as a whole, batch.js) shows how much is sent, can be cancelled, and says in words why it
+// was refused. What arrives is handed to the library. Files stay reachable for this visit, so a password can be added without choosing it again.
 
 import * as api from "./api.js";
+import { createBatch } from "./batch.js";
 import { askPassword } from "./dialogs.js";
 import { announce, button, h, icon, replace } from "./dom.js";
+import { chosenItems, droppedItems } from "./folders.js";
 import { bytes, count, isPasswordCode, reason } from "./words.js";
 
 const AT_ONCE = 2;
-const JUNK = /^(\.DS_Store|Thumbs\.db|desktop\.ini|\._.*)$/i;
 
-export function createUploads({ list, chooser, folderChooser, curtain }, { onDocument }) {
-  const waiting = [];
-  const files = new Map(); // document id -> File
+export function createUploads({ list, chooser, folderChooser, curtain }, { onDocument, onTrouble }) {
+  const waiting = []; // functions that send one file each
+  const files = new Map(); // document id -> { file, path }
   let sending = 0;
 
-  function add(chosen) {
-    const wanted = chosen.filter((file) => !JUNK.test(file.name));
-    for (const file of wanted) enqueue(file);
-    if (wanted.length) announce(`Adding ${count(wanted.length, "file")}`);
+  /** Files by themselves have a row each, the files of a folder one together. */
+  function add(items) {
+    const folders = Map.groupBy(items.filter(({ path }) => path.includes("/")), ({ path }) => path.split("/")[0]);
+    for (const { file, path } of items) if (!path.includes("/")) enqueue(file);
+    for (const [name, inside] of folders) {
+      const batch = createBatch(name, {
+        schedule,
+        onDocument,
+        onPassword: ({ file, path }) => withPassword(file, null, path),
+        keep: (id, item) => files.set(id, item),
+      });
+      list.append(batch.node);
+      batch.send(inside);
+    }
+    if (items.length) announce(`Adding ${count(items.length, "file")}`);
     pump();
   }
 
-  function enqueue(file, password) {
+  function enqueue(file, password, path) {
     const abort = new AbortController();
     const line = h("span", { class: "row-status", text: "Waiting to be sent" });
     const bar = h("progress", { max: String(file.size || 1), value: "0", "aria-label": `Sending ${file.name}` });
@@ -48,19 +60,25 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
       h("div", { class: "row-actions" }, stop),
     );
     list.append(node);
-    const job = { file, password, abort, node, line, bar, stop };
+    const job = { file, password, path, abort, node, line, bar, stop };
+    const run = () => send(job);
     abort.signal.addEventListener("abort", () => {
-      const at = waiting.indexOf(job);
+      const at = waiting.indexOf(run);
       if (at !== -1) waiting.splice(at, 1);
       node.remove();
     });
-    waiting.push(job);
+    waiting.push(run);
+  }
+
+  function schedule(run) {
+    waiting.push(run);
+    pump();
   }
 
   function pump() {
     while (sending < AT_ONCE && waiting.length) {
       sending += 1;
-      send(waiting.shift()).finally(() => {
+      waiting.shift()().finally(() => {
         sending -= 1;
         pump();
       });
@@ -68,10 +86,11 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
   }
 
   async function send(job) {
-    const { file, password, abort, node, line, bar, stop } = job;
+    const { file, password, path, abort, node, line, bar, stop } = job;
     try {
       const { document, isNew } = await api.upload(file, {
         password,
+        path,
         signal: abort.signal,
         onProgress(sent, total) {
           bar.max = total || 1;
@@ -79,7 +98,7 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
           line.textContent = sent < total ? `Sending, ${Math.floor((100 * sent) / total)} %` : "Storing safely…";
         },
       });
-      files.set(document.id, file);
+      files.set(document.id, { file, path });
       node.remove();
       onDocument(document, isNew);
       if (!isNew && !password) announce(`${file.name} was here already.`);
@@ -92,7 +111,7 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
         ? button("Enter the password", {
             glyph: "key",
             kind: "primary small",
-            on: { click: () => withPassword(file, node) },
+            on: { click: () => withPassword(file, node, path) },
           })
         : error.code === "gone" || error.status >= 500
           ? button("Send again", {
@@ -100,7 +119,7 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
               on: {
                 click: () => {
                   node.remove();
-                  enqueue(file, password);
+                  enqueue(file, password, path);
                   pump();
                 },
               },
@@ -124,11 +143,11 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
     }
   }
 
-  async function withPassword(file, node) {
+  async function withPassword(file, node, path) {
     const given = await askPassword(file.name);
     if (!given) return;
-    node.remove();
-    enqueue(file, given.password);
+    node?.remove();
+    enqueue(file, given.password, path);
     pump();
   }
 
@@ -140,27 +159,31 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
       wrong: /wrong/.test(document.failure?.code ?? ""),
     });
     if (!given) return;
-    const file = held ?? given.file;
+    const file = held?.file ?? given.file;
     if (!file) return;
-    enqueue(file, given.password);
+    enqueue(file, given.password, held?.path);
     pump();
   }
 
   chooser.addEventListener("change", () => {
-    add([...chooser.files]);
+    add(chosenItems(chooser.files));
     chooser.value = "";
   });
   folderChooser.addEventListener("change", () => {
-    add([...folderChooser.files]);
+    add(chosenItems(folderChooser.files));
     folderChooser.value = "";
   });
-  acceptDrops(curtain, add);
+  acceptDrops(curtain, async (transfer) => {
+    const lost = [];
+    add(await droppedItems(transfer, (path) => lost.push(path)));
+    if (lost.length) onTrouble(`${count(lost.length, "part")} of what was dropped could not be opened: ${lost[0]}`);
+  });
 
   return { enterPassword };
 }
 
 /** Drops of files and folders anywhere on the page; the curtain shows that they may fall. */
-function acceptDrops(curtain, add) {
+function acceptDrops(curtain, take) {
   let depth = 0;
   const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
   const lower = () => {
@@ -179,29 +202,10 @@ function acceptDrops(curtain, add) {
   addEventListener("dragleave", (event) => {
     if (carriesFiles(event) && --depth <= 0) lower();
   });
-  addEventListener("drop", async (event) => {
+  addEventListener("drop", (event) => {
     if (!carriesFiles(event)) return;
     event.preventDefault();
     lower();
-    // Entries must be taken before the first pause; afterwards the browser empties them.
-    const entries = [...event.dataTransfer.items]
-      .filter((item) => item.kind === "file")
-      .map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
-    const found = await Promise.all(
-      entries.filter(Boolean).map((entry) => (entry instanceof File ? [entry] : walk(entry))),
-    );
-    add(found.flat());
+    take(event.dataTransfer);
   });
-}
-
-async function walk(entry) {
-  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))].filter(Boolean);
-  const reader = entry.createReader();
-  const found = [];
-  for (;;) {
-    // A reader gives at most a hundred entries at a time.
-    const batch = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (!batch.length) return found;
-    for (const child of batch) found.push(...(await walk(child)));
-  }
 }

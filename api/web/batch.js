@@ -1,0 +1,197 @@
+// A folder on its way in, as one row. Contract: `createBatch(name, parts)` gives { node, send }; `send(items)` sends every
+// file with its path, some at a time, and ends with one summary: how many were added, what was skipped because it is no
+// scan, and what could not be added, with a way to try that again. One file's failure keeps no other; while the service is
+// away the rest waits; Cancel stops what runs and keeps what was added.
+
+import * as api from "./api.js";
+import { isReadable } from "./folders.js";
+import { announce, button, h, icon, replace } from "./dom.js";
+import { bytes, count, isPasswordCode, reason } from "./words.js";
+
+const MOST_LISTED = 100;
+// The next file would fare no better: the rest waits for somebody to try again.
+const FOR_ALL = new Set(["storage_full", "quota_exceeded", "scope_missing"]);
+
+export function createBatch(name, { schedule, onDocument, onPassword, keep }) {
+  const meta = h("p", { class: "row-meta", text: "Looking into the folder…" });
+  const line = h("p", { class: "row-status" });
+  const bar = h("progress", { "aria-label": `Sending ${name}` });
+  const more = h("div", { class: "row-problem" });
+  const actions = h("div", { class: "row-actions" });
+  const title = h("div", { class: "row-title" }, h("bdi", { class: "name", text: name }));
+  const picture = h("div", { class: "row-picture" }, h("div", { class: "thumb blank" }, icon("folder")));
+  const body = h("div", { class: "row-body" }, title, meta, line, bar, more);
+  const node = h("li", { class: "row sending batch" }, picture, body, actions);
+  let abort = new AbortController();
+  let all = [];
+  let left = 0;
+  let away = 0; // files that wait for the service to come back
+  let added = 0;
+  let total = 0;
+  let sent = new Map(); // item -> bytes
+  let skipped = [];
+  let failed = []; // { item, error }
+  let stopAll = null; // the error after which nothing more is sent
+
+  function send(items) {
+    all = items;
+    total = items.reduce((sum, { file }) => sum + file.size, 0);
+    meta.textContent = `${count(items.length, "file")}, ${bytes(total)}`;
+    begin(items);
+  }
+
+  function begin(items) {
+    abort = new AbortController();
+    left = items.length;
+    failed = [];
+    stopAll = null;
+    delete node.dataset.state;
+    bar.hidden = false;
+    bar.max = total || 1;
+    replace(more);
+    replace(actions, button(`Cancel ${name}`, { glyph: "close", shown: false, kind: "plain", title: "Cancel", on: { click: cancel } }));
+    progress();
+    if (!items.length) end();
+    for (const item of items) schedule(() => one(item));
+  }
+
+  function cancel() {
+    abort.abort();
+  }
+
+  async function one(item) {
+    try {
+      if (!abort.signal.aborted && !stopAll) await sendOne(item);
+      else if (stopAll) failed.push({ item, error: stopAll });
+    } catch (error) {
+      if (error.name !== "AbortError") {
+        if (FOR_ALL.has(error.code)) stopAll = error;
+        failed.push({ item, error });
+      }
+      sent.delete(item);
+    }
+    left -= 1;
+    progress();
+    if (!left) end();
+  }
+
+  async function sendOne(item) {
+    const { file, path } = item;
+    let readable;
+    try {
+      readable = await isReadable(file);
+    } catch {
+      throw new Error("This browser could not open the file.");
+    }
+    if (!readable) {
+      skipped.push(item);
+      sent.set(item, file.size);
+      return;
+    }
+    for (;;) {
+      try {
+        const { document, isNew } = await api.upload(file, {
+          path,
+          signal: abort.signal,
+          onProgress(done) {
+            sent.set(item, Math.min(done, file.size));
+            progress();
+          },
+        });
+        added += 1;
+        sent.set(item, file.size);
+        keep(document.id, item);
+        onDocument(document, isNew);
+        return;
+      } catch (error) {
+        sent.delete(item);
+        if (error.code === "unsupported_media_type") {
+          skipped.push(item);
+          sent.set(item, file.size);
+          return;
+        }
+        if (error.code !== "gone") throw error;
+        away += 1;
+        progress();
+        await isBack(abort.signal).finally(() => {
+          away -= 1;
+        });
+      }
+    }
+  }
+
+  function progress() {
+    if (!left) return;
+    const done = all.length - left;
+    const bytesSent = [...sent.values()].reduce((sum, one) => sum + one, 0);
+    bar.value = total ? bytesSent : done;
+    const share = total ? `, ${Math.floor((100 * bytesSent) / total)} %` : "";
+    line.textContent = away ? "Waiting for Folioscope…" : `Sending file ${Math.min(done + 1, all.length)} of ${all.length}${share}`;
+  }
+
+  function end() {
+    const cancelled = abort.signal.aborted;
+    if (!cancelled && !failed.length && !skipped.length) {
+      announce(`${count(added, "file")} of ${name} ${added === 1 ? "was" : "were"} added.`);
+      node.remove();
+      return;
+    }
+    node.dataset.state = failed.length ? "failed" : cancelled ? "partial" : "done";
+    bar.hidden = true;
+    const said = [
+      `${added} of ${count(all.length, "file")} added`,
+      cancelled ? "stopped" : "",
+      skipped.length ? `${skipped.length} skipped, as they are no scans or archives` : "",
+      failed.length ? `${failed.length} not added` : "",
+    ];
+    const sentence = `${said.filter(Boolean).join("; ")}.`;
+    replace(line, h("span", { class: "dot", "aria-hidden": "true" }), sentence);
+    const again = cancelled ? all.filter((item) => !sent.has(item)) : failed.map(({ item }) => item);
+    replace(more, list(), again.length ? tryAgain(again, cancelled) : null);
+    const hide = button(`Hide ${name}`, { glyph: "close", shown: false, kind: "plain", title: "Hide", on: { click: () => node.remove() } });
+    replace(actions, hide);
+    announce(`${name}: ${sentence}`);
+  }
+
+  function tryAgain(items, cancelled) {
+    const label = cancelled ? `Send the other ${count(items.length, "file")}` : `Try ${items.length === 1 ? "it" : "them"} again`;
+    return button(label, { kind: "small", on: { click: () => begin(items) } });
+  }
+
+  function list() {
+    const lines = [
+      ...failed.map(({ item, error }) =>
+        h(
+          "li",
+          { class: "bad" },
+          h("bdi", { class: "name", text: item.path }),
+          ` – ${reason(error.code ?? "", error.message)} `,
+          isPasswordCode(error.code)
+            ? button(`Enter the password of ${item.file.name}`, { glyph: "key", kind: "small", on: { click: () => onPassword(item) } })
+            : null,
+        ),
+      ),
+      ...skipped.toSorted((a, b) => a.path.localeCompare(b.path)).map(({ path }) => h("li", {}, h("bdi", { text: path }), " – skipped")),
+    ];
+    if (!lines.length) return null;
+    const over = lines.length - MOST_LISTED;
+    return h(
+      "details",
+      { class: "row-details" },
+      h("summary", { text: "Which files" }),
+      h("ul", {}, lines.slice(0, MOST_LISTED)),
+      over > 0 ? h("p", { class: "quiet", text: `and ${count(over, "more", "more")}` }) : null,
+    );
+  }
+
+  return { node, send };
+}
+
+/** Resolves when the service answers again. */
+function isBack(signal) {
+  return new Promise((resolve, reject) => {
+    if (!api.connection.down) return resolve();
+    api.connection.addEventListener("up", resolve, { once: true, signal });
+    signal.addEventListener("abort", () => reject(new DOMException("Cancelled", "AbortError")), { once: true });
+  });
+}
