@@ -2,7 +2,7 @@
 
     python -m benchmarks.mini [CHECKPOINT] [--pages N]
 
-CHECKPOINT is a folder that `python -m worker.train run` wrote, by default that of `.bench/train/card`. Generated pages
+CHECKPOINT is a folder that `python -m worker.train run` wrote, by default the one in the package. Generated pages
 say held-out text; "faces" are type faces that training never saw. Sample scans are taken as cards: words of a scan,
 where the CPU engine found them and the truth confirms their letters, are scaled to the type sizes of the training and
 set in lines on the scan's own paper. That says how letters of scans that were made otherwise are read, and nothing of
@@ -24,16 +24,16 @@ from PIL import Image
 from benchmarks.cer import edits
 from benchmarks.reading import Sheet, sample_sheets
 from benchmarks.report import publish, table
+from index.errors import ConfigError
 from ingest.sandbox import SandboxConfig, SandboxRenderer
 from worker.engine.deepseek.load import LoadedModel, load_model
+from worker.engine.mini import packaged
 from worker.engine.rapidocr import RapidOcrEngine
 from worker.train.curriculum import CURRICULA
 from worker.train.forms import FORMS
 from worker.train.measure import Score, held_out, measure, read, score, usual
 from worker.train.pages import Wanted
 
-ROOT = Path(__file__).parents[1]
-DEFAULT = ROOT / ".bench" / "train" / "card" / "checkpoint"
 _TYPE, _LEADING = 24, 34  # pixels: height of a word's box on a card, and of a line
 _PAGE = 640  # pixels: from here on whole pages are read
 _TURN = 8
@@ -119,15 +119,18 @@ def whole_pages(model: LoadedModel, sheets: Sequence[Sheet], side: int) -> float
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mini", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("checkpoint", type=Path, nargs="?", default=DEFAULT)
+    parser.add_argument("checkpoint", type=Path, nargs="?", help="default: the packaged one")
     parser.add_argument("--pages", type=int, default=100, help="generated pages of each kind")
     parser.add_argument("--scans", type=int, default=100, help="sample scans at most")
     chosen = parser.parse_args()
-    if not (chosen.checkpoint / "config.json").is_file():
-        print(
-            f"no checkpoint in {chosen.checkpoint}: train one (python -m worker.train run {chosen.checkpoint.parent})"
-        )
-        sys.exit(0)
+    if chosen.checkpoint is None:
+        try:
+            chosen.checkpoint = packaged()
+        except ConfigError as error:
+            if error.code != "weights_missing":
+                raise
+            print(error.message)
+            sys.exit(0)
     import torch
 
     model = load_model(chosen.checkpoint, dtype=torch.float32)

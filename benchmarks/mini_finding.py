@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.mini_kit import encoded, engine, last_stage, texts
+from benchmarks.mini_kit import encoded, engine_or_end, last_stage, texts
 from benchmarks.report import publish, table
 from index.errors import ConfigError
 from worker.engine.deepseek.engine import DeepSeekOcrEngine
@@ -194,10 +194,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=200, help="cards that are decoded to train the head on")
     parser.add_argument("--steps", type=int, default=600, help="of the head's training")
     chosen = parser.parse_args()
-    try:
-        reader = engine(chosen.checkpoint)
-    except ConfigError as error:
-        sys.exit(error.message)
+    reader = engine_or_end(chosen.checkpoint)
     began = time.perf_counter()
     try:
         rows = measured(reader, chosen.cards, chosen.queries, chosen.sample, chosen.steps)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from index.errors import ConfigError
 from index.types import VisionTokens
 from worker.engine.deepseek.engine import DeepSeekOcrEngine, EngineConfig
 from worker.engine.deepseek.modes import MINI
@@ -43,6 +45,17 @@ def engine(checkpoint: Path | None, *, most: int = 0) -> DeepSeekOcrEngine:
         str(folder), kind=MINI, device="cpu", dtype="float32", mode="card", max_tokens=most, slots=_SLOTS
     )
     return DeepSeekOcrEngine(config, _NoHelper())
+
+
+def engine_or_end(checkpoint: Path | None) -> DeepSeekOcrEngine:
+    """As `engine`. Where the package has no checkpoint there is nothing to measure: said so, and no failure."""
+    try:
+        return engine(checkpoint)
+    except ConfigError as error:
+        if checkpoint is not None or error.code != "weights_missing":
+            sys.exit(error.message)
+        print(error.message)
+        sys.exit(0)
 
 
 def last_stage() -> Stage:

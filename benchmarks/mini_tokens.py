@@ -14,7 +14,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -23,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.mini_kit import encoded, engine, errors, last_stage, texts
+from benchmarks.mini_kit import encoded, engine_or_end, errors, last_stage, texts
 from benchmarks.report import publish, table
 from index.errors import ConfigError
 from index.store import PageUpdate
@@ -198,10 +197,7 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=48, help="cards for each row")
     parser.add_argument("--plot", type=Path)
     chosen = parser.parse_args()
-    try:
-        reader = engine(chosen.checkpoint)
-    except ConfigError as error:
-        sys.exit(error.message)
+    reader = engine_or_end(chosen.checkpoint)
     from worker.engine.mini import packaged
 
     stage = last_stage()
