@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
 from index.errors import Unavailable
+from tests.api_kit import serving
 from tests.browser_kit import Tab, open_tab
+from tests.lazy_kit import LazyArchive
 from tests.web_kit import ShelfService
 
 pytest_plugins = ("tests.browser_fixtures",)
@@ -329,3 +332,33 @@ def test_a_long_conversation_on_a_narrow_screen(browser, site: str, shelf: Shelf
             summary.click()
         expect(page.locator(".trace li").last).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def test_a_page_is_really_read_for_the_answer(browser, tmp_path):
+    """With the real library and real decoding on need: the page that is being read is named while it is, the answer
+    comes from it, and the line below says so; stopping in the middle ends the decoder's work.
+    """
+    archive = LazyArchive(tmp_path)
+    gate = threading.Event()
+    archive.engine.gate = gate
+    archive.add("The lamp of the lower harbour was lit by Tobias Wren.", filename="lamp-ledger.pdf")
+    try:
+        with serving(archive.api.app) as base, open_tab(browser, base) as tab:
+            page = tab.goto("?q=Who lit the lamp of the lower harbour?&ask=1")
+            status = turn(page, 1).locator(".thinking")
+            expect(status).to_have_text("Reading page 1 of lamp-ledger.pdf…")
+            page.get_by_role("button", name="Stop").click()
+            expect(turn(page, 1).locator(".turn-ended")).to_contain_text("Stopped.")
+            page.get_by_role("button", name="Ask again").click()
+            expect(status).to_have_text("Reading page 1 of lamp-ledger.pdf…")
+            gate.set()
+            expect(turn(page, 1).locator(".answer-text")).to_contain_text("lit by Tobias Wren")
+            expect(turn(page, 1).locator(".trace summary")).to_contain_text("1 read now")
+            turn(page, 1).locator(".trace summary").click()
+            expect(turn(page, 1).locator(".trace li").first).to_contain_text("read now")
+            ask_more(page, "And who lit it?")
+            expect(turn(page, 2)).to_have_attribute("data-state", re.compile("found|none"))
+            expect(turn(page, 2).locator(".trace summary")).not_to_contain_text("read now")
+    finally:
+        gate.set()
+        archive.close()

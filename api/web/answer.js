@@ -10,7 +10,8 @@ import { count, reason } from "./words.js";
 
 export const PAGES_SHOWN = 8; // of those that were considered, where nothing was found
 
-const citationHref = (citation) => pageHref(citation.document_id, citation.page, { at: citation.span });
+// What stands in a note of the page (a chart as it was described) has no place in the page's text.
+const citationHref = ({ document_id: id, page, span, note }) => pageHref(id, page, note ? {} : { at: span });
 const folio = (page) => h("span", { class: "folio" }, h("span", { class: "folio-word", text: "page " }), String(page));
 
 export function pageLink({ document_id: id, page }, name) {
@@ -75,6 +76,7 @@ function evidence(citation, text) {
         h("span", { class: "chip", "aria-hidden": "true", text: String(citation.number) }),
         h("bdi", { class: "name", text: citation.filename }),
         folio(citation.page),
+        citation.note ? h("span", { class: "faint", text: `as its ${citation.note} was read` }) : null,
         glyph ? h("span", { class: kind, title: meaning }, icon(glyph), kind === "checked" ? "checked" : "doubtful") : null,
       ),
       citation.boxes.length ? strip(page, citation.boxes, { reach: 0.1 }) : null,
@@ -83,7 +85,7 @@ function evidence(citation, text) {
   );
 }
 
-/** `actions`: { waiting, withoutFilters } say what else could help; `names` are of the first considered pages. */
+/** `actions`: { waiting, withoutFilters, again } say what else could help; `names` are of the first considered pages. */
 export function notFound(answer, names, { waiting, withoutFilters }) {
   const pages = answer.considered.slice(0, PAGES_SHOWN);
   const tips = [
@@ -91,6 +93,9 @@ export function notFound(answer, names, { waiting, withoutFilters }) {
       ? [button("Ask all documents", { kind: "plain small", on: { click: withoutFilters } }), " without the filters."]
       : null,
     waiting ? [`${count(waiting, "page")} still to be read: ask again when they are.`] : null,
+    answer.undecoded_pages
+      ? [`${count(answer.undecoded_pages, "page")} without text yet, which no search finds: name the document, or what may stand in its name.`]
+      : null,
     pages.length ? ["Name what the pages may name: a person, a place, a year, a number."] : null,
     pages.length ? ["Ask for one thing at a time."] : null,
   ].filter(Boolean);
@@ -119,11 +124,10 @@ export function notFound(answer, names, { waiting, withoutFilters }) {
 }
 
 /** What an answer had to do without: pages that could not be read for it, or anything that the service says in words. */
-export function missingList(missing, names) {
+export function missingList(missing, names, again) {
   const line = (one, i) => {
     if (typeof one === "string") return [one];
-    const why = one.code || one.reason ? reason(one.code ?? "", one.code ? "" : one.reason) : "It could not be read.";
-    return [pageLink(one, names[i]), ` – ${why}`];
+    return [pageLink(one, names[i]), ` – ${reason(one.code ?? "error", one.reason)}`];
   };
   return h(
     "div",
@@ -134,5 +138,8 @@ export function missingList(missing, names) {
       {},
       missing.map((one, i) => h("li", {}, line(one, i))),
     ),
+    missing.some(({ code }) => code === "decode_budget")
+      ? button("Ask again: what was read is kept", { kind: "small", on: { click: again } })
+      : null,
   );
 }

@@ -164,6 +164,9 @@ export function createSearch(
       line,
       hits.length ? h("span", { class: "faint", text: ` · ${ms} ms` }) : null,
       waiting ? h("span", { class: "hint", text: ` · ${count(waiting, "page")} still to be read` }) : null,
+      found.undecoded_pages
+        ? h("span", { class: "faint", text: ` · ${count(found.undecoded_pages, "page")} without text yet` })
+        : null,
     );
     announce(line);
   }

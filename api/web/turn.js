@@ -100,12 +100,13 @@ export function createTurn(question, { nameOf, waitingPages, again, withoutFilte
       unsure ? h("span", { class: "hint" }, icon("warning"), "Weak support – check the page") : null,
     );
     if (answer.found) {
+      if (answer.note) label.append(h("span", { class: "faint", text: answer.note }));
       replace(text, answerText(answer.text, answer.citations));
-      replace(rest, evidenceList(answer.citations, answer.text), missing.length ? missingList(missing, lacking) : null);
+      replace(rest, evidenceList(answer.citations, answer.text), missing.length ? missingList(missing, lacking, again) : null);
     } else {
       replace(text, h("p", { text: "Not found in these documents." }));
       const more = { waiting: waitingPages(), withoutFilters: withoutFilters() };
-      replace(rest, missing.length ? missingList(missing, lacking) : null, notFound(answer, names, more));
+      replace(rest, missing.length ? missingList(missing, lacking, again) : null, notFound(answer, names, more));
     }
     trace.finish(answer);
     const partly = missing.length ? " The answer is not whole." : "";

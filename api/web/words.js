@@ -53,12 +53,14 @@ export function stateLine({ state, pages, kind }) {
     if (failed) return `${number.format(done)} of ${count(total, "page")} read, ${number.format(failed)} could not be`;
     return `${read}; some files in it could not be opened`;
   }
-  return pending ? `${read}, ${number.format(pending)} waiting` : read;
+  const later = pages.undecoded ? `, ${number.format(pages.undecoded)} to be read when a question needs it` : "";
+  return (pending ? `${read}, ${number.format(pending)} waiting` : read) + later;
 }
 
 const REASONS = [
   [/encrypt|password/, "It is protected by a password."],
   [/^no_decoder/, "Nobody who could read it is running."],
+  [/^decode_budget/, "What one answer may take for reading pages was spent. What was read is kept: ask again."],
   [/^decode_timeout/, "Everybody who could read it was busy."],
   [/empty/, "The file is empty."],
   [/truncat/, "The file ends too early; it may not have been copied completely."],
