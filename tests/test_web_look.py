@@ -27,6 +27,7 @@ VIEWS = {
     "groups": "?q=quay&group=1",
     "answer": "?q=Who closed the north quay today?",
     "not found": "?q=Who discovered radium in Paris?",
+    "how things stand": "#/admin",
 }
 
 
