@@ -80,6 +80,11 @@ def test_a_person_waits_for_a_worker(tmp_path):
         with pytest.raises(Unavailable) as error:
             decoder.decode(key, Prompt())
         assert error.value.code == "no_decoder"
+        start = time.monotonic()
+        refused = api.http.post(f"/v1/documents/{done}/pages/1/decode", json={"task": "text"})
+        assert (refused.status_code, refused.json()["code"]) == (503, "no_decoder")
+        assert int(refused.headers["retry-after"]) > 0
+        assert time.monotonic() - start < 5
 
         stack.start_worker("gpu", queues="decode,read.gpu")
         until(lambda: "gpu" in stack.workers(), "the decoder is there")
