@@ -1,4 +1,5 @@
 """Housekeeping where one process does everything, in a thread. `worker.housekeeping` is for many processes."""
+
 from __future__ import annotations
 
 import logging

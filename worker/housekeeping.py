@@ -9,10 +9,7 @@ the index.
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -21,12 +18,12 @@ from itertools import islice
 from pathlib import Path
 
 from index.catalog import Catalog
-from index.errors import Unavailable
 from index.store import Store
 from index.types import PageState
 from worker import messages
 from worker.broker import Broker
 from worker.claims import Claims
+from worker.elected import ElectedThread
 from worker.queue import Expand, Job, Read
 from worker.queue_celery import CeleryQueue
 from worker.recovery import Recovery
@@ -144,56 +141,24 @@ class Reconciler:
 
 
 class Housekeeper:
-    """A thread that tries to be the one that keeps house."""
+    """Tries to be the one that keeps house, in a thread."""
 
     def __init__(
         self, lock: Path, look: Callable[[], int], tidy: Callable[[], None], config: HousekeepingConfig
     ) -> None:
-        self._lock_path = lock
         self._look = look
         self._tidy = tidy
-        self._config = config
-        self._handle: int | None = None
+        self._compare_s = config.compare_s
         self._tidied_at: float | None = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(_SHUTDOWN_S)
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._config.look_s):
-            try:
-                if self._chosen():
-                    self._keep()
-            except Unavailable as error:
-                log.warning("housekeeping waits: %s", error.message)
-            except Exception:
-                log.exception("housekeeping failed; it goes on in %.0f s", self._config.look_s)
+        self._thread = ElectedThread(
+            "housekeeper", lock, self._keep, every_s=config.look_s, shutdown_s=_SHUTDOWN_S, log=log
+        )
+        self.start, self.stop = self._thread.start, self._thread.stop
 
     def _keep(self) -> None:
         now = time.monotonic()
-        if self._tidied_at is None or now - self._tidied_at >= self._config.compare_s:
+        if self._tidied_at is None or now - self._tidied_at >= self._compare_s:
             self._tidy()
             self._tidied_at = now
         if rung := self._look():
             log.info("reconcile: %d jobs were due", rung)
-
-    def _chosen(self) -> bool:
-        if self._handle is None:
-            handle = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(handle)
-                return False
-            self._handle = handle
-        return True
