@@ -67,6 +67,8 @@ PAGE = {
         "page_size": [1654, 2339],
         "tokens": 256,
     },
+    "decoded": True,
+    "notes": [],
     "image_url": _IMAGE,
 }
 

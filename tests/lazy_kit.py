@@ -51,7 +51,7 @@ class TokenEngine(FakeEngine):
     def look(self, images):
         return [self._encoded(image, "coarse") for image in images]
 
-    def read_finer(self, image, form):
+    def read_finer(self, image, form, patience=None):
         self.finer[text_of(image)] += 1
         return self._decoded_as(image, "fine") if form.mode == "coarse" else None
 

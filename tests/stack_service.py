@@ -89,7 +89,7 @@ class StubVisionEngine(StubEngine):
     def look(self, images):
         return [replace(one, text="", regions=(), trust=0.0, decoded=False) for one in self.read(images)]
 
-    def read_finer(self, image, form):
+    def read_finer(self, image, form, patience=None):
         return None
 
     def decode(self, tokens, prompts, patience=None):

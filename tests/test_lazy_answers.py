@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
-from index.types import SearchFilter
+from api.cli_output import Output
+from api.cli_questions import print_answer
+from index.errors import Conflict
+from index.passages import embed_passages
+from index.store import PageUpdate
+from index.types import Answer, Citation, PageKey, PageReading, SearchFilter
 from tests.kit import TENANT
 from tests.lazy_kit import LazyArchive, away, pages
 from worker.asking.decoding import Decoding, DecodingConfig
 from worker.asking.pipeline import Done
+from worker.jobs import now
 
 KEEPER = "The lighthouse keeper at Cape Wrath was John Sinclair."
 WAGES = "The wages of the keeper were forty pounds a year."
@@ -19,7 +27,7 @@ WAGES = "The wages of the keeper were forty pounds a year."
 
 @pytest.fixture
 def archive(tmp_path):
-    archive = LazyArchive(tmp_path)
+    archive = LazyArchive(tmp_path / "data")
     yield archive
     archive.close()
 
@@ -61,15 +69,37 @@ def test_what_is_needed_is_decoded_once_and_found_from_then_on(archive):
     assert archive.api.get("/v1/export").text.count("\n") == 1
 
 
-def test_what_was_decoded_survives_a_kill(archive):
-    """After a restart nothing is decoded again and nothing is rung for."""
+def test_what_was_decoded_survives_a_kill(archive, tmp_path):
+    """The files as they are when the answer is given are enough: nothing is decoded again, nothing is rung for."""
     document = archive.add(KEEPER, WAGES)
     archive.ask("Who was the lighthouse keeper at Cape Wrath?")
-    archive.restart()
-    assert not archive.rung
-    assert archive.shown(document)["text"] == KEEPER
-    assert archive.shown(document, 2)["decoded"] is False
-    assert archive.ask("Who was the lighthouse keeper at Cape Wrath?")["decoded"] == []
+    files = shutil.copytree(archive.root, tmp_path / "after")  # nothing was closed or flushed
+    after = LazyArchive(files)
+    try:
+        assert after.recovery.reconcile() == 0
+        assert after.shown(document)["text"] == KEEPER
+        assert after.shown(document, 2)["decoded"] is False
+        assert after.ask("Who was the lighthouse keeper at Cape Wrath?")["decoded"] == []
+    finally:
+        after.close()
+
+
+def test_a_kill_while_a_page_is_decoded_leaves_it_as_it_was(archive, tmp_path):
+    """It still waits for its decoding, and the next question has it decoded."""
+    document = archive.add(KEEPER)
+    archive.engine.gate = threading.Event()
+    thread = threading.Thread(target=lambda: archive.ask("Who was the keeper at Cape Wrath?"))
+    thread.start()
+    assert archive.engine.began.wait(10)
+    files = shutil.copytree(archive.root, tmp_path / "after")
+    archive.engine.gate.set()
+    thread.join(10)
+    after = LazyArchive(files)
+    try:
+        assert after.shown(document)["decoded"] is False
+        assert after.ask("Who was the keeper at Cape Wrath?")["found"]
+    finally:
+        after.close()
 
 
 def test_names_of_documents_are_how_undecoded_pages_are_found(archive):
@@ -113,8 +143,6 @@ def test_no_decoder_is_a_partial_answer(archive):
 
 def test_one_page_that_fails_does_not_hide_the_next(archive):
     """Tokens of other weights are said to be so, and the other page answers."""
-    from index.errors import Conflict
-
     document = archive.add("A page of other weights.", KEEPER)
     archive.engine.broken = {"A page of other weights.": Conflict("Other weights.", code="wrong_tokens")}
     answer = archive.ask("Who was the lighthouse keeper at Cape Wrath?", filter={"document_ids": [document]})
@@ -275,3 +303,80 @@ def test_full_reading_decodes_everything_at_once(tmp_path):
         assert (answer["found"], answer["decoded"], answer["undecoded_pages"]) == (True, [], 0)
     finally:
         archive.close()
+
+
+def test_a_text_that_the_tokens_do_not_give_is_not_verified(archive):
+    """The quote stands on the stored page, and decoding the page says something else: `verified` is false."""
+    document = archive.add(KEEPER)
+    key = PageKey(TENANT, document, 1)
+    archive.ask("Who was the keeper at Cape Wrath?")
+    point = archive.store.get([key], with_vision=True)[0]
+    changed = KEEPER.replace("John Sinclair", "Hector Munro")
+    reading = replace(encoded_again(point), text=changed)
+    passages = embed_passages(archive.embedder, changed)
+    archive.store.update([PageUpdate(key, now(), reading=reading, passages=passages)])
+    answer = archive.ask("Who was the lighthouse keeper at Cape Wrath?", verify=True)
+    assert "Hector Munro" in answer["citations"][0]["quote"]
+    assert answer["citations"][0]["verified"] is False
+
+
+def encoded_again(point):
+    return PageReading("", (), (), 0.9, point.width, point.height, 0, point.reader, point.vision_tokens)
+
+
+class Teller:
+    """An answerer that tells as it goes, and cites what it was made with."""
+
+    name = "teller"
+    reads_everything = False
+
+    def __init__(self, quotes):
+        self.quotes = quotes
+
+    def steps(self, question, pages, cancelled=lambda: False):
+        yield "Two things. [1] [2]"
+        page = pages[0][1]
+        citations = tuple(
+            Citation(page.key, "scan.pdf", quote, max(0, page.text.find(quote)), 0, (), 0.9) for quote in self.quotes
+        )
+        citations = tuple(replace(one, end=one.start + len(one.quote)) for one in citations)
+        return Answer(question, True, "Two things. [1] [2]", citations, 0.9)
+
+    def answer(self, question, pages):
+        raise AssertionError("it is listened to")
+
+
+def test_a_quote_that_is_not_on_its_page_is_dropped(tmp_path):
+    """Whatever an answerer claims; its mark goes from the text, and without a quote left nothing is found."""
+    for quotes, text, kept in (
+        (("The lighthouse keeper", "was never there"), "Two things. [1]", 1),
+        (("nothing of this", "is there"), "Not found in these documents.", 0),
+    ):
+        archive = LazyArchive(tmp_path / str(kept), answerer=Teller(quotes))
+        archive.add(KEEPER)
+        answer = archive.ask("Who was the lighthouse keeper at Cape Wrath?")
+        assert (answer["text"], len(answer["citations"]), answer["found"]) == (text, kept, bool(kept))
+        archive.close()
+
+
+def test_decoding_for_answers_can_be_turned_off(tmp_path):
+    """With a budget of no page nothing is decoded, and the answer says how many pages it did not see."""
+    archive = LazyArchive(tmp_path, decoding=DecodingConfig(pages=0))
+    archive.add(KEEPER)
+    answer = archive.ask("Who was the lighthouse keeper at Cape Wrath?")
+    assert (answer["found"], answer["incomplete"], answer["undecoded_pages"]) == (False, True, 1)
+    assert answer["decoded"] == []
+    assert not archive.engine.decodes
+    archive.close()
+
+
+def test_the_command_line_shows_what_was_decoded_and_what_is_missing(archive, capsys):
+    """Below the answer: pages with their time, pages that were not heard with the reason, and what was verified."""
+    document = archive.add("A page of other weights.", KEEPER)
+    archive.engine.broken = {"A page of other weights.": Conflict("Other weights.", code="wrong_tokens")}
+    asked = {"filter": {"document_ids": [document]}, "verify": True}
+    print_answer(Output(), archive.ask("Who was the lighthouse keeper at Cape Wrath?", **asked))
+    shown = capsys.readouterr().out
+    assert "verified" in shown
+    assert f"decoded (markdown): page 2 of {document}" in shown
+    assert f"missing: page 1 of {document} (wrong_tokens): Other weights." in shown

@@ -101,7 +101,9 @@ class PageReader:
         size = (point.width, point.height, point.rotation)
         return read_as(PageReading("", (), (), 0.0, *size, reader, tokens, decoded=False), decoded)
 
-    def read_finer(self, path: Path, manifest: Manifest, point: PagePoint, password: str | None) -> PageReading | None:
+    def read_finer(
+        self, path: Path, manifest: Manifest, point: PagePoint, password: str | None, patience: Patience
+    ) -> PageReading | None:
         """Another reading of the original in the next finer mode than that of the page's tokens; None where there is
         none. Raises what the renderer and the engine raise.
         """
@@ -109,7 +111,7 @@ class PageReader:
         engine = decoding_engine(self._engine, form)
         rendered = self._render(path, manifest, point.key.page, password, None, False)
         with metrics.step("read"):
-            return engine.read_finer(rendered.image, form)
+            return engine.read_finer(rendered.image, form, patience)
 
     def _vision(self) -> VisionEngine:
         return cast("VisionEngine", self._engine)

@@ -195,7 +195,7 @@ def open_front(settings: Settings) -> Iterator[Library]:
         jobs = wiring.build_jobs(settings, member.truth, renderer, cast("Engine", NoEngine()), member.queue.ring)
 
         def readiness() -> Readiness:
-            return _readiness(member, ", ".join(renderer.protections()))
+            return _readiness(member, ", ".join(renderer.protections()), settings.reading)
 
         library = wiring.build_library(
             settings,
@@ -221,9 +221,9 @@ def remote_decoder(settings: Settings) -> RemoteDecoder:
     return RemoteDecoder(Sender(config), Broker(config.broker_url), timeout_s=settings.decode_timeout_s)
 
 
-def _readiness(member: Member, sandbox: str) -> Readiness:
+def _readiness(member: Member, sandbox: str, reading: str) -> Readiness:
     """Ready without a worker or a broker too: uploads are kept, and read later."""
-    checks = {"index": "qdrant", "sandbox": sandbox}
+    checks = {"index": "qdrant", "sandbox": sandbox, "reading": reading}
     engines: list[str] = []
     try:
         workers = member.broker.workers()

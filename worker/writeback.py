@@ -103,7 +103,7 @@ class Writeback:
             case Want.MARKDOWN:
                 found: PageReading | None = self._reader.reading_of(point, patience)
             case Want.FINER:
-                found = self._finer(point)
+                found = self._finer(point, patience)
             case Want.FIGURE:
                 decoded = self._reader.decode(point, Prompt(Task.FIGURE), patience)
                 others = [note for note in point.notes if note.prompt != want.value]
@@ -115,13 +115,13 @@ class Writeback:
             passages = embed_passages(self._embedder, found.text)
         return PageUpdate(point.key, self._clock(), reading=replace(found, tried=()), passages=passages, tried=tried)
 
-    def _finer(self, point: PagePoint) -> PageReading | None:
+    def _finer(self, point: PagePoint, patience: Patience) -> PageReading | None:
         key = point.key
         entry = self._catalog.get(key.tenant, key.document_id)
         if entry is None:
             raise gone(key)
         path = self._blobs.path(entry.manifest.sha256)
-        return self._reader.read_finer(path, entry.manifest, point, entry.password)
+        return self._reader.read_finer(path, entry.manifest, point, entry.password, patience)
 
     @contextmanager
     def _alone(self, key: PageKey, patience: Patience) -> Iterator[None]:

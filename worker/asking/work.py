@@ -81,7 +81,10 @@ class Work:
         """
         asked, decoder = read_question(self._question), self._parts.decoder
         ready: Answer | None = None
-        if asked.empty or decoder is None:
+        if decoder is None or not self._parts.decoding.pages:
+            self._candidates(found)
+            return found, None
+        if asked.empty:
             return found, None
         attempted: set[tuple[PageKey, Want]] = set()
         queue: list[Need] | None = None

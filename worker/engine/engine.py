@@ -77,8 +77,10 @@ class VisionEngine(Engine, Protocol):
         no decoding and is read.
         """
 
-    def read_finer(self, image: Image, form: VisionFormat) -> PageReading | None:
-        """The page read in the next finer mode than that of `form`; None where there is none, or the mode is pinned."""
+    def read_finer(self, image: Image, form: VisionFormat, patience: Patience | None = None) -> PageReading | None:
+        """The page read in the next finer mode than that of `form`; None where there is none, or the mode is pinned.
+        Raises what `patience` raises, with which the work ends.
+        """
 
     def encode(self, images: Sequence[Image]) -> list[VisionTokens]:
         """Upright images to tokens, in order, each in the mode that fits its page; modes may differ."""

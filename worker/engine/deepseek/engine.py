@@ -26,9 +26,9 @@ from worker.engine.deepseek.batching import Batcher
 from worker.engine.deepseek.configure import kind_of
 from worker.engine.deepseek.grounding import parse
 from worker.engine.deepseek.load import LoadedModel, load_model, locate
+from worker.engine.deepseek.mini_prompts import asked
 from worker.engine.deepseek.modes import Mode
 from worker.engine.deepseek.pages import AUTO, FINER, Page, PageHelper, Pages
-from worker.engine.deepseek.mini_prompts import asked
 from worker.engine.deepseek.preprocess import Views, preprocess, upright_rgb
 from worker.engine.deepseek.trust import TRUSTED, trust
 from worker.engine.deepseek.weights import WeightFolder, fingerprint, look_into
@@ -163,11 +163,13 @@ class DeepSeekOcrEngine:
             readings |= {n: self._pages.encoded(pages[n], future.result()) for n, future in encoding.items()}
         return [readings[number] for number in range(len(images))]
 
-    def read_finer(self, image: Image, form: VisionFormat) -> PageReading | None:
-        """The page read in the next finer mode than that of `form`; None where there is none, or the mode is pinned."""
+    def read_finer(self, image: Image, form: VisionFormat, patience: Patience | None = None) -> PageReading | None:
+        """The page read in the next finer mode than that of `form`; None where there is none, or the mode is pinned.
+        When `patience` ends it is cancelled.
+        """
         page = self._pages.upright(image)
         finer = page and self._pages.finer(replace(page, mode=self._pages.named(form.mode)))
-        return self._read(self._available(), {0: finer})[0] if finer else None
+        return self._read(self._available(), {0: finer}, patience)[0] if finer else None
 
     def read_lines(self, image: Image, boxes: Sequence[Box]) -> list[tuple[str, float]]:
         """The helper's: see `RapidOcrEngine.read_lines`."""
@@ -188,14 +190,14 @@ class DeepSeekOcrEngine:
             for number, page in pages.items()
         }
 
-    def _read(self, run: _Running, pages: dict[int, Page]) -> dict[int, PageReading]:
-        prompt = Prompt()
+    def _read(self, run: _Running, pages: dict[int, Page], patience: Patience | None = None) -> dict[int, PageReading]:
+        prompt, patience = Prompt(), patience or Patience()
         decoding = {
-            number: (tokens := future.result(), run.decoder.submit(tokens, asked(self.name, prompt).text()))
+            number: (tokens := patience.result(future), run.decoder.submit(tokens, asked(self.name, prompt).text()))
             for number, future in self._encoding(run, pages).items()
         }
         return {
-            number: self._pages.reading(pages[number], tokens, self._decoded(run, prompt, future.result()))
+            number: self._pages.reading(pages[number], tokens, self._decoded(run, prompt, patience.result(future)))
             for number, (tokens, future) in decoding.items()
         }
 
