@@ -18,7 +18,7 @@ from tests.stack_redis import RedisServer
 from tests.stack_service import StubVisionEngine
 from worker import decoding, messages
 from worker.broker import Broker, WorkerFacts
-from worker.celery_app import CeleryConfig, Sender
+from worker.celery_app import CeleryConfig, Sender, _app
 from worker.decode_remote import DecodeDesk, RemoteDecoder
 from worker.engine.engine import Decoded
 from worker.engine.prompts import Prompt, Task
@@ -85,6 +85,20 @@ def test_messages_carry_ids_only(server, broker):
     assert raw["headers"]["ignore_result"] is True
     assert raw["content-type"] == "application/json"
     queue.close(timeout_s=2)
+
+
+def test_what_celery_is_told():
+    """A message is kept until its job has ended, comes back only after no job can still run, is never held back by who
+    does not work on it, and leaves no result."""
+    settings = _app(CeleryConfig("redis://localhost/0", hard_limit_s=600.0)).conf
+    assert settings.task_acks_late is True
+    assert settings.worker_prefetch_multiplier == 1
+    assert settings.broker_transport_options["visibility_timeout"] >= 2 * 600
+    assert settings.task_ignore_result is True
+    assert settings.result_backend is None
+    assert settings.accept_content == ["json"]
+    assert settings.worker_soft_shutdown_timeout > 0
+    assert settings.broker_connection_max_retries is None
 
 
 def test_ringing_while_the_broker_is_away(tmp_path):
