@@ -17,6 +17,7 @@ from index.store import PageUpdate
 from index.types import Answer, Citation, PageKey, PageReading, SearchFilter
 from tests.kit import TENANT
 from tests.lazy_kit import LazyArchive, away, pages
+from worker.asking import work
 from worker.asking.decoding import Decoding, DecodingConfig
 from worker.asking.pipeline import Done
 from worker.jobs import now
@@ -380,3 +381,18 @@ def test_the_command_line_shows_what_was_decoded_and_what_is_missing(archive, ca
     assert "verified" in shown
     assert f"decoded (markdown): page 2 of {document}" in shown
     assert f"missing: page 1 of {document} (wrong_tokens): Other weights." in shown
+
+
+def test_in_a_large_archive_named_and_matching_documents_are_looked_at_whole(archive, monkeypatch):
+    """Where more pages wait than are ranked, all pages of a document that is named, or that matches, are ranked."""
+    monkeypatch.setattr(work, "LOOKED_AT", 8)
+    for number in range(12):
+        archive.add(f"Coal {number}.", f"More coal {number}.", filename=f"coal {number}.pdf")
+    nothing = [f"Nothing on sheet {n}." for n in range(20)]
+    keepers = archive.add(KEEPER, *nothing, filename="keepers of lighthouses.pdf")
+    waiting = list(archive.store.scan(TENANT, undecoded=True))[:8]  # ids are made of contents: the same in every run
+    assert {point.key.page for point in waiting if point.key.document_id == keepers} not in (set(), {1})
+    answer = archive.ask("Who was the keeper of the lighthouse at Cape Wrath?")
+    assert answer["found"]
+    assert [(one["document_id"], one["page"]) for one in answer["decoded"]] == [(keepers, 1)]
+    assert answer["undecoded_pages"] == 44

@@ -114,6 +114,17 @@ def candidates(
     return [need for _, need in sorted(ranked, key=lambda pair: pair[0])]
 
 
+def named_documents(question: Question, waiting: Iterable[PagePoint], *, most: int) -> list[str]:
+    """Ids of at most so many documents whose name holds most words of the question, those with more words first."""
+    matcher = Matcher(question.plan)
+    words: dict[str, int] = {}
+    for page in waiting:
+        if page.key.document_id not in words:
+            words[page.key.document_id] = len(_named(question, matcher, page.labels))
+    named = sorted((-count, document) for document, count in words.items() if count)
+    return [document for _, document in named[:most]]
+
+
 def _kinds(question: str) -> set[RegionKind]:
     kinds = {RegionKind.FIGURE} if _FIGURES.search(question) else set()
     return kinds | ({RegionKind.TABLE} if _TABLES.search(question) else set())

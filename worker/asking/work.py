@@ -19,7 +19,7 @@ from worker.answerer import Answerer, TellingAnswerer
 from worker.asking import checking
 from worker.asking.decoding import Decoding, DecodingConfig, Effort
 from worker.asking.finding import Finder, Found
-from worker.asking.needs import Matching, Need, candidates, covered, needs_of
+from worker.asking.needs import Matching, Need, candidates, covered, named_documents, needs_of
 from worker.decoding import PageDecoder
 from worker.engine.prompts import Prompt, Task
 from worker.patience import Patience
@@ -27,6 +27,8 @@ from worker.writeback import Want
 
 LOOKED_AT = 2000
 """Pages without text that are ranked for one question; their payloads are fetched for it."""
+_NAMED = 16
+"""Documents named in the question of which all pages are ranked, where there are more pages than `LOOKED_AT`."""
 _TRIES = 3
 """How often an answer is made again because a page that it quotes was deleted or read anew meanwhile."""
 
@@ -114,14 +116,28 @@ class Work:
         return found, ready
 
     def _candidates(self, found: Found) -> list[Need]:
-        points = self._parts.store.scan(self._tenant, states=[PageState.DONE], where=self._where, undecoded=True)
-        waiting = list(itertools.islice(points, LOOKED_AT))
+        asked = read_question(self._question)
+        waiting = self._waiting()
         self.waiting = bool(waiting)
+        if len(waiting) == LOOKED_AT:
+            # There are more. Of documents that speak for themselves all pages are looked at; a document of a few pages
+            # has one among so many.
+            documents = [
+                *named_documents(asked, waiting, most=_NAMED),
+                *(one.key.document_id for one in found.considered),
+            ]
+            near = self._waiting(tuple(dict.fromkeys(documents)))
+            waiting = list({page.key: page for page in (*near, *waiting)}.values())
         matching = sorted(
             (Matching(one.key, one.selected) for one in found.considered), key=lambda one: not one.selected
         )
-        asked = read_question(self._question)
         return candidates(asked, waiting, matching, self._where, few=self._parts.decoding.pages)
+
+    def _waiting(self, documents: Sequence[str] = ()) -> list[PagePoint]:
+        points = self._parts.store.scan(
+            self._tenant, document_ids=documents, states=[PageState.DONE], where=self._where, undecoded=True
+        )
+        return list(itertools.islice(points, LOOKED_AT))
 
     def _enough(self, found: Found) -> tuple[bool, Answer | None]:
         """Whether the text at hand does: where answering costs nothing, by answering."""
