@@ -52,7 +52,9 @@ export async function administering(send) {
   while (response.status === 403 || (response.status === 401 && adminKey)) {
     keepAdmin(null);
     const given = await askAdminKey(problem);
-    if (given === null) throw Object.assign(new Error("This takes a key with the scope admin."), { code: "key_declined" });
+    if (given === null) {
+      throw Object.assign(new Error("This takes a key with the scope admin."), { code: "key_declined" });
+    }
     response = await send(bearer(given.trim()));
     if (response.ok) keepAdmin(given.trim());
     problem = response.status === 401 ? "That key is not known here." : "That key may not see this either.";

@@ -1,20 +1,21 @@
-// How things stand, for who runs the service. Contract: `show(open)` follows the address; while it is open and in sight the
-// overview is asked for every few seconds, and what did not change is left alone, so that focus and open details stay.
-// Whose key may not see it is asked for one that may; reading again asks with that key, or else with the visitor's own.
+// How things stand, for who runs the service. Contract: `show(open)` follows the address; while it is open and in sight
+// the overview is asked for every few seconds, and what did not change is left alone, so that focus and open details
+// stay. Whose key may not see it is asked for one that may; reading again asks with that key, or else with the visitor's
+// own.
 
 import * as api from "./api.js";
 import { announce, button, h, icon, replace } from "./dom.js";
+import { diskPart, pagesPart, queuesPart, setupPart, workersPart } from "./facts.js";
 import { pageHref } from "./route.js";
-import { bytes, count, duration, reason } from "./words.js";
+import { count, reason } from "./words.js";
 
 const LOOK_MS = 3000;
 const AT_ONCE = 2; // documents that are asked to be read again at a time
 
 export function createAdmin(root) {
   const note = h("p", { class: "quiet", id: "admin-note" });
-  const parts = Object.fromEntries(
-    ["pages", "disk", "queues", "workers", "failures", "setup"].map((name) => [name, h("section", { class: `fact ${name}` })]),
-  );
+  const names = ["pages", "disk", "queues", "workers", "failures", "setup"];
+  const parts = Object.fromEntries(names.map((name) => [name, h("section", { class: `fact ${name}` })]));
   const told = {}; // part -> what it shows, as JSON
   let open = false;
   let timer = 0;
@@ -56,7 +57,8 @@ export function createAdmin(root) {
     } catch (error) {
       if (error.name === "AbortError" || signal.aborted) return;
       note.className = "failure";
-      const enter = error.code === "key_declined" ? button("Enter a key", { kind: "small", on: { click: look } }) : null;
+      const declined = error.code === "key_declined";
+      const enter = declined ? button("Enter a key", { kind: "small", on: { click: look } }) : null;
       replace(note, icon("warning"), error.message, enter);
       if (enter) return; // not asked for again by itself
     }
@@ -67,7 +69,7 @@ export function createAdmin(root) {
     const { pages, documents, unopened, disk, queues, workers, problem, failures } = seen;
     part("pages", { pages, documents, unopened }, pagesPart);
     part("disk", disk, diskPart);
-    part("setup", [seen.engine, seen.embedder, seen.checks], () => factsPart(seen));
+    part("setup", [seen.engine, seen.embedder, seen.checks], () => setupPart(seen));
     part("queues", [queues, problem], () => queuesPart(queues, problem));
     part("workers", [workers, problem], () => workersPart(workers));
     part("failures", failures, failuresPart);
@@ -97,14 +99,20 @@ export function createAdmin(root) {
         { class: "fact-head" },
         h("h2", { text: "Failures" }),
         ids.length
-          ? button("Read all failed again", { kind: "small may-write", dataset: { key: "all" }, on: { click: () => againAll(ids) } })
+          ? button("Read all failed again", {
+              kind: "small may-write",
+              dataset: { key: "all" },
+              on: { click: () => again(ids.map((id) => [id])) },
+            })
           : null,
       ),
       codes.length
         ? h(
             "ul",
             { class: "codes", "aria-label": "Failed pages by reason" },
-            codes.map(({ code, pages: many }) => h("li", {}, h("b", { text: count(many, "page") }), ` ${reason(code)} `, h("code", { text: code }))),
+            codes.map(({ code, pages: many }) =>
+              h("li", {}, h("b", { text: count(many, "page") }), ` ${reason(code)} `, h("code", { text: code })),
+            ),
           )
         : null,
       h(
@@ -121,13 +129,28 @@ export function createAdmin(root) {
   }
 
   const againButton = (name, key, click) =>
-    button(`Read ${name} again`, { shown: false, glyph: "again", kind: "plain may-write", title: "Read again", dataset: { key }, on: { click } });
+    button(`Read ${name} again`, {
+      shown: false,
+      glyph: "again",
+      kind: "plain may-write",
+      title: "Read again",
+      dataset: { key },
+      on: { click },
+    });
+
+  const failedName = (id, filename) =>
+    h(
+      "div",
+      { class: "failed-row" },
+      h("bdi", { class: "name", text: filename }),
+      againButton(filename, id, () => again([[id]])),
+    );
 
   function failedDocument({ document_id: id, filename, code, message }) {
     return h(
       "li",
       {},
-      h("div", { class: "failed-row" }, h("bdi", { class: "name", text: filename }), againButton(filename, id, () => again([[id]]))),
+      failedName(id, filename),
       h("p", { class: "quiet", text: reason(code, message) }),
     );
   }
@@ -138,13 +161,18 @@ export function createAdmin(root) {
       h(
         "li",
         { class: "failed-row" },
-        h("span", {}, h("a", { href: pageHref(id, page), text: `Page ${page}` }), ` – ${reason(code)} Tried ${count(attempts, "time")}.`),
+        h(
+          "span",
+          {},
+          h("a", { href: pageHref(id, page), text: `Page ${page}` }),
+          ` – ${reason(code)} Tried ${count(attempts, "time")}.`,
+        ),
         againButton(`page ${page} of ${filename}`, `${id}-${page}`, () => again([[id, page]])),
       );
     return h(
       "li",
       {},
-      h("div", { class: "failed-row" }, h("bdi", { class: "name", text: filename }), againButton(filename, id, () => again([[id]]))),
+      failedName(id, filename),
       h(
         "details",
         { dataset: { key: `pages-${id}` } },
@@ -153,8 +181,6 @@ export function createAdmin(root) {
       ),
     );
   }
-
-  const againAll = (ids) => again(ids.map((id) => [id]));
 
   /** `wanted`: [document] or [document, page]. One that fails does not keep the others. */
   async function again(wanted) {
@@ -173,8 +199,11 @@ export function createAdmin(root) {
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
-    const parts = [sum.pages ? count(sum.pages, "page") : "", sum.documents ? count(sum.documents, "file") : ""].filter(Boolean);
-    const said = parts.length ? `${parts.join(" and ")} will be read again.` : "Nothing was left to read again.";
+    const tried = [
+      sum.pages ? count(sum.pages, "page") : "",
+      sum.documents ? count(sum.documents, "file") : "",
+    ].filter(Boolean);
+    const said = tried.length ? `${tried.join(" and ")} will be read again.` : "Nothing was left to read again.";
     await look();
     if (last) replace(note, problem ? problem.message : said);
     note.className = problem ? "failure" : "quiet";
@@ -182,91 +211,4 @@ export function createAdmin(root) {
   }
 
   return { show };
-}
-
-const number = new Intl.NumberFormat("en");
-
-function pagesPart({ pages, documents, unopened }) {
-  const figure = (value, word, kind = "") =>
-    h("div", { class: `figure ${kind}` }, h("b", { text: number.format(value) }), h("span", { text: word }));
-  return [
-    h("h2", { text: "Pages" }),
-    h(
-      "div",
-      { class: "figures" },
-      figure(pages.done, "read"),
-      figure(pages.pending, "waiting"),
-      figure(pages.failed, "failed", pages.failed ? "bad" : ""),
-    ),
-    h("progress", { max: String(pages.total || 1), value: String(pages.done + pages.failed), "aria-label": "Pages that are settled" }),
-    h("p", { class: "quiet", text: [`${count(documents, "document")}`, unopened ? `${number.format(unopened)} not opened yet` : ""].filter(Boolean).join(", ") }),
-  ];
-}
-
-function diskPart(disk) {
-  if (!disk) return [h("h2", { text: "Disk" }), h("p", { class: "quiet", text: "Not known." })];
-  const low = disk.free < 2 * disk.reserved;
-  return [
-    h("h2", { text: "Disk" }),
-    h("p", { class: low ? "hint" : "" }, low ? icon("warning") : null, `${bytes(disk.free)} free of ${bytes(disk.total)}`),
-    h("progress", { max: String(disk.total), value: String(disk.total - disk.free), "aria-label": "Disk that is used" }),
-    h("p", { class: "quiet", text: `Files are refused when less than ${bytes(disk.reserved)} would stay free.` }),
-  ];
-}
-
-function factsPart({ engine, embedder, checks }) {
-  const rows = [["Engine", engine], ["Embedder", embedder], ...Object.entries(checks).filter(([name]) => name !== "workers")];
-  return [
-    h("h2", { text: "What runs" }),
-    h(
-      "dl",
-      { class: "receipt" },
-      rows.flatMap(([name, value]) => [h("dt", { text: name[0].toUpperCase() + name.slice(1) }), h("dd", { text: value })]),
-    ),
-  ];
-}
-
-const QUEUES = {
-  open: "files to open",
-  read: "pages to read",
-  housekeeping: "files to open",
-  "read.cpu": "pages for processors",
-  "read.gpu": "pages for GPUs",
-  decode: "pages somebody waits for",
-};
-
-const cells = (tag, values) => values.map((value) => h(tag, tag === "th" ? { scope: "col" } : {}, value));
-
-function tableOf(label, head, rows) {
-  return h(
-    "div",
-    { class: "table-scroll", tabindex: "0", role: "region", "aria-label": label },
-    h("table", {}, h("thead", {}, h("tr", {}, cells("th", head))), h("tbody", {}, rows.map((row) => h("tr", {}, cells("td", row))))),
-  );
-}
-
-function queuesPart(queues, problem) {
-  return [
-    h("h2", { text: "Queues" }),
-    problem ? h("p", { class: "failure" }, icon("warning"), problem) : null,
-    queues.length
-      ? tableOf("Queues", ["Queue", "Waiting"], queues.map(({ name, waiting }) => [[h("code", { text: name }), ` ${QUEUES[name] ?? ""}`], number.format(waiting)]))
-      : null,
-  ];
-}
-
-function workersPart(workers) {
-  const head = h("h2", { text: "Workers" });
-  if (!workers.length) return [head, h("p", { class: "hint" }, icon("warning"), "Nobody works: what waits is read once a worker runs.")];
-  const doing = ({ jobs, oldest_s: oldest }) => (jobs ? `${count(jobs, "job")}, longest ${duration(oldest * 1000)}` : "idle");
-  const rows = workers.map((one) => [
-    h("b", { text: one.name }),
-    one.queues.join(", "),
-    one.engine ?? "–",
-    doing(one),
-    number.format(one.done),
-    one.memory_bytes ? bytes(one.memory_bytes) : "–",
-    one.seen_s < 3 ? "now" : `${duration(one.seen_s * 1000)} ago`,
-  ]);
-  return [head, tableOf("Workers", ["Name", "Does", "Engine", "Now", "Done", "Memory", "Seen"], rows)];
 }

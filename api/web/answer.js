@@ -1,6 +1,7 @@
-// An answer as elements. Contract: `answerText` sets the text with its citations as numbered chips, `evidenceList` shows
-// each cited place on its scan, `notFound` says honestly that there is none and what one can try, `missingList` what an
-// answer had to do without. What documents and models wrote becomes text: no links, no pictures, no HTML (markdown.js).
+// An answer as elements. Contract: `answerText` sets the text with its citations as numbered chips, `evidenceList`
+// shows each cited place on its scan, `notFound` says honestly that there is none and what one can try, `missingList`
+// what an answer had to do without. What documents and models wrote becomes text: no links, no pictures, no HTML
+// (markdown.js).
 
 import { button, h, icon } from "./dom.js";
 import { render } from "./markdown.js";
@@ -42,15 +43,16 @@ function setChips(node, byNumber) {
 }
 
 const CHECKED = {
-  true: ["check", "checked", "Read again: the page says this"],
-  false: ["warning", "doubted", "Read again: the page does not say this"],
+  true: ["check", "checked", "Read again: the page says this", "checked"],
+  false: ["warning", "doubted", "Read again: the page does not say this", "doubtful"],
 };
 const checked = ({ verified }) => CHECKED[String(verified)] ?? null;
 
 function chip(citation) {
   const said = [`Source ${citation.number}: ${citation.filename}, page ${citation.page}`, checked(citation)?.[2]];
   const label = said.filter(Boolean).join(". ");
-  return h("a", { class: "chip", href: citationHref(citation), title: label, "aria-label": label }, String(citation.number));
+  const props = { class: "chip", href: citationHref(citation), title: label, "aria-label": label };
+  return h("a", props, String(citation.number));
 }
 
 export function evidenceList(citations, text) {
@@ -63,7 +65,7 @@ export function evidenceList(citations, text) {
 
 function evidence(citation, text) {
   const page = { image_url: citation.image_url, width: 0, height: 0, ...citation };
-  const [glyph, kind, meaning] = checked(citation) ?? [];
+  const [glyph, kind, meaning, word] = checked(citation) ?? [];
   return h(
     "li",
     {},
@@ -77,7 +79,7 @@ function evidence(citation, text) {
         h("bdi", { class: "name", text: citation.filename }),
         folio(citation.page),
         citation.note ? h("span", { class: "faint", text: `as its ${citation.note} was read` }) : null,
-        glyph ? h("span", { class: kind, title: meaning }, icon(glyph), kind === "checked" ? "checked" : "doubtful") : null,
+        glyph ? h("span", { class: kind, title: meaning }, icon(glyph), word) : null,
       ),
       citation.boxes.length ? strip(page, citation.boxes, { reach: 0.1 }) : null,
       text.includes(citation.quote) && citation.boxes.length ? null : h("q", { class: "quote", text: citation.quote }),
@@ -85,7 +87,7 @@ function evidence(citation, text) {
   );
 }
 
-/** `actions`: { waiting, withoutFilters, again } say what else could help; `names` are of the first considered pages. */
+/** { waiting, withoutFilters } say what else could help; `names` are of the first considered pages. */
 export function notFound(answer, names, { waiting, withoutFilters }) {
   const pages = answer.considered.slice(0, PAGES_SHOWN);
   const tips = [
@@ -94,7 +96,10 @@ export function notFound(answer, names, { waiting, withoutFilters }) {
       : null,
     waiting ? [`${count(waiting, "page")} still to be read: ask again when they are.`] : null,
     answer.undecoded_pages
-      ? [`${count(answer.undecoded_pages, "page")} without text yet, which no search finds: name the document, or what may stand in its name.`]
+      ? [
+          `${count(answer.undecoded_pages, "page")} without text yet, which no search finds: ` +
+            "name the document, or what may stand in its name.",
+        ]
       : null,
     pages.length ? ["Name what the pages may name: a person, a place, a year, a number."] : null,
     pages.length ? ["Ask for one thing at a time."] : null,
@@ -123,7 +128,7 @@ export function notFound(answer, names, { waiting, withoutFilters }) {
   ];
 }
 
-/** What an answer had to do without: pages that could not be read for it, or anything that the service says in words. */
+/** What an answer had to do without: pages that could not be read for it, or anything that the service says. */
 export function missingList(missing, names, again) {
   const line = (one, i) => {
     if (typeof one === "string") return [one];

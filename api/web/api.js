@@ -155,7 +155,10 @@ export function imageUrl(from, width) {
 
 export const pageImage = (id, page) => `v1/documents/${segment(id)}/pages/${page}/image`;
 
-/** Sends one file; `path` is where it lay in a folder. Resolves to { document, isNew }. `onProgress` gets bytes sent and bytes in all. */
+/**
+ * Sends one file; `path` is where it lay in a folder. Resolves to { document, isNew }. `onProgress` gets bytes sent and
+ * bytes in all.
+ */
 export async function upload(file, { password, path, onProgress, signal } = {}) {
   const request = await authorised((headers) => send(file, headers, { password, path, onProgress, signal }));
   if (request.status >= 200 && request.status < 300 && request.response)

@@ -1,7 +1,7 @@
-// A folder on its way in, as one row. Contract: `createBatch(name, parts)` gives { node, send }; `send(items)` sends every
-// file with its path, some at a time, and ends with one summary: how many were added, what was skipped because it is no
-// scan, and what could not be added, with a way to try that again. One file's failure keeps no other; while the service is
-// away the rest waits; Cancel stops what runs and keeps what was added.
+// A folder on its way in, as one row. Contract: `createBatch(name, parts)` gives { node, send }; `send(items)` sends
+// every file with its path, some at a time, and ends with one summary: how many were added, what was skipped because it
+// is no scan, and what could not be added, with a way to try that again. One file's failure keeps no other; while the
+// service is away the rest waits; Cancel stops what runs and keeps what was added.
 
 import * as api from "./api.js";
 import { isReadable } from "./folders.js";
@@ -49,14 +49,14 @@ export function createBatch(name, { schedule, onDocument, onPassword, keep }) {
     bar.hidden = false;
     bar.max = total || 1;
     replace(more);
-    replace(actions, button(`Cancel ${name}`, { glyph: "close", shown: false, kind: "plain", title: "Cancel", on: { click: cancel } }));
+    replace(actions, corner("Cancel", () => abort.abort()));
     progress();
     if (!items.length) end();
     for (const item of items) schedule(() => one(item));
   }
 
-  function cancel() {
-    abort.abort();
+  function corner(title, click) {
+    return button(`${title} ${name}`, { glyph: "close", shown: false, kind: "plain", title, on: { click } });
   }
 
   async function one(item) {
@@ -126,7 +126,8 @@ export function createBatch(name, { schedule, onDocument, onPassword, keep }) {
     const bytesSent = [...sent.values()].reduce((sum, one) => sum + one, 0);
     bar.value = total ? bytesSent : done;
     const share = total ? `, ${Math.floor((100 * bytesSent) / total)} %` : "";
-    line.textContent = away ? "Waiting for Folioscope…" : `Sending file ${Math.min(done + 1, all.length)} of ${all.length}${share}`;
+    const at = Math.min(done + 1, all.length);
+    line.textContent = away ? "Waiting for Folioscope…" : `Sending file ${at} of ${all.length}${share}`;
   }
 
   function end() {
@@ -148,13 +149,13 @@ export function createBatch(name, { schedule, onDocument, onPassword, keep }) {
     replace(line, h("span", { class: "dot", "aria-hidden": "true" }), sentence);
     const again = cancelled ? all.filter((item) => !sent.has(item)) : failed.map(({ item }) => item);
     replace(more, list(), again.length ? tryAgain(again, cancelled) : null);
-    const hide = button(`Hide ${name}`, { glyph: "close", shown: false, kind: "plain", title: "Hide", on: { click: () => node.remove() } });
-    replace(actions, hide);
+    replace(actions, corner("Hide", () => node.remove()));
     announce(`${name}: ${sentence}`);
   }
 
   function tryAgain(items, cancelled) {
-    const label = cancelled ? `Send the other ${count(items.length, "file")}` : `Try ${items.length === 1 ? "it" : "them"} again`;
+    const them = items.length === 1 ? "it" : "them";
+    const label = cancelled ? `Send the other ${count(items.length, "file")}` : `Try ${them} again`;
     return button(label, { kind: "small", on: { click: () => begin(items) } });
   }
 
@@ -167,11 +168,17 @@ export function createBatch(name, { schedule, onDocument, onPassword, keep }) {
           h("bdi", { class: "name", text: item.path }),
           ` – ${reason(error.code ?? "", error.message)} `,
           isPasswordCode(error.code)
-            ? button(`Enter the password of ${item.file.name}`, { glyph: "key", kind: "small", on: { click: () => onPassword(item) } })
+            ? button(`Enter the password of ${item.file.name}`, {
+                glyph: "key",
+                kind: "small",
+                on: { click: () => onPassword(item) },
+              })
             : null,
         ),
       ),
-      ...skipped.toSorted((a, b) => a.path.localeCompare(b.path)).map(({ path }) => h("li", {}, h("bdi", { text: path }), " – skipped")),
+      ...skipped
+        .toSorted((a, b) => a.path.localeCompare(b.path))
+        .map(({ path }) => h("li", {}, h("bdi", { text: path }), " – skipped")),
     ];
     if (!lines.length) return null;
     const over = lines.length - MOST_LISTED;

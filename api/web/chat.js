@@ -1,6 +1,6 @@
-// The conversation above the results. Contract: `ask(question, filter)` begins one with what stands in the search field,
-// and goes back to it where it was begun before in this visit; the field below takes follow-ups, which the service
-// understands by what was asked before. One question at a time; another address or `clear()` stops what runs.
+// The conversation above the results. Contract: `ask(question, filter)` begins one with what stands in the search
+// field, and goes back to it where it was begun before in this visit; the field below takes follow-ups, which the
+// service understands by what was asked before. One question at a time; another address or `clear()` stops what runs.
 
 import { button, h, replace } from "./dom.js";
 import { createTurn } from "./turn.js";

@@ -1,7 +1,7 @@
-// Folders on their way in. Contract: `droppedItems` takes what was dropped, at once, and then looks into folders, however
-// many files are in them; `chosenItems` does the same for a chooser. Both give [{ file, path }], path with the folder's own
-// name in front and empty for a file by itself. What file managers leave behind and what is hidden is left out.
-// `isReadable` looks at a file's first bytes, as the service will.
+// Folders on their way in. Contract: `droppedItems` takes what was dropped, at once, and then looks into folders,
+// however many files are in them; `chosenItems` does the same for a chooser. Both give [{ file, path }], path with the
+// folder's own name in front and empty for a file by itself. What file managers leave behind and what is hidden is left
+// out. `isReadable` looks at a file's first bytes, as the service will.
 
 const JUNK = /^(\.DS_Store|Thumbs\.db|desktop\.ini|\._.*)$/i;
 const HIDDEN = /(^|\/)(\.[^/]*|__MACOSX|Thumbs\.db|desktop\.ini)(\/|$)/i;

@@ -80,7 +80,9 @@ export function createTrace({ nameOf }) {
             { class: page.selected ? "chosen" : "" },
             pageLink(page, names[i]),
             page.reason ? h("span", { text: ` ${page.selected ? "chosen" : "left out"}: ${page.reason}` }) : null,
-            (decoded.get(keyOf(page)) ?? []).map((one) => h("span", { class: one.ok ? "" : "bad", text: readingLine(one) })),
+            (decoded.get(keyOf(page)) ?? []).map((one) =>
+              h("span", { class: one.ok ? "" : "bad", text: readingLine(one) }),
+            ),
           ),
         ),
       ),

@@ -1,7 +1,7 @@
 // One question and its answer, as it comes about. Contract: `createTurn(question, parts)` gives { node, run, stop };
-// `run(request)` asks, shows what is being done and then the text piece by piece, and resolves to the whole answer, or to
-// null when it was stopped, failed or broke off; what came until then stays, with a way to ask again. Screen readers hear
-// the end and each page that is being read, not every piece.
+// `run(request)` asks, shows what is being done and then the text piece by piece, and resolves to the whole answer, or
+// to null when it was stopped, failed or broke off; what came until then stays, with a way to ask again. Screen readers
+// hear the end and each page that is being read, not every piece.
 
 import * as api from "./api.js";
 import { answerText, evidenceList, missingList, notFound, PAGES_SHOWN } from "./answer.js";
@@ -52,7 +52,8 @@ export function createTurn(question, { nameOf, waitingPages, again, withoutFilte
     if (kind === "selection") {
       trace.selection(data, question);
       const chosen = data.considered.filter(({ selected }) => selected).length;
-      say(data.considered.length ? `Looking at ${chosen || data.considered.length} of ${count(data.considered.length, "page")}…` : "");
+      const all = data.considered.length;
+      say(all ? `Looking at ${chosen || all} of ${count(all, "page")}…` : "");
     } else if (kind === "decoding") {
       trace.decoding(data);
       if (data.state === "started") sayReading(data);
@@ -91,6 +92,7 @@ export function createTurn(question, { nameOf, waitingPages, again, withoutFilte
     const namesOf = (pages) => Promise.all(pages.map(({ document_id: id }) => (id ? nameOf(id) : undefined)));
     const lacking = await namesOf(missing);
     const names = answer.found ? [] : await namesOf(answer.considered.slice(0, PAGES_SHOWN));
+    const without = missing.length ? missingList(missing, lacking, again) : null;
     node.dataset.state = answer.found ? "found" : "none";
     say("");
     const unsure = answer.found && answer.confidence > 0 && answer.confidence < UNSURE;
@@ -102,11 +104,11 @@ export function createTurn(question, { nameOf, waitingPages, again, withoutFilte
     if (answer.found) {
       if (answer.note) label.append(h("span", { class: "faint", text: answer.note }));
       replace(text, answerText(answer.text, answer.citations));
-      replace(rest, evidenceList(answer.citations, answer.text), missing.length ? missingList(missing, lacking, again) : null);
+      replace(rest, evidenceList(answer.citations, answer.text), without);
     } else {
       replace(text, h("p", { text: "Not found in these documents." }));
       const more = { waiting: waitingPages(), withoutFilters: withoutFilters() };
-      replace(rest, missing.length ? missingList(missing, lacking, again) : null, notFound(answer, names, more));
+      replace(rest, without, notFound(answer, names, more));
     }
     trace.finish(answer);
     const partly = missing.length ? " The answer is not whole." : "";
@@ -121,9 +123,10 @@ export function createTurn(question, { nameOf, waitingPages, again, withoutFilte
 
   function failed(error) {
     node.dataset.state = "failed";
-    const cut = heardText && error.code === "broken" ? "The answer broke off here: the connection was lost." : error.message;
-    ended(h("p", { class: "failure" }, icon("warning"), cut), "Try again");
-    announce(cut);
+    const cut = heardText && error.code === "broken";
+    const said = cut ? "The answer broke off here: the connection was lost." : error.message;
+    ended(h("p", { class: "failure" }, icon("warning"), said), "Try again");
+    announce(said);
   }
 
   /** Not by itself: what there is stays. */

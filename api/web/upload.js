@@ -1,6 +1,7 @@
 // Files on their way in. Contract: files and folders come from a drop anywhere, or from the two choosers; two are sent
-// at a time; each file (a folder as a whole, batch.js) shows how much is sent, can be cancelled, and says in words why it
-// was refused. What arrives is handed to the library. Files stay reachable for this visit, so a password can be added without choosing it again.
+// at a time; each file (a folder as a whole, batch.js) shows how much is sent, can be cancelled, and says in words why
+// it was refused. What arrives is handed to the library. Files stay reachable for this visit, so a password can be
+// added without choosing it again.
 
 import * as api from "./api.js";
 import { createBatch } from "./batch.js";
