@@ -48,16 +48,20 @@ export function diskPart(disk) {
   ];
 }
 
+const NAMES = { "check-engine": "chosen", "check-index": "index", "check-queue": "queue", "check-sandbox": "sandbox" };
+
 export function setupPart({ engine, embedder, checks }) {
-  const others = Object.entries(checks).filter(([name]) => name !== "workers"); // they have a part of their own
-  const rows = [["Engine", engine], ["Embedder", embedder], ...others];
+  const others = Object.entries(checks)
+    .filter(([name]) => name !== "workers") // they have a part of their own
+    .map(([name, value]) => [`check-${name}`, value]);
+  const rows = [["engine", engine], ["embedder", embedder], ...others];
   return [
     h("h2", { text: "What runs" }),
     h(
       "dl",
       { class: "receipt" },
       rows.flatMap(([name, value]) => [
-        h("dt", { text: name[0].toUpperCase() + name.slice(1) }),
+        h("dt", { text: (NAMES[name] ?? name.replace("check-", "")).replace(/^./, (first) => first.toUpperCase()) }),
         h("dd", { text: value }),
       ]),
     ),
