@@ -122,6 +122,7 @@ async def run(
         ranks = tuple(rank for rank, hit in enumerate(found["hits"], 1) if _is_known(hit, asked.pages))
         citations = answer["citations"]
         literal = [citation for citation in citations if await _literal(client, citation, texts)]
+        paths |= {hit["document_id"]: hit["paths"] for hit in found["hits"]}
         first_page = citations and citations[0] | {"paths": await _paths(client, citations[0]["document_id"], paths)}
         decoded = {(one["document_id"], one["page"]) for one in answer["decoded"] if one["ok"]}
         outcomes.append(
@@ -205,13 +206,15 @@ def _is_known(hit: dict[str, Any], pages: Sequence[KnownPage]) -> bool:
 
 
 async def _paths(client: Client, document_id: str, known: dict[str, list[str]]) -> list[str]:
-    """Where a document lies in the archives that it came from; none of one that was deleted meanwhile."""
+    """Where a document lies in what it came from (also one that search did not find: a neighbour, a page decoded just
+    now); nowhere, if it was deleted meanwhile.
+    """
     if document_id not in known:
         try:
-            origins = (await client.document(document_id))["origins"]
+            document = await client.document(document_id)
+            known[document_id] = [*document["paths"], *(origin["path"] for origin in document["origins"])]
         except ApiError:
-            origins = []
-        known[document_id] = [origin["path"] for origin in origins]
+            known[document_id] = []
     return known[document_id]
 
 

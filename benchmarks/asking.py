@@ -242,8 +242,8 @@ def main() -> None:
     rows += [[*one, *[""] * (len(HEADER) - len(one))] for one in NOT_MEASURED]
     note = (
         "`double`: an engine whose vision tokens hold the true text, which measures the policy and no model; no page "
-        "has a text layer, and times are those of embedding what was decoded and of answering. `lazy, alone`: nothing was "
-        "decoded before; `in a row`: one archive, one question after the other. Not found: precision of silences, "
+        "has a text layer, and times are those of embedding what was decoded and of answering. `lazy, alone`: nothing "
+        "was decoded before; `in a row`: one archive, one question after the other. Not found: precision of silences, "
         "recall over questions without an answer."
     )
     publish("asking", "Asking", note, "Aims, on `report`:\n\n" + "\n".join(aims), table(HEADER, rows))

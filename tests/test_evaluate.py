@@ -156,3 +156,32 @@ def test_odd_files_are_read(tmp_path):
     lines = ['{"question": "a\u2028b", "pages": []}', "", '{"question": "c", "pages": []}']
     path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
     assert [one.question for one in cli_eval.read(path)] == ["a\u2028b", "c"]
+
+
+def test_cited_page_is_known_by_its_path(tmp_path):
+    """Whether search found the document or not, a page in an archive is known by the end of its path there."""
+    from tests.ingest_kit import zip_bytes
+    from tests.kit import Archive, HashEmbedder, pdf
+    from worker.answer_extractive import ExtractiveAnswerer
+
+    archive = Archive(tmp_path, answerer=ExtractiveAnswerer(HashEmbedder()))
+    archive.upload(zip_bytes({"box/letters/1911.pdf": pdf('the lamp "was lit" by john at dusk')}), "box.zip")
+    archive.settle()
+    known = question('"was lit"', pages=(("letters/1911.pdf", 1),))
+
+    async def main(hidden):
+        transport = httpx.ASGITransport(Api(archive.library).app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            client = Client(http, in_process=True)
+            if hidden:
+                client.search = nothing
+            return await evaluate.run(client, [known])
+
+    async def nothing(_request):
+        return {"hits": []}
+
+    for hidden in (False, True):
+        (one,) = asyncio.run(main(hidden))
+        assert one.found
+        assert one.page_right, hidden
+    archive.close()
