@@ -121,6 +121,8 @@ async def stream(context: Context, first: Event | None, run: Run) -> AsyncIterat
 
 def count(context: Context, done: Done) -> None:
     context.metrics.answers.labels("found" if done.answer.found else "not_found").inc()
+    for one in done.decoded:
+        context.metrics.decoded.labels(one.prompt, "done" if one.ok else one.code or "error").inc()
 
 
 def _event(kind: str, data: Any) -> bytes:

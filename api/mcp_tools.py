@@ -109,7 +109,14 @@ def build(connect: Connect) -> MCPServer:
             | {name: harmless(citation[name]) for name in ("filename", "quote")}
             for citation in given["citations"]
         ]
-        return {"found": given["found"], "text": given["text"], "citations": citations}
+        missing = [{name: one[name] for name in ("document_id", "page", "code")} for one in given["missing"]]
+        return {
+            "found": given["found"],
+            "text": given["text"],
+            "citations": citations,
+            "incomplete": given["incomplete"],  # pages that might have had a say could not be decoded
+            "missing": missing,
+        }
 
     return server
 

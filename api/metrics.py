@@ -34,7 +34,8 @@ class _Archive:
         depth = GaugeMetricFamily("folioscope_queue_depth", "Jobs that wait or run.")
         try:
             counts = self._service.counts(None)
-            for state in ("pending", "done", "failed"):
+            # `undecoded` pages are among the `done` ones.
+            for state in ("pending", "done", "failed", "undecoded"):
                 pages.add_metric([state], getattr(counts, state))
             depth.add_metric([], self._service.queue_depth())
         except Exception:
@@ -66,6 +67,12 @@ class Metrics:
         self.upload_bytes = Counter("folioscope_upload_bytes", "Bytes of files received.", registry=self.registry)
         self.uploads = Counter("folioscope_uploads", "Uploads by outcome.", ["outcome"], registry=self.registry)
         self.answers = Counter("folioscope_answers", "Answers by outcome.", ["outcome"], registry=self.registry)
+        self.decoded = Counter(
+            "folioscope_answer_pages_decoded",
+            "Pages decoded for answers, by prompt and outcome: `done`, or the code of what went wrong.",
+            ["prompt", "outcome"],
+            registry=self.registry,
+        )
 
     def request(self, method: str, route: str, status: int, seconds: float | None) -> None:
         method = method if method in _METHODS else "OTHER"

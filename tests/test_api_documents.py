@@ -24,7 +24,13 @@ def test_a_form_upload_is_accepted(api):
     assert response.headers["location"] == f"/v1/documents/{body['id']}"
     assert response.headers["folioscope-existing"] == "false"
     assert (body["filename"], body["state"], body["size"], body["kind"]) == ("scan.pdf", "accepted", 7, "document")
-    assert api.get(response.headers["location"]).json()["pages"] == {"pending": 0, "done": 2, "failed": 0, "total": 2}
+    assert api.get(response.headers["location"]).json()["pages"] == {
+        "pending": 0,
+        "done": 2,
+        "failed": 0,
+        "total": 2,
+        "undecoded": 0,
+    }
 
 
 def test_a_raw_upload_is_accepted(api):

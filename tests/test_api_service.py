@@ -84,7 +84,10 @@ def test_failures_are_told_by_page(api, archive):
     document = add(api, pdf("one", "!render_timeout", "three"))
     archive.settle()
     shown = api.get(f"/v1/documents/{document}").json()
-    assert (shown["state"], shown["pages"]) == ("partial", {"pending": 0, "done": 2, "failed": 1, "total": 3})
+    assert (shown["state"], shown["pages"]) == (
+        "partial",
+        {"pending": 0, "done": 2, "failed": 1, "total": 3, "undecoded": 0},
+    )
     (failure,) = shown["page_failures"]
     assert (failure["page"], failure["code"], failure["document_id"]) == (2, "render_timeout", document)
     page = api.get(f"/v1/documents/{document}/pages/2").json()

@@ -60,6 +60,9 @@ def test_what_is_needed_is_decoded_once_and_found_from_then_on(archive):
     assert answer["decoded"][0]["took_ms"] > 0
     assert not answer["incomplete"]
     assert answer["timings_ms"]["decode"] > 0
+    metrics = archive.api.get("/metrics").text
+    assert 'folioscope_answer_pages_decoded_total{outcome="done",prompt="markdown"} 1.0' in metrics
+    assert 'folioscope_pages{state="undecoded"} 2.0' in metrics
     assert answer["undecoded_pages"] == 2
     assert archive.found("lighthouse keeper Sinclair") == [(document, 1)]
     shown = archive.shown(document)

@@ -75,7 +75,7 @@ def test_search_page_image_and_answer():
         assert image.type == "image"
         assert base64.b64decode(image.data)
         answer = (await client.call_tool("ask", {"question": "When was the ferry sold?"})).structured_content
-        assert set(answer) == {"found", "text", "citations"}
+        assert set(answer) == {"found", "text", "citations", "incomplete", "missing"}
 
     talk(conversation)
 
