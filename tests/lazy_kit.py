@@ -44,6 +44,7 @@ class TokenEngine(FakeEngine):
     broken: dict = field(default_factory=dict)
     free: object = None
     began: threading.Event = field(default_factory=threading.Event)
+    given_up: threading.Event = field(default_factory=threading.Event)
 
     def read(self, images):
         return [self._decoded_as(image, "coarse") for image in images]
@@ -86,6 +87,8 @@ class TokenEngine(FakeEngine):
         self.began.set()
         if self.gate is not None:
             while not self.gate.wait(0.02):
+                if patience.over:
+                    self.given_up.set()
                 patience.check()
         if text in self.broken:
             raise self.broken[text]

@@ -7,6 +7,7 @@ import threading
 import time
 from dataclasses import replace
 
+import httpx
 import pytest
 
 from api.cli_output import Output
@@ -14,7 +15,8 @@ from api.cli_questions import print_answer
 from index.errors import Conflict
 from index.passages import embed_passages
 from index.store import PageUpdate
-from index.types import Answer, Citation, PageKey, PageReading, SearchFilter
+from index.types import Answer, Citation, PageKey, PageReading, PageState, SearchFilter
+from tests.api_kit import serving
 from tests.kit import TENANT
 from tests.lazy_kit import LazyArchive, away, pages
 from worker.asking import work
@@ -213,6 +215,43 @@ def test_who_goes_away_stops_the_decoding(archive):
     assert not any(isinstance(event, Done) for event in seen)
     assert archive.shown(document)["decoded"] is False
     assert sum(archive.engine.decodes.values()) == 1
+
+
+def test_a_connection_that_closes_stops_the_decoding(archive):
+    """Over a real socket: the stream is closed while a page is decoded, the decode ends, and nothing is written."""
+    document = archive.add(KEEPER, WAGES)
+    archive.engine.gate = threading.Event()
+    asked = {"question": "Who was the keeper at Cape Wrath?", "stream": True}
+    with (
+        serving(archive.api.app) as url,
+        httpx.Client(base_url=url, trust_env=False, timeout=20) as http,
+        http.stream("POST", "/v1/answers", json=asked) as response,
+    ):
+        for line in response.iter_lines():
+            if '"state": "started"' in line:
+                break
+        assert archive.engine.began.wait(10)
+        response.close()
+        assert archive.engine.given_up.wait(10)
+    assert archive.shown(document)["decoded"] is False
+    assert sum(archive.engine.decodes.values()) == 1
+
+
+def test_a_page_that_is_asked_to_be_read_anew_is_left_to_its_reader(archive):
+    """What was decoded meanwhile is not written over it, and the answer says so."""
+    document = archive.add(KEEPER)
+    key = PageKey(TENANT, document, 1)
+    archive.engine.gate = threading.Event()
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(archive.ask("Who was the keeper at Cape Wrath?")))
+    thread.start()
+    assert archive.engine.began.wait(10)
+    archive.store.update([PageUpdate(key, now(), state=PageState.PENDING, attempts=0)])
+    archive.engine.gate.set()
+    thread.join(10)
+    assert [one["code"] for one in answers[0]["missing"]] == ["not_read"]
+    point = archive.store.get([key])[0]
+    assert (point.state, point.text, point.tried) == (PageState.PENDING, "", ())
 
 
 def test_decoding_has_a_time_limit(tmp_path):

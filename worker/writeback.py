@@ -131,7 +131,8 @@ class Writeback:
         try:
             patience.acquire(lock)
             try:
-                with self._claimed(page_id(key.document_id, key.page), patience):
+                # Not the claim of reading it: a ring to read the page anew must not be lost on this.
+                with self._claimed(f"keep-{page_id(key.document_id, key.page)}", patience):
                     yield
             finally:
                 lock.release()
