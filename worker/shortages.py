@@ -1,8 +1,8 @@
 """Pages for which there was no memory: waited for while the device is short of it, given up when they are too large.
 
 A GPU that another program has filled costs no page its attempt. But a page for which there is never room would be tried
-for ever. So it is tried alone, since beside others there is less, and after pauses that double; and after six tries a
-shortage counts as an attempt, if the engine has read other pages since the try before. Where it reads nothing at all,
+for ever. So it is tried alone, since beside others there is less; after six tries there are pauses that double, and a
+shortage counts as an attempt if the engine has read other pages since the try before. Where it reads nothing at all,
 that takes half a day. Kept in memory: a new process begins anew, and attempts that were counted stand in the index.
 """
 
@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 from index.types import PageKey
 
-FIRST_PAUSE_S = 2.0
-LONGEST_PAUSE_S = 600.0
 FREE_TRIES = 6
-"""They last two minutes: a program that loads a model beside ours has ended or stays."""
+"""Each a moment after the one before, as after any shortage: most are over within seconds."""
+FIRST_PAUSE_S = 60.0
+LONGEST_PAUSE_S = 600.0
 FREE_TRIES_WHERE_NOTHING_IS_READ = 72
 _REMEMBERED = 10_000
 
@@ -57,7 +57,8 @@ class Shortages:
         with self._guard:
             before = self._short.pop(key, _Short(0, self._read, 0.0))
             tries = before.tries + 1
-            pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(before.tries, 20))
+            more = tries - FREE_TRIES
+            pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(more, 10)) if more >= 0 else 0.0
             self._short[key] = _Short(tries, self._read, self._clock() + pause)
             while len(self._short) > _REMEMBERED:
                 self._short.popitem(last=False)
