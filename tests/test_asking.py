@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from index.errors import NotFound
-from index.types import Answer, SearchFilter, Snippet
+from index.types import Answer, Citation, SearchFilter, Snippet
 from tests.answers_kit import page
 from tests.kit import TENANT, Archive, pdf
 from worker.asking.conversation import MAX_TURNS, Conversations, Turn, refers_back, standalone
@@ -189,3 +189,49 @@ def test_closing_ends_the_work(archive):
     assert isinstance(next(run), Selected)
     run.close()
     assert reader.asked == []
+
+
+class Deleting:
+    """A store in which a document is deleted right after it was found, before anybody can look at its pages."""
+
+    def __init__(self, archive, document):
+        self._archive, self._document = archive, document
+
+    def __getattr__(self, name):
+        return getattr(self._archive.store, name)
+
+    def search(self, *args, **kwargs):
+        found = self._archive.store.search(*args, **kwargs)
+        self._archive.library.delete(TENANT, self._document)
+        return found
+
+
+def test_page_deleted_between_retrieval_and_answer(archive):
+    """What was found and is gone is no source: the answer is made of what is there, without an error."""
+    gone = archive.upload(pdf("the lamp was lit by John"))
+    archive.upload(pdf("the lamp of the ferry"))
+    archive.settle()
+    reader = Reader(reads_everything=True)
+    done = Asking(Deleting(archive, gone), reader).ask(TENANT, "Who lit the lamp?", SearchFilter())
+    assert [len(pages) for _, pages in reader.asked] == [1]
+    assert gone not in {one.key.document_id for one in done.considered}
+
+
+def test_page_deleted_while_the_answer_is_made(archive):
+    """A quote of a page that is gone by then is not given out, and the answer says what is missing."""
+    document = archive.upload(pdf("the lamp was lit by John"))
+    archive.settle()
+
+    class Late(Reader):
+        def answer(self, question, pages):
+            answer = super().answer(question, pages)
+            if len(self.asked) == 1:
+                archive.library.delete(TENANT, document)
+            quoted = tuple(Citation(p.key, "scan.pdf", p.text, 0, len(p.text), (), 1.0) for _, p in pages)
+            return dataclasses.replace(answer, citations=quoted, found=bool(quoted))
+
+    done = Asking(archive.store, Late(reads_everything=True)).ask(TENANT, "Who lit the lamp?", SearchFilter())
+    assert not done.answer.found
+    assert done.answer.citations == ()
+    assert [(one.key.document_id, one.code) for one in done.missing] == [(document, "deleted")]
+    assert done.incomplete
