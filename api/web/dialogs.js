@@ -155,7 +155,7 @@ const KEYS = [
     [
       ["/", "Go to the search field"],
       ["?", "Show these keys"],
-      ["Esc", "Close, or clear the search"],
+      ["Esc", "Close, clear the search, or stop an answer"],
     ],
   ],
   [
