@@ -197,10 +197,15 @@ def test_without_hooks_nothing_is_kept(telling):
     telling.look()
     assert not (telling.archive.root / "webhooks").exists()
     hook = telling.desk.register(TENANT, URL)
-    assert journal_of(telling.archive.root / "webhooks", TENANT).there
+    journal = journal_of(telling.archive.root / "webhooks", TENANT)
+    journal.refresh()
+    assert journal.there
     telling.desk.delete(TENANT, hook.hook_id)
     telling.look()
-    assert not journal_of(telling.archive.root / "webhooks", TENANT).there
+    journal.refresh()
+    assert not journal.there
+    journal.append(Line("late", "2026"))  # by another process, which had looked before
+    assert not list((telling.archive.root / "webhooks" / "reported").iterdir())
 
 
 def test_sent_again_to_be_tried_again(telling):
@@ -324,7 +329,7 @@ def test_many_documents_in_any_order(telling):
     draw = random.Random(seed)
     telling.desk.register(TENANT, URL)
     there, ever = set(), set()
-    for number in range(25):
+    for number in range(20):
         one = telling.archive.upload(pdf(*(f"page {number} {page}" for page in range(draw.randrange(1, 4)))))
         there.add(one)
         ever.add(one)
@@ -372,6 +377,20 @@ def test_the_journal_survives_what_breaks_it(tmp_path):
     first.end()
     second.refresh()
     assert (len(second), second.since, second.there) == (0, "", False)
+
+
+def test_a_journal_that_lost_its_beginning_tells_no_old_ends(telling):
+    """It is begun anew, instead of counting everything that ever was."""
+    for number in range(3):
+        telling.archive.upload(pdf(f"old {number}"))
+    telling.archive.settle()
+    telling.desk.register(TENANT, URL)
+    (telling.archive.root / "webhooks" / "reported" / f"{TENANT}.jsonl").write_text('{"since": "20')
+    telling.look()
+    telling.archive.upload(pdf("new"))
+    telling.archive.settle()
+    telling.look()
+    assert len(telling.told()) == 1
 
 
 def test_journals_do_not_grow_for_ever(telling, monkeypatch):

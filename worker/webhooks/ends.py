@@ -51,6 +51,7 @@ class Again:
     def __call__(self, tenant: str, document_id: str) -> None:
         """A document, or a member of an archive: then what is told is the archive's end."""
         journal = journal_of(self._directory, tenant)
+        journal.refresh()
         if not journal.there:
             return
         with self._catalog.lock():
@@ -93,17 +94,24 @@ class Ends:
         """Find what has ended, of all tenants that have hooks; how many messages that made."""
         tenants = set(self._hooks.tenants())
         for path in (self._directory / "reported").glob("*.jsonl"):
-            if path.stem not in tenants:
-                journal_of(self._directory, path.stem).end()  # the last hook is gone
+            with self._catalog.lock():
+                if path.stem not in tenants and not self._hooks.all(path.stem):
+                    journal_of(self._directory, path.stem).end()  # the last hook is gone
         return sum(self._of_tenant(tenant) for tenant in sorted(tenants))
 
     def begin(self, tenant: str) -> None:
         """Let documents of a tenant count from now on, and those that are still being read."""
         journal = journal_of(self._directory, tenant)
+        journal.refresh()
+        if journal.there:
+            return
+        # First the time, then the look, which may be long and holds nobody up: what is accepted meanwhile counts.
+        since = datetime.now(UTC).isoformat()
+        unfinished = [Line(entry.manifest.document_id, _created(entry)) for entry in self._unfinished(tenant)]
         with self._catalog.lock():
+            journal.refresh()
             if not journal.there:
-                since = datetime.now(UTC).isoformat()
-                journal.begin(since, [Line(e.manifest.document_id, _created(e)) for e in self._unfinished(tenant)])
+                journal.begin(since, unfinished)
 
     def tidy(self) -> None:
         """Write journals anew that hold much about documents that are gone."""
@@ -112,14 +120,15 @@ class Ends:
                 journal = journal_of(self._directory, tenant)
                 journal.refresh()
                 there = {entry.manifest.document_id for entry in self._catalog.entries(tenant)}
-                if journal.there and len(journal) > 2 * len(there) + 1000:
+                if len(journal) > 2 * len(there) + 1000:
                     journal.compact(there)
 
     def _of_tenant(self, tenant: str) -> int:
         journal = self._journals.setdefault(tenant, journal_of(self._directory, tenant))
+        journal.refresh()
         if not journal.there:
             self.begin(tenant)
-        journal.refresh()
+            journal.refresh()
         began = time.monotonic()
         waiting = self._candidates(tenant, journal)
         made = 0

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from index.files import make_directory, remove, write_atomic
+from index.files import remove, write_atomic
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,8 @@ class Journal:
 
     @property
     def there(self) -> bool:
-        return self._path.exists()
+        """Whether a file was begun, as far as was read; one without its first line was not."""
+        return bool(self.since)
 
     def begin(self, since: str, open_ones: Iterable[Line]) -> None:
         """Begin a file: documents that came before `since` (ISO time) count only if they are among these."""
@@ -84,9 +85,12 @@ class Journal:
         return len(self._lines)
 
     def append(self, line: Line) -> None:
-        """Durable when it returns."""
-        make_directory(self._path.parent)
-        with self._path.open("ab+") as file:
+        """Durable when it returns. Nothing happens where no file was begun, or it was ended."""
+        try:
+            handle = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        with os.fdopen(handle, "rb+") as file:
             end = file.seek(0, os.SEEK_END)
             if end:
                 file.seek(end - 1)

@@ -31,6 +31,7 @@ log = logging.getLogger("folioscope.webhooks")
 
 _AGENT = "Folioscope-Webhooks"
 _LANES = 8
+_UNWRITTEN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +167,16 @@ class Sender:
         if hook.disabled is not None:
             self._outbox.give_up(message, hook.disabled)
             return True
+        # Noted before the attempt: where its end cannot be written (a full disk), the next one is not at once.
+        self._due[path] = self._clock() + _UNWRITTEN_S
         outcome = deliver(self._rules, hook, message, timeout_s=self._config.timeout_s, tls=self._tls)
-        self._due.pop(path, None)
         if outcome.taken:
             log.info("webhook %s took %s (%s)", hook_id, message.message_id, message.kind)
             self._outbox.done(message)
             self._hooks.succeeded(hook, self._clock())
             return True
         self._failed(hook, message, outcome)
+        self._due.pop(path, None)
         return False
 
     def _failed(self, hook: Hook, message: Message, outcome: Outcome) -> None:
