@@ -105,7 +105,8 @@ def test_examples_fit_their_schemas(name):
         if content is None:
             continue
         name_of = content["schema"]["$ref"].rsplit("/", 1)[1]
-        model = next(getattr(part, name_of) for part in (schemas, schemas_admin, schemas_webhooks, chat) if hasattr(part, name_of))
+        parts = (schemas, schemas_admin, schemas_webhooks, chat)
+        model = next(getattr(part, name_of) for part in parts if hasattr(part, name_of))
         for example in [content["example"]] if "example" in content else _values(content):
             TypeAdapter(model).validate_python(example)
             checked += 1
