@@ -15,11 +15,13 @@ import httpx
 import pytest
 
 from api import cli
+from index.errors import StoreUnavailable
 from tests.access_kit import ADMIN, ALL, HOOK_URL, KeyedApi
 from tests.api_kit import assert_problem, wait_for
 from tests.stack_kit import scan
 from tests.stack_redis import free_port
 from tests.webhook_kit import Receiver, dripping, status, verified
+from worker.webhooks.runner import Runner
 
 ROOT = Path(__file__).parent.parent
 
@@ -245,8 +247,6 @@ def test_killed_between_the_end_and_its_delivery(tmp_path):
 
 def test_one_process_sends(tmp_path):
     """Of two that share the data directory one looks; when it ends, the other does."""
-    from worker.webhooks.runner import Runner
-
     looks = {"a": 0, "b": 0}
 
     class Counting(Runner):
@@ -267,3 +267,29 @@ def test_one_process_sends(tmp_path):
     first.stop()
     wait_for(lambda: looks["b"] > 2)
     second.stop()
+
+
+def test_what_is_known_is_sent_while_the_index_is_away(tmp_path):
+    """Looking for ends waits; and a look that takes long is followed by a longer rest, while sending goes on."""
+    sent = []
+    slow = [0.0]
+    looks = []
+
+    def look():
+        looks.append(time.monotonic())
+        time.sleep(slow[0])
+        if not slow[0]:
+            raise StoreUnavailable("The index does not answer.")
+
+    nothing = SimpleNamespace(look=look, tidy=lambda: None, sweep=lambda _at: None, stop=lambda: None)
+    sender = SimpleNamespace(look=lambda: sent.append(1), stop=lambda: None)
+    runner = Runner(tmp_path, nothing, nothing, sender, look_s=0.01)
+    runner.start()
+    wait_for(lambda: len(sent) > 5)
+    assert len(looks) > 1
+    slow[0] = 0.2
+    wait_for(lambda: time.monotonic() - looks[-1] > 0.3)
+    before, count = len(sent), len(looks)
+    wait_for(lambda: len(sent) > before + 10)
+    assert len(looks) <= count + 1
+    runner.stop()
