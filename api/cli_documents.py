@@ -194,6 +194,8 @@ def _summary(document: dict[str, Any]) -> Text:
     pages = document["pages"]
     what = f"{count(len(document['members']), 'document')}, " if document["kind"] == "archive" else ""
     many = f"{pages['done']} of " * (pages["done"] < pages["total"]) + count(pages["total"], "page")
+    if pages.get("undecoded"):
+        many += f", {pages['undecoded']} without text until a question needs it"
     line = Text.assemble((f"{mark} ", style), (safe(document["filename"]), "bold"), f"  {what}{many}  ")
     return line.append(document["id"], style="dim")
 

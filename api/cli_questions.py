@@ -16,7 +16,9 @@ async def search(client: Client, output: Output, request: dict[str, Any]) -> int
         output.json(found)
     hits = found["hits"] or [hit for group in found["groups"] or [] for hit in group["hits"]]
     if not hits:
-        output.note(f"Nothing was found in {found['total_pages']} pages.")
+        unseen = found.get("undecoded_pages", 0)
+        more = f" {unseen} of them have no text yet: ask a question, and what it needs is decoded." if unseen else ""
+        output.note(f"Nothing was found in {found['total_pages']} pages.{more}")
         return PARTIAL
     print_hits(output, hits)
     return OK

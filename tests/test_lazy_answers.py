@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import threading
 import time
@@ -10,8 +11,9 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from api.cli_documents import _summary
 from api.cli_output import Output
-from api.cli_questions import print_answer
+from api.cli_questions import print_answer, search
 from index.errors import Conflict
 from index.passages import embed_passages
 from index.store import PageUpdate
@@ -438,3 +440,17 @@ def test_in_a_large_archive_named_and_matching_documents_are_looked_at_whole(arc
     assert answer["found"]
     assert [(one["document_id"], one["page"]) for one in answer["decoded"]] == [(keepers, 1)]
     assert answer["undecoded_pages"] == 31
+
+
+def test_the_command_line_counts_what_has_no_text(archive, capsys):
+    """Beside a document, and where a search finds nothing."""
+    document = archive.add(KEEPER, WAGES)
+    shown = archive.api.get(f"/v1/documents/{document}").json()
+    assert "2 pages, 2 without text until a question needs it" in str(_summary(shown))
+
+    class Client:
+        async def search(self, request):
+            return archive.api.post("/v1/search", json=request).json()
+
+    asyncio.run(search(Client(), Output(), {"query": "keeper"}))
+    assert "2 of them have no text yet" in " ".join(capsys.readouterr().err.split())
