@@ -95,7 +95,8 @@ def build(connect: Connect) -> MCPServer:
     ) -> Image:
         """The upright page as a picture, as wide as asked for at most."""
         async with _calling(connect, context) as client:
-            return Image(data=await client.page_image(document_id, page, width=width, kind="png"), format="png")
+            # A scan is a tenth as large as in PNG, and assistants take a megabyte at most.
+            return Image(data=await client.page_image(document_id, page, width=width, kind="webp"), format="webp")
 
     @server.tool(annotations=_READS)
     async def ask(

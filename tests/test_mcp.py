@@ -10,13 +10,18 @@ import sys
 from contextlib import asynccontextmanager
 
 import httpx
+import httpx2
 import pytest
+from mcp import MCPError
 from mcp.client import Client as McpClient
 from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.client.streamable_http import streamable_http_client
 
 from api.app import create_app
 from api.cli_client import Client
 from api.mcp_tools import INSTRUCTIONS, build
+from index.keys import Scope
+from tests.access_kit import KeyedApi
 from tests.api_kit import Api, FakeService, serving
 
 TEXT = b"The bridge fund stands at 412 pounds.\fThe ferry was sold in 1931."
@@ -72,7 +77,7 @@ def test_search_page_image_and_answer():
         assert page["text"] == "The ferry was sold in 1931."
         assert page["pages"] == 2
         image = (await client.call_tool("get_page_image", {"document_id": document_id, "page": 1})).content[0]
-        assert image.type == "image"
+        assert (image.type, image.mime_type) == ("image", "image/webp")
         assert base64.b64decode(image.data)
         answer = (await client.call_tool("ask", {"question": "When was the ferry sold?"})).structured_content
         assert set(answer) == {"found", "text", "citations", "incomplete", "missing"}
@@ -153,3 +158,60 @@ def test_logging_is_left_alone():
         assert root.handlers == []
     finally:
         root.handlers = before
+
+
+def test_keys_and_tenants_over_http(tmp_path):
+    """Without a key nothing answers; with one, tools see the key's tenant and no other, whatever they are asked for."""
+    api = KeyedApi(tmp_path)
+    ours, theirs = api.key("ours"), api.key("theirs")
+    secret = api.fill(theirs)
+    writer = api.key("theirs", scopes=frozenset({Scope.WRITE}))
+    calls = [
+        ("search", {"query": "zanzibar"}),
+        ("ask", {"question": '"zanzibar fund"'}),
+        ("get_page", {"document_id": secret.document_id, "page": 1}),
+        ("get_page_image", {"document_id": secret.document_id, "page": 1}),
+    ]
+
+    async def told(url, headers):
+        async with (
+            httpx2.AsyncClient(headers=headers) as http,
+            McpClient(streamable_http_client(f"{url}/mcp", http_client=http)) as client,
+        ):
+            given = [await client.call_tool(name, arguments) for name, arguments in calls]
+        return [(one.is_error, repr(one.structured_content or one.content)) for one in given]
+
+    with serving(api.app) as url:
+        call = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        accept = {"Accept": "application/json, text/event-stream"}
+        for headers in ({}, {"Authorization": "Bearer fsk_nonsense"}):
+            assert httpx.post(f"{url}/mcp", json=call, headers=accept | headers).status_code == 401
+        seen = asyncio.run(told(url, theirs))
+        assert [failed for failed, _ in seen] == [False] * 4
+        assert "412 pounds" in seen[0][1]
+        strange = asyncio.run(told(url, ours))
+        assert [failed for failed, _ in strange] == [False, False, True, True]
+        assert not [said for _, said in strange if "412" in said or "zanzibar.pdf" in said]
+        scoped = asyncio.run(told(url, writer))
+        assert all(failed and "scope_missing" in said for failed, said in scoped)
+    api.archive.close()
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [("search", {}), ("search", {"query": "x", "limit": 0}), ("search", {"query": "x", "limit": "many"}),
+     ("search", {"query": "x" * 5000}), ("ask", {"question": "x" * 5000}), ("ask", {"question": None}),
+     ("get_page", {"document_id": "x", "page": 0}), ("get_page", {"document_id": "x", "page": 10**30}),
+     ("get_page_image", {"document_id": "x", "page": 1, "width": 100_000}), ("no_such_tool", {})],
+)  # fmt: skip
+def test_bad_arguments_are_errors_of_the_call(tool, arguments):
+    """Arguments that make no sense, and tools that there are not, fail that call; the next one works."""
+
+    async def conversation(client, _document_id):
+        try:
+            assert (await client.call_tool(tool, arguments)).is_error
+        except MCPError:
+            assert tool == "no_such_tool"
+        assert not (await client.call_tool("search", {"query": "ferry"})).is_error
+
+    talk(conversation)
