@@ -448,9 +448,11 @@ def test_the_command_line_counts_what_has_no_text(archive, capsys):
     shown = archive.api.get(f"/v1/documents/{document}").json()
     assert "2 pages, 2 without text until a question needs it" in str(_summary(shown))
 
+    nothing = archive.api.post("/v1/search", json={"query": "keeper"}).json()
+
     class Client:
         async def search(self, request):
-            return archive.api.post("/v1/search", json=request).json()
+            return nothing
 
     asyncio.run(search(Client(), Output(), {"query": "keeper"}))
     assert "2 of them have no text yet" in " ".join(capsys.readouterr().err.split())
