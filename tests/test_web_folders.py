@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser_kit import Tab
+from api.app import create_app
+from api.config import ApiConfig
+from tests.api_kit import FakeService, serving
+from tests.browser_kit import Tab, open_tab
 from tests.test_web_upload import add, recipe, row
 from tests.web_kit import ShelfService
 
@@ -186,3 +189,63 @@ def test_single_files_have_no_path(tab: Tab, service: ShelfService):
     add(page, recipe("alone.pdf"))
     expect(row(page, "alone.pdf").locator(".row-status")).to_have_text("1 page")
     assert service.sent == ["alone.pdf"]
+
+
+@pytest.fixture
+def archive_of_text():
+    """A service with real resumable uploads, and its address."""
+    service = FakeService()
+    with serving(create_app(service, ApiConfig(poll_s=0.05))) as base:
+        yield service, base
+
+
+def test_a_large_file_goes_on_where_the_line_broke(browser, archive_of_text, tmp_path: Path):
+    """It is sent in pieces; what was sent before a break is not sent again; its name, path and bytes arrive whole."""
+    service, base = archive_of_text
+    large = tmp_path / "box" / "Pläne" / "großer Plan.pdf"
+    large.parent.mkdir(parents=True)
+    content = b"%PDF-1.7 " + bytes(range(256)) * 160_000
+    large.write_bytes(content)
+    with open_tab(browser, base) as tab:
+        tab.expected = ("ERR_FAILED", "ERR_INTERNET_DISCONNECTED", "404")
+        page = tab.goto()
+        pieces = []
+
+        def piece(route):
+            pieces.append(int(route.request.headers["upload-offset"]))
+            if len(pieces) == 2:
+                route.abort()
+            else:
+                route.continue_()
+
+        page.route(re.compile("/v1/uploads/"), lambda r: piece(r) if r.request.method == "PATCH" else r.continue_())
+        choose(page, tmp_path / "box")
+        expect(row(page, "großer Plan.pdf")).to_be_visible(timeout=60_000)
+        expect(batch(page)).to_have_count(0)
+    assert pieces == [0, 16 << 20, 16 << 20, 32 << 20], "nothing is sent twice but the piece that broke"
+    assert service.accepted[0][1] == "box/Pläne/großer Plan.pdf"
+    assert service.staged[0].content == content
+
+
+def test_a_large_file_that_is_cancelled_is_given_up(browser, archive_of_text, tmp_path: Path):
+    """Also at the service: nothing of it is left there."""
+    service, base = archive_of_text
+    (tmp_path / "large.pdf").write_bytes(b"%PDF-1.7 " + bytes(40 << 20))
+    with open_tab(browser, base) as tab:
+        tab.expected = ("ERR_",)
+        page = tab.goto()
+        page.route(
+            re.compile("/v1/uploads/"),
+            lambda r: None if r.request.headers.get("upload-offset") == str(16 << 20) else r.continue_(),
+        )
+        with page.expect_file_chooser() as chooser:
+            page.locator("#choose-files").click()
+        chooser.value.set_files(tmp_path / "large.pdf")
+        sending = page.locator("#uploads .row", has_text="large.pdf")
+        expect(sending.locator(".row-status")).to_contain_text("Sending, 39 %", timeout=60_000)
+        with page.expect_response(lambda response: response.request.method == "DELETE") as deleted:
+            page.get_by_role("button", name="Cancel large.pdf").click()
+        assert deleted.value.status == 204
+        expect(sending).to_have_count(0)
+    assert service.accepted == []
+    assert list(service.uploads._all()) == []

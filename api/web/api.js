@@ -4,9 +4,11 @@
 // `connection` tells when the service disappears and when it is back; it asks by itself.
 
 import { administering, authorised } from "./access.js";
+import { uploadInPieces } from "./pieces.js";
 import { readEvents } from "./stream.js";
 
 const BASE = new URL("..", import.meta.url);
+const LARGE = 32 << 20; // bytes of a file that is sent in pieces, to go on where a line broke
 
 export class Problem extends Error {
   constructor(body, status) {
@@ -77,15 +79,25 @@ async function problemOf(status, readBody) {
   }
 }
 
-async function respond(method, path, { json, signal, as = authorised } = {}) {
+/** Resolves when the service answers again; rejects when the wait is given up. */
+export function isBack(signal) {
+  return new Promise((resolve, reject) => {
+    if (!connection.down) return resolve();
+    connection.addEventListener("up", resolve, { once: true, signal });
+    signal?.addEventListener("abort", () => reject(new DOMException("Cancelled", "AbortError")), { once: true });
+  });
+}
+
+async function respond(method, path, { json, body, headers: more, signal, as = authorised } = {}) {
+  const asJson = json === undefined ? {} : { "content-type": "application/json" };
   let response;
   try {
     response = await as((headers) =>
       fetch(new URL(`v1/${path}`, BASE), {
         method,
         signal,
-        headers: json === undefined ? headers : { ...headers, "content-type": "application/json" },
-        body: json === undefined ? undefined : JSON.stringify(json),
+        headers: { ...headers, ...asJson, ...more },
+        body: json === undefined ? body : JSON.stringify(json),
       }),
     );
   } catch (error) {
@@ -160,6 +172,11 @@ export const pageImage = (id, page) => `v1/documents/${segment(id)}/pages/${page
  * bytes in all.
  */
 export async function upload(file, { password, path, onProgress, signal } = {}) {
+  if (file.size > LARGE) {
+    const request = (method, at, { headers, ...options } = {}) =>
+      respond(method, at, { signal, ...options, headers: { "tus-resumable": "1.0.0", ...headers } });
+    return uploadInPieces(file, { password, path, onProgress, signal }, { request, isBack: () => isBack(signal) });
+  }
   const request = await authorised((headers) => send(file, headers, { password, path, onProgress, signal }));
   if (request.status >= 200 && request.status < 300 && request.response)
     return { document: request.response, isNew: request.getResponseHeader("folioscope-existing") !== "true" };

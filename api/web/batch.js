@@ -113,7 +113,7 @@ export function createBatch(name, { schedule, onDocument, onPassword, keep }) {
         if (error.code !== "gone") throw error;
         away += 1;
         progress();
-        await isBack(abort.signal).finally(() => {
+        await api.isBack(abort.signal).finally(() => {
           away -= 1;
         });
       }
@@ -192,13 +192,4 @@ export function createBatch(name, { schedule, onDocument, onPassword, keep }) {
   }
 
   return { node, send };
-}
-
-/** Resolves when the service answers again. */
-function isBack(signal) {
-  return new Promise((resolve, reject) => {
-    if (!api.connection.down) return resolve();
-    api.connection.addEventListener("up", resolve, { once: true, signal });
-    signal.addEventListener("abort", () => reject(new DOMException("Cancelled", "AbortError")), { once: true });
-  });
 }
