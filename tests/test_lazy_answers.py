@@ -110,6 +110,17 @@ def test_a_kill_while_a_page_is_decoded_leaves_it_as_it_was(archive, tmp_path):
         after.close()
 
 
+def test_a_sentence_that_runs_over_the_page_brings_the_next_one(archive):
+    """The neighbour of a page that was found is decoded where the text goes on there, and no other page is."""
+    begun = "The lighthouse keeper at Cape Wrath, who lit the lamp every evening of the year, was called"
+    document = archive.add(begun, "John Sinclair of Durness.", "Coal was dear.", filename="keepers.pdf")
+    answer = archive.ask("What was the lighthouse keeper at Cape Wrath called?", filter={"document_ids": [document]})
+    assert [page for page, _, _ in pages(answer)] == [1, 2]
+    beside = [one for one in answer["considered"] if one["page"] == 2]
+    assert beside[0]["selected"]
+    assert beside[0]["reason"] == "page 1 goes on there"
+
+
 def test_names_of_documents_are_how_undecoded_pages_are_found(archive):
     """Of many documents the one whose name the question names is decoded; the others stay."""
     for number in range(6):
