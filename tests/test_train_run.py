@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,8 +71,6 @@ def test_weights_alone_are_enough_to_go_on(tmp_path):
 
 def test_a_carried_folder_goes_on_elsewhere(tmp_path):
     """What is carried is small and flat; a run in another folder goes on from it at its place, warming up anew."""
-    from dataclasses import replace
-
     run = Run(tmp_path / "here", replace(QUICK, carry_out=tmp_path / "carried"))
     _steps(run, 4)
     run.save()
@@ -118,6 +117,23 @@ def test_the_last_whole_state_is_found(tmp_path):
     assert read_state(tmp_path) is not None
     shutil.rmtree(tmp_path / "state.old")
     assert read_state(tmp_path) is None
+
+
+def test_the_encoder_settles_where_it_is_left_alone(tmp_path):
+    """When a stage without seeing begins, the encoder becomes its moving average and stays so; the decoder goes on."""
+    run = Run(tmp_path, QUICK)
+    one = run.curriculum.stages[0]
+    stages = (replace(one, share=0.5), replace(one, share=0.5, seeing=False))
+    run.curriculum = replace(run.curriculum, stages=stages)
+    _steps(run, 4)
+    average = {name: weight.clone() for name, weight in run.average.items()}
+    before = {name: weight.clone() for name, weight in _weights(run).items()}
+    _steps(run, 3)
+    after = _weights(run)
+    for name, weight in after.items():
+        if "vision_tower" in name or "multi_modal_projector" in name:
+            assert torch.equal(weight, average[name]), name
+    assert any(not torch.equal(after[name], before[name]) for name in after if "language_model" in name)
 
 
 def test_a_run_is_shipped(tmp_path):

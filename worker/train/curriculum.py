@@ -17,7 +17,8 @@ from worker.train.pages import Wanted
 class Stage:
     """`share` of all batches; `pages` in a batch; the hardest page that is asked for, and the fewest characters.
 
-    `faces` are the names of the type faces it knows; none: all. Without `reading` only the encoder is trained.
+    `faces` are the names of the type faces it knows; none: all. Without `reading` only the encoder is trained,
+    without `seeing` only the decoder.
     """
 
     share: float
@@ -27,6 +28,7 @@ class Stage:
     easiest_sizes: tuple[int, int]
     faces: tuple[str, ...] = ()
     reading: bool = True
+    seeing: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,9 @@ def cards(batches: int) -> Curriculum:
     return Curriculum(
         (
             Stage(0.35, 12, Wanted(256, 120, (20, 26), 0.4, 0.0), 120, (20, 26), faces=PLAIN, reading=False),
-            Stage(0.45, 16, Wanted(256, 120, (20, 26), 0.3, 0.1), 110, (20, 26), faces=PLAIN),
-            Stage(0.20, 16, Wanted(256, 120, (20, 26), 0.25, 0.2), 40, (20, 26), faces=PLAIN),
+            Stage(0.17, 16, Wanted(256, 120, (20, 26), 0.3, 0.1), 110, (20, 26), faces=PLAIN),
+            Stage(0.33, 16, Wanted(256, 120, (20, 26), 0.3, 0.1), 110, (20, 26), faces=PLAIN, seeing=False),
+            Stage(0.15, 16, Wanted(256, 120, (20, 26), 0.25, 0.15), 60, (20, 26), faces=PLAIN, seeing=False),
         ),
         batches,
     )

@@ -143,9 +143,11 @@ class Run:
 
     def step(self, forward: Any, batch: Any) -> Losses:
         """One update; the run's batch number goes up by one."""
-        dense = self.curriculum.dense(self.batch)
+        dense, stage = self.curriculum.dense(self.batch), self.curriculum.stage(self.batch)
+        if not stage.seeing and self.curriculum.stage(max(0, self.batch - 1)).seeing:
+            self._settle_encoder()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.half):
-            losses: Losses = forward(batch, reading=self.curriculum.stage(self.batch).reading)
+            losses: Losses = forward(batch, reading=stage.reading, seeing=stage.seeing)
             total = losses.text + _BALANCE * losses.balance
             total = total + dense * (losses.patches + losses.tokens)
             total = total + dense * (_POINTER * losses.pointer + _PLACE * losses.place)
@@ -158,6 +160,14 @@ class Run:
             for name, weight in self._native.state_dict().items():
                 self.average[name].lerp_(weight, 1 - keep)
         return losses
+
+    def _settle_encoder(self) -> None:
+        """The moving average in place of the encoder's weights, before they are left alone: it sees more letters."""
+        state = self._native.state_dict()
+        with torch.no_grad():
+            for name, weight in self.average.items():
+                if "vision_tower" in name or "multi_modal_projector" in name:
+                    state[name].copy_(weight)
 
     def rate(self) -> float:
         """Warm-up from where moments are new, then half a cosine to a fiftieth of the rate."""

@@ -92,31 +92,28 @@ class Trainee(nn.Module):
         self.native = native
         self.heads = Heads(form)
         layers = form.dimensions.layers
-        self._pointing = (1, 2) if layers > 2 else (layers - 1,)
-        self._placing = max(self._pointing)
+        # Looking comes before knowing the place, and what stands there is taken from the tokens after that.
+        self._placing = layers // 2
+        self._pointing = (*range(1, self._placing), *range(self._placing + 1, layers)) or (layers - 1,)
 
-    def forward(self, batch: Batch, *, reading: bool = True) -> Losses:
-        """Without `reading` the decoder is left alone: its losses are 0."""
-        patches, tokens = self.see(batch.pixels)
-        patch_loss, patch_accuracy = _cells_loss(self.heads.patches(patches), batch.cells, PATCH // CELL)
-        token_loss, token_accuracy = _cells_loss(self.heads.tokens(tokens), batch.cells, TOKEN // CELL)
-        if not reading:
-            none = token_loss.new_zeros(())
-            return Losses(none, patch_loss, token_loss, none, none, none, patch_accuracy, token_accuracy, none)
-        logits, pointer, place, balance = self._read(tokens, batch)
-        known = batch.labels != IGNORED
-        right = (logits.argmax(-1) == batch.labels) & known
-        return Losses(
-            text=functional.cross_entropy(logits.float().flatten(0, 1), batch.labels.flatten(), ignore_index=IGNORED),
-            patches=patch_loss,
-            tokens=token_loss,
-            pointer=pointer,
-            place=place,
-            balance=balance,
-            patch_accuracy=patch_accuracy,
-            token_accuracy=token_accuracy,
-            text_accuracy=right.sum() / known.sum(),
-        )
+    def forward(self, batch: Batch, *, reading: bool = True, seeing: bool = True) -> Losses:
+        """Without `reading` the decoder is left alone, without `seeing` the encoder; their losses are 0 then."""
+        with torch.set_grad_enabled(seeing and torch.is_grad_enabled()):
+            patches, tokens = self.see(batch.pixels)
+        none = tokens.new_zeros(())
+        patch = token = (none, none)
+        text = pointer = place = balance = text_accuracy = none
+        if seeing:
+            patch = _cells_loss(self.heads.patches(patches), batch.cells, PATCH // CELL)
+            token = _cells_loss(self.heads.tokens(tokens), batch.cells, TOKEN // CELL)
+        if reading:
+            logits, pointer, place, balance = self._read(tokens, batch)
+            known = batch.labels != IGNORED
+            text = functional.cross_entropy(
+                logits.float().flatten(0, 1), batch.labels.flatten(), ignore_index=IGNORED
+            )  # fmt: skip
+            text_accuracy = ((logits.argmax(-1) == batch.labels) & known).sum() / known.sum()
+        return Losses(text, patch[0], token[0], pointer, place, balance, patch[1], token[1], text_accuracy)
 
     def see(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """SAM's patches (B, S/16, S/16, C) and the vision tokens (B, S/64, S/64, D) of grey pixels."""
