@@ -39,7 +39,9 @@ def owner(api):
 
 def unknown(ids):
     """Ids of the same shape that never were."""
-    return SimpleNamespace(document_id=str(uuid.UUID(int=7, version=5)), page=ids.page, upload_id="0" * 32, webhook_id="0" * 32)
+    return SimpleNamespace(
+        document_id=str(uuid.UUID(int=7, version=5)), page=ids.page, upload_id="0" * 32, webhook_id="0" * 32
+    )
 
 
 def test_only_what_says_so_is_open(api):
