@@ -6,10 +6,13 @@ step that cannot listen ends by itself, in its thread, for nobody. Only then its
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
+
+from starlette.requests import ClientDisconnect, Request
 
 from api import convert, problems
 from api.context import Context
@@ -67,14 +70,27 @@ class Run:
             self._place.give_back()
 
 
-async def drain(run: Run) -> Done:
-    """The end of it."""
+async def drain(run: Run, request: Request) -> Done:
+    """The end of it. `ClientDisconnect` when nobody waits for it any more; the work is ended then."""
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await request.receive())["type"] != "http.disconnect":
+            continue  # the body has been read: what comes now is the end
+        gone = True
+        run.leave()
+
+    watching = asyncio.ensure_future(watch())
     try:
         while (event := await run.next()) is not None:
             if isinstance(event, Done):
                 return event
+        if gone:
+            raise ClientDisconnect
         raise InternalError("An answer ended without its end.")
     finally:
+        watching.cancel()
         run.leave()
 
 

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Request
 from fastapi.responses import StreamingResponse
 
 from api import answering, convert, examples, problems
@@ -64,6 +64,7 @@ async def get_models(_tenant: Tenant) -> ModelsJSON:
     ),
 )
 async def create_chat_completion(
+    request: Request,
     context: AppContext,
     tenant: Tenant,
     place: AnswerPlace,
@@ -95,7 +96,7 @@ async def create_chat_completion(
         first = await run.next()
         body = _stream(context, first, run, asked, completion_id, created)
         return StreamingResponse(body, media_type="text/event-stream")
-    done = await answering.drain(run)
+    done = await answering.drain(run, request)
     answering.count(context, done)
     text = harmless(done.answer.text) + footnotes(done.answer.citations) + remarks(done)
     return ChatCompletionJSON(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Request
 from fastapi.responses import StreamingResponse
 
 from api import answering, convert, examples, grouping
@@ -67,6 +67,7 @@ async def search(
     ),
 )
 async def answer(
+    request: Request,
     context: AppContext,
     tenant: Tenant,
     place: AnswerPlace,
@@ -108,6 +109,6 @@ async def answer(
         # The first event comes before the response begins: what fails until then is a problem and no broken stream.
         first = await run.next()
         return StreamingResponse(answering.stream(context, first, run), media_type="text/event-stream")
-    done = await answering.drain(run)
+    done = await answering.drain(run, request)
     answering.count(context, done)
     return convert.answer(done)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from datetime import timedelta
@@ -167,6 +168,37 @@ def test_documents_make_no_links_and_no_pictures():
     assert "evil" in content
     for live in ("![", "](", "<i", "://"):
         assert live not in content
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [("/v1/answers", {"question": "q"}),
+     ("/v1/chat/completions", {"model": "folioscope", "messages": [{"role": "user", "content": "q"}]})],
+)  # fmt: skip
+def test_client_that_gives_up_waiting_stops_the_work(path, asked):
+    """Without a stream too: a client that has had enough is not worked for any longer."""
+    began, left = threading.Event(), threading.Event()
+
+    class Slow(FakeService):
+        def converse(self, *_, cancelled, **__):
+            try:
+                yield Selected("q", (), 1.0, 1.0)
+                began.set()
+                for _ in range(1200):  # a minute: far longer than the client stays
+                    if cancelled():
+                        return
+                    time.sleep(0.05)
+            finally:
+                left.set()
+
+    with serving(create_app(Slow())) as url:
+        host, port = url.removeprefix("http://").split(":")
+        body = json.dumps(asked).encode()
+        with socket.create_connection((host, int(port))) as line:
+            head = f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
+            line.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            assert began.wait(15)
+        assert left.wait(15)
 
 
 def test_client_that_goes_away_stops_the_work():
