@@ -75,7 +75,7 @@ def test_finished_once(tmp_path):
 
 
 def test_finished_upload_keeps_no_password(tmp_path):
-    """Beside the document, which can be deleted, nothing holds its name, bytes or password; a crash changes that not."""
+    """Beside the document, which can be deleted, nothing holds its name, bytes or password, even after a crash."""
     kept = uploads(tmp_path)
     upload = kept.create("t", 3, filename="letter.pdf", password="sesame")
     write(kept, upload, 0, b"abc")
