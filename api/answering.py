@@ -34,10 +34,10 @@ class Run:
     ) -> None:
         self._context = context
         self._place = answering.place
-        answering.run = self
         self._gone = threading.Event()
-        self._events = start(self._gone.is_set)
         self._stepping = threading.Lock()
+        self._events = start(self._gone.is_set)
+        answering.run = self  # last: where nothing was begun, the request itself gives the place back
 
     async def next(self) -> Event | None:
         """The next event; None after the last."""

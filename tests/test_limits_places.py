@@ -12,7 +12,7 @@ from api.app import create_app
 from api.config import ApiConfig
 from api.keyring import KeyRing
 from api.limits import Limits
-from index.errors import StoreUnavailable
+from index.errors import NotFound, StoreUnavailable
 from tests.access_kit import KeyedApi
 from tests.api_kit import FakeService, assert_problem, serving, wait_for
 
@@ -70,6 +70,32 @@ def test_dropped_streams_do_not_pass_the_limit(tmp_path, path):
                 return stream.status_code == 200 and stream.read()
 
         wait_for(answered)
+    service.close()
+    keyed.archive.close()
+
+
+def test_an_answer_that_cannot_begin_keeps_no_place(tmp_path):
+    """Whether the service refuses at once or at the first step: the next question finds the place free."""
+    keyed = KeyedApi(tmp_path)
+    service = FakeService()
+    app = create_app(service, ApiConfig(), ring=KeyRing(keyed.keys, required=True), limits=Limits(concurrent_answers=1))
+    good = service.converse
+
+    def at_once(*_args, **_options):
+        raise NotFound("There is no such conversation.")
+
+    def at_the_first_step(*args, **options):
+        at_once()
+        yield
+
+    with serving(app) as url, httpx.Client(base_url=url, headers=keyed.key(), timeout=20, trust_env=False) as client:
+        for bad in (at_once, at_the_first_step):
+            service.converse = bad
+            for stream in (True, False):
+                asked = {"question": "What?", "stream": stream}
+                assert [client.post("/v1/answers", json=asked).status_code for _ in range(2)] == [404, 404]
+        service.converse = good
+        assert client.post("/v1/answers", json={"question": "What?"}).status_code == 200
     service.close()
     keyed.archive.close()
 
