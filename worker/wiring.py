@@ -206,6 +206,8 @@ def build_jobs(
     from worker.jobs import JobLimits, Jobs
     from worker.reading import PageReader
 
+    if settings.reading == "lazy" and engine.name != "none":
+        log.info("reading %s", reading_policy(settings, engine))
     return Jobs(
         blobs=truth.blobs,
         catalog=truth.catalog,
