@@ -244,7 +244,7 @@ def main() -> None:
     for part in arguments.parts:
         if part == "big":
             with tempfile.TemporaryDirectory() as temporary:
-                measured = big(arguments.big or Path(temporary), embedder, 300)
+                measured = big(arguments.big or Path(temporary), embedder, 100)
         else:
             measured = sampled(part, arguments.samples, embedder, arguments.questions)
         (KEPT / f"{part}.json").write_text(json.dumps(measured))
