@@ -9,56 +9,10 @@ import zipfile
 
 import pytest
 
-from tests.kit import TENANT, Archive, pdf
+from tests.kit import TENANT, pdf
+from tests.webhook_kit import URL, Telling
 from worker.webhooks.ends import data, journal_of
-from worker.webhooks.journal import Journal, Line
-from worker.webhooks.setup import WebhookParts
-from worker.webhooks.targets import HostRules
-
-URL = "https://hooks.example/"
-
-
-class Telling:
-    """An archive whose ends are looked for, with a clock that can be moved."""
-
-    def __init__(self, root):
-        self.archive = Archive(root)
-        self.late = 0.0
-        self.open()
-
-    def open(self):
-        """As after a start: what is known is in files."""
-        self.parts = WebhookParts(
-            self.archive.root / "webhooks", HostRules(["hooks.example"]), self.archive.catalog, self.archive.store
-        )
-        self.archive.library.webhooks = self.parts.desk
-        self.desk = self.parts.desk
-        self.ends = self.parts.ends(self.archive.library.document)
-        clock = self.ends._clock
-        self.ends._clock = lambda: clock() + self.late
-
-    def look(self):
-        """Two looks, which may have to list anew."""
-        for _ in range(2):
-            self.ends._listed_at.clear()
-            self.ends.look()
-
-    def told(self, tenant=TENANT):
-        """What waits to be sent to any hook of the tenant, in the order of its making."""
-        return [message for _, message in sorted(self.waiting(tenant))]
-
-    def waiting(self, tenant=TENANT):
-        for hook in self.desk.hooks.all(tenant):
-            for path in self.desk.outbox.waiting(tenant, hook.hook_id):
-                kept = json.loads(path.read_text())
-                yield (path.stat().st_mtime_ns, kept["message_id"]), json.loads(kept["body"])
-
-    def ids(self):
-        return [key[1] for key, _ in sorted(self.waiting())]
-
-    def clear(self):
-        for hook in self.desk.hooks.all(TENANT):
-            self.desk.outbox.drop_hook(TENANT, hook.hook_id)
+from worker.webhooks.journal import Line
 
 
 @pytest.fixture
@@ -351,67 +305,6 @@ def test_many_documents_in_any_order(telling):
         telling.look()
     told = [one["data"]["document_id"] for one in telling.told()]
     assert sorted(told) == sorted(there)
-
-
-# -- the journal ------------------------------------------------------------------------------
-
-
-def test_the_journal_survives_what_breaks_it(tmp_path):
-    """A line that was cut off is passed over, and the next one is whole; two readers see the same."""
-    path = tmp_path / "reported" / "t.jsonl"
-    first, second = Journal(path), Journal(path)
-    first.begin("2026-01-01", [Line("a", "2025")])
-    second.refresh()
-    assert (second.since, second.get("a")) == ("2026-01-01", Line("a", "2025"))
-    first.append(Line("b", "2026", 1, "x", 5.0))
-    with path.open("ab") as file:
-        file.write(b'{"document_id": "c", "crea')
-    second.refresh()
-    assert second.get("c") is None
-    second.append(Line("d", "2026"))
-    first.refresh()
-    assert [bool(first.get(one)) for one in "abcd"] == [True, True, False, True]
-    second.compact(["b", "d"])
-    first.refresh()
-    assert [bool(first.get(one)) for one in "abcd"] == [False, True, False, True]
-    first.end()
-    second.refresh()
-    assert (len(second), second.since, second.there) == (0, "", False)
-
-
-def test_a_journal_that_lost_its_beginning_tells_no_old_ends(telling):
-    """It is begun anew, instead of counting everything that ever was."""
-    for number in range(3):
-        telling.archive.upload(pdf(f"old {number}"))
-    telling.archive.settle()
-    telling.desk.register(TENANT, URL)
-    (telling.archive.root / "webhooks" / "reported" / f"{TENANT}.jsonl").write_text('{"since": "20')
-    telling.look()
-    telling.archive.upload(pdf("new"))
-    telling.archive.settle()
-    telling.look()
-    assert len(telling.told()) == 1
-
-
-def test_journals_do_not_grow_for_ever(telling, monkeypatch):
-    """Lines about documents that are gone are left out at times, and nothing is told again for it."""
-    telling.desk.register(TENANT, URL)
-    telling.archive.upload(pdf("stays"))
-    telling.archive.settle()
-    telling.look()
-    journal = journal_of(telling.archive.root / "webhooks", TENANT)
-    journal.refresh()
-    (line,) = [journal.get(one["data"]["document_id"]) for one in telling.told()]
-    path = telling.archive.root / "webhooks" / "reported" / f"{TENANT}.jsonl"
-    with path.open("a") as file:
-        for number in range(1500):
-            file.write(json.dumps({"document_id": f"gone-{number}", "created": "2020"}) + "\n")
-    telling.ends.tidy()
-    assert len(path.read_text().splitlines()) == 2
-    journal.refresh()
-    assert journal.get(line.document_id) == line
-    telling.look()
-    assert len(telling.told()) == 1
 
 
 def test_what_is_told_is_of_the_view(telling):

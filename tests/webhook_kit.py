@@ -1,4 +1,4 @@
-"""A real HTTP server that receives webhooks and behaves as it is told."""
+"""A real HTTP server that receives webhooks and behaves as it is told; an archive whose ends are looked for."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from standardwebhooks.webhooks import Webhook
+
+from tests.kit import TENANT, Archive
+from worker.webhooks.setup import WebhookParts
+from worker.webhooks.targets import HostRules
 
 
 @dataclass(frozen=True)
@@ -127,3 +131,49 @@ class Receiver:
 def verified(secret, got):
     """The message, as the official library of Standard Webhooks verifies it."""
     return Webhook(secret).verify(got.body, got.headers)
+
+
+URL = "https://hooks.example/"
+
+
+class Telling:
+    """An archive whose ends are looked for, with a clock that can be moved."""
+
+    def __init__(self, root):
+        self.archive = Archive(root)
+        self.late = 0.0
+        self.open()
+
+    def open(self):
+        """As after a start: what is known is in files."""
+        self.parts = WebhookParts(
+            self.archive.root / "webhooks", HostRules(["hooks.example"]), self.archive.catalog, self.archive.store
+        )
+        self.archive.library.webhooks = self.parts.desk
+        self.desk = self.parts.desk
+        self.ends = self.parts.ends(self.archive.library.document)
+        clock = self.ends._clock
+        self.ends._clock = lambda: clock() + self.late
+
+    def look(self):
+        """Two looks, which may have to list anew."""
+        for _ in range(2):
+            self.ends._listed_at.clear()
+            self.ends.look()
+
+    def told(self, tenant=TENANT):
+        """What waits to be sent to any hook of the tenant, in the order of its making."""
+        return [message for _, message in sorted(self.waiting(tenant))]
+
+    def waiting(self, tenant=TENANT):
+        for hook in self.desk.hooks.all(tenant):
+            for path in self.desk.outbox.waiting(tenant, hook.hook_id):
+                kept = json.loads(path.read_text())
+                yield (path.stat().st_mtime_ns, kept["message_id"]), json.loads(kept["body"])
+
+    def ids(self):
+        return [key[1] for key, _ in sorted(self.waiting())]
+
+    def clear(self):
+        for hook in self.desk.hooks.all(TENANT):
+            self.desk.outbox.drop_hook(TENANT, hook.hook_id)
