@@ -240,7 +240,8 @@ def test_a_connection_that_closes_stops_the_decoding(archive):
         httpx.Client(base_url=url, trust_env=False, timeout=20) as http,
         http.stream("POST", "/v1/answers", json=asked) as response,
     ):
-        for line in response.iter_lines():
+        lines = response.iter_lines()  # kept: without it the loop's end would close the connection
+        for line in lines:
             if '"state": "started"' in line:
                 break
         assert archive.engine.began.wait(10)
