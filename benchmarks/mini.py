@@ -121,7 +121,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mini", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("checkpoint", type=Path, nargs="?", help="default: the packaged one")
     parser.add_argument("--pages", type=int, default=100, help="generated pages of each kind")
-    parser.add_argument("--scans", type=int, default=100, help="sample scans at most")
+    parser.add_argument("--scans", type=int, default=100, help="sample scans at most; 0: none")
     chosen = parser.parse_args()
     if chosen.checkpoint is None:
         try:
@@ -143,13 +143,14 @@ def main() -> None:
     rows = []
     for name, found in generated(model, usually, stage.faces, chosen.pages):
         rows.append((name, found.pages, found.characters, found.cer, found.unguessable, found.words))
-    with tempfile.TemporaryDirectory(prefix="folioscope-mini-") as scratch:
-        renderer = SandboxRenderer(SandboxConfig())
-        sheets = sample_sheets(renderer, Path(scratch))[: chosen.scans]
-        cut = from_scans(model, sheets, side)
-        rows.append(("words of the sample scans, set as cards", cut.pages, cut.characters, cut.cer, "", cut.words))
-        if side >= _PAGE:
-            rows.append(("the sample scans, whole", len(sheets), "", whole_pages(model, sheets, side), "", ""))
+    if chosen.scans:
+        with tempfile.TemporaryDirectory(prefix="folioscope-mini-") as scratch:
+            renderer = SandboxRenderer(SandboxConfig())
+            sheets = sample_sheets(renderer, Path(scratch))[: chosen.scans]
+            cut = from_scans(model, sheets, side)
+            rows.append(("words of the sample scans, set as cards", cut.pages, cut.characters, cut.cer, "", cut.words))
+            if side >= _PAGE:
+                rows.append(("the sample scans, whole", len(sheets), "", whole_pages(model, sheets, side), "", ""))
     header = ("pages", "number", "characters", "CER", "CER, unguessable", "words right")
     publish("mini", f"The small model `{model.revision}` ({form.name}, {side} px)", table(header, rows))
 

@@ -1,4 +1,5 @@
-"""Training batches, each a function of the run's seed and its number: a resumed run sees what an unbroken one would.
+"""Training batches, each a function of the run's seed, its length and its number: a resumed run sees what an unbroken
+one would.
 
 Made ahead by worker processes where there are cores for it. With `workers` 0 they are made when asked for.
 """
@@ -41,7 +42,8 @@ class Batches(Dataset[Batch]):
 
     def __getitem__(self, number: int) -> Batch:
         stage = self._curriculum.stage(number)
-        rng = random.Random(f"{self._seed} {number}")
+        # With the total: a run that is shortened comes by the same numbers again, and must not see the same pages.
+        rng = random.Random(f"{self._seed} {self._curriculum.batches} {number}")
         known = self._faces.named(stage.faces) if stage.faces else self._faces
         made = [make_page(wanted(stage, rng), rng.randrange(1 << 62), self._texts, known) for _ in range(stage.pages)]
         return collate(made, self._tokenizer, rng)

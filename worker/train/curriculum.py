@@ -71,9 +71,8 @@ def wanted(stage: Stage, rng: random.Random) -> Wanted:
 def cards(batches: int) -> Curriculum:
     """For one CPU core: cards of 256 pixels with up to 120 characters, in type of 20 to 26 pixels.
 
-    It begins with the encoder alone, clean and full cards and six upright faces. Large letters, which spread over many
-    patches, 66 faces at once, half-empty crops and a decoder that has nothing to read yet were each learned more
-    slowly (docs/lab.md).
+    It begins with the encoder alone, clean and full cards and six upright faces: with large letters, 66 faces, wear and
+    half-empty crops at once less than half as much was learned (docs/lab.md). Then both learn, then the decoder alone.
     """
     return Curriculum(
         (

@@ -3,7 +3,7 @@
 Muon takes the momentum of a matrix and makes all its singular values alike before it is applied, by five steps of a
 Newton-Schulz iteration (K. Jordan and others, 2024: kellerjordan.github.io/posts/muon; the coefficients are theirs, the
 scale of the update is that of arXiv 2502.16982). For so few samples as a CPU core sees in an hour that is worth its
-time: the same share of letters after three fifths of the cards (docs/lab.md). Embeddings, tables of positions, norms,
+time: more letters after fewer cards than with AdamW (docs/lab.md). Embeddings, tables of positions, norms,
 biases, the first convolution and what is outside the network (training heads) are left to AdamW.
 """
 
