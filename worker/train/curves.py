@@ -35,9 +35,9 @@ def table(run: Path, rows: int = 12) -> str:
         "|" + "---|" * (len(_COLUMNS) + len(_JUDGED)),
     ]
     for row in chosen:
-        cells = [str(row.get(key, "")) for key, _ in _COLUMNS]
+        cells = [str(row.get(key) or "") for key, _ in _COLUMNS]  # 0.0: that part of the network rested
         for kind, _ in _JUDGED:
-            before = [other for other in curve if other["kind"] == kind and other["batch"] <= row["batch"]]
+            before = [other for other in curve if other["kind"] == kind and other["samples"] <= row["samples"]]
             cells.append(f"{before[-1]['cer']:.3f}" if before else "")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
@@ -78,7 +78,7 @@ def plot(runs: Sequence[Path], picture: Path) -> None:
 
 def _lines(axes: Any, curve: Sequence[dict[str, Any]], key: str, name: str, colour: str) -> None:
     if key != "cer":
-        rows = [row for row in curve if key in row]
+        rows = [row for row in curve if row.get(key)]
         axes.plot([row["samples"] for row in rows], [row[key] for row in rows], color=colour, label=name)
         return
     for kind, style in (("held-out text", "-"), ("held-out faces", "--")):
