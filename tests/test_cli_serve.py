@@ -140,8 +140,8 @@ def test_ctrl_c_ends_a_waiting_command(start, tmp_path):
     """130, without a traceback."""
     (tmp_path / "a.pdf").write_bytes(b"one")
     one = start("add", tmp_path / "a.pdf", FAKE_READ="0")
-    wait_for((tmp_path / "data").exists, 20)
-    time.sleep(1.5)
+    assert one.process.stderr.readline().startswith("uploaded")
+    time.sleep(0.5)
     one.process.send_signal(signal.SIGINT)
     code, _, err = one.end()
     assert code == 130, err

@@ -40,10 +40,12 @@ def tiff(document):
 
 
 @pytest.fixture
-def light(monkeypatch):
-    monkeypatch.setattr(wiring, "build_engine", wiring.build_engine)
-    monkeypatch.setattr(wiring, "build_embedder_for", wiring.build_embedder_for)
+def light():
+    """Light models, put back at the end whatever the test undoes meanwhile."""
+    before = wiring.build_engine, wiring.build_embedder_for
     crash_service.use_light_models()
+    yield
+    wiring.build_engine, wiring.build_embedder_for = before
 
 
 def accept_all(root, monkeypatch):

@@ -6,6 +6,7 @@ without the packages that its image does not have.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -183,6 +184,7 @@ def test_the_services_of_the_file_work_together(tmp_path):
         }
         values["broker_password"] = (local.secrets / "redis" / "password").read_text()
         values["qdrant_api_key"] = (local.secrets / "qdrant" / "api_key").read_text()
+        values["webhook_hosts"] = json.loads(values["webhook_hosts"])  # as the environment is read
         decoded = remote_decoder(Settings(**values)).decode(PageKey("default", document, 1), Prompt(Task.TEXT))
         assert decoded.text.startswith("text :")
         found = api.http.post("/v1/search", json={"query": "page"}).json()
