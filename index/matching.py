@@ -41,6 +41,20 @@ _LOOKALIKE = {
 }  # fmt: skip
 
 
+_CLASSES = {"o": "0", "q": "0", "i": "1", "l": "1", "|": "1", "s": "5", "b": "8", "6": "8", "z": "2", "g": "9"}
+_BARE = {
+    code: _CLASSES.get(chr(code), chr(code)) if chr(code).isalnum() or chr(code) == "|" else None for code in range(128)
+}
+
+
+def _bare(low: str) -> str:
+    """Flat ASCII text without separators, each character as one of all that it may be taken for (`_LOOKALIKE`). Where
+    it has bars, which may be either, it comes twice.
+    """
+    bare = low.translate(_BARE)
+    return bare if "|" not in low else f"{bare}\n{low.replace('|', '').translate(_BARE)}"
+
+
 @lru_cache(maxsize=131072)
 def _looks(word: str, language: str) -> tuple[str, str]:
     """A page's word as (stem, look-alike fold); of stop words the latter is empty."""
@@ -223,9 +237,13 @@ class Matcher:
     def _characters(self, low: str) -> list[Match]:
         """Identifiers and words in scripts without spaces, found by their characters."""
         found = []
+        bare = _bare(low) if self._identifiers and low.isascii() else ""
         for number, same, alike in self._identifiers:
-            here = [Match(m.start(), m.end(), number, 1.0) for m in same.finditer(low)]
-            here = here or [Match(m.start(), m.end(), number, SHAPE_QUALITY) for m in alike.finditer(low)]
+            here: list[Match] = []
+            # Most pages have nothing that looks like it, and patterns that may begin anywhere are slow to say so.
+            if not bare or self.plan.terms[number].form.translate(_BARE) in bare:
+                here = [Match(m.start(), m.end(), number, 1.0) for m in same.finditer(low)]
+                here = here or [Match(m.start(), m.end(), number, SHAPE_QUALITY) for m in alike.finditer(low)]
             found += here or self._misread_identifiers(low, number)
         for number, form in self._cjk:
             found += [Match(m.start(), m.end(), number, 1.0) for m in re.finditer(re.escape(form), low)]
@@ -237,6 +255,8 @@ class Matcher:
         if len(wanted) < _LONG_IDENTIFIER:
             return []
         found = []
+        if not any(len(raw) >= len(wanted) - 1 and not raw.isalpha() for raw in low.split()):
+            return []
         for match in _SPACED.finditer(low):
             raw = match.group()
             if len(raw) >= len(wanted) - 1 and not raw.isalpha():
