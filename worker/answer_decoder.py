@@ -17,6 +17,7 @@ from index.words import STOPWORDS, stem, tokens
 from worker.answer.claims import figures_hold
 from worker.answer.harmless import harmless
 from worker.answer.quoting import NOT_FOUND, cite
+from worker.answerer import last
 from worker.asking.decoding import Decoding, DecodingConfig, Effort
 from worker.decoding import PageDecoder
 from worker.engine.engine import Decoded
@@ -69,12 +70,7 @@ class DecoderAnswerer:
         self._config = DecodingConfig(min(MAX_PAGES, config.pages), config.seconds, config.trust)
 
     def answer(self, question: str, pages: Pages) -> Answer:
-        steps = self.steps(question, pages)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return end.value
+        return last(self.steps(question, pages))
 
     def steps(
         self, question: str, pages: Pages, cancelled: Callable[[], bool] = lambda: False

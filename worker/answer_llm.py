@@ -19,6 +19,7 @@ from worker.answer.excerpts import Excerpt, excerpts
 from worker.answer.harmless import harmless
 from worker.answer.orders import gives_orders
 from worker.answer.quoting import NOT_FOUND, cite
+from worker.answerer import last
 
 Pages = Sequence[tuple[Hit, PagePoint]]
 
@@ -51,12 +52,7 @@ class LlmAnswerer:
 
     def answer(self, question: str, pages: Pages) -> Answer:
         """An answer whose every claim is quoted. `Unavailable` when the model cannot be asked."""
-        steps = self.steps(question, pages)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return end.value
+        return last(self.steps(question, pages))
 
     def steps(
         self, question: str, pages: Pages, cancelled: Callable[[], bool] = lambda: False

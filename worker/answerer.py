@@ -29,3 +29,12 @@ class TellingAnswerer(Answerer, Protocol):
         answer. Ends once `cancelled()`.
         """
         ...
+
+
+def last(steps: Generator[str | Decoding, None, Answer]) -> Answer:
+    """The answer at the end of its steps, for who does not listen."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
