@@ -40,7 +40,7 @@ from worker.train.tokenizer import train_tokenizer
 
 _CLIP = 1.0
 _AVERAGE = 0.995
-_POINTER, _PLACE, _BALANCE = 0.3, 0.2, 0.01
+_POINTER, _PLACE, _WINDOW, _BALANCE = 0.3, 0.2, 0.1, 0.01
 _LOGGED = 25  # batches
 
 
@@ -150,7 +150,7 @@ class Run:
             losses: Losses = forward(batch, reading=stage.reading, seeing=stage.seeing)
             total = losses.text + _BALANCE * losses.balance
             total = total + dense * (losses.patches + losses.tokens)
-            total = total + dense * (_POINTER * losses.pointer + _PLACE * losses.place)
+            total = total + dense * (_POINTER * losses.pointer + _PLACE * losses.place + _WINDOW * losses.window)
         total.backward()
         torch.nn.utils.clip_grad_norm_(self.trainee.parameters(), _CLIP)
         self.optimizer.step(self.rate())
@@ -170,11 +170,11 @@ class Run:
                     state[name].copy_(weight)
 
     def rate(self) -> float:
-        """Warm-up from where moments are new, then half a cosine to a fiftieth of the rate."""
+        """The curriculum's, with a warm-up from where moments are new or another part begins."""
         settings = self.settings
-        warm = min(1.0, (self.batch - self.warm_from + 1) / max(1, settings.warm_up))
-        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, self.batch / settings.batches)))
-        return settings.rate * warm * (0.02 + 0.98 * cosine)
+        begun = max(self.warm_from, math.ceil(self.curriculum.part(self.batch)[0]))
+        warm = min(1.0, (self.batch - begun + 1) / max(1, settings.warm_up))
+        return settings.rate * warm * self.curriculum.rate(self.batch)
 
     def judge(self) -> None:
         """Greedy reading of held-out pages of the present stage by the moving average, into the curve."""

@@ -1,15 +1,18 @@
 """The forward pass of training: the native modules, called so that the dense losses can see what is between them.
 
-Four losses go beside the text's cross-entropy. All labels come from the renderer's own glyph boxes:
+Five losses go beside the text's cross-entropy. All labels come from the renderer's own glyph boxes:
 
 * patches: which characters stand in the four cells of a patch, from SAM's last layer;
 * tokens: which characters stand in the 64 cells of a vision token, from the projector's output;
 * pointer: some heads of the decoder's early layers should look, when a character is to be written, at the vision token
   that it stands in. Only the vision tokens compete, the rest of the sequence is left to the text's loss;
-* place: column and row of that character on the page, from the hidden state after those layers.
+* place: column and row of that character on the page, from the hidden state after those layers;
+* window: a vision token holds many characters, and attention brings all of it or nothing. Each head of the next layers
+  has a window of its own in every token, and should look at the token only if the character stands in that
+  window, at the sequence's first place otherwise. So what a head brings is about one character.
 
-The first two teach reading, the other two teach order, which otherwise lags far behind. What they need beyond the model
-lies in `Heads` and is thrown away at the end. Routing is kept even by the Switch loss (arXiv 2101.03961).
+The first two teach to see, the next two order, which otherwise lags far behind, the last to pick. What they need beyond
+the model lies in `Heads` and is thrown away at the end. Routing is kept even by the Switch loss (arXiv 2101.03961).
 """
 
 from __future__ import annotations
@@ -62,6 +65,7 @@ class Losses:
     tokens: Tensor
     pointer: Tensor
     place: Tensor
+    window: Tensor
     balance: Tensor
     patch_accuracy: Tensor
     token_accuracy: Tensor
@@ -93,8 +97,10 @@ class Trainee(nn.Module):
         self.heads = Heads(form)
         layers = form.dimensions.layers
         # Looking comes before knowing the place, and what stands there is taken from the tokens after that.
-        self._placing = layers // 2
-        self._pointing = (*range(1, self._placing), *range(self._placing + 1, layers)) or (layers - 1,)
+        self._placing = (layers - 1) // 2
+        self._pointing = range(1, self._placing + 1)
+        self._picking = range(self._placing + 1, min(layers, self._placing + 3))
+        self._grid = window_grid(form.dimensions.heads * len(self._picking))
 
     def forward(self, batch: Batch, *, reading: bool = True, seeing: bool = True) -> Losses:
         """Without `reading` the decoder is left alone, without `seeing` the encoder; their losses are 0 then."""
@@ -102,18 +108,18 @@ class Trainee(nn.Module):
             patches, tokens = self.see(batch.pixels)
         none = tokens.new_zeros(())
         patch = token = (none, none)
-        text = pointer = place = balance = text_accuracy = none
+        text = pointer = place = window = balance = text_accuracy = none
         if seeing:
             patch = _cells_loss(self.heads.patches(patches), batch.cells, PATCH // CELL)
             token = _cells_loss(self.heads.tokens(tokens), batch.cells, TOKEN // CELL)
         if reading:
-            logits, pointer, place, balance = self._read(tokens, batch)
+            logits, pointer, place, window, balance = self._read(tokens, batch)
             known = batch.labels != IGNORED
             text = functional.cross_entropy(
                 logits.float().flatten(0, 1), batch.labels.flatten(), ignore_index=IGNORED
             )  # fmt: skip
             text_accuracy = ((logits.argmax(-1) == batch.labels) & known).sum() / known.sum()
-        return Losses(text, patch[0], token[0], pointer, place, balance, patch[1], token[1], text_accuracy)
+        return Losses(text, patch[0], token[0], pointer, place, window, balance, patch[1], token[1], text_accuracy)
 
     def see(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """SAM's patches (B, S/16, S/16, C) and the vision tokens (B, S/64, S/64, D) of grey pixels."""
@@ -138,7 +144,7 @@ class Trainee(nn.Module):
         flat = torch.cat([tokens, newline], dim=2).flatten(1, 2)
         return torch.cat([flat, model.view_separator.to(tokens.dtype).expand(count, 1, dim)], dim=1)
 
-    def _read(self, tokens: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _read(self, tokens: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         decoder = self.native.model.language_model
         seen = self.sequence(tokens)  # (B, V, D)
         count, vision, _ = seen.shape
@@ -146,14 +152,18 @@ class Trainee(nn.Module):
         hidden = torch.cat([embedded[:, :1], seen.to(embedded.dtype), embedded[:, 1 + vision :]], dim=1)
         first = len(batch.prefix) - 1  # the last place of the prefix writes the first token of the text
         positions = decoder.rotary_emb(hidden, position_ids=torch.arange(hidden.shape[1], device=hidden.device)[None])
-        places = batch.places
-        pointer = place = balance = hidden.new_zeros(())
+        places, side = batch.places, tokens.shape[1]
+        pointer = place = window = balance = hidden.new_zeros(())
         for number, layer in enumerate(decoder.layers):
             normed = layer.input_layernorm(hidden)
             if number in self._pointing:
-                pointer = pointer + _pointer_loss(
-                    layer.self_attn, normed, positions, places, first, tokens.shape[1]
-                ) / len(self._pointing)
+                loss = _pointer_loss(layer.self_attn, normed, positions, places, first, side)
+                pointer = pointer + loss / len(self._pointing)
+            if number in self._picking:
+                before = (number - self._picking[0]) * layer.self_attn.config.num_attention_heads
+                window = window + _window_loss(
+                    layer.self_attn, normed, positions, places, first, side, self._grid, before
+                )
             hidden = hidden + layer.self_attn(normed, position_embeddings=positions, attention_mask=None)[0]
             normed = layer.post_attention_layernorm(hidden)
             if hasattr(layer.mlp, "gate"):
@@ -162,7 +172,7 @@ class Trainee(nn.Module):
             hidden = hidden + (every_expert(layer.mlp, normed) if sparse else layer.mlp(normed))
             if number == self._placing:
                 place = _place_loss(self.heads.place(hidden[:, first:]), places)
-        return self.native.lm_head(decoder.norm(hidden[:, first:])), pointer, place, balance
+        return self.native.lm_head(decoder.norm(hidden[:, first:])), pointer, place, window, balance
 
 
 def _cells_loss(logits: Tensor, labels: Tensor, per_side: int) -> tuple[Tensor, Tensor]:
@@ -182,23 +192,72 @@ def _pointer_loss(
     attention: Any, normed: Tensor, positions: tuple[Tensor, Tensor], places: Tensor, first: int, side: int
 ) -> Tensor:
     """Half of the heads should look at the vision token that holds the character to be written next."""
+    heads = max(1, attention.config.num_attention_heads // 2)
+    scores = _scores(attention, normed, positions, first, range(1, 1 + side * (side + 1)), heads)
+    inside, token, _ = _stands(places, side)
+    wanted = torch.where(inside, token, IGNORED)[:, None].expand(-1, heads, -1)
+    return functional.cross_entropy(scores.flatten(0, 2), wanted.flatten(), ignore_index=IGNORED)
+
+
+def window_grid(heads: int) -> tuple[int, int]:
+    """Rows and columns of windows in a token, at most one for each of `heads`: powers of two, at most 4 x 4."""
+    rows = columns = 1
+    while rows < 4 and 2 * rows * columns <= heads:
+        rows *= 2
+        if columns < 4 and 2 * rows * columns <= heads:
+            columns *= 2
+    return rows, columns
+
+
+def _window_loss(
+    attention: Any,
+    normed: Tensor,
+    positions: tuple[Tensor, Tensor],
+    places: Tensor,
+    first: int,
+    side: int,
+    grid: tuple[int, int],
+    before: int,
+) -> Tensor:
+    """Head h should look at the token of the next character if that stands in its window, number `before` + h, else at
+    the sequence's first place. The sum over the heads that have a window, of means over characters.
+    """
+    rows, columns = grid
+    heads = min(attention.config.num_attention_heads, rows * columns - before)
+    if heads <= 0:
+        return normed.new_zeros(())
+    scores = _scores(attention, normed, positions, first, range(1 + side * (side + 1)), heads)
+    inside, token, within = _stands(places, side)
+    window = (within[..., 1] * rows).long() * columns + (within[..., 0] * columns).long()  # (B, T + 1)
+    own = window[:, None] == torch.arange(before, before + heads, device=window.device)[:, None]  # (B, heads, T + 1)
+    wanted = torch.where(inside[:, None], torch.where(own, 1 + token[:, None], 0), IGNORED)
+    return heads * functional.cross_entropy(scores.flatten(0, 2), wanted.flatten(), ignore_index=IGNORED)
+
+
+def _scores(
+    attention: Any, normed: Tensor, positions: tuple[Tensor, Tensor], first: int, seen: range, heads: int
+) -> Tensor:
+    """(B, heads, T + 1, seen): what the first `heads` heads give the places `seen`, asked where text is written."""
     from transformers.models.unlimited_ocr.modeling_unlimited_ocr import apply_rotary_pos_emb
 
-    dim, heads = attention.head_dim, max(1, attention.config.num_attention_heads // 2)
-    span = side * (side + 1)
+    dim, start, stop = attention.head_dim, seen.start, seen.stop
     weight_q, weight_k = attention.q_proj.weight[: heads * dim], attention.k_proj.weight[: heads * dim]
     query = functional.linear(normed[:, first:], weight_q).unflatten(-1, (heads, dim)).transpose(1, 2)
-    key = functional.linear(normed[:, 1 : 1 + span], weight_k).unflatten(-1, (heads, dim)).transpose(1, 2)
+    key = functional.linear(normed[:, start:stop], weight_k).unflatten(-1, (heads, dim)).transpose(1, 2)
     cos, sin = positions
     query, _ = apply_rotary_pos_emb(query, query, cos[:, first:], sin[:, first:])
-    key, _ = apply_rotary_pos_emb(key, key, cos[:, 1 : 1 + span], sin[:, 1 : 1 + span])
-    scores = (query.float() @ key.float().transpose(-1, -2)) * dim**-0.5  # (B, heads, T + 1, span)
+    key, _ = apply_rotary_pos_emb(key, key, cos[:, start:stop], sin[:, start:stop])
+    return (query.float() @ key.float().transpose(-1, -2)) * dim**-0.5
+
+
+def _stands(places: Tensor, side: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each character (B, T + 1): whether it stands in a token, that token's number among `side` rows of `side` and a
+    newline each, and where in the token, (B, T + 1, 2) shares of its width and height.
+    """
     cell = torch.nan_to_num(places, nan=-1.0) / TOKEN
     column, row = cell[..., 0].floor().long(), cell[..., 1].floor().long()
     inside = (column >= 0) & (row >= 0) & (column < side) & (row < side)
-    wanted = torch.where(inside, row * (side + 1) + column, IGNORED)
-    wanted = wanted[:, None].expand(-1, heads, -1)
-    return functional.cross_entropy(scores.flatten(0, 2), wanted.flatten(), ignore_index=IGNORED)
+    return inside, row * (side + 1) + column, cell - cell.floor()
 
 
 def _place_loss(logits: Tensor, places: Tensor) -> Tensor:
