@@ -4,6 +4,7 @@
 // at documents and nothing else is fetched for them and renewed while the page is open.
 
 import { askAdminKey, askKey } from "./dialogs.js";
+import { forget } from "./kept.js";
 
 const NAME = "folioscope.key";
 const ADMIN_NAME = "folioscope.admin-key";
@@ -79,6 +80,7 @@ export async function signOut() {
   const leaving = fetch(new URL("v1/session", BASE), { method: "DELETE", headers: headers() });
   sessionStorage.removeItem(NAME);
   sessionStorage.removeItem(ADMIN_NAME);
+  addEventListener("pagehide", forget); // behind the listener that keeps conversations
   await leaving.catch(() => {});
   location.reload();
 }
@@ -110,6 +112,7 @@ async function tryKey(given) {
   const said = await response.json().catch(() => ({}));
   if (!response.ok) return response.status === 401 ? "That key is not known here." : (said.detail ?? "Try again.");
   if (!said.scopes.includes("read")) return "That key may not look at documents.";
+  if (key !== given) forget(); // it may be another tenant's
   key = given;
   sessionStorage.setItem(NAME, key);
   opened(said);

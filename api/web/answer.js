@@ -42,30 +42,46 @@ function setChips(node, byNumber) {
   if (parts.length) node.replaceWith(...parts, node.data.slice(at));
 }
 
+// [icon, class, sentence]; `verified` is null where it was not asked for, and where it was not possible.
 const CHECKED = {
-  true: ["check", "checked", "Read again: the page says this", "checked"],
-  false: ["warning", "doubted", "Read again: the page does not say this", "doubtful"],
+  true: ["check", "checked", "Verified: the page image, read again, says this."],
+  false: ["warning", "doubted", "Not verified: the page image, read again, does not say this."],
 };
 const checked = ({ verified }) => CHECKED[String(verified)] ?? null;
+const uncheckable = (code) => [
+  "warning",
+  "unchecked",
+  `Could not be checked. ${code ? reason(code) : "Page images cannot be read again here."}`,
+];
+
+/** How the check of each citation ended, and its sentence for all: for an answer that was asked to be checked. */
+export function verdicts({ citations, decoded = [] }) {
+  const tried = ({ document_id: id, page }) => decoded.filter((one) => one.document_id === id && one.page === page);
+  const failure = (citation) => tried(citation).findLast(({ ok }) => !ok)?.code;
+  const each = new Map(citations.map((one) => [one.number, checked(one) ?? uncheckable(failure(one))]));
+  const good = citations.filter(({ verified }) => verified).length;
+  return { each, sentence: `${good} of ${count(citations.length, "quote")} verified on the page image.` };
+}
 
 function chip(citation) {
-  const said = [`Source ${citation.number}: ${citation.filename}, page ${citation.page}`, checked(citation)?.[2]];
-  const label = said.filter(Boolean).join(". ");
+  const said = [`Source ${citation.number}: ${citation.filename}, page ${citation.page}.`, checked(citation)?.[2]];
+  const label = said.filter(Boolean).join(" ");
   const props = { class: "chip", href: citationHref(citation), title: label, "aria-label": label };
   return h("a", props, String(citation.number));
 }
 
-export function evidenceList(citations, text) {
+/** `checks`: of `verdicts`, where the quotes were to be checked. */
+export function evidenceList(citations, text, checks) {
   return h(
     "ol",
     { class: "evidence", "aria-label": "Sources" },
-    citations.map((citation) => evidence(citation, text)),
+    citations.map((citation) => evidence(citation, text, checks?.each.get(citation.number) ?? checked(citation))),
   );
 }
 
-function evidence(citation, text) {
+function evidence(citation, text, verdict) {
   const page = { image_url: citation.image_url, width: 0, height: 0, ...citation };
-  const [glyph, kind, meaning, word] = checked(citation) ?? [];
+  const [glyph, kind, sentence] = verdict ?? [];
   return h(
     "li",
     {},
@@ -79,8 +95,8 @@ function evidence(citation, text) {
         h("bdi", { class: "name", text: citation.filename }),
         folio(citation.page),
         citation.note ? h("span", { class: "faint", text: `as its ${citation.note} was read` }) : null,
-        glyph ? h("span", { class: kind, title: meaning }, icon(glyph), word) : null,
       ),
+      verdict ? h("span", { class: `verdict ${kind}` }, icon(glyph), sentence) : null,
       citation.boxes.length ? strip(page, citation.boxes, { reach: 0.1 }) : null,
       text.includes(citation.quote) && citation.boxes.length ? null : h("q", { class: "quote", text: citation.quote }),
     ),

@@ -61,6 +61,7 @@ async function remove(document, forget) {
   try {
     const receipt = await api.deleteDocument(document.id);
     forget(document.id);
+    search.forget();
     await showReceipt(receipt);
     await library.refresh();
   } catch (error) {
@@ -149,7 +150,10 @@ for (const id of ["add", "choose-files", "empty-choose"])
 $("choose-folder").addEventListener("click", () => $("folder-chooser").click());
 $("help").addEventListener("click", showHelp);
 $("sign-out").addEventListener("click", signOut);
+let lastTenant = null;
 onSignIn(({ name, tenant, scopes }) => {
+  if (lastTenant !== null && lastTenant !== tenant) search.forget();
+  lastTenant = tenant;
   $("sign-out").hidden = false;
   $("sign-out").title = `Signed in with the key “${name}” for ${tenant}`;
   document.body.classList.toggle("read-only", !scopes.includes("write"));

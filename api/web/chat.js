@@ -1,8 +1,11 @@
-// The conversation above the results. Contract: `ask(question, filter)` begins one with what stands in the search
-// field, and goes back to it where it was begun before in this visit; the field below takes follow-ups, which the
-// service understands by what was asked before. One question at a time; another address or `clear()` stops what runs.
+// The conversation above the results. Contract: `ask(question, filter, { byHand })` begins one with what stands in the
+// search field, and goes back to it where it was begun before in this tab, also before a reload (kept.js); the field
+// below takes follow-ups, which the service understands by what was asked before. One question at a time; another
+// address or `clear()` stops what runs. A conversation that was ended by "New conversation" is shown again by Back, and
+// begun anew by who asks its first question again (`byHand`). `forget()` drops what was answered.
 
 import { button, h, replace } from "./dom.js";
+import * as kept from "./kept.js";
 import { createTurn } from "./turn.js";
 
 const REMEMBERED = 12; // conversations that Back can return to
@@ -19,8 +22,8 @@ export function createChat(root, { nameOf, waitingPages, onNew, onWithoutFilters
   field.maxLength = LONGEST;
   const send = button("Ask", { kind: "small" });
   send.type = "submit";
-  const stop = button("Stop", { kind: "small", hidden: true, on: { click: () => current?.turns.at(-1)?.stop() } });
-  const fresh = button("New conversation", { glyph: "plus", kind: "plain small", on: { click: onNew } });
+  const stop = button("Stop", { kind: "small", hidden: true, on: { click: () => current?.running?.stop() } });
+  const fresh = button("New conversation", { glyph: "plus", kind: "plain small", on: { click: beginNew } });
   const form = h(
     "form",
     { class: "follow-up", on: { submit: followUp } },
@@ -30,9 +33,11 @@ export function createChat(root, { nameOf, waitingPages, onNew, onWithoutFilters
     stop,
     fresh,
   );
-  const remembered = new Map(); // first question -> conversation
+  // First question -> conversation. `before`: turns of before the page was loaded, until they are shown.
+  const remembered = new Map(kept.load().map((one) => [one.first, revived(one)]));
   let current = null;
 
+  addEventListener("pagehide", keep);
   field.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     event.preventDefault();
@@ -40,12 +45,14 @@ export function createChat(root, { nameOf, waitingPages, onNew, onWithoutFilters
     else field.value = "";
   });
 
-  function ask(question, filter) {
+  function ask(question, filter, { byHand = false } = {}) {
     const known = current?.first === question ? current : remembered.get(question);
     const sameFilter = known && JSON.stringify(known.filter) === JSON.stringify(filter);
+    const over = known?.closed && byHand;
     // Other filters begin a lone question anew; a conversation goes on under them.
-    if (known && !hasNothing(known) && (sameFilter || known.turns.length > 1)) {
+    if (known && !over && !hasNothing(known) && (sameFilter || lengthOf(known) > 1)) {
       known.filter = filter;
+      known.closed = false;
       if (known !== current) show(known);
       return;
     }
@@ -55,32 +62,41 @@ export function createChat(root, { nameOf, waitingPages, onNew, onWithoutFilters
   }
 
   function create(first, filter) {
-    const list = h("div", { class: "turns" });
-    const conversation = { first, filter, list, turns: [], id: "new", running: false, left: false };
+    const conversation = revived({ first, filter, id: "new", turns: [] });
     remembered.delete(first);
     remembered.set(first, conversation);
     if (remembered.size > REMEMBERED) remembered.delete(remembered.keys().next().value);
     return conversation;
   }
 
+  function revived({ first, filter, id, closed, turns: before }) {
+    const left = before.length === 1 && before[0].state === "asking"; // it was not answered when the page went
+    return { first, filter, id, closed, before, left, list: h("div", { class: "turns" }), turns: [], running: null };
+  }
+
+  const lengthOf = ({ before, turns }) => before.length + turns.length;
+
   function show(conversation) {
     if (conversation !== current) leave();
     current = conversation;
     field.value = "";
     root.hidden = false;
+    for (const told of conversation.before.splice(0)) add(conversation, told.question).restore(told);
     replace(root, conversation.list, form);
     follow();
   }
 
   /** Its only question failed, or was given up for another address: to be asked again. */
-  function hasNothing({ turns, left }) {
-    return turns.length === 1 && (left || turns[0].node.dataset.state === "failed");
+  function hasNothing(conversation) {
+    if (lengthOf(conversation) !== 1) return false;
+    const state = conversation.turns[0]?.state() ?? conversation.before[0].state;
+    return conversation.left || state === "failed";
   }
 
   function leave() {
     if (current?.running) {
-      current.left = true;
-      current.turns.at(-1).stop();
+      current.left ||= current.running.state() === "asking";
+      current.running.stop();
     }
     current = null;
   }
@@ -91,12 +107,18 @@ export function createChat(root, { nameOf, waitingPages, onNew, onWithoutFilters
     replace(root);
   }
 
-  async function begin(question) {
-    const conversation = current;
+  function beginNew() {
+    if (current) current.closed = true;
+    onNew();
+    keep();
+  }
+
+  function add(conversation, question) {
     const turn = createTurn(question, {
       nameOf,
       waitingPages,
       again: () => run(conversation, turn),
+      check: () => run(conversation, turn, { verify: true }),
       withoutFilters: () =>
         Object.keys(conversation.filter).length
           ? () => {
@@ -107,21 +129,42 @@ export function createChat(root, { nameOf, waitingPages, onNew, onWithoutFilters
     });
     conversation.turns.push(turn);
     conversation.list.append(turn.node);
+    return turn;
+  }
+
+  async function begin(question) {
+    const conversation = current;
+    const turn = add(conversation, question);
     if (conversation.turns.length > 1) turn.node.scrollIntoView({ block: "nearest" });
     await run(conversation, turn);
   }
 
-  async function run(conversation, turn) {
+  async function run(conversation, turn, { verify = false } = {}) {
     if (conversation.running) return;
-    conversation.running = true;
+    conversation.running = turn;
     follow();
-    const answer = await turn.run({ filter: conversation.filter, conversation_id: conversation.id });
-    conversation.running = false;
+    const { filter, id } = conversation;
+    const answer = verify ? await turn.check({ filter }) : await turn.run({ filter, conversation_id: id });
+    conversation.running = null;
     conversation.id = answer?.conversation_id ?? conversation.id;
+    keep();
     if (conversation === current) {
       follow();
-      if (conversation.turns.length > 1) form.scrollIntoView({ block: "nearest" });
+      if (conversation.turns.length > 1 && !verify) form.scrollIntoView({ block: "nearest" });
     }
+  }
+
+  function keep() {
+    const tell = ({ first, filter, id, closed, before, turns }) => ({
+      ...{ first, filter, id, closed },
+      turns: before.length ? before : turns.map((turn) => turn.tell()),
+    });
+    kept.save([...remembered.values()].map(tell));
+  }
+
+  function forget() {
+    remembered.clear();
+    kept.forget();
   }
 
   /** The form as the conversation wants it; the focus is never lost with a button. */
@@ -141,5 +184,5 @@ export function createChat(root, { nameOf, waitingPages, onNew, onWithoutFilters
     begin(question);
   }
 
-  return { ask, clear };
+  return { ask, clear, forget };
 }

@@ -34,6 +34,7 @@ export function createSearch(
   let groupCount = 0;
   let committed = true; // the next typed change is a new step for Back
   let prompt = false; // Enter and the Ask button do not wait for a pause
+  let byHand = false; // and not by Back, a link or a reload
 
   const actions = {
     onlyDocument(id, name) {
@@ -46,7 +47,9 @@ export function createSearch(
   const typed = debounce(() => {
     const query = input.value.trim();
     if (query === read().query) return;
+    byHand = true;
     writeSearch({ query, ask: false }, { push: committed });
+    byHand = false;
     committed = false;
   }, TYPING_PAUSE);
   input.addEventListener("input", typed);
@@ -71,13 +74,13 @@ export function createSearch(
       input.focus();
       return;
     }
-    prompt = true;
+    prompt = byHand = true;
     writeSearch({ query, ...change }, { push: committed || query !== read().query });
     committed = true;
-    prompt = false;
+    prompt = byHand = false;
   }
 
-  const askSoon = debounce((query, filter) => answer.ask(query, filter), QUESTION_PAUSE);
+  const askSoon = debounce((query, filter, how) => answer.ask(query, filter, how), QUESTION_PAUSE);
 
   function show(state) {
     if (input.value.trim() !== state.query) input.value = state.query;
@@ -85,8 +88,8 @@ export function createSearch(
     const filter = toRequest(state.filter);
     askSoon.cancel();
     if (!state.query || !(state.ask || isQuestion(state.query))) answer.clear();
-    else if (prompt || state.ask) answer.ask(state.query, filter);
-    else askSoon(state.query, filter);
+    else if (prompt || state.ask) answer.ask(state.query, filter, { byHand });
+    else askSoon(state.query, filter, { byHand });
     const key = JSON.stringify([state.query, filter, state.group]);
     if (key === shown) return;
     shown = key;
@@ -228,6 +231,8 @@ export function createSearch(
   return {
     show,
     offerDocuments: filters.offerDocuments,
+    /** What was answered is not to be seen again. */
+    forget: answer.forget,
     /** Search again, for example after the service came back or pages were read. */
     again() {
       shown = null;

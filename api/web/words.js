@@ -62,6 +62,8 @@ const REASONS = [
   [/^no_decoder/, "Nobody who could read it is running."],
   [/^decode_budget/, "What one answer may take for reading pages was spent. What was read is kept: ask again."],
   [/^decode_timeout/, "Everybody who could read it was busy."],
+  [/^no_vision_tokens/, "Nothing is kept of its image that could be read again."],
+  [/^wrong_tokens/, "What is kept of its image was made by another model than the one that runs."],
   [/empty/, "The file is empty."],
   [/truncat/, "The file ends too early; it may not have been copied completely."],
   [
