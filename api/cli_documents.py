@@ -289,6 +289,8 @@ async def read_again(
         parts = [count(asked["pages"], "page")] if asked["pages"] or not asked["documents"] else []
         parts += [count(asked["documents"], "file")] if asked["documents"] else []
         output.say(f"{safe(document_id)}: {' and '.join(parts)} will be read again")
+        if asked.get("lifted"):
+            output.say(f"{safe(document_id)}: {count(asked['lifted'], 'page')} may be decoded by the next question")
     if client.in_process:
         output.note("No service is running: they are read once one runs (folioscope serve).")
     return PARTIAL if missing else OK

@@ -46,5 +46,5 @@ OVERVIEW = {
     "disk": {"total": 512110190592, "free": 201326592000, "reserved": 1073741824},
 }
 
-READ_AGAIN = {"document_id": DOCUMENT_ID, "pages": 2, "documents": 0}
-READ_PAGE_AGAIN = {"document_id": DOCUMENT_ID, "pages": 1, "documents": 0}
+READ_AGAIN = {"document_id": DOCUMENT_ID, "pages": 2, "documents": 0, "lifted": 0}
+READ_PAGE_AGAIN = {"document_id": DOCUMENT_ID, "pages": 1, "documents": 0, "lifted": 0}

@@ -91,7 +91,7 @@ async def read_page_again(
 
 
 def _asked(document_id: str, asked: Asked) -> ReadAgainJSON:
-    return ReadAgainJSON(document_id=document_id, pages=asked.pages, documents=asked.documents)
+    return ReadAgainJSON(document_id=document_id, pages=asked.pages, documents=asked.documents, lifted=asked.lifted)
 
 
 def _overview(given: Overview) -> OverviewJSON:

@@ -87,8 +87,11 @@ class OverviewJSON(Model):
 
 
 class ReadAgainJSON(Model):
-    """What is tried again: `pages` pages, and `documents` files that could not be opened."""
+    """What is tried again: `pages` pages, and `documents` files that could not be opened. `lifted`: pages that failed
+    when a question needed them, and that the next question may have decoded at once.
+    """
 
     document_id: str
     pages: int
     documents: int
+    lifted: int = 0

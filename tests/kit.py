@@ -24,6 +24,7 @@ from index.types import Box, PageReading, PageSize, Reader, Region, RegionKind, 
 from ingest.archives import ArchiveLimits
 from ingest.renderer import RenderedPage
 from worker.asking.conversation import Conversations
+from worker.asking.cooldown import Cooldowns
 from worker.decoding import LocalDecoder
 from worker.deletion import Deletion
 from worker.idempotency import IdempotencyKeys
@@ -164,6 +165,7 @@ class Archive:
         self.vision_dim = vision_dim
         self.decoding = decoding
         self.rung: list[Job] = []
+        self.late_s = 0.0  # by which clocks of what is kept for a while go ahead
         self.open(max_attempts, limits)
 
     def open(self, max_attempts=3, limits=None):
@@ -182,6 +184,7 @@ class Archive:
         )
         self.recovery = Recovery(self.catalog, self.store, self.rung.extend, now)
         self.deletion = Deletion(self.blobs, self.catalog, self.store, now)
+        self.cooldowns = Cooldowns(self.root / "cooldowns", clock=lambda: time.time() + self.late_s)
         self.library = Library(
             blobs=self.blobs,
             catalog=self.catalog,
@@ -195,6 +198,7 @@ class Archive:
             max_upload_bytes=1 << 20,
             uploads=ResumableUploads(self.root / "uploads", UploadConfig(1 << 20)),
             conversations=Conversations(self.root / "conversations"),
+            cooldowns=self.cooldowns,
             idempotency=IdempotencyKeys(self.root / "idempotency"),
             webhooks=WebhookParts(self.root / "webhooks", HostRules(WEBHOOK_HOSTS), self.catalog, self.store).desk,
             decoder=LocalDecoder(self.store, self.engine, self.jobs.keep),

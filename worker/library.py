@@ -30,6 +30,7 @@ from index.types import (
 )
 from worker.answerer import Answerer
 from worker.asking.conversation import Conversations, Turn
+from worker.asking.cooldown import Cooldowns
 from worker.asking.decoding import DecodingConfig
 from worker.asking.pipeline import Asking, Event
 from worker.decoding import Located, PageDecoder, locate, require_tokens
@@ -73,8 +74,10 @@ class Library:
         overlook: Overlook | None = None,
         idempotency: IdempotencyKeys,
         webhooks: Webhooks,
+        cooldowns: Cooldowns | None = None,
     ) -> None:
         self._decoder = decoder
+        self._cooldowns = cooldowns
         self._overlook = overlook or Overlook(catalog, store, Inside)
         self.uploads = uploads
         self.idempotency = idempotency
@@ -87,7 +90,13 @@ class Library:
         self._deletion = deletion
         self._images = images
         self._conversations = conversations
-        self._asking = Asking(store, answerer, conversations, decoder=decoder, decoding=decoding, embedder=embedder)
+        self._asking = Asking(
+            *(store, answerer, conversations),
+            decoder=decoder,
+            decoding=decoding,
+            embedder=embedder,
+            cooldowns=cooldowns,
+        )
         self._readiness = readiness
         self._max_upload_bytes = max_upload_bytes
 
@@ -171,7 +180,10 @@ class Library:
         return manifest, self._blobs.path(manifest.sha256)
 
     def delete(self, tenant: str, document_id: str) -> Receipt:
+        documents = self._with_members(tenant, document_id) if self._cooldowns is not None else []
         receipt = self._deletion.delete(tenant, document_id)
+        if self._cooldowns is not None:
+            self._cooldowns.lift(tenant, documents)
         self.idempotency.forget(tenant, document_id)
         self.webhooks.forget(tenant, document_id)
         return receipt
@@ -221,7 +233,10 @@ class Library:
             asked = self._jobs.again.page(point, everything=everything)
         if asked != Asked():
             self.webhooks.again(tenant, document_id)
-        return asked
+        if self._cooldowns is None:
+            return asked
+        documents = self._with_members(tenant, document_id) if page is None else [document_id]
+        return replace(asked, lifted=self._cooldowns.lift(tenant, documents, page))
 
     def export(self, tenant: str, where: SearchFilter) -> Iterator[PagePoint]:
         return export_pages(self._catalog, self._store, tenant, where)
@@ -303,6 +318,10 @@ class Library:
         if entry is None:
             raise NotFound(f"There is no document {document_id}.")
         return entry
+
+    def _with_members(self, tenant: str, document_id: str) -> list[str]:
+        """A document and, of an archive, all that lies in it."""
+        return [document_id, *below(self._catalog, tenant, self._catalog.split(tenant, document_id))]
 
     def _no_page(self, entry: Entry, page: int) -> NotFound | Conflict:
         split = self._catalog.split(entry.manifest.tenant, entry.manifest.document_id)

@@ -21,10 +21,13 @@ _PIECE = 500
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How many pages, and how many files, are tried again."""
+    """How many pages, and how many files, are tried again; and how many pages, which failed when a question needed
+    them, the next question may try again at once (`lifted`).
+    """
 
     pages: int = 0
     documents: int = 0
+    lifted: int = 0
 
 
 class ReadAgain:

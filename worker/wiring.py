@@ -256,6 +256,7 @@ def build_library(
 ) -> Library:
     """The library over these ports."""
     from worker.asking.conversation import Conversations
+    from worker.asking.cooldown import Cooldowns
     from worker.images import PageImages
     from worker.library import Library
     from worker.overview import Overlook
@@ -277,6 +278,7 @@ def build_library(
             UploadConfig(settings.max_upload_bytes, settings.min_free_bytes, settings.upload_keep_s),
         ),
         conversations=Conversations(settings.data_dir / "conversations"),
+        cooldowns=Cooldowns(settings.data_dir / "cooldowns"),
         overlook=Overlook(
             truth.catalog, truth.store, inside, data_dir=settings.data_dir, reserved_bytes=settings.min_free_bytes
         ),

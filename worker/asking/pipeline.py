@@ -17,6 +17,7 @@ from index.store import Store
 from index.types import Answer, Citation, SearchFilter
 from worker.answerer import Answerer
 from worker.asking.conversation import Conversations, Turn, standalone
+from worker.asking.cooldown import Cooldowns
 from worker.asking.decoding import DecodedPage, Decoding, DecodingConfig, Effort, Missing
 from worker.asking.finding import Finder
 from worker.asking.selection import Considered, SelectionConfig
@@ -64,7 +65,9 @@ Event = Selected | Decoding | Told | Cited | Done
 
 
 class Asking:
-    """`decoder` None: nothing is decoded for an answer. `embedder` is the index's, for what stands beside texts."""
+    """`decoder` None: nothing is decoded for an answer. `embedder` is the index's, for what stands beside texts.
+    `cooldowns` None: a page that fails is tried again by every question.
+    """
 
     def __init__(
         self,
@@ -76,9 +79,11 @@ class Asking:
         decoder: PageDecoder | None = None,
         decoding: DecodingConfig | None = None,
         embedder: Embedder | None = None,
+        cooldowns: Cooldowns | None = None,
     ) -> None:
         self._conversations = conversations
-        self._parts = Parts(store, answerer, Finder(store, config), decoder, decoding or DecodingConfig(), embedder)
+        finder, decoding = Finder(store, config), decoding or DecodingConfig()
+        self._parts = Parts(store, answerer, finder, decoder, decoding, embedder, cooldowns)
 
     def run(
         self,

@@ -17,6 +17,7 @@ from worker.answer.asking import read_question
 from worker.answer.claims import stands_in
 from worker.answerer import Answerer, TellingAnswerer
 from worker.asking import checking
+from worker.asking.cooldown import Cooldowns, Keeping
 from worker.asking.decoding import Decoding, DecodingConfig, Effort
 from worker.asking.finding import Finder, Found
 from worker.asking.needs import Matching, Need, candidates, covered, named_documents, needs_of
@@ -29,6 +30,8 @@ LOOKED_AT = 2000
 """Pages without text that are ranked for one question; their payloads are fetched for it."""
 _NAMED = 16
 """Documents named in the question of which all pages are ranked, where there are more pages than `LOOKED_AT`."""
+MISSING_TOLD = 50
+"""Pages that cool down and are told as missing: an archive that a broken decoder left behind may have thousands."""
 _TRIES = 3
 """How often an answer is made again because a page that it quotes was deleted or read anew meanwhile."""
 
@@ -52,6 +55,7 @@ class Parts:
     decoder: PageDecoder | None
     decoding: DecodingConfig
     embedder: Embedder | None = None
+    cooldowns: Cooldowns | None = None
 
 
 class Work:
@@ -92,7 +96,8 @@ class Work:
         queue: list[Need] | None = None
         while not self._cancelled():
             selected = [page for _, page in found.selected]
-            due = [n for n in needs_of(asked, selected, trust=self._parts.decoding.trust) if _name(n) not in attempted]
+            wanted = needs_of(asked, selected, trust=self._parts.decoding.trust)
+            due = [need for need in wanted if _name(need) not in attempted and not self._cools(need)]
             if not due:
                 if queue is None:
                     queue = self._candidates(found)
@@ -102,6 +107,10 @@ class Work:
                 enough, ready = self._enough(found)
                 if enough:
                     break
+                while queue and self._cools(queue[0]):
+                    queue.pop(0)
+                if not queue:
+                    break
                 if self._effort.spent:
                     for need in queue[: self._parts.decoding.pages]:
                         self._effort.leave_out(need.key)
@@ -109,11 +118,21 @@ class Work:
             need = due[0] if due else queue[0]
             attempted.add(_name(need))
             done = yield from self._effort.attempt(
-                need.key, need.want.value, need.reason, _keeping(decoder, need), missed=need.vital
+                need.key, need.want.value, need.reason, self._keeping(decoder, need), missed=need.vital
             )
             if done:
                 found, ready = self._parts.finder.find(self._tenant, self._question, self._where), None
         return found, ready
+
+    def _keeping(self, decoder: PageDecoder, need: Need) -> Keeping:
+        return Keeping(decoder, self._parts.cooldowns, need.key, need.want, self._parts.decoding.seconds)
+
+    def _cools(self, need: Need) -> bool:
+        """Whether the page failed a moment ago and is left alone; then it is missing, and that is told."""
+        cooling = self._parts.cooldowns.of(need.key, need.want) if self._parts.cooldowns else None
+        if cooling is not None and need.vital and len(self._effort.missing) < MISSING_TOLD:
+            self._effort.miss(need.key, cooling.code, cooling.reason)
+        return cooling is not None
 
     def _candidates(self, found: Found) -> list[Need]:
         asked = read_question(self._question)
@@ -253,7 +272,3 @@ class _Again:
 
 def _name(need: Need) -> tuple[PageKey, Want]:
     return need.key, need.want
-
-
-def _keeping(decoder: PageDecoder, need: Need) -> Callable[[Patience], bool]:
-    return lambda patience: decoder.keep(need.key, need.want, patience)
