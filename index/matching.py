@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -298,10 +298,25 @@ def _places(text: str, word: str) -> Iterator[tuple[int, int]]:
         start = text.find(word, end)
 
 
+_TOUCHING = r"\|(?=[^\s|])|(?<=[^\s|])\|"
+"""A bar that touches another character. Those between the cells of a table have spaces on both sides."""
+
+
 def _spelled(form: str, *, alike: bool = False) -> re.Pattern[str]:
     """A pattern for an identifier on flat text, whatever separators stand between its characters."""
-    characters = [f"[{re.escape(_LOOKALIKE.get(c, c))}]" if alike else re.escape(c) for c in form]
-    return re.compile(r"(?<![^\W_])" + r"[\W_]{0,3}?".join(characters) + r"(?![^\W_])")
+    if not alike:
+        return _separated(map(re.escape, form), r"[\W_]")
+    # What may be a character is no separator too: else a row of bars is tried in more ways than can be counted.
+    return _separated(map(_may_look_like, form), r"[^\w|]|_")
+
+
+def _may_look_like(character: str) -> str:
+    alike = _LOOKALIKE.get(character, character)
+    return f"(?:[{alike.replace('|', '')}]|{_TOUCHING})" if "|" in alike else f"[{re.escape(alike)}]"
+
+
+def _separated(characters: Iterable[str], separator: str) -> re.Pattern[str]:
+    return re.compile(r"(?<![^\W_])" + f"(?:{separator}){{0,3}}?".join(characters) + r"(?![^\W_])")
 
 
 _BREAK = re.compile(r"[‐¬]\n")

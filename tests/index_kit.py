@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -27,6 +29,24 @@ from index.types import (
 from index.words import fold, stem, tokens
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+@contextmanager
+def processor_s(most: float) -> Iterator[None]:
+    """Fails when the block takes more seconds of processor time: however slow the machine, and though a pattern that
+    tries everything lets nobody else run.
+    """
+
+    def give_up(_number: int, _frame: object) -> None:
+        raise AssertionError(f"more than {most} s of processor time")
+
+    before = signal.signal(signal.SIGVTALRM, give_up)
+    signal.setitimer(signal.ITIMER_VIRTUAL, most)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 class HashEmbedder:
