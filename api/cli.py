@@ -174,14 +174,21 @@ def rm(document_ids: Sequence[str], yes: bool, **options: Any) -> int:
 
 
 @cli.command(name="read-again")
-@click.argument("document_ids", metavar="ID...", nargs=-1, required=True)
+@click.argument("document_ids", metavar="[ID...]", nargs=-1)
 @click.option("--page", type=click.IntRange(1), help="Only this page; of one document.")
 @click.option("--all", "everything", is_flag=True, help="Pages that were read too.")
+@click.option("--failed", is_flag=True, help="Everything that failed, of all documents.")
 @_talks
-def read_again(document_ids: Sequence[str], page: int | None, everything: bool, **options: Any) -> int:
+def read_again(document_ids: Sequence[str], page: int | None, everything: bool, failed: bool, **options: Any) -> int:
     """Try again what could not be read."""
     from api import cli_documents
 
+    if failed and (document_ids or page is not None or everything):
+        raise click.UsageError("--failed is of all documents and stands alone.")
+    if not failed and not document_ids:
+        raise click.UsageError("Name documents, or give --failed for everything that failed.")
+    if failed:
+        return _run(options, cli_documents.read_failed_again)
     if page is not None and len(document_ids) > 1:
         raise click.UsageError("--page is of one document.")
     return _run(

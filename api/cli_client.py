@@ -94,6 +94,16 @@ class Client:
         params = {"all": "true"} if everything else {}
         return (await self._send("POST", f"{path}/read-again", params=params)).json()
 
+    async def read_failed_again(self) -> AsyncIterator[dict[str, Any]]:
+        """Ask for another try of all that failed; what each step tries."""
+        cursor: str | None = None
+        while True:
+            step = (await self._send("POST", "/v1/read-again", params={"cursor": cursor} if cursor else {})).json()
+            yield step
+            cursor = step["next_cursor"]
+            if cursor is None:
+                return
+
     async def documents(self) -> AsyncIterator[dict[str, Any]]:
         """All, newest first."""
         cursor: str | None = None

@@ -271,6 +271,21 @@ async def rm(client: Client, output: Output, document_ids: Sequence[str]) -> int
     return PARTIAL if missing else OK
 
 
+async def read_failed_again(client: Client, output: Output) -> int:
+    """All that failed, step by step."""
+    sums = {"pages": 0, "documents": 0, "lifted": 0}
+    async for step in client.read_failed_again():
+        sums = {name: sums[name] + step[name] for name in sums}
+    if output.as_json:
+        output.json(sums)
+    output.say(f"{count(sums['pages'], 'page')} and {count(sums['documents'], 'file')} will be read again")
+    if sums["lifted"]:
+        output.say(f"{count(sums['lifted'], 'page')} may be decoded by the next question")
+    if client.in_process:
+        output.note("No service is running: they are read once one runs (folioscope serve).")
+    return OK
+
+
 async def read_again(
     client: Client, output: Output, document_ids: Sequence[str], *, page: int | None, everything: bool
 ) -> int:

@@ -47,4 +47,5 @@ OVERVIEW = {
 }
 
 READ_AGAIN = {"document_id": DOCUMENT_ID, "pages": 2, "documents": 0, "lifted": 0}
+READ_FAILED_AGAIN = {"pages": 200, "documents": 0, "lifted": 0, "next_cursor": "1772442847.25_pages"}
 READ_PAGE_AGAIN = {"document_id": DOCUMENT_ID, "pages": 1, "documents": 0, "lifted": 0}

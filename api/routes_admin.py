@@ -22,6 +22,7 @@ from api.schemas_admin import (
     OverviewJSON,
     QueueJSON,
     ReadAgainJSON,
+    ReadFailedAgainJSON,
     WorkerJSON,
 )
 from api.tenants import Administrator, WritingTenant
@@ -53,6 +54,32 @@ async def overview(context: AppContext, administrator: Administrator) -> Overvie
     documents.
     """
     return _overview(await context.call(context.service.overlook, administrator.tenant))
+
+
+@router.post(
+    "/v1/read-again",
+    status_code=202,
+    tags=["documents"],
+    responses=answers(202, "What this step has tried again.", examples_admin.READ_FAILED_AGAIN, *_CODES),
+)
+async def read_failed_again(
+    context: AppContext,
+    tenant: WritingTenant,
+    cursor: Annotated[
+        str | None,
+        Query(max_length=100, description="`next_cursor` of the step before.", examples=["1772442847.25_pages"]),
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Pages, or files, of a step.", examples=[200])] = 200,
+) -> ReadFailedAgainJSON:
+    """Try again all that failed of the key's tenant, a step at a time: failed pages, then files that did not open.
+
+    Ask on with `next_cursor` until it is null. What fails again after the first step is left for another time.
+    """
+    step = await context.call(context.service.read_failed_again, tenant, cursor=cursor, limit=limit)
+    asked = step.asked
+    return ReadFailedAgainJSON(
+        pages=asked.pages, documents=asked.documents, lifted=asked.lifted, next_cursor=step.cursor
+    )
 
 
 @router.post(

@@ -95,3 +95,14 @@ class ReadAgainJSON(Model):
     pages: int
     documents: int
     lifted: int = 0
+
+
+class ReadFailedAgainJSON(Model):
+    """A step through all that failed: `pages` pages and `documents` files that could not be opened are tried again.
+    `next_cursor` is for the next step, null after the last. `lifted`: as in reading one document again.
+    """
+
+    pages: int
+    documents: int
+    lifted: int = 0
+    next_cursor: str | None = None

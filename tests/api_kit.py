@@ -50,7 +50,7 @@ from worker.engine.engine import Decoded, Finish
 from worker.engine.prompts import Prompt, Task
 from worker.idempotency import IdempotencyKeys
 from worker.overview import Inside, Overview
-from worker.read_again import Asked
+from worker.read_again import Asked, Step
 from worker.service import DocumentView, Readiness, Receipt
 from worker.uploads import ResumableUploads, UploadConfig, accepting
 from worker.webhooks.desk import Webhooks
@@ -197,6 +197,10 @@ class FakeService:
             self.page(tenant, document_id, page)
         self.asked_again.append((document_id, page, everything))
         return Asked(1 if page else 2, 0)
+
+    def read_failed_again(self, tenant, *, cursor=None, limit=200):
+        self.asked_again.append((None, cursor, limit))
+        return Step(Asked(200), (), "1.0_files-") if cursor is None else Step(Asked(0, 3, 0), (), None)
 
     def overlook(self, tenant):
         readiness = self.ready()

@@ -153,6 +153,65 @@ def test_reading_again_over_http(api):
     assert api.get(path, headers=headers).json()["state"] == "partial"
 
 
+def steps(api, headers, **params):
+    """All steps through what failed: (pages, files) of each."""
+    told = []
+    cursor = {}
+    for _ in range(50):
+        answer = api.request("POST", "/v1/read-again", headers=headers, params={**params, **cursor})
+        assert answer.status_code == 202, answer.text
+        step = answer.json()
+        told.append((step["pages"], step["documents"]))
+        if step["next_cursor"] is None:
+            return told
+        cursor = {"cursor": step["next_cursor"]}
+    raise AssertionError(told)
+
+
+def test_all_that_failed_is_read_again_in_steps(api):
+    """Every failed page and every file that did not open, of the key's tenant alone; each once, though they fail again
+    while the steps go on.
+    """
+    ours, theirs = api.key("ours"), api.key("theirs")
+    for headers in (ours, theirs):
+        for number in range(3):
+            texts = [f"Good {number}.", *(f"!page_too_large {number} {page}" for page in range(3))]
+            api.post("/v1/documents", files={"file": (f"{number}.pdf", pdf(*texts))}, headers=headers)
+            torn = b"PK\x03\x04" + bytes([number]) * 100
+            api.post("/v1/documents", files={"file": ("torn.zip", torn)}, headers=headers)
+    api.archive.settle()
+    rung = []
+    settle, api.archive.rung[:] = api.archive.settle, []
+    first = api.request("POST", "/v1/read-again?limit=4", headers=ours).json()
+    assert (first["pages"], first["documents"]) == (4, 0)
+    rung += api.archive.rung
+    settle()  # they fail again, and are not found by the next steps
+    path, cursor = "/v1/read-again?limit=4&cursor=", first["next_cursor"]
+    sums = [4, 0]
+    while cursor:
+        step = api.request("POST", path + cursor, headers=ours).json()
+        sums = [sums[0] + step["pages"], sums[1] + step["documents"]]
+        cursor = step["next_cursor"]
+        rung += api.archive.rung
+        settle()
+    assert sums == [9, 3]
+    assert len(set(rung)) == len(rung) == 12
+    assert {job.key.tenant if isinstance(job, Read) else job.tenant for job in rung} == {"ours"}
+    assert steps(api, ours, limit=1000) == [(9, 0), (0, 3)]
+    assert steps(api, api.key("nobody")) == [(0, 0), (0, 0)]
+
+
+def test_steps_that_make_no_sense(api):
+    """A cursor of one's own making, a limit of nothing or of everything, and a key that may not write."""
+    for cursor in ("x", "pages", "1_", "1_pages2", "nan_pages", "1e400_pages", "1_files-../x", "99999999999_pages"):
+        refused = api.request("POST", "/v1/read-again", headers=api.key("ours"), params={"cursor": cursor})
+        assert_problem(refused, 422, "invalid_request")
+    for limit in (0, 1001):
+        refused = api.request("POST", f"/v1/read-again?limit={limit}", headers=api.key("ours"))
+        assert_problem(refused, 422, "invalid_request")
+    assert_problem(api.request("POST", "/v1/read-again", headers=api.key("ours", READ)), 403, "scope_missing")
+
+
 def test_the_threads_of_one_process_say_what_they_do(tmp_path):
     """Queues by what waits, threads by what runs and what they did."""
     gate, begun = threading.Event(), threading.Event()
@@ -228,3 +287,7 @@ def test_read_again_on_the_command_line(capsys, monkeypatch, tmp_path):
         assert folioscope("read-again", document, "--page", "2", "--all", "--json").json["pages"] == 1
         assert folioscope.service.asked_again == [(document, None, False), (document, 2, True)]
         assert folioscope("read-again", document, document, "--page", "1").code == 2
+        assert "200 pages and 3 files will be read again" in folioscope("read-again", "--failed").out
+        assert folioscope("read-again", "--failed", "--json").json == {"pages": 200, "documents": 3, "lifted": 0}
+        assert folioscope("read-again", "--failed", document).code == 2
+        assert folioscope("read-again").code == 2

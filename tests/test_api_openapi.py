@@ -35,6 +35,7 @@ def test_all_routes_are_there():
         "POST /v1/documents/{document_id}/pages/{page}/locate",
         "POST /v1/documents/{document_id}/pages/{page}/read-again",
         "POST /v1/documents/{document_id}/read-again",
+        "POST /v1/read-again",
         "GET /v1/admin/overview",
         "OPTIONS /v1/uploads",
         "POST /v1/uploads",

@@ -93,6 +93,24 @@ def test_a_page_a_document_and_all_are_read_again(tab: Tab, shelf: ShelfService)
     expect(page.locator("#live")).to_have_text("3 pages will be read again.")
 
 
+def test_all_means_also_what_is_not_listed(tab: Tab, shelf: ShelfService):
+    """The list has room for so many; the button goes on, step by step, until nothing is left."""
+    everything = shelf.overlook
+
+    def shortened(tenant: str):
+        seen = everything(tenant)
+        return replace(seen, failed_pages=seen.failed_pages[:1], more_pages=max(0, len(seen.failed_pages) - 1))
+
+    shelf.overlook = shortened
+    for number in range(4):
+        shelf.put(f"torn-{number}.pdf", ["x", "y"], broken=frozenset({1, 2}))
+    page = tab.goto("#/admin")
+    expect(fact(page, "failures")).to_contain_text("and 9 older ones")
+    page.get_by_role("button", name="Read all failed again").click()
+    expect(page.locator("#admin-note")).to_have_text("10 pages and 1 file will be read again.")
+    expect(fact(page, "failures")).to_contain_text("None.")
+
+
 def test_reading_again_from_the_list_of_documents(tab: Tab, shelf: ShelfService):
     """A document of which pages failed has a button of its own."""
     page = tab.goto()

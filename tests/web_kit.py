@@ -49,7 +49,7 @@ from worker.decoding import Located
 from worker.engine.engine import Decoded, Finish
 from worker.engine.prompts import Prompt, Task
 from worker.overview import Disk, FailedDocument, FailedPage, Inside, Overview, QueueFacts, WorkerState
-from worker.read_again import Asked
+from worker.read_again import Asked, Step
 from worker.service import DocumentView, Readiness, Receipt
 
 OLD_ERROR_S = 0.8
@@ -235,6 +235,16 @@ class ShelfService:
         unopened = int(bool(item.error) and page is None)
         item.error = None if page is None else item.error
         return Asked(len(wanted), unopened)
+
+    def read_failed_again(self, tenant: str, *, cursor: str | None = None, limit: int = 200) -> Step:
+        """A document a step; those that fail again are not tried another time."""
+        last = int(cursor or "-1")
+        for number, document_id in enumerate(list(self._shelf)[last + 1 :], last + 1):
+            item = self._shelf[document_id]
+            if item.broken or item.error:
+                asked = self.read_again(tenant, document_id)
+                return Step(asked, (document_id,), str(number))
+        return Step(Asked(), (), None)
 
     def overlook(self, tenant: str) -> Overview:
         failed = [

@@ -44,7 +44,7 @@ from worker.jobs import Jobs
 from worker.labels import below
 from worker.overview import Inside, Overlook, Overview
 from worker.queue import Queue
-from worker.read_again import Asked
+from worker.read_again import Asked, Step
 from worker.service import DocumentView, Readiness
 from worker.uploads import ResumableUploads, Upload, accepting
 from worker.webhooks.desk import Webhooks
@@ -74,7 +74,7 @@ class Library:
         overlook: Overlook | None = None,
         idempotency: IdempotencyKeys,
         webhooks: Webhooks,
-        cooldowns: Cooldowns | None = None,
+        cooldowns: Cooldowns,
     ) -> None:
         self._decoder = decoder
         self._cooldowns = cooldowns
@@ -180,10 +180,9 @@ class Library:
         return manifest, self._blobs.path(manifest.sha256)
 
     def delete(self, tenant: str, document_id: str) -> Receipt:
-        documents = self._with_members(tenant, document_id) if self._cooldowns is not None else []
+        documents = self._with_members(tenant, document_id)
         receipt = self._deletion.delete(tenant, document_id)
-        if self._cooldowns is not None:
-            self._cooldowns.lift(tenant, documents)
+        self._cooldowns.lift(tenant, documents)
         self.idempotency.forget(tenant, document_id)
         self.webhooks.forget(tenant, document_id)
         return receipt
@@ -233,10 +232,15 @@ class Library:
             asked = self._jobs.again.page(point, everything=everything)
         if asked != Asked():
             self.webhooks.again(tenant, document_id)
-        if self._cooldowns is None:
-            return asked
         documents = self._with_members(tenant, document_id) if page is None else [document_id]
         return replace(asked, lifted=self._cooldowns.lift(tenant, documents, page))
+
+    def read_failed_again(self, tenant: str, *, cursor: str | None = None, limit: int = 200) -> Step:
+        step = self._jobs.again.failed(tenant, cursor, limit)
+        for document_id in step.touched:
+            self.webhooks.again(tenant, document_id)
+        lifted = self._cooldowns.lift(tenant) if cursor is None else 0
+        return replace(step, asked=replace(step.asked, lifted=lifted))
 
     def export(self, tenant: str, where: SearchFilter) -> Iterator[PagePoint]:
         return export_pages(self._catalog, self._store, tenant, where)

@@ -1,22 +1,27 @@
 """Asking for another try: failed pages, on request pages that are done too, and files that could not be opened.
 
 A page is put back only if it still is what it was when it was looked at, in one step with the look where the store
-decides: what somebody else read meanwhile stays read. Pages that wait or are being read are left alone.
+decides: what somebody else read meanwhile stays read. Pages that wait or are being read are left alone. All failures of
+a tenant are gone through in steps (`ReadAgain.failed`), so that no request lasts for as long as there are failures.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import islice
 
 from index.catalog import Catalog, Entry
+from index.errors import InvalidRequest
 from index.store import PageUpdate, Store
 from index.types import PagePoint, PageState
 from worker.labels import below
 from worker.queue import Expand, Job, Read
 
 _PIECE = 500
+_CURSOR = re.compile(r"([0-9]{1,10}(?:\.[0-9]{1,9})?)_(?:pages|files-([0-9a-f-]{0,36}))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,17 @@ class Asked:
     pages: int = 0
     documents: int = 0
     lifted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One of several: `cursor` begins the next one, None where this was the last. `touched`: ids of documents of which
+    something is tried again.
+    """
+
+    asked: Asked
+    touched: tuple[str, ...]
+    cursor: str | None
 
 
 class ReadAgain:
@@ -61,6 +77,29 @@ class ReadAgain:
         wanted = point.state is PageState.FAILED or (everything and point.state is PageState.DONE)
         return Asked(self._put_back([point]) if wanted else 0)
 
+    def failed(self, tenant: str, cursor: str | None, limit: int) -> Step:
+        """At most `limit` of a tenant's failed pages or, once there are no more of those, of its files that could not
+        be opened. What fails again after the first step is not tried another time: steps come to an end.
+
+        `InvalidRequest` for a cursor that no step returned.
+        """
+        before, files_from = _where(cursor, self._clock())
+        if files_from is None:
+            failed = self._store.scan(tenant, states=[PageState.FAILED])
+            due = (point for point in failed if point.updated_at is None or point.updated_at <= before)
+            points = list(islice(due, limit))
+            pages = self._put_back(points)
+            touched = tuple(sorted({point.key.document_id for point in points}))
+            # Where nothing could be put back others are at it, and these points would be found again for ever.
+            files_from = None if len(points) == limit and pages else ""
+            return Step(Asked(pages), touched if pages else (), _cursor(before, files_from))
+        ids = sorted(entry.manifest.document_id for entry in self._catalog.entries(tenant))
+        found = list(islice((one for one in ids if one > files_from and self._unopened(tenant, one)), limit))
+        self._ring([Expand(tenant, one) for one in found])
+        return Step(
+            Asked(documents=len(found)), tuple(found), _cursor(before, found[-1]) if len(found) == limit else None
+        )
+
     def _unopened(self, tenant: str, document_id: str) -> bool:
         split = self._catalog.split(tenant, document_id)
         return split is not None and split.error_code is not None
@@ -81,3 +120,17 @@ class ReadAgain:
         done = [point.key for point, there in zip(points, self._store.update(changes), strict=True) if there]
         self._ring([Read(key) for key in sorted(done, key=lambda key: (key.document_id, key.page))])
         return len(done)
+
+
+def _cursor(before: datetime, files_from: str | None) -> str:
+    return f"{before.timestamp()!r}_{'pages' if files_from is None else f'files-{files_from}'}"
+
+
+def _where(cursor: str | None, now: datetime) -> tuple[datetime, str | None]:
+    """Failures of before when count, and after which document files are looked at (None: pages still are)."""
+    if cursor is None:
+        return now, None
+    found = _CURSOR.fullmatch(cursor)
+    if found is None:
+        raise InvalidRequest("This cursor is not one that reading again returned.")
+    return datetime.fromtimestamp(float(found[1]), UTC), found[2]

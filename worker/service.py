@@ -30,7 +30,7 @@ from worker.deletion import Receipt
 from worker.engine.engine import Decoded
 from worker.engine.prompts import Prompt
 from worker.idempotency import IdempotencyKeys
-from worker.read_again import Asked
+from worker.read_again import Asked, Step
 from worker.uploads import ResumableUploads, Upload
 
 if TYPE_CHECKING:
@@ -129,6 +129,12 @@ class ServiceProtocol(Protocol):
     def read_again(self, tenant: str, document_id: str, page: int | None = None, *, everything: bool = False) -> Asked:
         """Try a document's failed pages again, or one page, and files that could not be opened; `everything`: pages
         that are done too, whose text is dropped at once. `NotFound`, `Conflict` (`not_ready`).
+        """
+        ...
+
+    def read_failed_again(self, tenant: str, *, cursor: str | None = None, limit: int = 200) -> Step:
+        """A step through all that failed of a tenant: at most `limit` pages, or files that could not be opened, are
+        tried again. `InvalidRequest` for a cursor that no step returned.
         """
         ...
 

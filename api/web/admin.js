@@ -10,7 +10,6 @@ import { pageHref } from "./route.js";
 import { count, reason } from "./words.js";
 
 const LOOK_MS = 3000;
-const AT_ONCE = 2; // documents that are asked to be read again at a time
 
 export function createAdmin(root) {
   const note = h("p", { class: "quiet", id: "admin-note" });
@@ -102,7 +101,7 @@ export function createAdmin(root) {
           ? button("Read all failed again", {
               kind: "small may-write",
               dataset: { key: "all" },
-              on: { click: () => again(ids.map((id) => [id])) },
+              on: { click: allAgain },
             })
           : null,
       ),
@@ -143,7 +142,7 @@ export function createAdmin(root) {
       "div",
       { class: "failed-row" },
       h("bdi", { class: "name", text: filename }),
-      againButton(filename, id, () => again([[id]])),
+      againButton(filename, id, () => again([id])),
     );
 
   function failedDocument({ document_id: id, filename, code, message }) {
@@ -167,7 +166,7 @@ export function createAdmin(root) {
           h("a", { href: pageHref(id, page), text: `Page ${page}` }),
           ` – ${reason(code)} Tried ${count(attempts, "time")}.`,
         ),
-        againButton(`page ${page} of ${filename}`, `${id}-${page}`, () => again([[id, page]])),
+        againButton(`page ${page} of ${filename}`, `${id}-${page}`, () => again([id, page])),
       );
     return h(
       "li",
@@ -182,28 +181,46 @@ export function createAdmin(root) {
     );
   }
 
-  /** `wanted`: [document] or [document, page]. One that fails does not keep the others. */
   async function again(wanted) {
-    const waiting = [...wanted];
     const sum = { pages: 0, documents: 0 };
     let problem = null;
-    const worker = async () => {
-      for (let next = waiting.shift(); next; next = waiting.shift()) {
-        try {
-          const asked = await api.readAgain(...next);
-          sum.pages += asked.pages;
-          sum.documents += asked.documents;
-        } catch (error) {
-          if (error.status !== 404) problem = error;
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, worker));
-    const tried = [
-      sum.pages ? count(sum.pages, "page") : "",
-      sum.documents ? count(sum.documents, "file") : "",
-    ].filter(Boolean);
-    const said = tried.length ? `${tried.join(" and ")} will be read again.` : "Nothing was left to read again.";
+    try {
+      add(sum, await api.readAgain(...wanted));
+    } catch (error) {
+      if (error.status !== 404) problem = error;
+    }
+    await tell(sum, problem);
+  }
+
+  /** Also what is not listed, step by step; a step that fails is the last. */
+  async function allAgain() {
+    const sum = { pages: 0, documents: 0 };
+    let problem = null;
+    let cursor = null;
+    try {
+      do {
+        const step = await api.readFailedAgain(cursor);
+        add(sum, step);
+        cursor = step.next_cursor;
+        note.className = "quiet";
+        if (cursor) replace(note, `${tried(sum) || "Nothing"} so far…`);
+      } while (cursor);
+    } catch (error) {
+      problem = error;
+    }
+    await tell(sum, problem);
+  }
+
+  function add(sum, asked) {
+    sum.pages += asked.pages;
+    sum.documents += asked.documents;
+  }
+
+  const tried = ({ pages, documents }) =>
+    [pages ? count(pages, "page") : "", documents ? count(documents, "file") : ""].filter(Boolean).join(" and ");
+
+  async function tell(sum, problem) {
+    const said = tried(sum) ? `${tried(sum)} will be read again.` : "Nothing was left to read again.";
     await look();
     if (last) replace(note, problem ? problem.message : said);
     note.className = problem ? "failure" : "quiet";

@@ -147,6 +147,9 @@ export const overview = (signal) => call("GET", "admin/overview", { signal, as: 
 /** Another try of what failed in a document, or of one page. Resolves to how much is tried. */
 export const readAgain = (id, page) =>
   call("POST", `${page ? pagePath(id, page, "") : `documents/${segment(id)}/`}read-again`, { as: administering.orOwn });
+/** A step through all that failed; `cursor` is of the step before. Resolves to how much is tried, and the next cursor. */
+export const readFailedAgain = (cursor) =>
+  call("POST", `read-again${cursor ? `?cursor=${segment(cursor)}` : ""}`, { as: administering.orOwn });
 export const originalUrl = (id) => new URL(`v1/documents/${segment(id)}/original`, BASE).href;
 
 /** What was uploaded; members of archives are listed by their archive. */

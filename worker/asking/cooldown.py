@@ -103,13 +103,15 @@ class Cooldowns:
         if path.exists():
             remove(path)
 
-    def lift(self, tenant: str, document_ids: Iterable[str], page: int | None = None) -> int:
-        """Have pages of these documents tried again by the next question: how many cooled down."""
-        names = {_owner(tenant, one) for one in document_ids}
+    def lift(self, tenant: str, document_ids: Iterable[str] | None = None, page: int | None = None) -> int:
+        """Have pages of these documents (None: of all) tried again by the next question: how many cooled down."""
+        names = None if document_ids is None else {_owner(tenant, one) for one in document_ids}
         lifted = set()
         for path in list(self._directory.glob("*.json")):
             found = _NAME.fullmatch(path.name)
-            if found and found[1] in names and page in (None, int(found[2])):
+            if found is None or page not in (None, int(found[2])):
+                continue
+            if found[1] in names if names is not None else found[1].startswith(_owner(tenant, "")):
                 known = self._load(path)
                 if remove(path) and known is not None and self._clock() < known.until:
                     lifted.add(found.groups())
