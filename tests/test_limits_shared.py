@@ -141,6 +141,17 @@ def test_the_places_of_a_killed_process_come_back(counts, redis):
     wait_for(lambda: mine.hold("aaaaaaaa", 1), 10)
 
 
+def test_a_long_answer_keeps_its_place_while_short_ones_come_and_go(counts):
+    """Places are given back all the time; the one that is held is renewed all the same."""
+    busy, other = counts(lease_s=1.5), counts(lease_s=1.5)
+    assert busy.hold("aaaaaaaa", 1)
+    until = time.monotonic() + 4
+    while time.monotonic() < until:
+        busy.free("bbbbbbbb", busy.hold("bbbbbbbb", 10))
+        time.sleep(0.05)
+    assert other.hold("aaaaaaaa", 1) is None, "it was not renewed"
+
+
 def test_without_redis_each_counts_for_itself(counts):
     """Nobody waits long, no error comes out, and limits still hold in each process."""
     away = f"redis://127.0.0.1:{free_port()}/0"

@@ -132,10 +132,15 @@ class SharedCounts:
         self._broker.close()
 
     def _keep(self) -> None:
-        """Until nothing is held: renew in time, give back at once."""
+        """Until nothing is held: renew in time, however often something is given back, and give back at once."""
+        every = self._lease_s / 3
+        renew_at = time.monotonic() + every
         while True:
-            due = not self._changed.wait(self._lease_s / 3)
+            self._changed.wait(max(0.0, renew_at - time.monotonic()))
             self._changed.clear()
+            due = time.monotonic() >= renew_at
+            if due:
+                renew_at = time.monotonic() + every
             with self._guard:
                 freed, self._freed = self._freed, []
                 self._held = {key_id: tickets for key_id, tickets in self._held.items() if tickets}
