@@ -2,12 +2,12 @@
 
     python -m benchmarks.mini_finding [CHECKPOINT] [--cards N] [--queries N] [--sample N]
 
-A query is a phrase of three words. It is drawn as an image and encoded like a card. A head of two small networks, one
-for the queries' tokens and one for the cards', is trained to bring both together: a card's score is the mean, over the
-query's tokens, of the best product with one of its tokens (late interaction, as in ColBERT, arXiv 2004.12832). The head
-has no labels: its phrases are cut from what the model itself decoded of a sample of cards.
-The same queries are asked of the decoded text of all cards, by the share of a phrase's character trigrams, rarer ones
-counting more, which bears misread letters.
+A query is a phrase of three words. It is drawn as an image and encoded like a card. A head of one hidden layer says
+of each vision token, with its right neighbour, which character trigrams stand there; a card has a trigram unless all of
+its places lack it (noisy or). The head has no labels: it learns from what the model itself decoded of a sample of
+cards, and from phrases cut from that, drawn as images. A query's and a card's trigrams, each with its probability, are
+then compared, rarer ones counting more. The same queries are asked of the decoded text of all cards in the same way,
+by the share of a phrase's trigrams, which bears misread letters.
 
 Cards and phrases of the evaluation are others than those of the sample.
 """
@@ -40,9 +40,9 @@ from worker.train.sheet import Sheet, type_at
 AT = (1, 5, 10)
 _SIDE, _SIZE = 256, 23
 _WORDS = 3
-_WIDTH = 128
-_BATCH, _RATE = 32, 1e-3
-_TEMPERATURE = 0.07
+_WIDTH = 512
+_BATCH, _RATE = 64, 2e-3
+_LEAST = 4  # texts of the sample that a trigram must stand in to be learned
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,45 +85,61 @@ def drawn(phrase: str, rng: random.Random) -> np.ndarray:
 
 
 class Head(nn.Module):
-    """Tokens (..., D) to unit vectors (..., 128), otherwise for queries than for cards."""
+    """Vision tokens (B, T, D) of square views to trigrams."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, grams: Sequence[str]) -> None:
         super().__init__()
-        self.query, self.card = (
-            nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, _WIDTH))
-            for _ in range(2)
+        self.places = {gram: place for place, gram in enumerate(grams)}
+        self.within = nn.Sequential(
+            nn.LayerNorm(2 * dim), nn.Linear(2 * dim, _WIDTH), nn.GELU(), nn.Dropout(0.2), nn.Linear(_WIDTH, len(grams))
         )
-        self.weight = nn.Linear(dim, 1)  # which of a query's tokens say something: most see blank paper
+        nn.init.constant_(self.within[-1].bias, -6.0)  # most trigrams are not there
 
-    def forward(self, queries: Tensor, cards: Tensor) -> Tensor:
-        """(Q, T, D) and (C, T, D) to scores (Q, C)."""
-        asked = functional.normalize(self.query(queries), dim=-1)
-        known = functional.normalize(self.card(cards), dim=-1)
-        best = torch.einsum("qtd,cud->qctu", asked, known).amax(dim=-1)  # (Q, C, T)
-        return (best * self.weight(queries).squeeze(-1).softmax(dim=-1)[:, None]).sum(dim=-1)
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, G): the sum over places of -log of the chance that the trigram is not there."""
+        side = math.isqrt(tokens.shape[1])
+        rows = tokens.unflatten(1, (side, side))
+        beside = functional.pad(rows[:, :, 1:], (0, 0, 0, 1))
+        return functional.softplus(self.within(torch.cat([rows, beside], dim=-1))).sum(dim=(1, 2))
+
+    def wanted(self, texts: Sequence[str]) -> Tensor:
+        """(B, G) of 0 and 1: the trigrams of texts."""
+        known = torch.zeros(len(texts), len(self.places))
+        for row, text in enumerate(texts):
+            known[row, [self.places[gram] for gram in _trigrams(text) if gram in self.places]] = 1
+        return known
+
+    @torch.no_grad()
+    def chances(self, tokens: Tensor) -> Tensor:
+        """(B, G) that a trigram is there."""
+        return torch.cat([1 - torch.exp(-self(some)) for some in tokens.split(64)])
 
 
-def trained(queries: Tensor, cards: Tensor, owners: Sequence[int], steps: int, seed: int = 0) -> Head:
-    """Each query against the cards of the others in its batch."""
+def trained(tokens: Tensor, said: Sequence[str], steps: int, seed: int = 0) -> Head:
+    """A head for the trigrams that stand in at least `_LEAST` of the texts `said` of views (B, T, D)."""
     torch.manual_seed(seed)
-    head = Head(queries.shape[-1])
+    seen = Counter(gram for text in said for gram in set(_trigrams(text)))
+    head = Head(tokens.shape[-1], sorted(gram for gram, count in seen.items() if count >= _LEAST))
     optimizer = torch.optim.AdamW(head.parameters(), lr=_RATE, weight_decay=0.05)
-    rng = random.Random(seed)
-    batch = min(_BATCH, len(set(owners)))
-    by_card: dict[int, list[int]] = {}
-    for number, owner in enumerate(owners):
-        by_card.setdefault(owner, []).append(number)
+    known = head.wanted(said)
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = _RATE * (1 - step / steps)
-        chosen = rng.sample(sorted(by_card), batch)
-        mine = [rng.choice(by_card[card]) for card in chosen]
-        scores = head(queries[mine], cards[chosen]) / _TEMPERATURE
-        loss = functional.cross_entropy(scores, torch.arange(batch))
+        chosen = torch.randint(len(tokens), (min(_BATCH, len(tokens)),))
+        without = head(tokens[chosen])
+        there = -torch.log(-torch.expm1(-without.clamp(min=1e-6)))
+        loss = torch.where(known[chosen] > 0, there, without).sum(dim=-1).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     return head.eval()
+
+
+def by_tokens(head: Head, asked: Tensor, cards: Tensor, said: Sequence[str]) -> np.ndarray:
+    """Scores (Q, C) from tokens alone. `said`, the sample's decoded texts, tells which trigrams are rare."""
+    rarity = torch.log(1 + len(said) / (1 + head.wanted(said).sum(dim=0)))
+    queries = head.chances(asked) * rarity
+    return ((queries @ head.chances(cards).T) / queries.sum(dim=1, keepdim=True)).numpy()
 
 
 def by_text(queries: Sequence[Query], decoded: Sequence[str]) -> np.ndarray:
@@ -166,18 +182,16 @@ def measured(reader: DeepSeekOcrEngine, cards: int, count: int, sample: int, ste
     known = encoded(reader, pixels)
     decoded = texts(reader, known)
     tokens = torch.from_numpy(np.stack([one.array.astype(np.float32) for one in known]))
-    learned = phrases(decoded[cards:], 8 * sample, rng)
+    learned = phrases(decoded[cards:], 4 * sample, rng)
     if not learned:
         raise ConfigError(f"{reader.revision} writes no phrases yet: there is nothing to train a head on")
     asked = phrases([page.text for page in pages[:cards]], count, rng)  # a person asks for what is really there
-    head = trained(
-        tokens_of(reader, [drawn(one.phrase, rng) for one in learned]),
-        tokens[cards:],
-        [one.card for one in learned],
-        steps,
-    )
-    with torch.no_grad():
-        seen = head(tokens_of(reader, [drawn(one.phrase, rng) for one in asked]), tokens[:cards]).numpy()
+    said = [*decoded[cards:], *(one.phrase for one in learned)]
+    views = torch.cat([tokens[cards:], tokens_of(reader, [drawn(one.phrase, rng) for one in learned])])
+    head = trained(views, said, steps)
+    seen = by_tokens(
+        head, tokens_of(reader, [drawn(one.phrase, rng) for one in asked]), tokens[:cards], decoded[cards:]
+    )  # fmt: skip
     chance = tuple(at / cards for at in AT)
     return [
         ("decoded text", *(recall(by_text(asked, decoded[:cards]), asked, at) for at in AT)),
@@ -191,8 +205,8 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path, nargs="?", help="default: the packaged one")
     parser.add_argument("--cards", type=int, default=200, help="among which is searched")
     parser.add_argument("--queries", type=int, default=200)
-    parser.add_argument("--sample", type=int, default=200, help="cards that are decoded to train the head on")
-    parser.add_argument("--steps", type=int, default=600, help="of the head's training")
+    parser.add_argument("--sample", type=int, default=400, help="cards that are decoded to train the head on")
+    parser.add_argument("--steps", type=int, default=1500, help="of the head's training")
     chosen = parser.parse_args()
     reader = engine_or_end(chosen.checkpoint)
     began = time.perf_counter()

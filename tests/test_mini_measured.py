@@ -103,17 +103,24 @@ def test_decoded_text_finds_phrases_with_a_misread_letter():
     assert mini_finding.recall(mini_finding.by_text(queries, cards), queries, 1) == 1
 
 
-def test_a_head_learns_which_tokens_belong_together():
-    """Queries that hold two of their card's tokens, turned: after training each finds its own among new cards."""
+def test_a_head_learns_what_stands_in_tokens():
+    """Each token means a word: after training, a query of two words finds the only new card that has both."""
     generator = torch.Generator().manual_seed(2)
-    cards = torch.randn(420, 6, 16, generator=generator)
-    turn = torch.linalg.qr(torch.randn(16, 16, generator=generator))[0]
-    queries = torch.cat([cards[:, :2] @ turn, torch.zeros(420, 4, 16)], dim=1)
-    head = mini_finding.trained(queries[:400], cards[:400], range(400), 250)
-    with torch.no_grad():
-        scores = head(queries[400:], cards[400:]).numpy()
-    asked = [mini_finding.Query("", number) for number in range(20)]
-    assert mini_finding.recall(scores, asked, 1) >= 0.6
+    words = [f"{first}{second}{first}" for first in "abcd" for second in "klmn"]
+    meant = torch.randn(16, 16, generator=generator)
+
+    def views(count: int) -> tuple[torch.Tensor, list[list[int]]]:
+        chosen = [torch.randperm(16, generator=generator)[:4].tolist() for _ in range(count)]
+        return torch.stack([meant[one] for one in chosen]), chosen
+
+    tokens, chosen = views(400)
+    said = [" ".join(words[word] for word in one) for one in chosen]
+    head = mini_finding.trained(tokens, said, 150)
+    cards, others = views(20)
+    asked = torch.cat([cards[:, :2], torch.zeros(20, 2, 16)], dim=1)
+    scores = mini_finding.by_tokens(head, asked, cards, said)
+    right = [set(one[:2]) <= set(others[int(best)]) for one, best in zip(others, scores.argmax(axis=1), strict=True)]
+    assert sum(right) >= 16
 
 
 def test_finding_runs_from_pixels_to_recall(reader, monkeypatch):

@@ -14,8 +14,8 @@ from worker.train.batches import Batches, collate, prefix
 from worker.train.curriculum import CURRICULA, cards, tiny, wanted
 from worker.train.fonts import faces
 from worker.train.forms import FORMS, TINY, configuration, new_model
-from worker.train.model import IGNORED, TOKEN, Trainee
-from worker.train.muon import Optimizer, orthogonal
+from worker.train.model import IGNORED, TOKEN, Trainee, _stands, window_grid
+from worker.train.muon import ENCODER, Optimizer, orthogonal
 from worker.train.names import original
 from worker.train.pages import Wanted, make_page
 from worker.train.store import write_weights
@@ -176,6 +176,37 @@ def test_pointer_teaches_where_to_look(trainee, batch):
     assert float(losses.pointer.detach()) < 0.8 * np.log(rows * (rows + 1))
 
 
+def test_windows_teach_when_to_look(trainee, batch):
+    """The window's loss alone brings heads to look at a token only for characters of their own part of it."""
+    optimizer = torch.optim.AdamW(trainee.parameters(), lr=3e-3)
+    first = float(trainee(batch).window.detach())
+    for _ in range(60):
+        losses = trainee(batch)
+        optimizer.zero_grad()
+        (losses.window + losses.place).backward()
+        optimizer.step()
+    assert float(losses.window.detach()) < 0.6 * first
+
+
+@pytest.mark.parametrize(
+    ("heads", "grid"), [(1, (1, 1)), (2, (2, 1)), (4, (2, 2)), (8, (4, 2)), (16, (4, 4)), (20, (4, 4))]
+)
+def test_every_window_has_a_head(heads, grid):
+    """A token is parted into as many windows as heads can take, 4 x 4 at most."""
+    assert window_grid(heads) == grid
+
+
+def test_a_character_stands_in_one_window(batch):
+    """What is inside a token is found in it: its number counts the newlines, its shares lie between 0 and 1."""
+    side = batch.pixels.shape[-1] // TOKEN
+    inside, token, within = _stands(batch.places, side)
+    known = ~batch.places.isnan().any(-1)
+    assert torch.equal(inside, known)
+    x, y = batch.places[known].T
+    assert torch.equal(token[known], (y // TOKEN).long() * (side + 1) + (x // TOKEN).long())
+    torch.testing.assert_close(within[known] * TOKEN, batch.places[known] % TOKEN, atol=1e-3, rtol=0)
+
+
 def test_batch_points_at_the_characters(pages, tokenizer, batch):
     """Each token's place is that of its first visible character; after the text comes the end, with no place."""
     for row, page in enumerate(pages):
@@ -267,6 +298,19 @@ def test_the_optimizer_leaves_alone_what_is_no_matrix_of_the_network(trainee):
     assert not any(part in name for name in inside for part in ("embed", "heads.", "rel_pos", "lm_head", "mlp.gate."))
     others = sum(len(group["params"]) for group in optimizer._adam.param_groups)
     assert others + len(inside) == len(list(trainee.parameters()))
+
+
+def test_the_encoder_has_a_rate_of_its_own(trainee, batch):
+    """With 0 for it, one step changes the decoder's weights, and the encoder's not by a bit."""
+    native = trainee.native
+    before = {name: weight.clone() for name, weight in native.state_dict().items()}
+    optimizer = Optimizer(trainee.named_parameters())
+    losses = trainee(batch)
+    (losses.text + losses.tokens).backward()
+    optimizer.step(1e-2, 0.0)
+    changed = {name for name, weight in native.state_dict().items() if not torch.equal(weight, before[name])}
+    assert changed
+    assert not any(part in name for part in ENCODER for name in changed)
 
 
 def test_a_stage_without_reading_leaves_the_decoder_alone(trainee, batch):

@@ -1,16 +1,13 @@
 """What is trained when: from small crops with a few large characters to whole cards or pages.
 
 A stage is a number of batches. Within it every page draws its own difficulty between easy and the stage's most, so that
-easy pages never disappear. `progress` 0..1 over all stages drives the weights of the dense losses. The learning
-rate falls to almost nothing once in the whole run, or at the end of each stage that says `rests`.
+easy pages never disappear. `progress` 0..1 over all stages drives the weights of the dense losses.
 """
 
 from __future__ import annotations
 
-import math
 import random
 from dataclasses import dataclass, replace
-from typing import Any
 
 from worker.train.fonts import PLAIN
 from worker.train.pages import Wanted
@@ -21,7 +18,7 @@ class Stage:
     """`share` of all batches; `pages` in a batch; the hardest page that is asked for, and the fewest characters.
 
     `faces` are the names of the type faces it knows; none: all. Without `reading` only the encoder is trained,
-    without `seeing` only the decoder. After a stage that `rests` the rate begins anew, at `rate` times the run's.
+    without `seeing` only the decoder. The encoder learns at `eye` times the rate.
     """
 
     share: float
@@ -32,8 +29,7 @@ class Stage:
     faces: tuple[str, ...] = ()
     reading: bool = True
     seeing: bool = True
-    rate: float = 1.0
-    rests: bool = False
+    eye: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +48,6 @@ class Curriculum:
             if batch < reached:
                 return stage
         return self.stages[-1]
-
-    def part(self, batch: int) -> tuple[float, float]:
-        """First batch of the part that this one is in, and the first after it. A part ends with a stage that rests."""
-        first = reached = 0.0
-        for stage in self.stages:
-            reached += stage.share * self.batches
-            if stage.rests:
-                if batch < reached:
-                    return first, reached
-                first = reached
-        return first, self.batches
-
-    def rate(self, batch: int) -> float:
-        """Half a cosine over the part, from the stage's rate to a fiftieth of it."""
-        first, stop = self.part(batch)
-        place = min(1.0, (batch - first) / max(1.0, stop - first))
-        return self.stage(batch).rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * place)))
 
     def dense(self, batch: int) -> float:
         """Weight of the dense losses at this batch."""
@@ -93,19 +72,21 @@ def wanted(stage: Stage, rng: random.Random) -> Wanted:
 def cards(batches: int) -> Curriculum:
     """For a CPU: cards of 256 pixels with up to 120 characters, in type of 20 to 26 pixels.
 
-    The encoder alone first, with clean and full cards and six upright faces: with large letters, 66 faces, wear and
-    half-empty crops at once less than half as much was learned (docs/lab.md). Then the decoder alone, then both.
+    It begins with the encoder alone, clean and full cards and six upright faces: with large letters, 66 faces, wear and
+    half-empty crops at once less than half as much was learned (docs/lab.md). Then both learn, since a decoder that
+    learned beside a resting encoder was slow to find its letters: tokens must be made for being looked up, too.
     """
 
-    def stage(share: float, pages: int, wear: float, fewest: int, **other: Any) -> Stage:
-        return Stage(share, pages, Wanted(256, 120, (20, 26), 0.35, wear), fewest, (20, 26), faces=PLAIN, **other)
+    def stage(share: float, pages: int, wear: float, fewest: int, *, reading: bool = True) -> Stage:
+        hardest, eye = Wanted(256, 120, (20, 26), 0.35, wear), 0.6 if reading else 1.0
+        return Stage(share, pages, hardest, fewest, (20, 26), faces=PLAIN, reading=reading, eye=eye)
 
     return Curriculum(
         (
-            stage(0.15, 12, 0.0, 120, reading=False),
-            stage(0.35, 16, 0.1, 100, reading=False, rests=True),
-            stage(0.42, 24, 0.1, 60, seeing=False, rests=True),
-            stage(0.08, 24, 0.1, 60, rate=0.3),
+            stage(0.12, 12, 0.0, 120, reading=False),
+            stage(0.23, 16, 0.1, 100, reading=False),
+            stage(0.35, 16, 0.1, 60),
+            stage(0.30, 24, 0.1, 60),
         ),
         batches,
         dense_until=0.8,

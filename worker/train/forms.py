@@ -35,7 +35,7 @@ CARD = Form(
     Dimensions(
         sam=128, sam_layers=4, sam_heads=4, sam_global=(1, 3), neck=128, down=(160, 256), down_2=(0, 0),
         clip_layers=2, clip_heads=4, clip_mlp=768, qwen_layers=0, qwen_head=0, qwen_kv_heads=0, qwen_mlp=0,
-        hidden=256, layers=7, heads=8, dense=512, experts=8, chosen=2, shared=1, expert=128,
+        hidden=256, layers=7, heads=4, dense=512, experts=8, chosen=2, shared=1, expert=128,
         vocabulary=272, positions=1024, window=8,
     ),
 )  # fmt: skip

@@ -26,7 +26,7 @@ from worker.train.curriculum import CURRICULA, Curriculum
 from worker.train.forms import Form, form_named, new_model
 from worker.train.measure import held_out, measure, usual
 from worker.train.model import Losses, Trainee
-from worker.train.muon import Optimizer
+from worker.train.muon import ENCODER, Optimizer
 from worker.train.store import (
     CHECKPOINT,
     add_to_curve,
@@ -153,7 +153,7 @@ class Run:
             total = total + dense * (_POINTER * losses.pointer + _PLACE * losses.place + _WINDOW * losses.window)
         total.backward()
         torch.nn.utils.clip_grad_norm_(self.trainee.parameters(), _CLIP)
-        self.optimizer.step(self.rate())
+        self.optimizer.step(self.rate(), self.rate() * stage.eye)
         self.batch += 1
         keep = min(_AVERAGE, (1 + self.batch) / (10 + self.batch))
         with torch.no_grad():
@@ -166,15 +166,15 @@ class Run:
         state = self._native.state_dict()
         with torch.no_grad():
             for name, weight in self.average.items():
-                if "vision_tower" in name or "multi_modal_projector" in name:
+                if any(part in name for part in ENCODER):
                     state[name].copy_(weight)
 
     def rate(self) -> float:
-        """The curriculum's, with a warm-up from where moments are new or another part begins."""
+        """Warm-up from where moments are new, then half a cosine to a fiftieth of the rate."""
         settings = self.settings
-        begun = max(self.warm_from, math.ceil(self.curriculum.part(self.batch)[0]))
-        warm = min(1.0, (self.batch - begun + 1) / max(1, settings.warm_up))
-        return settings.rate * warm * self.curriculum.rate(self.batch)
+        warm = min(1.0, (self.batch - self.warm_from + 1) / max(1, settings.warm_up))
+        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, self.batch / settings.batches)))
+        return settings.rate * warm * (0.02 + 0.98 * cosine)
 
     def judge(self) -> None:
         """Greedy reading of held-out pages of the present stage by the moving average, into the curve."""

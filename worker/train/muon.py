@@ -22,11 +22,14 @@ _STEPS = 5
 _RMS = 0.2  # of AdamW's usual updates; Muon's are scaled to it
 _TIMES = 3.5  # how much larger Muon's rate is than AdamW's
 _BARE = ("norm", "bias", "embed", "rel_pos", "newline", "separator")  # no weight decay
+ENCODER = ("vision_tower", "multi_modal_projector")
 _NOT_INSIDE = (*_BARE, "heads.", "lm_head", "gate.weight")
 
 
 class Optimizer:
-    """`step(rate)` uses the gradients of all parameters and forgets them. `state` is what must be kept to go on."""
+    """`step` uses the gradients of all parameters and forgets them; weights named with one of `ENCODER` have a rate of
+    their own. `state` is what must be kept to go on.
+    """
 
     def __init__(self, named: Iterable[tuple[str, nn.Parameter]]) -> None:
         self._named = dict(named)
@@ -37,23 +40,33 @@ class Optimizer:
         }
         self._momenta = {name: torch.zeros_like(weight) for name, weight in self._inside.items()}
         others = [(name, weight) for name, weight in self._named.items() if name not in self._inside]
-        decayed = [weight for name, weight in others if weight.dim() >= 2 and not any(part in name for part in _BARE)]
-        free = [weight for _, weight in others if not any(weight is one for one in decayed)]
-        groups = [{"params": decayed, "weight_decay": _DECAY}, {"params": free, "weight_decay": 0.0}]
-        self._adam = torch.optim.AdamW([one for one in groups if one["params"]], lr=0.0, betas=_BETAS, foreach=True)
+        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+        for name, weight in others:
+            decays = weight.dim() >= 2 and not any(part in name for part in _BARE)
+            groups.setdefault((decays, _sees(name)), []).append(weight)
+        self._adam = torch.optim.AdamW(
+            [
+                {"params": weights, "weight_decay": _DECAY if decays else 0.0, "sees": sees}
+                for (decays, sees), weights in groups.items()
+            ],
+            lr=0.0, betas=_BETAS, foreach=True,
+        )  # fmt: skip
 
     @torch.no_grad()
-    def step(self, rate: float) -> None:
+    def step(self, rate: float, seeing: float | None = None) -> None:
+        """`seeing`: the encoder's rate, where it is another."""
+        seeing = rate if seeing is None else seeing
         for group in self._adam.param_groups:
-            group["lr"] = rate
+            group["lr"] = seeing if group["sees"] else rate
         self._adam.step()
         for name, weight in self._inside.items():
             if weight.grad is None:
                 continue
             momentum = self._momenta[name].lerp_(weight.grad, 1 - _MOMENTUM)
             update = weight.grad.lerp(momentum, _MOMENTUM)
-            weight.mul_(1 - _TIMES * rate * _DECAY)
-            weight.add_(_apart(name, update).view_as(weight), alpha=-_TIMES * rate)
+            own = _TIMES * (seeing if _sees(name) else rate)
+            weight.mul_(1 - own * _DECAY)
+            weight.add_(_apart(name, update).view_as(weight), alpha=-own)
         for weight in self._named.values():
             weight.grad = None
 
@@ -79,6 +92,10 @@ class Optimizer:
                 }
                 found = True
         return found
+
+
+def _sees(name: str) -> bool:
+    return any(part in name for part in ENCODER)
 
 
 def _apart(name: str, update: Tensor) -> Tensor:
