@@ -30,8 +30,8 @@ class HookView:
 
 
 class Webhooks:
-    """Of one data directory. Thread-safe; any number of processes may have one. `begin`: what a tenant's first hook
-    begins; `again`: notes that a document is read again.
+    """Of one data directory. Thread-safe; any number of processes may have one. `begin`: adds a
+    hook, and lets documents count from then on; `again`: notes that a document is read again.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Webhooks:
         directory: Path,
         rules: HostRules,
         *,
-        begin: Callable[[str], None] = lambda _tenant: None,
+        begin: Callable[[str, Callable[[], Hook]], Hook] = lambda _tenant, add: add(),
         again: Callable[[str, str], None] = lambda _tenant, _document_id: None,
         config: SenderConfig | None = None,
     ) -> None:
@@ -53,9 +53,7 @@ class Webhooks:
     def register(self, tenant: str, url: str, events: Sequence[str] = EVENTS) -> Hook:
         """A new hook, with its secret. `InvalidRequest` (`webhook_not_allowed`), `Conflict` (`too_many_webhooks`)."""
         self._rules.target(url)
-        hook = self.hooks.add(tenant, url, events, datetime.now(UTC))
-        self._begin(tenant)
-        return hook
+        return self._begin(tenant, lambda: self.hooks.add(tenant, url, events, datetime.now(UTC)))
 
     def list(self, tenant: str) -> list[HookView]:
         """All hooks of a tenant, oldest first."""

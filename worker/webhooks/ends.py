@@ -16,20 +16,20 @@ import hashlib
 import json
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from index.catalog import Catalog, Entry
 from index.errors import NotFound
-from index.store import Store
-from index.types import DocumentState, PageState
+from index.types import DocumentState
 from ingest.archives import ARCHIVE_TYPES
 from worker.labels import above
 from worker.service import DocumentView
+from worker.webhooks.beginning import Beginning, created, journal_of
 from worker.webhooks.hooks import Hooks
-from worker.webhooks.journal import Journal, Line
+from worker.webhooks.journal import OLD, Journal, Line
 from worker.webhooks.outbox import Message, Outbox
 
 _ENDED = {DocumentState.DONE, DocumentState.PARTIAL, DocumentState.FAILED}
@@ -60,8 +60,8 @@ class Again:
                 entry = self._catalog.get(tenant, one)
                 if entry is not None and entry.uploaded:
                     line = journal.get(one)
-                    if line is None or line.created != _created(entry):
-                        line = Line(one, _created(entry))
+                    if line is None or line.created != created(entry):
+                        line = Line(one, created(entry))
                     journal.append(replace(line, again_at=self._clock()))
 
 
@@ -72,19 +72,19 @@ class Ends:
         self,
         directory: Path,
         catalog: Catalog,
-        store: Store,
         look_at: Callable[[str, str], DocumentView],
         hooks: Hooks,
         outbox: Outbox,
+        beginning: Beginning,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._directory = directory
         self._catalog = catalog
-        self._store = store
         self._look_at = look_at
         self._hooks = hooks
         self._outbox = outbox
+        self._beginning = beginning
         self._clock = clock
         self._journals: dict[str, Journal] = {}
         self._open: dict[str, deque[str]] = {}
@@ -98,20 +98,6 @@ class Ends:
                 if path.stem not in tenants and not self._hooks.all(path.stem):
                     journal_of(self._directory, path.stem).end()  # the last hook is gone
         return sum(self._of_tenant(tenant) for tenant in sorted(tenants))
-
-    def begin(self, tenant: str) -> None:
-        """Let documents of a tenant count from now on, and those that are still being read."""
-        journal = journal_of(self._directory, tenant)
-        journal.refresh()
-        if journal.there:
-            return
-        # First the time, then the look, which may be long and holds nobody up: what is accepted meanwhile counts.
-        since = datetime.now(UTC).isoformat()
-        unfinished = [Line(entry.manifest.document_id, _created(entry)) for entry in self._unfinished(tenant)]
-        with self._catalog.lock():
-            journal.refresh()
-            if not journal.there:
-                journal.begin(since, unfinished)
 
     def tidy(self) -> None:
         """Write journals anew that hold much about documents that are gone."""
@@ -127,8 +113,12 @@ class Ends:
         journal = self._journals.setdefault(tenant, journal_of(self._directory, tenant))
         journal.refresh()
         if not journal.there:
-            self.begin(tenant)
+            # A hook of the command line, or a journal that lost its beginning.
+            first = min((hook.created_at for hook in self._hooks.all(tenant)), default=None)
+            self._beginning(tenant, lambda: None, added_at=first)
             journal.refresh()
+        if not journal.there:
+            return 0  # the last hook is gone meanwhile
         began = time.monotonic()
         waiting = self._candidates(tenant, journal)
         made = 0
@@ -149,10 +139,11 @@ class Ends:
         if time.monotonic() >= due:
             began = time.monotonic()
             now = self._clock()
+            since = datetime.fromisoformat(journal.since)
             found = [
                 entry.manifest.document_id
                 for entry in self._catalog.entries(tenant)
-                if entry.uploaded and self._counts(entry, journal, now)
+                if entry.uploaded and self._counts(entry, journal, since, now)
             ]
             known = self._open.get(tenant, deque())
             wanted = set(found)
@@ -165,11 +156,10 @@ class Ends:
         return self._open[tenant]
 
     @staticmethod
-    def _counts(entry: Entry, journal: Journal, now: float) -> bool:
-        created = _created(entry)
+    def _counts(entry: Entry, journal: Journal, since: datetime, now: float) -> bool:
         line = journal.get(entry.manifest.document_id)
-        if line is None or line.created != created:
-            return created >= journal.since
+        if line is None or line.created != created(entry):
+            return entry.manifest.created_at >= since
         return not line.outcome or line.told_at < line.again_at or now - line.again_at < _WATCHED_S
 
     def _ended(self, tenant: str, document_id: str, journal: Journal) -> DocumentView | None:
@@ -183,7 +173,7 @@ class Ends:
         line = journal.get(document_id)
         if line is None or line.created != view.manifest.created_at.isoformat() or not line.outcome:
             return view
-        if line.outcome != outcome(view):
+        if line.outcome not in (OLD, outcome(view)):
             return view
         asked = line.told_at < line.again_at
         return view if asked and self._clock() - line.again_at >= _SETTLE_S else None
@@ -212,20 +202,6 @@ class Ends:
         now = self._clock()
         body = json.dumps({"type": kind, "timestamp": datetime.fromtimestamp(now, UTC).isoformat(), "data": data(view)})
         return Message(message_id, tenant, hook_id, view.manifest.document_id, kind, body, now, now)
-
-    def _unfinished(self, tenant: str) -> Iterator[Entry]:
-        """Uploaded documents that are still being opened or read, at the cost of what is still to be done."""
-        pending = {point.key.document_id for point in self._store.scan(tenant, states=[PageState.PENDING])}
-        for entry in self._catalog.entries(tenant):
-            if self._catalog.split(tenant, entry.manifest.document_id) is None:
-                pending.add(entry.manifest.document_id)
-        tops = {top for one in pending for top in above(self._catalog, tenant, one)}
-        found: Iterable[Entry | None] = (self._catalog.get(tenant, one) for one in tops)
-        yield from (entry for entry in found if entry is not None and entry.uploaded)
-
-
-def journal_of(directory: Path, tenant: str) -> Journal:
-    return Journal(directory / "reported" / f"{tenant}.jsonl")
 
 
 def data(view: DocumentView) -> dict[str, object]:
@@ -258,7 +234,3 @@ def outcome(view: DocumentView) -> str:
 
 def _counted(failures: Counter[str]) -> list[dict[str, object]]:
     return [{"code": code, "count": count} for code, count in sorted(failures.items())]
-
-
-def _created(entry: Entry) -> str:
-    return entry.manifest.created_at.isoformat()

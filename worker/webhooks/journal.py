@@ -17,6 +17,9 @@ from pathlib import Path
 
 from index.files import remove, write_atomic
 
+OLD = "-"
+"""The outcome of what had ended before anybody wanted to be told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -47,10 +50,12 @@ class Journal:
         """Whether a file was begun, as far as was read; one without its first line was not."""
         return bool(self.since)
 
-    def begin(self, since: str, open_ones: Iterable[Line]) -> None:
-        """Begin a file: documents that came before `since` (ISO time) count only if they are among these."""
+    def begin(self, since: str, lines: Iterable[Line]) -> None:
+        """Begin a file: documents that came before `since` (ISO time) count only if they are among these, and those of
+        after unless these say that their end is `OLD`.
+        """
         first = json.dumps({"since": since})
-        write_atomic(self._path, "\n".join([first, *map(_dump, open_ones), ""]).encode(), replace=True)
+        write_atomic(self._path, "\n".join([first, *map(_dump, lines), ""]).encode(), replace=True)
 
     def end(self) -> None:
         remove(self._path)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from index.catalog import Catalog
-from index.errors import NotFound
 from index.store import Store
 from worker.service import DocumentView
 from worker.settings import Settings
+from worker.webhooks.beginning import Beginning
 from worker.webhooks.desk import Webhooks
 from worker.webhooks.ends import Again, Ends
 from worker.webhooks.runner import Runner
@@ -26,12 +26,13 @@ class WebhookParts:
         self._directory = directory
         self._rules = rules
         self._catalog = catalog
-        self._store = store
         self._config = config
-        self.desk = Webhooks(directory, rules, begin=self._begin, again=Again(directory, catalog), config=config)
+        self._beginning = Beginning(directory, catalog, store)
+        self.desk = Webhooks(directory, rules, begin=self._beginning, again=Again(directory, catalog), config=config)
 
     def ends(self, look_at: Callable[[str, str], DocumentView]) -> Ends:
-        return Ends(self._directory, self._catalog, self._store, look_at, self.desk.hooks, self.desk.outbox)
+        hooks, outbox = self.desk.hooks, self.desk.outbox
+        return Ends(self._directory, self._catalog, look_at, hooks, outbox, self._beginning)
 
     def sender(self) -> Sender:
         return Sender(self.desk.hooks, self.desk.outbox, self._rules, self._exists, self._config)
@@ -39,15 +40,8 @@ class WebhookParts:
     def runner(self, look_at: Callable[[str, str], DocumentView], *, look_s: float = 1.0) -> Runner:
         return Runner(self._directory, self.ends(look_at), self.desk.outbox, self.sender(), look_s=look_s)
 
-    def _begin(self, tenant: str) -> None:
-        self.ends(_nothing).begin(tenant)
-
     def _exists(self, tenant: str, document_id: str) -> bool:
         return self._catalog.get(tenant, document_id) is not None
-
-
-def _nothing(_tenant: str, document_id: str) -> DocumentView:
-    raise NotFound(document_id)
 
 
 def webhook_parts(settings: Settings, catalog: Catalog, store: Store) -> WebhookParts:
