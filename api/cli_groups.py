@@ -74,7 +74,7 @@ def revoke_keys(key_ids: tuple[str, ...], **options: Any) -> int:
 
 @click.group()
 def webhooks() -> None:
-    """Register, list and remove webhooks. Works whether or not a service runs."""
+    """Register, list, rotate and remove webhooks. Works whether or not a service runs."""
 
 
 @webhooks.command("add")
@@ -106,6 +106,26 @@ def list_webhooks(tenant: str, **options: Any) -> int:
     from api import cli_webhooks
 
     return cli_webhooks.show(_output(options), _settings(options["data"]), tenant=tenant)
+
+
+@webhooks.command("rotate")
+@click.argument("webhook_id", metavar="ID")
+@click.option("--tenant", default="default", show_default=True, help="Whose.")
+@click.option(
+    "--overlap-hours",
+    type=click.FloatRange(0, 168),
+    default=24.0,
+    show_default=True,
+    help="How long the former secret signs too; 0: it ends at once.",
+)
+@_data
+@_json
+def rotate_webhook(webhook_id: str, tenant: str, overlap_hours: float, **options: Any) -> int:
+    """Give a webhook a new secret, and show it this once."""
+    from api import cli_webhooks
+
+    settings = _settings(options["data"])
+    return cli_webhooks.rotate(_output(options), settings, webhook_id, tenant=tenant, overlap_hours=overlap_hours)
 
 
 @webhooks.command("rm")

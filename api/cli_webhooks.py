@@ -1,8 +1,8 @@
-"""`folioscope webhooks`: registered, listed and removed in the data directory itself."""
+"""`folioscope webhooks`: registered, listed, given new secrets and removed in the data directory itself."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -23,6 +23,19 @@ def add(output: Output, settings: Settings, *, url: str, tenant: str, events: tu
         return OK
     output.note(f"Webhook {hook.hook_id} for tenant {hook.tenant}: {', '.join(hook.events)}. Its secret, this once:")
     # Unstyled and alone on its line, for `$(…)` and for copying.
+    click.echo(hook.secret)
+    return OK
+
+
+def rotate(output: Output, settings: Settings, webhook_id: str, *, tenant: str, overlap_hours: float) -> int:
+    view = _desk(settings).rotate(tenant, webhook_id, timedelta(hours=overlap_hours))
+    hook = view.hook
+    until = hook.rotating_until(datetime.now(UTC))
+    if output.as_json:
+        output.json({"secret": hook.secret, **_shown(view)})
+        return OK
+    former = f"signs too until {until:%Y-%m-%d %H:%M} UTC" if until else "signs nothing any more"
+    output.note(f"Webhook {hook.hook_id} has a new secret; the former one {former}. The new one, this once:")
     click.echo(hook.secret)
     return OK
 
@@ -72,6 +85,7 @@ def _shown(view: HookView) -> dict[str, Any]:
         "created_at": hook.created_at.isoformat(),
         "disabled": hook.disabled,
         "last_success_at": view.last_success.isoformat() if view.last_success else None,
+        "rotating_until": until.isoformat() if (until := hook.rotating_until(datetime.now(UTC))) else None,
         "waiting": view.waiting,
         "failed": [
             {

@@ -15,6 +15,7 @@ WEBHOOK = {
     "created_at": "2026-03-02T09:14:07Z",
     "disabled": None,
     "last_success_at": "2026-03-05T17:40:00Z",
+    "rotating_until": None,
     "waiting": 0,
     "failed": [
         {
@@ -33,5 +34,7 @@ NEW_WEBHOOK = {
     "failed": [],
     "secret": "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
 }
+ROTATION_REQUEST = {"overlap_hours": 24}
+ROTATED_WEBHOOK = {**WEBHOOK, "rotating_until": "2026-03-06T17:41:00Z", "secret": NEW_WEBHOOK["secret"]}
 WEBHOOKS = {"items": [WEBHOOK]}
 WEBHOOK_TEST = {"delivered": True, "status": 204, "detail": "it answered 204", "took_ms": 83.1}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Response
@@ -13,6 +13,7 @@ from api.openapi import answers, empty
 from api.schemas_webhooks import (
     DeliveryJSON,
     NewWebhookJSON,
+    RotationRequestJSON,
     WebhookJSON,
     WebhookRequestJSON,
     WebhooksJSON,
@@ -24,6 +25,7 @@ from worker.webhooks.sender import explain
 
 router = APIRouter(tags=["webhooks"])
 
+_A_DAY = RotationRequestJSON()
 WebhookId = Annotated[str, Path(description="A webhook's id.", examples=[examples.WEBHOOK_ID])]
 
 
@@ -79,6 +81,38 @@ async def delete_webhook(webhook_id: WebhookId, context: AppContext, administrat
 
 
 @router.post(
+    "/v1/webhooks/{webhook_id}/rotate",
+    responses=answers(
+        200,
+        "It has a new secret, which is shown this once.",
+        examples.ROTATED_WEBHOOK,
+        "bad_request",
+        "origin_not_allowed",
+        "not_found",
+        "too_large",
+        "unsupported_media_type",
+        "invalid_request",
+        "storage_full",
+    ),
+)
+async def rotate_webhook(
+    webhook_id: WebhookId,
+    context: AppContext,
+    administrator: Administrator,
+    asked: Annotated[
+        RotationRequestJSON, Body(openapi_examples={"day": {"summary": "A day", "value": examples.ROTATION_REQUEST}})
+    ] = _A_DAY,
+) -> NewWebhookJSON:
+    """Give a webhook a new secret. Messages are signed with the former one too for a while, so that none is refused.
+
+    `overlap_hours` says how long; with 0 the former secret ends at once, as where it has become known.
+    """
+    overlap = timedelta(hours=asked.overlap_hours)
+    view = await context.call(context.service.webhooks.rotate, administrator.tenant, webhook_id, overlap)
+    return NewWebhookJSON(**_facts(view), secret=view.hook.secret)
+
+
+@router.post(
     "/v1/webhooks/{webhook_id}/test",
     responses=answers(
         200,
@@ -110,6 +144,7 @@ def _facts(view: HookView) -> dict[str, Any]:
         "created_at": hook.created_at,
         "disabled": hook.disabled,
         "last_success_at": view.last_success,
+        "rotating_until": hook.rotating_until(datetime.now(UTC)),
         "waiting": view.waiting,
         "failed": [
             DeliveryJSON(

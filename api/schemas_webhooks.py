@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from api.schemas import Model
+from worker.webhooks.hooks import DEFAULT_OVERLAP, MAX_OVERLAP
 from worker.webhooks.targets import MAX_URL
 
 EventName = Literal["document.done", "document.partial", "document.failed"]
@@ -41,12 +42,25 @@ class WebhookJSON(Model):
     created_at: datetime
     disabled: str | None = None  # why nothing is sent any more
     last_success_at: datetime | None = None
+    rotating_until: datetime | None = None  # until when messages are signed with a former secret too
     waiting: int = 0
     failed: list[DeliveryJSON] = Field(default_factory=list)
 
 
 class NewWebhookJSON(WebhookJSON):
     secret: str  # shown this once
+
+
+class RotationRequestJSON(Model):
+    model_config = ConfigDict(extra="forbid")
+
+    overlap_hours: float = Field(
+        default=DEFAULT_OVERLAP.total_seconds() / 3600,
+        ge=0,
+        le=MAX_OVERLAP.total_seconds() / 3600,
+        allow_inf_nan=False,
+        description="How long messages are signed with the former secret too; 0: it ends at once.",
+    )
 
 
 class WebhooksJSON(Model):

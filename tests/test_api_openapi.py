@@ -52,6 +52,7 @@ def test_all_routes_are_there():
         "POST /v1/webhooks",
         "GET /v1/webhooks",
         "DELETE /v1/webhooks/{webhook_id}",
+        "POST /v1/webhooks/{webhook_id}/rotate",
         "POST /v1/webhooks/{webhook_id}/test",
         "GET /livez",
         "GET /readyz",

@@ -7,10 +7,10 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from worker.webhooks.hooks import EVENTS, TEST_EVENT, Hook, Hooks
+from worker.webhooks.hooks import DEFAULT_OVERLAP, EVENTS, TEST_EVENT, Hook, Hooks
 from worker.webhooks.outbox import Message, Outbox
 from worker.webhooks.post import Outcome
 from worker.webhooks.sender import SenderConfig, deliver
@@ -55,17 +55,13 @@ class Webhooks:
         self._rules.target(url)
         return self._begin(tenant, lambda: self.hooks.add(tenant, url, events, datetime.now(UTC)))
 
+    def rotate(self, tenant: str, hook_id: str, overlap: timedelta = DEFAULT_OVERLAP) -> HookView:
+        """The hook with a new secret; the former one signs beside it for `overlap`. `NotFound`, `InvalidRequest`."""
+        return self._view(self.hooks.rotate(tenant, hook_id, overlap, datetime.now(UTC)))
+
     def list(self, tenant: str) -> list[HookView]:
         """All hooks of a tenant, oldest first."""
-        return [
-            HookView(
-                hook,
-                len(self.outbox.waiting(tenant, hook.hook_id)),
-                tuple(self.outbox.failed(tenant, hook.hook_id)[:_SHOWN_FAILURES]),
-                self.hooks.last_success(hook),
-            )
-            for hook in self.hooks.all(tenant)
-        ]
+        return [self._view(hook) for hook in self.hooks.all(tenant)]
 
     def delete(self, tenant: str, hook_id: str) -> None:
         """With all that waits for it. `NotFound`."""
@@ -89,3 +85,8 @@ class Webhooks:
     def forget(self, tenant: str, document_id: str) -> None:
         """A document is deleted: nobody is told of it any more."""
         self.outbox.drop_about(tenant, document_id)
+
+    def _view(self, hook: Hook) -> HookView:
+        waiting = len(self.outbox.waiting(hook.tenant, hook.hook_id))
+        failed = tuple(self.outbox.failed(hook.tenant, hook.hook_id)[:_SHOWN_FAILURES])
+        return HookView(hook, waiting, failed, self.hooks.last_success(hook))

@@ -100,8 +100,9 @@ class Ends:
         return sum(self._of_tenant(tenant) for tenant in sorted(tenants))
 
     def tidy(self) -> None:
-        """Write journals anew that hold much about documents that are gone."""
+        """Write journals anew that hold much about documents that are gone; forget secrets whose time is over."""
         for tenant in self._hooks.tenants():
+            self._hooks.forget_former(tenant, datetime.fromtimestamp(self._clock(), UTC))
             with self._catalog.lock():
                 journal = journal_of(self._directory, tenant)
                 journal.refresh()

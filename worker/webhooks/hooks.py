@@ -4,11 +4,15 @@ Signed as Standard Webhooks says (https://github.com/standard-webhooks/standard-
 `id.timestamp.body`, keyed with the bytes behind `whsec_`. The secret is shown once; its file
 (`hooks/<tenant>/<id>.json`, mode 0600) has to keep it as it is, since signing needs it. `<id>.off` says since when and
 why a hook is disabled.
+
+A secret is replaced without a break: for a while messages carry the signatures of the former one too, as the standard
+says, so that a receiver takes them with whichever it has (`Hooks.rotate`).
 """
 
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import hmac
 import json
@@ -17,9 +21,9 @@ import os
 import re
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from index.errors import Conflict, InvalidRequest, NotFound
@@ -31,11 +35,23 @@ EVENTS = ("document.done", "document.partial", "document.failed")
 TEST_EVENT = "webhook.test"
 MAX_HOOKS = 20
 """Of one tenant."""
+DEFAULT_OVERLAP = timedelta(hours=24)
+MAX_OVERLAP = timedelta(days=7)
+MAX_FORMER = 3
+"""Former secrets that sign beside the new one: each makes every message a signature longer."""
 
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _ID = re.compile(r"[0-9a-f]{32}")
 _SECRET_BYTES = 32
 _PREFIX = "whsec_"
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """A secret that was replaced, and signs beside the new one `until` then."""
+
+    secret: str = field(repr=False)
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +65,15 @@ class Hook:
     created_at: datetime
     secret: str = field(repr=False)
     disabled: str | None = None
+    former: tuple[Former, ...] = field(default=(), repr=False)
+
+    def secrets(self, now: datetime) -> list[str]:
+        """What messages are signed with, the newest first."""
+        return [self.secret, *(one.secret for one in self.former if now < one.until)]
+
+    def rotating_until(self, now: datetime) -> datetime | None:
+        """How long a former secret still signs; None where none does."""
+        return max((one.until for one in self.former if now < one.until), default=None)
 
 
 def new_secret() -> str:
@@ -56,7 +81,7 @@ def new_secret() -> str:
 
 
 def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
-    """The value of `webhook-signature`."""
+    """One signature of `webhook-signature`, which holds one for each secret, separated by spaces."""
     key = base64.b64decode(secret.removeprefix(_PREFIX))
     mark = hmac.new(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
     return "v1," + base64.b64encode(mark).decode()
@@ -79,9 +104,31 @@ class Hooks:
             raise Conflict(f"There are {MAX_HOOKS} webhooks; delete one first.", code="too_many_webhooks")
         wanted = tuple(event for event in EVENTS if event in events)
         hook = Hook(secrets.token_hex(16), tenant, url, wanted, now, new_secret())
-        content = {"url": url, "events": wanted, "created_at": now.isoformat(), "secret": hook.secret}
-        write_atomic(self._path(tenant, hook.hook_id), json.dumps(content, indent=1).encode(), mode=0o600)
+        self._write(hook)
         return hook
+
+    def rotate(self, tenant: str, hook_id: str, overlap: timedelta, now: datetime) -> Hook:
+        """A new secret; the former one signs beside it for `overlap`, and so do those of rotations before whose time is
+        not over, `MAX_FORMER` in all. Without overlap all former ones end at once. `NotFound`, `InvalidRequest`.
+        """
+        if not timedelta() <= overlap <= MAX_OVERLAP:
+            raise InvalidRequest(f"Both secrets sign for 0 to {MAX_OVERLAP.days * 24} hours.")
+        with self._changing(tenant):
+            hook = self.get(tenant, hook_id)
+            former = (Former(hook.secret, now + overlap), *hook.former) if overlap else ()
+            kept = tuple(one for one in former if now < one.until)[:MAX_FORMER]
+            changed = replace(hook, secret=new_secret(), former=kept)
+            self._write(changed, over=True)
+        log.info("webhook %s of tenant %s has a new secret", hook_id, tenant)
+        return changed
+
+    def forget_former(self, tenant: str, now: datetime) -> None:
+        """Remove secrets whose time is over from the files."""
+        for hook in self.all(tenant):
+            if any(one.until <= now for one in hook.former):
+                with self._changing(tenant), suppress(NotFound):
+                    hook = self.get(tenant, hook.hook_id)  # noqa: PLW2901 as it is now
+                    self._write(replace(hook, former=tuple(one for one in hook.former if now < one.until)), over=True)
 
     def get(self, tenant: str, hook_id: str) -> Hook:
         """`NotFound` for an unknown id and for another tenant's alike."""
@@ -90,9 +137,11 @@ class Hooks:
         try:
             found = json.loads(self._path(tenant, hook_id).read_bytes())
             at = datetime.fromisoformat(found["created_at"])
-            return Hook(
-                hook_id, tenant, found["url"], tuple(found["events"]), at, found["secret"], self._off(tenant, hook_id)
+            former = tuple(
+                Former(one["secret"], datetime.fromisoformat(one["until"])) for one in found.get("former", ())
             )
+            off = self._off(tenant, hook_id)
+            return Hook(hook_id, tenant, found["url"], tuple(found["events"]), at, found["secret"], off, former)
         except FileNotFoundError:
             raise _unknown() from None
         except (ValueError, KeyError, TypeError) as error:
@@ -116,9 +165,10 @@ class Hooks:
 
     def delete(self, tenant: str, hook_id: str) -> None:
         """`NotFound`."""
-        self.get(tenant, hook_id)
-        for suffix in ("json", "off", "ok"):
-            remove(self._path(tenant, hook_id, suffix))
+        with self._changing(tenant):
+            self.get(tenant, hook_id)
+            for suffix in ("json", "off", "ok"):
+                remove(self._path(tenant, hook_id, suffix))
 
     def disable(self, hook: Hook, reason: str, now: datetime) -> None:
         log.warning("webhook %s of tenant %s is disabled: %s", hook.hook_id, hook.tenant, reason)
@@ -139,6 +189,33 @@ class Hooks:
             return datetime.fromtimestamp(self._path(hook.tenant, hook.hook_id, "ok").stat().st_mtime, UTC)
         except FileNotFoundError:
             return None
+
+    def _write(self, hook: Hook, *, over: bool = False) -> None:
+        former = [{"secret": one.secret, "until": one.until.isoformat()} for one in hook.former]
+        content = {
+            "url": hook.url,
+            "events": hook.events,
+            "created_at": hook.created_at.isoformat(),
+            "secret": hook.secret,
+            **({"former": former} if former else {}),
+        }
+        path = self._path(hook.tenant, hook.hook_id)
+        write_atomic(path, json.dumps(content, indent=1).encode(), replace=over, mode=0o600)
+
+    @contextmanager
+    def _changing(self, tenant: str) -> Iterator[None]:
+        """One at a time, of all processes: of two that give a hook a new secret at once, both secrets sign."""
+        if not _TENANT.fullmatch(tenant):
+            raise _unknown()
+        try:
+            handle = os.open(self._root / tenant, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise _unknown() from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
 
     def _off(self, tenant: str, hook_id: str) -> str | None:
         try:

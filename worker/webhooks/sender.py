@@ -57,12 +57,14 @@ def deliver(
     """One attempt. What keeps it from being made is an outcome too."""
     body = message.body.encode()
     timestamp = int(time.time())
+    now = datetime.fromtimestamp(timestamp, UTC)
+    signatures = [signature(one, message.message_id, timestamp, body) for one in hook.secrets(now)]
     headers = {
         "Content-Type": "application/json",
         "User-Agent": _AGENT,
         "webhook-id": message.message_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": signature(hook.secret, message.message_id, timestamp, body),
+        "webhook-signature": " ".join(signatures),
     }
     try:
         # Looked at again each time: the setting and what the name stands for may have changed since.
