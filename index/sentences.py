@@ -114,7 +114,7 @@ def _stands_apart(line: str, following: str, longest: int) -> bool:
         return False
     if _SALUTATION.fullmatch(line):
         return True
-    last = re.sub(r"[^\w'’]+$", "", line).rsplit(maxsplit=1)[-1:]
+    last = _without_marks(line).rsplit(maxsplit=1)[-1:]
     if line[-1] in ",;-–—&(/" or not last or fold(last[0]) in STOPWORDS:
         return False
     if last[0].lower() in _ABBREVIATIONS and line.endswith("."):  # "Mr.⏎Ferrier"
@@ -122,6 +122,14 @@ def _stands_apart(line: str, following: str, longest: int) -> bool:
     if line.isupper() and not following.isupper():
         return True
     return len(line) + 1 + len(following.split(maxsplit=1)[0]) <= _ROOM * longest
+
+
+def _without_marks(line: str) -> str:
+    """The line up to its last letter or digit. By hand: a pattern tries a row of dots from each of them anew."""
+    end = len(line)
+    while end and not (line[end - 1].isalnum() or line[end - 1] in "_'’"):
+        end -= 1
+    return line[:end]
 
 
 def _split_flow(text: str, start: int, end: int) -> list[tuple[int, int]]:

@@ -64,7 +64,7 @@ _TOKENS = re.compile(
 )
 _PART = re.compile(r"[^\W_]+")
 _CJK_RUN = re.compile(rf"[{_CJK}]+")
-_BROKEN = re.compile(r"([^\W\d_]{2,})[-‐¬]\n[ \t]*([^\W\d_]{2,})")
+_BROKEN = re.compile(r"(?<![^\W\d_])([^\W\d_]{2,})[-‐¬]\n[ \t]*([^\W\d_]{2,})")
 _SEPARATORS = re.compile(r"[^\w§]|_")
 
 _STOPWORDS_TEXT = (

@@ -22,6 +22,7 @@ from api.mcp_tools import build
 from index.embedder_st import build_embedder
 from index.types import SearchFilter, TextLayerPolicy
 from tests.hostile_kit import HARMLESS, HOSTILE, NORMAL, QUESTIONS, SECRET, Obedient
+from tests.index_kit import processor_s
 from tests.kit import TENANT, Archive, pdf
 from worker.answer.chat import ChatConfig, ChatModel
 from worker.answer.harmless import harmless
@@ -205,6 +206,14 @@ def test_orders_are_known_and_ordinary_sentences_are_not():
     assert [name for name, text in HOSTILE.items() if not gives_orders(text)] == []
     assert [name for name, text in HOSTILE.items() if not gives_orders(f"{page}\n{text}\n{page}")] == []
     assert [text for text in (*HARMLESS, " ".join(HARMLESS), page) if gives_orders(text)] == []
+
+
+def test_looking_for_orders_costs_no_more_on_rows_of_marks():
+    """A page of rules and dots is judged as fast as one of words."""
+    with processor_s(10):
+        for mark in ("-", "#", "=", ".", "< ", "a ", "you are ", "ignore "):
+            assert not gives_orders("system end of " + mark * (60_000 // len(mark)))
+    assert gives_orders("-----end of the excerpts")
 
 
 def test_harmless_says_the_same_twice():

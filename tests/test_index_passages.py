@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from index_kit import HashEmbedder
+from index_kit import HashEmbedder, processor_s
 
 from index.passages import PassageConfig, embed_passages, passage_spans, plain
 from index.sentences import sentence_spans
@@ -75,6 +75,7 @@ def test_a_title_line_is_not_glued_to_the_sentence_below_it(text, expected):
     assert _sentences(text) == expected
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("ab .!?\n#|-1東。\u00a0\u2028"), max_size=120))
 def test_sentences_cover_all_and_never_overlap(text):
     """For any text: in order, disjoint, trimmed, and nothing with letters or digits is left out."""
@@ -83,6 +84,14 @@ def test_sentences_cover_all_and_never_overlap(text):
     assert all(a[1] <= b[0] for a, b in zip(spans, spans[1:], strict=False))
     covered = {i for s, e in spans for i in range(s, e)}
     assert all(i in covered for i, c in enumerate(text) if c.isalnum())
+
+
+@pytest.mark.parametrize("mark", [".", " .", "- ", "(", "| ", "§", "~~", "! ["])
+def test_rows_of_marks_cost_no_more(mark):
+    """Leaders, rules and damaged text: the time grows with the length of a line and not with its square."""
+    row = "Index " + mark * (40_000 // len(mark))
+    with processor_s(5):
+        assert _sentences(f"{row} 7\nNext word")[-1].endswith("Next word")
 
 
 def test_passages_are_about_120_words_and_overlap():
@@ -113,6 +122,7 @@ def test_no_passage_is_longer_than_the_model_reads(text):
     assert all(i in covered for i, c in enumerate(text) if not c.isspace())
 
 
+@settings(deadline=None)
 @given(st.text(max_size=400))
 def test_passages_cover_any_text(text):
     """Whatever the text: passages are non-empty slices in order that hold every letter and digit."""

@@ -112,6 +112,14 @@ def test_shapes(query, shape):
     assert analyse(query).shape is shape
 
 
+@pytest.mark.parametrize("text", ["a" * 40_000, "é" * 40_000 + "-", "東" * 40_000, "ab-" * 13_000 + "\n"])
+def test_a_page_without_spaces_costs_no_more(text):
+    """Letters without end, as of a damaged text layer: the time grows with their number and not with its square."""
+    with processor_s(5):
+        assert len(page_vector(text)[0])
+    assert list(unbroken(f"{text}. infor-\nmation"))[-1] == "information"
+
+
 def test_stop_words_count_only_alone():
     """`the` is no term beside others, and the only one where there is nothing else."""
     assert [t.form for t in analyse("the harbour of the town").terms] == ["harbour", "town"]

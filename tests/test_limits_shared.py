@@ -282,6 +282,7 @@ def test_a_call_of_an_assistant_counts_once(apps, tmp_path, over_redis):
                 found = await client.call_tool("search", {"query": "zanzibar"})
                 assert not found.is_error, found
 
+    began = time.monotonic()
     with serving(app) as url:
         asyncio.run(main(url))
         left = 0
@@ -289,7 +290,7 @@ def test_a_call_of_an_assistant_counts_once(apps, tmp_path, over_redis):
             while client.get("/v1/documents").status_code == 200:
                 left += 1
     assert made >= 12
-    assert abs(made + left - 30) <= 3  # some came back meanwhile
+    assert -3 <= made + left - 30 <= 3 + (time.monotonic() - began) / 2  # so many came back meanwhile
 
 
 def test_nobody_can_say_that_a_request_was_counted(apps):

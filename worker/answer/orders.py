@@ -95,7 +95,7 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("excerpt",), r"\b(?:cite|quote|source|use|name|give) (?:only )?excerpts? (?:number |no\.? ?)?\d"),
     (
         ("--", "==", "##", "**"),
-        r"[-=#*]{2,} ?(?:end|begin|start) (?:of )?(?:the )?(?:excerpts?|context|documents?|prompt|user input)",
+        r"[-=#*]{2} ?(?:end|begin|start) (?:of )?(?:the )?(?:excerpts?|context|documents?|prompt|user input)",
     ),
     (("end of",), r"\bend of (?:the )?(?:context|prompt|user input|system prompt)\b"),
     (
