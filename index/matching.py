@@ -281,7 +281,8 @@ class Matcher:
     def _phrase_matches(self, low: str, number: int) -> list[Match]:
         words = self.plan.phrases[number]
         broken = "-\n" in low or _BREAK.search(low) is not None
-        if broken or max(words, key=len) in low:
+        folded = low if low.isascii() else low.replace("ß", "ss").replace("ς", "σ")
+        if broken or max(words, key=len) in folded:
             here = [Match(m.start(), m.end(), -1, 1.0) for m in _phrase(words, broken=broken).finditer(low)]
             if here:
                 return here
@@ -329,8 +330,17 @@ def _phrase(words: tuple[str, ...], *, broken: bool) -> re.Pattern[str]:
     words that a line's end broke in two. That takes milliseconds to compile, and few pages have such words.
     """
     gap = r"(?:[-‐¬]\n\s*)?" if broken else ""
-    spelled = [gap.join(map(re.escape, w)) if 5 <= len(w) <= 24 else re.escape(w) for w in words]
+    spelled = [_letters(w, gap if 5 <= len(w) <= 24 else "") for w in words]
     return re.compile(r"(?<![^\W_])" + r"[\W_]{1,6}?".join(spelled) + r"(?![^\W_])")
+
+
+_LETTER = re.compile(r"ss|.", re.DOTALL)
+
+
+def _letters(word: str, gap: str) -> str:
+    """A folded word as a pattern for flat text, which keeps letters that folding makes two or others."""
+    kept = {"ss": f"(?:s{gap}s|ß)", "σ": "[σς]"}
+    return gap.join(kept.get(letter) or re.escape(letter) for letter in _LETTER.findall(word))
 
 
 def _misread_phrase(low: str, words: tuple[str, ...]) -> list[Match]:

@@ -193,6 +193,24 @@ def test_phrases(text, quality):
     assert Matcher(analyse('"act of grace"')).find(text).phrases == (quality,)
 
 
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ('"Lange Straße"', "an der Langen und der Lange Straße ist"),
+        ('"lange strasse"', "die Lange Straße"),
+        ('"Lange Straße"', "DIE LANGE STRASSE"),
+        ('"das Maß"', "das Maß ist voll"),
+        ('"lange Wasserstraße"', "die lange Wasser-\nstraße hinab"),
+        ('"ο λόγος του"', "ότι ο λόγος του ήταν"),
+    ],
+)
+def test_quoted_words_of_other_alphabets_stand_literally(query, text):
+    """German ß is ss, and a Greek sigma is one at a word's end as inside."""
+    found = Matcher(analyse(query)).find(text)
+    assert found.phrases == (1.0,)
+    assert [text[m.start : m.end] for m in found.matches if m.term == -1] != []
+
+
 def test_a_summary_agrees_with_the_matches():
     """Ranking sees the same terms and phrases as the snippets show."""
     text = "The rnanager of the harbour signed INV-2024-0117 as an act of grace. 東京都の港。"
