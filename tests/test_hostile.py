@@ -222,6 +222,10 @@ def test_harmless_says_the_same_twice():
         once = harmless(text)
         assert harmless(once) == once
         assert not [live for live in LIVE if live in once]
+    for text in ("data:(//evil.test)", "www.(//evil.test?q=1)", "!www.[evil]", "!://x", "mailto:[a]", "file::(x)"):
+        once = harmless(text)
+        assert harmless(once) == once
+        assert not [live for live in LIVE if live in once]
     plain = "5 < 6 > 4; at 3:15 p.m. he wrote to office@example.test. می\u200cخواهم 👩\u200d🚀 e.g. U.S.A."
     assert harmless(plain) == plain
     assert harmless("a\u202eb\u200bc\U000e0041d\x07e\tf\ng") == "abcde\tf\ng"

@@ -20,12 +20,13 @@ _UNSEEN = re.compile(
 """Joiners (U+200C, U+200D) stay: Persian, Indic scripts and emoji are written with them."""
 
 _LIVE = (
-    (re.compile(r"!(?=\[)"), "! "),  # ![picture]
-    (re.compile(r"\](?=[(\[:])"), "] "),  # [link](address), [link][name], [name]: address
     (re.compile(r"<(?=[A-Za-z/!?])"), "\u2039"),
     (re.compile(r"://"), "[:]//"),
     (re.compile(r"(?i)\b(javascript|vbscript|data|mailto|file|blob|tel|sms|ftp|xmpp):(?=\S)"), r"\1[:]"),
     (re.compile(r"(?i)\bwww\."), "www[.]"),
+    # Last, for the brackets of those before are brackets too: `data:(//evil.test)`.
+    (re.compile(r"!(?=\[)"), "! "),  # ![picture]
+    (re.compile(r"\](?=[(\[:])"), "] "),  # [link](address), [link][name], [name]: address
 )
 _HOST = re.compile(r"(?i)(?<![\w@.-])(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}(?=[/?#]\w)")
 """`evil.test/path` without a scheme, which eager programs make a link of."""
