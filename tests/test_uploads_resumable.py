@@ -13,6 +13,7 @@ import httpx
 import pytest
 from tusclient.client import TusClient
 
+import worker.uploads
 from api.app import create_app
 from index.errors import BadDocument, Conflict, NotFound, StorageFull, TooLarge
 from tests.api_kit import Api, FakeService, assert_problem, serving, wait_for
@@ -97,8 +98,36 @@ def test_finished_upload_takes_no_more(tmp_path):
     upload = kept.create("t", 3, filename="a")
     write(kept, upload, 0, b"abc")
     kept.finish("t", upload.id, collected([]))
-    with pytest.raises(Conflict):
+    with pytest.raises(Conflict, match="is finished"):
         write(kept, upload, 3, b"")
+
+
+def test_two_who_finish_at_once_hand_over_once(tmp_path, monkeypatch):
+    """Who looked before the other was done, and came after it, does not bring the document back: it may be deleted."""
+    first, second, seen = uploads(tmp_path), uploads(tmp_path), []
+    upload = first.create("t", 3, filename="a")
+    write(first, upload, 0, b"abc")
+    lock, others = worker.uploads._lock, [lambda: first.finish("t", upload.id, collected(seen))]
+
+    def late(file):
+        while others:
+            others.pop()()
+        lock(file)
+
+    monkeypatch.setattr(worker.uploads, "_lock", late)
+    assert second.finish("t", upload.id, collected(seen)).document_id == "the-document"
+    assert len(seen) == 1
+
+
+def test_a_disk_that_is_full_at_the_last_bytes_is_told(tmp_path):
+    """Bytes so few that they wait in memory until the end fail no other way than many do."""
+    kept = uploads(tmp_path)
+    upload = kept.create("t", 10, filename="a")
+    part = tmp_path / f"{upload.id}.part"
+    part.unlink()
+    part.symlink_to("/dev/full")
+    with pytest.raises(StorageFull):
+        write(kept, upload, 0, b"abc")
 
 
 def test_crash_before_the_end_was_noted(tmp_path):

@@ -128,12 +128,13 @@ class ResumableUploads:
         """Write at `offset`, which must be where the upload stands (`Conflict` `wrong_offset` else)."""
         upload = self.get(tenant, upload_id)
         if upload.document_id:
-            raise _wrong_offset(upload.offset, offset)
+            raise Conflict("The upload is finished: it takes no more bytes.", code="wrong_offset")
         try:
             file = self._path(upload_id, "part").open("r+b")
         except FileNotFoundError:
             raise _unknown() from None
-        with file:
+        # Closing writes what could not be flushed once more: a full disk is told as one there too.
+        with storage_errors(), file:
             _lock(file)
             stands = file.seek(0, os.SEEK_END)
             if stands != offset:
@@ -155,11 +156,13 @@ class ResumableUploads:
             return upload
         part = self._path(upload_id, "part")
         try:
-            file = part.open("rb")
+            file = part.open("r+b")  # to be locked over NFS, too, it has to be open for writing
         except FileNotFoundError:  # another process finished it in the meantime
             return self.get(tenant, upload_id)
         with file:
             _lock(file)
+            if self._path(upload_id, "done").exists():  # finished between the look and the lock
+                return self.get(tenant, upload_id)
             password = self._facts(tenant, upload_id)["password"]
             try:
                 document_id = finish(upload, password, _chunks(file))
