@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -168,6 +169,17 @@ def test_an_empty_layer_reads_as_nothing() -> None:
 def test_meaningless_characters_are_dropped_and_ligatures_resolved() -> None:
     """Private use and control characters go; a ligature is its letters; everything else stays."""
     assert readable_text("of\ufb01ce\ue001\x07 naïve №5") == "office naïve №5"
+
+
+def test_letters_are_one_with_their_accents() -> None:
+    """A layer that spells accents out (NFD) is found by the words that people type."""
+    spelled_out = unicodedata.normalize("NFD", "Müllers Café in Đà Nẵng")
+    assert readable_text(spelled_out) == "Müllers Café in Đà Nẵng"
+    box = Box(0.1, 0.1, 0.4, 0.2)
+    layer = TextLayer((LayerWord(unicodedata.normalize("NFD", "Müller"), box, 0, 0, 9.0, False, False),), 0.0, 0.0)
+    reading = read_layer(layer, 100, 100)
+    assert reading.text == "Müller"
+    assert [(word.start, word.end) for word in reading.words] == [(0, 6)]
 
 
 SENTENCES = (

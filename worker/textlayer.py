@@ -144,11 +144,13 @@ def _line(words: Sequence[LayerWord]) -> Line | None:
 
 
 def readable_text(text: str) -> str:
-    """`text` without what has no meaning (private use, control characters, soft hyphens), ligatures as
-    letters, and the typographic hyphens that some fonts give for `-` as `-`, or identifiers would not match.
+    """`text` without what has no meaning (private use, control characters, soft hyphens), ligatures as letters, letters
+    with their accents as one character (as people type them, or search would see the end of a word at each accent), and
+    the typographic hyphens that some fonts give for `-` as `-`, or identifiers would not match.
     """
     kept = (character for character in text if unicodedata.category(character) not in ("Cc", "Co", "Cs", "Cn"))
-    return "".join(_PLAIN.get(character, character) for character in kept if character != "\ufffd")
+    text = "".join(_PLAIN.get(character, character) for character in kept if character != "\ufffd")
+    return unicodedata.normalize("NFC", text)
 
 
 _PLAIN = {chr(code): unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)} | {
