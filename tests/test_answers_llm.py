@@ -245,6 +245,21 @@ def test_spans_count_from_the_page_and_not_from_the_excerpt():
     assert text[source.start : source.end] == "lamp was lit"
 
 
+@pytest.mark.parametrize(
+    ("text", "quote"),
+    [
+        ("वह हिन्दी बोलता है।", "वह हिन्दी"),
+        ("le cafe\u0301 noir du quai", "le cafe\u0301"),
+        ("شُكْرًا لَكَ يا صديقي", "شُكْرًا لَكَ"),
+    ],
+)
+def test_a_citation_ends_with_the_marks_of_its_last_letter(text, quote):
+    """Vowel signs and accents are not cut off: the quote would be another word."""
+    (claim,) = claims_of(says(("Said.", [(1, quote)])), [Excerpt(0, 0, len(text), text)], "?")
+    (source,) = claim.sources
+    assert text[source.start : source.end] == quote
+
+
 def test_words_are_never_cut():
     """A quote that begins or ends inside a word is cited with the whole word."""
     claims = claims_of(says(("Lit.", [(1, "amp was li")])), [Excerpt(0, 0, 26, "The lamp was lit at dusk. ")], "?")

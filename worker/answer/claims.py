@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -184,11 +185,16 @@ def _locate(quote: str, excerpt: Excerpt, claim: str) -> tuple[int, int, float] 
         first, last, quality = best.dest_start, best.dest_end, best.score / 100
     start, end = places[first], places[last - 1] + 1
     text = excerpt.text
-    while start > 0 and text[start - 1].isalnum() and text[start].isalnum():
+    while start > 0 and _of_word(text[start - 1]) and _of_word(text[start]):
         start -= 1
-    while end < len(text) and text[end].isalnum() and text[end - 1].isalnum():
+    while end < len(text) and _of_word(text[end]) and _of_word(text[end - 1]):
         end += 1
     return excerpt.start + start, excerpt.start + end, quality
+
+
+def _of_word(character: str) -> bool:
+    """A letter, a digit, or a mark on one: vowel signs of Indic scripts, points of Hebrew and Arabic, accents apart."""
+    return character.isalnum() or unicodedata.category(character).startswith("M")
 
 
 def stands_in(quote: str, text: str) -> bool:
