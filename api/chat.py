@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from api.questions import cleaned
 from api.schemas import AnswerJSON, FilterJSON, Model
-from index.types import Citation
+from index.types import Answer, Citation
 from worker.answer.harmless import harmless
 from worker.asking.conversation import Turn
 from worker.asking.pipeline import Done
@@ -113,11 +114,19 @@ def question_of(messages: Sequence[ChatMessage]) -> tuple[str, list[Turn]]:
     question: str | None = None
     for message in messages[:asked]:
         if message.role == "user":
-            question = message.words()
+            question = cleaned(message.words())
         elif message.role == "assistant" and question is not None:
             turns.append(Turn(question, message.words()))
             question = None
     return messages[asked].words().strip(), turns
+
+
+def corrected(told: str, answer: Answer) -> str:
+    """What to add to a text that was told already where it is not the answer any more; empty where it is."""
+    if told == answer.text:
+        return ""
+    text = harmless(answer.text)
+    return f"\n\nWhile this was told, a page that it quotes was deleted or read anew. What still stands: {text}"
 
 
 def footnotes(citations: Sequence[Citation]) -> str:

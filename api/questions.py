@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from index.errors import InvalidRequest
 from index.payload import storable
 
@@ -11,12 +13,18 @@ _NOTHING = ' \t\r\n"“”„«»'
 
 
 def asked_text(value: str, name: str) -> str:
-    """Without NUL and half surrogate pairs, which no index takes. `InvalidRequest` for one that is empty, or nothing
+    """Without NUL and half surrogate pairs, which no index takes, letters as one with their accents, as pages have them
+    (some programs paste them apart). `InvalidRequest` for one that is empty, or nothing
     but spaces and quotes, and for one that is too long: cut short it would be another question.
     """
-    text = storable(value).replace("\0", " ").strip()
+    text = cleaned(value).strip()
     if not text.strip(_NOTHING):
         raise InvalidRequest(f"The {name} is empty.")
     if len(text) > MAX_CHARS:
         raise InvalidRequest(f"The {name} has {len(text)} characters; up to {MAX_CHARS} are read.")
     return text
+
+
+def cleaned(value: str) -> str:
+    """What a person wrote as pages have it; of any length, also nothing."""
+    return unicodedata.normalize("NFC", storable(value).replace("\0", " "))

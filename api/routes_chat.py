@@ -21,6 +21,7 @@ from api.chat import (
     ModelJSON,
     ModelsJSON,
     chunk,
+    corrected,
     footnotes,
     harmless,
     question_of,
@@ -32,7 +33,7 @@ from api.openapi import answers
 from api.questions import asked_text
 from api.tenants import AnswerPlace, Tenant
 from index.errors import FolioscopeError, InvalidRequest, NotFound
-from worker.asking.pipeline import Cited, Done, Event, Told
+from worker.asking.pipeline import Done, Event, Told
 
 router = APIRouter(tags=["questions"])
 
@@ -112,22 +113,24 @@ async def create_chat_completion(
 async def _stream(
     context: Context, first: Event | None, run: answering.Run, asked: ChatRequestJSON, completion_id: str, created: int
 ) -> AsyncIterator[bytes]:
-    text = ""
+    text = told = ""
     yield _data(chunk(completion_id, created, {"role": "assistant", "content": ""}))
     async for event in answering.events(first, run):
         if isinstance(event, FolioscopeError):
             yield _data({"error": problems.openai_error(event.message, event.code)})
             return
-        piece = harmless(event.text) if isinstance(event, Told) else ""
-        if isinstance(event, Cited):
-            piece = footnotes(event.citations)
+        piece = ""
+        if isinstance(event, Told):
+            told += event.text
+            piece = harmless(event.text)
+        if isinstance(event, Done):
+            # Only now: a citation that was lost meanwhile has moved the numbers of those behind it.
+            answer = event.answer
+            piece = corrected(told, answer) + footnotes(answer.citations) + remarks(event)
         if piece:
             text += piece
             yield _data(chunk(completion_id, created, {"content": piece}))
         if isinstance(event, Done):
-            if told := remarks(event):
-                text += told
-                yield _data(chunk(completion_id, created, {"content": told}))
             answering.count(context, event)
             last = chunk(completion_id, created, {}, "stop")
             yield _data({**last, "folioscope": convert.answer(event).model_dump()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import socket
 import threading
@@ -16,7 +17,7 @@ from api.app import create_app
 from index.errors import Unavailable
 from tests.api_kit import Api, FakeService, assert_problem, serving
 from worker.answer.harmless import harmless
-from worker.asking.pipeline import Selected, Told
+from worker.asking.pipeline import Cited, Selected, Told
 
 TEXT = b"The bridge fund stands at 412 pounds.\fThe ferry was sold in 1931."
 
@@ -124,6 +125,40 @@ def test_history_is_the_conversation(client):
     api.chat.completions.create(model="folioscope", messages=[{"role": r, "content": c} for r, c in asked])
     (turn,) = service.conversed[-1][1]
     assert (turn.question, turn.answer) == ("Who was the keeper?", "John.")
+
+
+def test_half_surrogates_of_the_history_go_no_further(api):
+    """What no index and no tokenizer takes is taken out of earlier messages as of the question."""
+    messages = [("user", "Who was\ud800 the\0 keeper?"), ("assistant", "John."), ("user", "And the ferry?")]
+    body = {"model": "folioscope", "messages": [{"role": r, "content": c} for r, c in messages]}
+    headers = {"Content-Type": "application/json"}
+    response = api.post("/v1/chat/completions", content=json.dumps(body).encode(), headers=headers)
+    assert response.status_code == 200, response.text
+    (turn,) = api.service.conversed[-1][1]
+    assert turn.question == "Who was\ufffd the  keeper?"
+
+
+def test_a_stream_says_what_still_stands_when_a_page_was_lost_meanwhile(api):
+    """Numbers of the text that was told are of no use then: the footnotes follow the text that they belong to."""
+    kept = api.post("/v1/answers", json={"question": "ferry?"}).json()["citations"][0]
+    real = api.service.converse
+
+    def converse(*given, **options):
+        *_, done = real(*given, **options)
+        yield Told("The bridge fell [1]. The ferry was sold [2].")
+        answer = dataclasses.replace(done.answer, text="The bridge fell. The ferry was sold [1].")
+        yield Cited(answer.citations)
+        yield dataclasses.replace(done, answer=answer)
+
+    api.service.converse = converse
+    asked = {"model": "folioscope", "messages": [{"role": "user", "content": "ferry?"}], "stream": True}
+    lines = api.post("/v1/chat/completions", json=asked).text.split("\n\n")
+    chunks = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+    text = "".join(one["choices"][0]["delta"].get("content", "") for one in chunks)
+    told, _, rest = text.partition("What still stands: ")
+    assert told.startswith("The bridge fell [1]. The ferry was sold [2].\n\nWhile")
+    assert rest.startswith("The bridge fell. The ferry was sold [1].\n\n[1] minutes.pdf, page ")
+    assert kept["quote"] in rest
 
 
 def test_models_are_listed(client):

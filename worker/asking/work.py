@@ -40,7 +40,9 @@ Pages = Sequence[tuple[Hit, PagePoint]]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A piece of the answer's text; all of them in order are the text."""
+    """A piece of the answer's text; all of them in order are the text, unless a page that it quotes was deleted or read
+    anew while it was told: then the answer at the end has another.
+    """
 
     text: str
 
