@@ -43,6 +43,7 @@ def generated(model: LoadedModel, usually: Wanted, names: Sequence[str], count: 
     kinds = (
         ("held-out text, faces of the training", usually, False),
         ("the same, clean", replace(usually, wear=0.0), False),
+        ("the same, twice the wear", replace(usually, wear=2 * usually.wear), False),
         ("the same, unguessable strings only", replace(usually, unguessable=1.0), False),
         ("held-out text and faces", usually, True),
     )

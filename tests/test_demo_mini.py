@@ -14,7 +14,6 @@ import pytest
 from mini_kit import untrained
 
 from api import demo_cards
-from index.errors import ConfigError
 from worker.engine.mini import packaged
 
 ROOT = Path(__file__).parent.parent
@@ -23,7 +22,7 @@ RUN = (
     "demo.DATA = here / 'demo'; demo_cards.CARDS = here / 'cards.zip'; demo_cards.TRUTH = here / 'cards.json'; "
     "sys.exit(demo.main(['--exit', '--engine', 'mini']))"
 )
-TRAINED = 0.5  # of the characters at most are wrong on two cards: it reads, however well
+TRAINED = 0.2  # of the characters at most are wrong on two cards; on a hundred it is the model card's share
 
 
 @pytest.fixture
@@ -55,13 +54,8 @@ def test_a_card_is_decoded_again_without_its_original(two_cards):
 
 @pytest.mark.models
 def test_the_packaged_model_reads_them(two_cards):
-    """The checkpoint in the package really reads: far fewer characters are wrong than a guess would give."""
-    try:
-        packaged()
-    except ConfigError as error:
-        if error.code != "weights_missing":
-            raise
-        pytest.skip("no checkpoint is packaged")
+    """The checkpoint in the package is the one that was measured, and really reads."""
+    packaged()
     done = _demonstrate(two_cards)
     assert done.returncode == 0, done.stdout + done.stderr
     wrong, characters = map(int, re.search(r"(\d+) of (\d+) characters wrong", done.stdout).groups())
