@@ -35,7 +35,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def _filters(command: Command) -> Command:
     for option in (
-        click.option("--to", "created_to", type=click.DateTime(), help="Only documents added before."),
+        click.option("--to", "created_to", type=click.DateTime(), help="Only documents added until then."),
         click.option("--from", "created_from", type=click.DateTime(), help="Only documents added since."),
         click.option(
             "--type", "media_types", multiple=True, help="Only this media type, e.g. image/tiff (repeatable)."

@@ -55,7 +55,8 @@ async def get_export(
         datetime | None, Query(description="Only documents added since.", examples=["2026-01-01T00:00:00Z"])
     ] = None,
     created_to: Annotated[
-        datetime | None, Query(description="Only documents added before.", examples=["2027-01-01T00:00:00Z"])
+        datetime | None,
+        Query(description="Only documents added until then, that moment included.", examples=["2027-01-01T00:00:00Z"]),
     ] = None,
 ) -> StreamingResponse:
     """All pages that are read, with text, layout and trust, filtered as search is. Streamed: an archive of any size.

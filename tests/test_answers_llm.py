@@ -13,7 +13,7 @@ import pytest
 from index.errors import Unavailable
 from tests.answers_kit import page
 from worker.answer.chat import ChatConfig, ChatModel
-from worker.answer.claims import claims_of
+from worker.answer.claims import claims_of, figures_hold
 from worker.answer.excerpts import Excerpt, excerpts
 from worker.answer_llm import SYSTEM, LlmAnswerer
 
@@ -86,6 +86,13 @@ def test_invented_figures_drop_the_claim():
     assert not answerer(wrong).answer("Pay?", [page(LETTER)]).found
     right = says(("In 1911 he left.", [(1, "He left on 3 March 1911")]))
     assert answerer(right).answer("Where was he in 1911?", [page(LETTER)]).found
+
+
+def test_parts_of_a_figure_are_no_figures():
+    """A date may be retold in other words; the hundreds of "1,200" are nothing that the page says."""
+    assert figures_hold("He left on 2 March 1954.", "", ["Left 2.3.1954"])
+    assert figures_hold("It cost 1200.50 pounds.", "", ["paid 1,200.50"])
+    assert not figures_hold("It cost 200 pounds.", "", ["It cost 1,200 pounds."])
 
 
 def test_quote_with_mended_letters_is_found_but_not_with_other_figures():

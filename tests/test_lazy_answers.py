@@ -268,6 +268,24 @@ def test_a_page_that_is_asked_to_be_read_anew_is_left_to_its_reader(archive):
     assert (point.state, point.text, point.tried) == (PageState.PENDING, "", ())
 
 
+def test_a_page_that_was_read_anew_meanwhile_keeps_that(archive):
+    """What is decoded from the tokens of before is not written over a reading that ended while it was decoded."""
+    document = archive.add(KEEPER)
+    key = PageKey(TENANT, document, 1)
+    archive.engine.gate = threading.Event()
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(archive.ask("Who was the keeper at Cape Wrath?")))
+    thread.start()
+    assert archive.engine.began.wait(10)
+    anew = replace(encoded_again(archive.store.get([key])[0]), text="The keeper at Cape Wrath was Ada Munro.")
+    passages = embed_passages(archive.embedder, anew.text)
+    archive.store.update([PageUpdate(key, now(), reading=anew, passages=passages)])
+    archive.engine.gate.set()
+    thread.join(10)
+    assert archive.store.get([key])[0].text == anew.text
+    assert answers
+
+
 def test_decoding_has_a_time_limit(tmp_path):
     """A decoder that does not come to an end costs the answer its budget of time and no more."""
     archive = LazyArchive(tmp_path, decoding=DecodingConfig(seconds=0.3))

@@ -309,6 +309,25 @@ def test_what_was_checked_is_connected_to(monkeypatch, sending):
         assert (outcome.status, asked) == (204, ["localhost"])
 
 
+def test_an_address_that_says_nothing_costs_its_share(request):
+    """Behind an address that swallows calls the next one is tried, within the time that the hook has."""
+    full = socket.create_server(("127.0.0.1", 0), backlog=0)  # takes no more calls once these have not been accepted
+    waiting = [socket.socket() for _ in range(4)]
+    for one in (full, *waiting):
+        request.addfinalizer(one.close)
+    for one in waiting:
+        one.setblocking(False)
+        one.connect_ex(full.getsockname())
+    with Receiver() as receiver:
+        rules = HostRules([f"http://localhost:{receiver.port}"])
+        target = rules.target(f"http://localhost:{receiver.port}/")
+        addresses = [(socket.AF_INET, full.getsockname()), (socket.AF_INET, ("127.0.0.1", receiver.port))]
+        outcome = post(target, addresses, b"{}", {}, timeout_s=4)
+    assert outcome.taken
+    alone = post(target, addresses[:1], b"{}", {}, timeout_s=1)
+    assert (alone.status, alone.reason) == (None, "no answer within 1 s")
+
+
 def test_no_proxy_of_the_environment(monkeypatch, sending):
     """Somebody's proxy would connect to whatever it likes."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "all_proxy"):

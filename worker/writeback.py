@@ -91,6 +91,9 @@ class Writeback:
                 return False
             with metrics.step(f"keep_{want.value}"):
                 change = self._change(point, want, patience)
+            now = self._store.get([key])[0]
+            if now is not None and now.state is PageState.DONE and now.updated_at != point.updated_at:
+                return False  # the page was read anew while this was decoded: what is there now is newer
             if not self._store.update([replace(change, only_in=PageState.DONE)])[0]:
                 if self._store.get([key])[0] is None:
                     raise gone(key)

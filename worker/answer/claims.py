@@ -35,6 +35,7 @@ _DECODER = json.JSONDecoder()
 _MARKER = re.compile(r"\[(\d{1,3})\]")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _DIGITS = re.compile(r"\d+")
+_GROUPED = re.compile(r"\d{1,3}(?:[.,]\d{3})+(?:[.,]\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +219,9 @@ def figures_hold(claim: str, question: str, texts: Sequence[str]) -> bool:
     """
     told = (question, *texts)
     known = {_figure(n) for text in told for n in _NUMBER.findall(text)}
-    known |= {_figure(n) for text in told for n in _DIGITS.findall(text)}  # "2.3.1954" may be retold as "2 March 1954"
+    # "2.3.1954" may be retold as "2 March 1954"; "1,200" vouches for no 200.
+    apart = [n for text in told for n in _NUMBER.findall(text) if not _GROUPED.fullmatch(n)]
+    known |= {_figure(digits) for number in apart for digits in _DIGITS.findall(number)}
     return all(_figure(n) in known for n in _NUMBER.findall(claim))
 
 

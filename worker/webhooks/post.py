@@ -65,12 +65,20 @@ def post(
 def _connect(
     target: Target, addresses: Sequence[tuple[socket.AddressFamily, tuple]], deadline: float, tls: ssl.SSLContext | None
 ) -> socket.socket:
+    """The first address that takes the call. One that says nothing costs its share of the time, not all of it: behind a
+    dead IPv6 route there is often a live IPv4 address.
+    """
     last: OSError | None = None
-    for family, address in addresses:
+    for number, (family, address) in enumerate(addresses):
         line = socket.socket(family, socket.SOCK_STREAM)
         try:
-            line.settimeout(_left(deadline))
-            line.connect(address)
+            line.settimeout(_left(deadline) / (len(addresses) - number))
+            try:
+                line.connect(address)
+            except TimeoutError as error:
+                line.close()
+                last = error
+                continue
             if target.scheme != "https":
                 return line
             line.settimeout(_left(deadline))

@@ -101,6 +101,7 @@ class Sender:
         self._guard = threading.Lock()
         self._busy: set[str] = set()
         self._due: dict[Path, float] = {}  # as it stands in the files, so that they need not be read each time
+        self._crowded = 1000  # so many, and those whose file is gone are dropped
         self._stop = threading.Event()
         self._lanes = ThreadPoolExecutor(_LANES, thread_name_prefix="webhook")
 
@@ -140,8 +141,11 @@ class Sender:
                 at = self._due[path] = message.next_at if message is not None else float("inf")
             if at <= now:
                 due.append(path)
-        if len(self._due) > 1000 + 2 * len(waiting):
-            self._due = {path: at for path, at in self._due.items() if path.exists()}
+        if len(self._due) > self._crowded:
+            for path in list(self._due):  # lanes change it meanwhile
+                if not path.exists():
+                    self._due.pop(path, None)
+            self._crowded = 1000 + 2 * len(self._due)
         return due
 
     def _serve(self, tenant: str, hook_id: str, due: list[Path]) -> None:
