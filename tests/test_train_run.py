@@ -94,6 +94,17 @@ def test_another_number_of_batches_keeps_the_place(tmp_path):
     assert Run(tmp_path, Settings(form="tiny", batches=16, measure_every=0)).batch == 4
 
 
+def test_a_run_made_shorter_warms_up_from_its_place(tmp_path):
+    """Where it began to warm up is a place of the curriculum too: the rate is never below 0."""
+    run = Run(tmp_path, QUICK)
+    _steps(run, 3)
+    run.warm_from = run.batch
+    run.save()
+    shorter = Run(tmp_path, Settings(form="tiny", batches=QUICK.batches // 2, measure_every=0, warm_up=100))
+    assert shorter.warm_from == shorter.batch
+    assert shorter.rate() > 0
+
+
 def test_train_writes_a_checkpoint_that_loads(tmp_path):
     """A whole run leaves a checkpoint that the engine's loader takes, a curve, and a state at its end."""
     settings = Settings(form="tiny", batches=50, warm_up=2, measure_every=25, measured_pages=2)

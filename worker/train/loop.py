@@ -99,7 +99,9 @@ class Run:
             self.seconds = float(state.progress.get("seconds", 0.0))
             self.samples = int(state.progress.get("samples", 0))
             if self._take(state.training):
-                self.warm_from = int(state.progress.get("warm_from", 0))
+                # A place in the curriculum too: left as it was, it would lie ahead in a run made shorter.
+                share = settings.batches / state.progress["batches"]
+                self.warm_from = min(self.batch, round(state.progress.get("warm_from", 0) * share))
         self._stopping = False
 
     @property
