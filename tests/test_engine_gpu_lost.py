@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
 from engine_decode_kit import engine as decode_engine
@@ -88,12 +90,19 @@ def test_decoding_on_a_lost_gpu(where, monkeypatch):
     """All pages that are under way or wait get `gpu_failed`, none an error of its own; no more are taken."""
     loaded = model()
     running = decode_engine(loaded, slots=2)
+    all_wait = threading.Event()
+
+    def lost_in_the_end(*_, **__):
+        all_wait.wait(30)
+        lost()
+
     try:
         if where == "prefill":
-            monkeypatch.setattr(running._slots, "prefill", lost)
+            monkeypatch.setattr(running._slots, "prefill", lost_in_the_end)
         else:
-            monkeypatch.setattr(running._steps, "run", lost)
+            monkeypatch.setattr(running._steps, "run", lost_in_the_end)
         futures = [running.submit(prefix) for prefix in prefixes(loaded, (20, 25, 30, 35, 40))]
+        all_wait.set()
         for future in futures:
             with pytest.raises(Unavailable) as caught:
                 future.result(60)
