@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import httpx
@@ -251,18 +252,25 @@ def test_a_connection_that_closes_stops_the_decoding(archive):
     assert sum(archive.engine.decodes.values()) == 1
 
 
-def test_a_page_that_is_asked_to_be_read_anew_is_left_to_its_reader(archive):
-    """What was decoded meanwhile is not written over it, and the answer says so."""
-    document = archive.add(KEEPER)
-    key = PageKey(TENANT, document, 1)
+@contextmanager
+def answering_while(archive):
+    """Something happens while a page is decoded for a question; the answers so far, the one at its end included."""
     archive.engine.gate = threading.Event()
     answers = []
     thread = threading.Thread(target=lambda: answers.append(archive.ask("Who was the keeper at Cape Wrath?")))
     thread.start()
     assert archive.engine.began.wait(10)
-    archive.store.update([PageUpdate(key, now(), state=PageState.PENDING, attempts=0)])
+    yield answers
     archive.engine.gate.set()
     thread.join(10)
+
+
+def test_a_page_that_is_asked_to_be_read_anew_is_left_to_its_reader(archive):
+    """What was decoded meanwhile is not written over it, and the answer says so."""
+    document = archive.add(KEEPER)
+    key = PageKey(TENANT, document, 1)
+    with answering_while(archive) as answers:
+        archive.store.update([PageUpdate(key, now(), state=PageState.PENDING, attempts=0)])
     assert [one["code"] for one in answers[0]["missing"]] == ["not_read"]
     point = archive.store.get([key])[0]
     assert (point.state, point.text, point.tried) == (PageState.PENDING, "", ())
@@ -272,16 +280,10 @@ def test_a_page_that_was_read_anew_meanwhile_keeps_that(archive):
     """What is decoded from the tokens of before is not written over a reading that ended while it was decoded."""
     document = archive.add(KEEPER)
     key = PageKey(TENANT, document, 1)
-    archive.engine.gate = threading.Event()
-    answers = []
-    thread = threading.Thread(target=lambda: answers.append(archive.ask("Who was the keeper at Cape Wrath?")))
-    thread.start()
-    assert archive.engine.began.wait(10)
-    anew = replace(encoded_again(archive.store.get([key])[0]), text="The keeper at Cape Wrath was Ada Munro.")
-    passages = embed_passages(archive.embedder, anew.text)
-    archive.store.update([PageUpdate(key, now(), reading=anew, passages=passages)])
-    archive.engine.gate.set()
-    thread.join(10)
+    with answering_while(archive) as answers:
+        anew = replace(encoded_again(archive.store.get([key])[0]), text="The keeper at Cape Wrath was Ada Munro.")
+        passages = embed_passages(archive.embedder, anew.text)
+        archive.store.update([PageUpdate(key, now(), reading=anew, passages=passages)])
     assert archive.store.get([key])[0].text == anew.text
     assert answers
 
