@@ -18,6 +18,11 @@ from rapidfuzz.distance import OSA
 MIN_FUZZY_LENGTH = 5
 """Shorter words have too many real neighbours: `form`, `from`, `firm`, `for`."""
 
+FUZZY_QUALITY = 0.7
+"""What a word counts that is the query's only after one or two letters are changed."""
+SHAPE_QUALITY = 0.9
+"""The same for spellings that merely look alike."""
+
 _SHAPES = str.maketrans(
     {"0": "o", "1": "l", "i": "l", "|": "l", "!": "l", "5": "s", "8": "b", "6": "b", "9": "g", "2": "z", "j": "l"}
 )

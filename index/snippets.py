@@ -8,7 +8,7 @@ reader gives no words, as vision-token models do, has the boxes of the regions i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -38,11 +38,11 @@ def snippets(
     """The best places, best first, without overlaps. `cosines` (sentences,) are the nearness in meaning of
     `sentences` to the query, which counts `meaning` against the matched words. At least one for a page with text.
     """
-    spans = sentence_spans(text)
     near = dict(zip(sentences, cosines.tolist(), strict=False))
+    spans = _units(text, sentences)
     inside = [[m for m in matches.matches if m.start < end and m.end > start] for start, end in spans]
     weights = [
-        meaning * max(0.0, _nearness(near, span)) + _weight(here) for span, here in zip(spans, inside, strict=True)
+        meaning * max(0.0, near.get(span, 0.0)) + _weight(here) for span, here in zip(spans, inside, strict=True)
     ]
     ranked = sorted(range(len(spans)), key=lambda i: (-weights[i], i))
     chosen: list[Snippet] = []
@@ -66,12 +66,23 @@ def snippets(
     return tuple(chosen)
 
 
-def _nearness(near: Mapping[tuple[int, int], float], span: tuple[int, int]) -> float:
-    """The cosine of a sentence; a long one was embedded in pieces, of which the nearest counts."""
-    known = near.get(span)
-    if known is not None:
-        return known
-    return max((cosine for (s, e), cosine in near.items() if s >= span[0] and e <= span[1]), default=0.0)
+def _units(text: str, sentences: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The page's sentences as they were embedded, and what is worded between them: lines too short for a vector.
+
+    Finding sentences anew costs more than all else about a snippet, and is left to pages without any.
+    """
+    if not sentences:
+        return sentence_spans(text)
+    units: list[tuple[int, int]] = []
+    at = 0
+    for start, end in [*sentences, (len(text), len(text))]:
+        between = text[at:start]
+        if between and not between.isspace():
+            units += [(at + s, at + e) for s, e in sentence_spans(between)]
+        if start < end:
+            units.append((start, end))
+        at = max(at, end)
+    return units
 
 
 def boxes_of(words: WordTable, spans: Sequence[tuple[int, int]]) -> tuple[Box, ...]:

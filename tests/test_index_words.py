@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from index.flat import flat
 from index.fuzzy import half_keys, identifier_fold, is_near, ocr_fold, wanted_keys
-from index.matching import Matcher, flat
+from index.matching import Matcher
 from index.query import MAX_TERMS, Shape, analyse, fuzzy_features, word_features
 from index.words import page_vector, tokens, unbroken
 from tests.index_kit import processor_s

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from index.matching import SHAPE_QUALITY, Matcher
+from index.fuzzy import SHAPE_QUALITY
+from index.matching import Matcher
 from index.passages import plain
 from index.words import STOPWORDS, fold, stem, tokens
 from worker.answer.asking import Kind, Question, Role

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from index.matching import SHAPE_QUALITY, Match, Matcher
+from index.fuzzy import SHAPE_QUALITY
+from index.matching import Match, Matcher
 from worker.answer.asking import Question, Role
 from worker.answer.candidates import Candidate
 

@@ -15,7 +15,7 @@ from itertools import groupby
 
 import numpy as np
 
-from index.matching import SHAPE_QUALITY
+from index.fuzzy import SHAPE_QUALITY
 from worker.answer.asking import Question, Role
 from worker.answer.candidates import Candidate, cells_of
 from worker.answer.features import Found

@@ -86,7 +86,7 @@ def cards(batches: int) -> Curriculum:
             stage(0.12, 12, 0.0, 120, reading=False),
             stage(0.23, 16, 0.1, 100, reading=False),
             stage(0.35, 16, 0.1, 60),
-            stage(0.30, 24, 0.1, 60),
+            stage(0.30, 24, 0.1, 40),
         ),
         batches,
         dense_until=0.8,

@@ -1,0 +1,98 @@
+"""The words that pages have, numbered, so that judging a page's words for a query costs a look-up for each.
+
+A query looks at some twenty-five pages with thousands of different words, nearly all of which were seen by queries
+before it. What depends on a word alone (its stem, its look-alike fold) is worked out when it is first seen and kept
+here for the whole process; what depends on the query is then asked of arrays and small dictionaries.
+
+A lexicon only grows. Past `MAX_WORDS` or `MAX_CHARACTERS` the next query begins a new one; queries that still use the
+old one keep it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from index.fuzzy import ocr_fold
+from index.words import STOPWORDS, fold, stem
+
+MAX_WORDS = 131_072
+"""Some 300 bytes each. An archive of ordinary pages in one language has fewer."""
+MAX_CHARACTERS = 4_000_000
+"""Of all words together: a page without spaces is one long word."""
+
+
+class Lexicon:
+    """Thread-safe. Words come as a page has them, upper case and accents included."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self.shapes: list[str] = []
+        """By number: the word's look-alike fold."""
+        self._numbers: dict[str, int] = {}
+        self._stemmed: dict[str, list[int]] = {}
+        self._alike: dict[str, list[int]] = {}
+        self._lengths = np.zeros(1024, np.int32)
+        self._characters = 0
+        self._lock = threading.Lock()
+
+    @property
+    def full(self) -> bool:
+        return len(self._numbers) > MAX_WORDS or self._characters > MAX_CHARACTERS
+
+    def numbers(self, words: Sequence[str]) -> np.ndarray:
+        """The words' numbers, int32 (words,)."""
+        found = list(map(self._numbers.get, words))
+        if None in found:
+            with self._lock:
+                for word in words:
+                    if word not in self._numbers:
+                        self._add(word)
+            found = [self._numbers[word] for word in words]
+        return np.array(found, np.int32)
+
+    def folded(self, words: Sequence[str]) -> list[str]:
+        """The words' look-alike folds."""
+        return [self.shapes[number] for number in self.numbers(words).tolist()]
+
+    def lengths(self, numbers: np.ndarray) -> np.ndarray:
+        """Characters of the look-alike folds: int32, of the shape of `numbers`; 0 for stop words."""
+        return self._lengths[numbers]
+
+    def stemmed(self, root: str) -> Sequence[int]:
+        """Numbers of the words that have this stem."""
+        return self._stemmed.get(root, ())
+
+    def alike(self, shape: str) -> Sequence[int]:
+        """Numbers of the words that have this look-alike fold."""
+        return self._alike.get(shape, ())
+
+    def _add(self, word: str) -> None:
+        form = fold(word)
+        shape = ocr_fold(form)
+        number = len(self.shapes)
+        if number == len(self._lengths):
+            self._lengths = np.concatenate([self._lengths, np.zeros(number, np.int32)])
+        self._lengths[number] = 0 if form in STOPWORDS else len(shape)
+        self.shapes.append(shape)
+        self._alike.setdefault(shape, []).append(number)
+        self._stemmed.setdefault(stem(form, self.language), []).append(number)
+        self._characters += len(word)
+        self._numbers[word] = number  # last: who finds it here finds the rest
+
+
+_current: dict[str, Lexicon] = {}
+_changing = threading.Lock()
+
+
+def lexicon(language: str) -> Lexicon:
+    """The process's lexicon for a stemming language (Snowball's name)."""
+    held = _current.get(language)
+    if held is None or held.full:
+        with _changing:
+            held = _current.get(language)
+            if held is None or held.full:
+                held = _current[language] = Lexicon(language)
+    return held

@@ -1,0 +1,100 @@
+"""Where a quoted phrase stands in a page: as it was written, over a line's end, or with a word misread."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from rapidfuzz.distance import OSA
+
+from index.flat import words_of
+from index.fuzzy import FUZZY_QUALITY, MIN_FUZZY_LENGTH, SHAPE_QUALITY, is_near, ocr_fold
+from index.lexicon import Lexicon
+
+_WORD = re.compile(r"[^\W_]+")
+_BREAK = re.compile(r"[‐¬]\n")
+"""Where a line's end may have broken a word in two, besides after a plain hyphen."""
+
+
+@lru_cache(maxsize=256)
+def _pattern(words: tuple[str, ...], *, broken: bool) -> re.Pattern[str]:
+    """A pattern for a phrase on flat text: any white space and punctuation between its words and, where `broken`,
+    words that a line's end broke in two. That takes milliseconds to compile, and few pages have such words.
+    """
+    gap = r"(?:[-‐¬]\n\s*)?" if broken else ""
+    spelled = [_letters(w, gap if 5 <= len(w) <= 24 else "") for w in words]
+    return re.compile(r"(?<![^\W_])" + r"[\W_]{1,6}?".join(spelled) + r"(?![^\W_])")
+
+
+_LETTER = re.compile(r"ss|.", re.DOTALL)
+
+
+def _letters(word: str, gap: str) -> str:
+    """A folded word as a pattern for flat text, which keeps letters that folding makes two or others."""
+    kept = {"ss": f"(?:s{gap}s|ß)", "σ": "[σς]"}
+    return gap.join(kept.get(letter) or re.escape(letter) for letter in _LETTER.findall(word))
+
+
+def phrase_places(
+    low: str, words: tuple[str, ...], lexicon: Lexicon, *, held: int | None = None
+) -> list[tuple[int, int, float]]:
+    """(start, end, quality) of each place. `low` is the page's text made `flat`; `words` are the phrase's, folded, of
+    which the page has `held`, look-alikes counted (None: not known): without them it need not be looked through.
+    """
+    held = len(words) if held is None else held
+    broken = "-\n" in low or _BREAK.search(low) is not None
+    folded = low if low.isascii() else low.replace("ß", "ss").replace("ς", "σ")
+    if broken or (held == len(words) and max(words, key=len) in folded):
+        here = [(*m.span(), 1.0) for m in _pattern(words, broken=broken).finditer(low)]
+        if here:
+            return here
+    # A single word may be misread anywhere in it; of several, most have to be there as they are.
+    return _misread(low, words, lexicon) if len(words) == 1 or held >= len(words) - _allowed(words) else []
+
+
+def _allowed(words: Sequence[str]) -> int:
+    """Words that may be misread beyond look-alikes."""
+    return max(1, len(words) // 4)
+
+
+def _misread(low: str, words: tuple[str, ...], lexicon: Lexicon) -> list[tuple[int, int, float]]:
+    """Places where the words follow each other and each is near to the phrase's, most of them the same."""
+    if sum(map(len, words)) < MIN_FUZZY_LENGTH:
+        return []
+    wanted = [ocr_fold(w) for w in words]
+    allowed = _allowed(words)
+    folded = lexicon.folded(words_of(low))
+    begins: dict[int, float] = {}  # number of the first word: quality
+    for anchor in sorted(range(len(wanted)), key=lambda i: -len(wanted[i]))[: allowed + 1]:
+        for at in _indices(folded, wanted[anchor]):
+            begin = at - anchor
+            if begin < 0 or begin + len(wanted) > len(folded) or begin in begins:
+                continue
+            other = [i for i in range(len(wanted)) if folded[begin + i] != wanted[i]]
+            if len(other) <= allowed and all(_near_word(wanted[i], folded[begin + i]) for i in other):
+                begins[begin] = SHAPE_QUALITY if not other else FUZZY_QUALITY
+    if len(wanted) == 1 and not begins:
+        begins = {at: FUZZY_QUALITY for at, word in enumerate(folded) if is_near(wanted[0], word)}
+    if not begins:
+        return []
+    page = list(_WORD.finditer(low))
+    return [
+        (page[begin].start(), page[begin + len(wanted) - 1].end(), quality) for begin, quality in sorted(begins.items())
+    ]
+
+
+def _indices(words: list[str], wanted: str) -> Iterator[int]:
+    """Where a word stands in a list."""
+    at = -1
+    while True:
+        try:
+            at = words.index(wanted, at + 1)
+        except ValueError:
+            return
+        yield at
+
+
+def _near_word(wanted: str, word: str) -> bool:
+    """Inside a phrase, short words may have one misread letter too: their neighbours vouch for them."""
+    return is_near(wanted, word) or OSA.distance(wanted, word, score_cutoff=1) <= min(1, len(wanted) - 1)
