@@ -96,6 +96,7 @@ def vectors(dim: int, config: ServerConfig) -> dict[str, m.VectorParams]:
             size=dim,
             distance=m.Distance.COSINE,
             multivector_config=_MAX_SIM,
+            datatype=m.Datatype.FLOAT16,  # half the memory, and no different result was seen
             hnsw_config=_TENANT_GRAPH,
             quantization_config=small,
             memory=placement,

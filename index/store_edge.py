@@ -41,6 +41,8 @@ class StoreConfig:
     scan_piece: int = 256
     """Points fetched at once by a scan: some megabytes with content, a few milliseconds without."""
     insert_piece: int = 512
+    counts: int = 256
+    """Counts of pages that are kept while nothing changes: one for each tenant and filter that is asked about."""
     flush_every: int = 500
     """Changes after which Qdrant's log is folded into its segments: bounds the replay after a kill to
     about a second, and costs some 0.1 s each time."""
@@ -63,6 +65,7 @@ class EdgeStore:
         self._write = threading.RLock()
         self._unflushed = 0
         self._search = HybridSearch(embedder, config.search, config.words)
+        self._counted: dict[tuple, PageCounts] = {}
         self._tenants = set(shard.values("tenant", limit=2))
 
     @classmethod
@@ -140,6 +143,18 @@ class EdgeStore:
     def count(
         self, tenant: str | None, *, document_id: str | None = None, where: SearchFilter | None = None
     ) -> PageCounts:
+        """Kept until the next change: each search says how many pages it was about, and counting takes some time."""
+        kept = self._counted
+        asked = (tenant, document_id, where)
+        counts = kept.get(asked)
+        if counts is None:
+            counts = self._count(tenant, document_id, where)
+            if len(kept) >= self._config.counts:
+                kept.clear()
+            kept[asked] = counts
+        return counts
+
+    def _count(self, tenant: str | None, document_id: str | None, where: SearchFilter | None) -> PageCounts:
         documents = (document_id,) if document_id is not None else ()
         counts = self._shard.facet("state", edge_query.page_filter(tenant, where=where, document_ids=documents))
         waiting = q.CountRequest(
@@ -238,7 +253,10 @@ class EdgeStore:
         }
 
     def _apply(self, operation: q.UpdateOperation, changes: int) -> None:
-        self._shard.run(lambda shard: shard.update(operation))
+        try:
+            self._shard.run(lambda shard: shard.update(operation))
+        finally:
+            self._counted = {}  # a new one: a count that is under way lands in the old
         self._unflushed += changes
         if self._unflushed >= self._config.flush_every:
             self.flush()

@@ -208,7 +208,7 @@ def test_what_is_quantised_and_what_is_not():
         quantised = {name for name, params in vectors.items() if params.quantization_config}
         assert quantised == ({"passages"} if quantization is Quantization.INT8 else set())
         assert vectors["passages"].memory is m.Memory.COLD
-        assert {vectors[name].datatype for name in ("sentences", "vision", "vision_tiles")} == {m.Datatype.FLOAT16}
+        assert {params.datatype for params in vectors.values()} == {m.Datatype.FLOAT16}
         assert {vectors[name].distance for name in ("vision", "vision_tiles")} == {m.Distance.DOT}
         assert all(p.hnsw_config.m == 0 for p in vectors.values()), "no graph over all tenants"
         assert {name for name, p in vectors.items() if p.hnsw_config.payload_m} == {"passages"}

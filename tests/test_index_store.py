@@ -8,9 +8,11 @@ import pytest
 from index_kit import NOW, HashEmbedder, commit, fill, labels, same_bits, tokens_of
 from store_contract import ALL, StoreContract
 
+from index import edge_shard
 from index.errors import ConfigError
+from index.schema import facts
 from index.store_edge import EdgeStore, StoreConfig
-from index.types import PageKey
+from index.types import PageKey, SearchFilter
 from index.words import WordsConfig
 
 
@@ -166,4 +168,53 @@ def test_making_room_that_was_cut_short(tmp_path, monkeypatch):
     key = PageKey("t", "d", 1)
     assert store.update([commit(embedder, key, "With tokens.", vision=tokens_of(16))]) == [True]
     assert same_bits(store.get([key], with_vision=True)[0].vision_tokens, tokens_of(16))
+    store.close()
+
+
+def test_an_index_from_before_keeps_its_precision(tmp_path):
+    """Passages are in half precision; an index made with single precision keeps it when it gets room for tokens and
+    when it is copied without deleted text, and finds the same.
+    """
+    embedder = HashEmbedder()
+    words = WordsConfig()
+    shard = edge_shard._create(tmp_path / "shard", edge_shard.Layout(embedder.dim, None, half=False))
+    shard.close()
+    (tmp_path / "index.json").write_text(json.dumps(facts(embedder, words)))
+
+    def precision():
+        config = json.loads((tmp_path / "shard" / "edge_config.json").read_text())
+        return config["vectors"]["passages"].get("datatype") or "float32"
+
+    store = EdgeStore.open(tmp_path, embedder)
+    fill(store, embedder, "t", "d", ["The ferry to the island.", "The customs house on the quay."])
+    fill(store, embedder, "t", "gone", ["A page that is deleted."])
+    before = store.search("t", "customs house", ALL, limit=1)[0]
+    store.delete("t", "gone")
+    store.close()
+    for config in (StoreConfig(), StoreConfig(vision_dim=64), StoreConfig()):
+        store = EdgeStore.open(tmp_path, embedder, config)
+        hit = store.search("t", "customs house", ALL, limit=1)[0]
+        assert hit.key == before.key
+        assert hit.score == pytest.approx(before.score, abs=0.1)  # IDF no longer counts the deleted page
+        store.close()
+        assert precision() == "float32"
+    EdgeStore.open(tmp_path / "new", embedder).close()
+    tmp_path = tmp_path / "new"
+    assert precision() == "float16"
+
+
+def test_counts_follow_every_change(tmp_path):
+    """What is kept of them never outlives a change, for any filter."""
+    embedder = HashEmbedder()
+    store = EdgeStore.open(tmp_path, embedder, StoreConfig(counts=2))
+    wheres = [SearchFilter(document_ids=(name,)) for name in ("a", "b", "c")]
+    for name in ("a", "b", "c"):
+        before = [store.count("t", where=where).done for where in wheres]
+        fill(store, embedder, "t", name, ["One page.", "Another page."])
+        after = [store.count("t", where=where).done for where in wheres]
+        assert sum(after) == sum(before) + 2
+        assert store.count("t", document_id=name).done == 2
+        assert store.count(None).done == store.count("t").done == sum(after)
+    store.delete("t", "b")
+    assert [store.count("t", where=where).done for where in wheres] == [2, 0, 2]
     store.close()
