@@ -73,14 +73,8 @@ class ExtractiveAnswerer:
             best = [p for p in places if p.quality == places[0].quality]
             best = without_copies(best, lambda p: pages[p.page][1].text)[:MAX_CITATIONS]
             return [cite(*pages[p.page], (p.start, p.end), p.quality) for p in best], best[0].quality if best else 0.0
-        ranked = sorted(
-            ((model.score(e.row), e.candidate) for e in self._evidence(asked, matcher, pages, held)),
-            key=lambda p: -p[0],
-        )
+        ranked, top = self._ranked(asked, *self._evidence(asked, matcher, pages, held))
         if not ranked:
-            return [], 0.0
-        top = ranked[0][0]
-        if top < model.THRESHOLD:
             return [], model.confidence(top)
         near = [(s, c) for s, c in ranked if s >= max(model.THRESHOLD, top - _SECOND)]
         chosen = without_copies(near, lambda p: pages[p[1].page][1].text[p[1].start : p[1].end])[:MAX_CITATIONS]
@@ -91,11 +85,15 @@ class ExtractiveAnswerer:
         asked = read_question(question[:MAX_QUESTION])
         if asked.empty:
             return []
-        return self._evidence(asked, Matcher(asked.plan), pages, _candidates(pages))
+        found, evidence = self._evidence(asked, Matcher(asked.plan), pages, _candidates(pages))
+        for one in evidence:
+            self._liken(asked, found, one)
+        return evidence
 
     def _evidence(
         self, asked: Question, matcher: Matcher, pages: Pages, held: list[list[Candidate]]
-    ) -> list[features.Evidence]:
+    ) -> tuple[list[features.Found], list[features.Evidence]]:
+        """The pages, and the most promising candidates with all features but those of likened words."""
         found = []
         best = max((hit.score for hit, _ in pages), default=0.0)
         for (hit, page), candidates in zip(pages, held, strict=True):
@@ -111,8 +109,42 @@ class ExtractiveAnswerer:
             vectors = self._vectors.of([asked.text, *(e.candidate.voiced for e in evidence)])
             features.deepen(evidence, vectors[1:] @ vectors[0], in_context=any(hit.sentences for hit, _ in pages))
             evidence = features.sift(evidence, _CLOSER_LOOK)
-            self._liken(asked, found, evidence)
-        return evidence
+        return found, evidence
+
+    def _ranked(
+        self, asked: Question, found: list[features.Found], evidence: list[features.Evidence]
+    ) -> tuple[list[tuple[float, Candidate]], float]:
+        """Candidates that may be cited with their log-odds, best first, and the highest log-odds there are; where none
+        may be cited, a number that none of them exceeds.
+
+        To compare a candidate's words costs more than all else about it. So a candidate is compared only if it could be
+        cited should every word of the question be meant by one of its own: nothing is decided otherwise than if all
+        were.
+        """
+        ranges = [self._range(asked, found, e) for e in evidence]
+        known = {n: low for n, (low, high) in enumerate(ranges) if low == high}
+        while True:
+            best = max([*known.values(), *(low for low, _ in ranges)], default=-np.inf)
+            least = max(model.THRESHOLD, best - _SECOND)
+            open_ = [n for n in range(len(evidence)) if n not in known and ranges[n][1] >= least]
+            if not open_:
+                break
+            most = max(open_, key=lambda n: ranges[n][1])
+            self._liken(asked, found, evidence[most])
+            known[most] = model.score(evidence[most].row)
+        ranked = [(s, evidence[n].candidate) for n, s in known.items() if s >= model.THRESHOLD]
+        highest = [known.get(n, high) for n, (_, high) in enumerate(ranges)]
+        return sorted(ranked, key=lambda p: -p[0]), max((s for s, _ in ranked), default=max(highest, default=-np.inf))
+
+    def _range(self, asked: Question, found: list[features.Found], evidence: features.Evidence) -> tuple[float, float]:
+        """The lowest and the highest log-odds that comparing the candidate's words can lead to."""
+        scores = []
+        for likeness in (1.0, 0.0):
+            best = np.zeros(len(asked.plan.terms), np.float32)
+            best[features.words_to_liken(asked, evidence)] = likeness
+            features.soften(asked, found, evidence, best)
+            scores.append(model.score(evidence.row))
+        return scores[1], scores[0]
 
     def _misnamed(self, asked: Question, page: features.Found, candidate: Candidate) -> bool:
         def likeness(words: Sequence[str], labels: Sequence[str]) -> np.ndarray:
@@ -122,23 +154,16 @@ class ExtractiveAnswerer:
         row = candidate.is_row and not candidate.is_heading
         return row and rows.misnamed(asked, page, candidate, likeness)
 
-    def _liken(self, asked: Question, found: list[features.Found], evidence: list[features.Evidence]) -> None:
+    def _liken(self, asked: Question, found: list[features.Found], evidence: features.Evidence) -> None:
         """Compare the question's words that are missing with the words that are there, by meaning."""
         terms = asked.plan.terms
-        around = [features.words_around(found, e) for e in evidence]
-        wanted = [features.words_to_liken(asked, e) for e in evidence]
-        needed = sorted({i for numbers in wanted for i in numbers})
-        vocabulary = list(dict.fromkeys(w for words, n in zip(around, wanted, strict=True) if n for w in words))
-        place = {word: i for i, word in enumerate(vocabulary)}
-        vectors = self._vectors.of([*(terms[i].form for i in needed), *vocabulary])
-        likeness = vectors[: len(needed)] @ vectors[len(needed) :].T  # (needed, vocabulary)
-        for e, words, numbers in zip(evidence, around, wanted, strict=True):
-            best = np.zeros(len(terms), np.float32)
-            if words and numbers:
-                columns = [place[w] for w in words]
-                for number in numbers:
-                    best[number] = likeness[needed.index(number), columns].max()
-            features.soften(asked, found, e, best)
+        best = np.zeros(len(terms), np.float32)
+        needed = features.words_to_liken(asked, evidence)
+        words = features.words_around(found, evidence) if needed else []
+        if words:
+            vectors = self._vectors.of([*(terms[i].form for i in needed), *words])
+            best[needed] = (vectors[: len(needed)] @ vectors[len(needed) :].T).max(axis=1)
+        features.soften(asked, found, evidence, best)
 
 
 def _candidates(pages: Pages) -> list[list[Candidate]]:
