@@ -103,7 +103,7 @@ class ExtractiveAnswerer:
             if not features.has_all_that_must_be(asked, found[-1]):
                 found[-1].candidates = []
             rows.bar_unnamed(asked, found[-1])
-        evidence = features.sift(features.measure(asked, found), _HEARD)
+        evidence = features.sift(features.measure(asked, found, keep=_HEARD), _HEARD)
         evidence = [e for e in evidence if not self._misnamed(asked, found[e.candidate.page], e.candidate)]
         if evidence:
             vectors = self._vectors.of([asked.text, *(e.candidate.voiced for e in evidence)])

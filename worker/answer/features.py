@@ -8,7 +8,7 @@ which the caller adds `meaning` (`deepen`) and the likeness of single words (`so
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -117,38 +117,52 @@ def weights_of(question: Question, pages: Sequence[Found]) -> np.ndarray:
     return (weights / weights.sum() if weights.sum() > 0 else weights).astype(np.float32)
 
 
-def measure(question: Question, pages: Sequence[Found]) -> list[Evidence]:
-    """Evidence for all candidates with a word in them, still without what needs the model."""
+def measure(question: Question, pages: Sequence[Found], keep: int | None = None) -> list[Evidence]:
+    """Evidence for all candidates with a word in them, still without what needs the model. With `keep` only for those
+    that can be among the `keep` that `sift` leaves: a look at a candidate's form costs most, and few need one.
+    """
     weights = weights_of(question, pages)
     evidence = []
     for page in pages:
-        shared = {"names": _names_missing(question, page), "gap": page.gap}
+        shared = [_names_missing(question, page), page.gap]
+        around = _all_around(page)
+        values = around @ weights
         for candidate in page.candidates:
             if candidate.order in page.barred or not any(c.isalnum() for c in candidate.voiced):
                 continue
-            around = _around(page, candidate)
             order = candidate.order
-            values = {
-                **shared,
-                "context": page.near[order],
-                "beside": np.delete(page.near[max(0, order - 1) : order + 2], min(order, 1)).max(initial=0.0),
-                "around": weights @ around,
-                **_form(question, page, candidate),
-            }
             row = np.zeros(len(FEATURES), np.float32)
-            row[[_COLUMN[name] for name in values]] = list(values.values())
-            evidence.append(Evidence(candidate, row, around))
+            row[_BEFORE_FORM] = [*shared, page.near[order], values[order], float(candidate.is_heading)]
+            evidence.append(Evidence(candidate, row, around[order]))
+    evidence = _within_reach(evidence, keep)
+    for e in evidence:
+        page, order = pages[e.candidate.page], e.candidate.order
+        e.row[_COLUMN["beside"]] = np.delete(page.near[max(0, order - 1) : order + 2], min(order, 1)).max(initial=0.0)
+        for name, value in _form(question, page, e.candidate).items():
+            e.row[_COLUMN[name]] = value
     return evidence
+
+
+_BEFORE_FORM = [_COLUMN[name] for name in ("names", "gap", "context", "around", "heading")]
+_PROMISE = {"meaning": 1.0, "context": 1.0, "around": 0.5, "unfit": -0.3, "heading": -0.3}
+
+
+def _promise(e: Evidence) -> float:
+    return sum(weight * float(e.row[_COLUMN[name]]) for name, weight in _PROMISE.items())
 
 
 def sift(evidence: list[Evidence], keep: int) -> list[Evidence]:
     """The few candidates worth a closer look: by meaning, form and words together."""
+    return sorted(evidence, key=_promise, reverse=True)[:keep]
 
-    def promise(e: Evidence) -> float:
-        value = e.row[[_COLUMN[name] for name in ("meaning", "context", "around", "unfit", "heading")]]
-        return float(value @ np.array([1.0, 1.0, 0.5, -0.3, -0.3], np.float32))
 
-    return sorted(evidence, key=promise, reverse=True)[:keep]
+def _within_reach(evidence: list[Evidence], keep: int | None) -> list[Evidence]:
+    """Those that can be among the `keep` most promising: their form can make them less so, by `unfit`, and no more."""
+    if keep is None or len(evidence) <= keep:
+        return evidence
+    most = [_promise(e) for e in evidence]
+    least = sorted(most, reverse=True)[keep - 1] + _PROMISE["unfit"]
+    return [e for e, value in zip(evidence, most, strict=True) if value >= least]
 
 
 def deepen(evidence: Sequence[Evidence], cosines: np.ndarray, *, in_context: bool) -> None:
@@ -198,24 +212,33 @@ def _nearness(candidates: Sequence[Candidate], sentences: Sequence[tuple[int, in
     return near
 
 
-def _around(page: Found, candidate: Candidate) -> np.ndarray:
-    rows = [page.qualities[candidate.order]]
-    rows += [0.9 * page.qualities[o] for o in _orders_around(page, candidate)]
-    return np.max(rows, axis=0)
+def _all_around(page: Found) -> np.ndarray:
+    """float32 `(candidates, terms)`: the best quality of each term in a candidate, or less of it beside it."""
+    around = page.qualities.copy()
+    places = _places(page)
+    for candidate in page.candidates:
+        for other in _orders_around(page, candidate, places):
+            np.maximum(around[candidate.order], 0.9 * page.qualities[other], out=around[candidate.order])
+    return around
 
 
-def _orders_around(page: Found, candidate: Candidate) -> list[int]:
+def _places(page: Found) -> dict[tuple[int, int], int]:
+    """The orders of a page's candidates by their spans."""
+    return {(c.start, c.end): c.order for c in page.candidates}
+
+
+def _orders_around(page: Found, candidate: Candidate, places: Mapping[tuple[int, int], int]) -> list[int]:
     orders = [o for o in (candidate.order - 1, candidate.order + 1) if 0 <= o < len(page.candidates)]
     if candidate.header is not None:  # what a sister row says is not said of this one
         orders = [o for o in orders if page.candidates[o].header != candidate.header]
     wanted = {s for s in (candidate.heading, candidate.header) if s is not None}
-    orders += [c.order for c in page.candidates[: candidate.order] if (c.start, c.end) in wanted]
-    return orders
+    return orders + sorted(places[span] for span in wanted if span in places)
 
 
 def _surroundings(page: Found, candidate: Candidate) -> list[tuple[int, int]]:
     spans = {(candidate.start, candidate.end)}
-    spans.update((page.candidates[o].start, page.candidates[o].end) for o in _orders_around(page, candidate))
+    orders = _orders_around(page, candidate, _places(page))
+    spans.update((page.candidates[o].start, page.candidates[o].end) for o in orders)
     return sorted(spans)
 
 
