@@ -134,7 +134,7 @@ def measure(question: Question, pages: Sequence[Found], keep: int | None = None)
             row = np.zeros(len(FEATURES), np.float32)
             row[_BEFORE_FORM] = [*shared, page.near[order], values[order], float(candidate.is_heading)]
             evidence.append(Evidence(candidate, row, around[order]))
-    evidence = _within_reach(evidence, keep)
+    evidence = _within_reach(evidence, keep, slack=-_PROMISE["unfit"] if question.kind in HARD_KINDS else 0.0)
     for e in evidence:
         page, order = pages[e.candidate.page], e.candidate.order
         e.row[_COLUMN["beside"]] = np.delete(page.near[max(0, order - 1) : order + 2], min(order, 1)).max(initial=0.0)
@@ -156,12 +156,12 @@ def sift(evidence: list[Evidence], keep: int) -> list[Evidence]:
     return sorted(evidence, key=_promise, reverse=True)[:keep]
 
 
-def _within_reach(evidence: list[Evidence], keep: int | None) -> list[Evidence]:
-    """Those that can be among the `keep` most promising: their form can make them less so, by `unfit`, and no more."""
+def _within_reach(evidence: list[Evidence], keep: int | None, slack: float) -> list[Evidence]:
+    """Those that can be among the `keep` most promising: their form can make them less so, by `slack`, and no more."""
     if keep is None or len(evidence) <= keep:
         return evidence
     most = [_promise(e) for e in evidence]
-    least = sorted(most, reverse=True)[keep - 1] + _PROMISE["unfit"]
+    least = sorted(most, reverse=True)[keep - 1] - slack
     return [e for e, value in zip(evidence, most, strict=True) if value >= least]
 
 
