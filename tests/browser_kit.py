@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 ARGUMENTS = (
@@ -72,3 +72,14 @@ def open_tab(browser: Browser, base: str, **options: object) -> Iterator[Tab]:
         assert tab.unexpected() == []
     finally:
         context.close()
+
+
+def turn(page: Page, number: int) -> Locator:
+    """A question of the conversation with its answer; the first is 1."""
+    return page.locator("#answer .turn").nth(number - 1)
+
+
+def ask_more(page: Page, question: str) -> None:
+    """Ask a further question in the conversation."""
+    page.get_by_label("Ask a follow-up question").fill(question)
+    page.keyboard.press("Enter")

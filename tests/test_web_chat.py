@@ -12,7 +12,7 @@ from playwright.sync_api import Page, Route, expect
 
 from index.errors import Unavailable
 from tests.api_kit import serving
-from tests.browser_kit import Tab, open_tab
+from tests.browser_kit import Tab, ask_more, open_tab, turn
 from tests.lazy_kit import LazyArchive
 from tests.web_kit import ShelfService
 
@@ -31,15 +31,6 @@ LETTER = [
 def shelf(service: ShelfService) -> ShelfService:
     service.put("letter.pdf", LETTER)
     return service
-
-
-def turn(page: Page, number: int):
-    return page.locator("#answer .turn").nth(number - 1)
-
-
-def ask_more(page: Page, question: str) -> None:
-    page.get_by_label("Ask a follow-up question").fill(question)
-    page.keyboard.press("Enter")
 
 
 def events(*told: tuple[str, object]) -> str:

@@ -19,7 +19,7 @@ from index.passages import embed_passages
 from index.store import PageUpdate
 from index.types import PageKey, PageReading
 from tests.api_kit import serving
-from tests.browser_kit import Tab, open_tab
+from tests.browser_kit import Tab, ask_more, open_tab, turn
 from tests.kit import TENANT
 from tests.lazy_kit import LazyArchive
 from tests.web_kit import ShelfService
@@ -40,15 +40,6 @@ CHECK = "Check the quotes on the page image"
 def shelf(service: ShelfService) -> ShelfService:
     service.put("letter.pdf", [f"# Board\n\n{ANSWER}\n\nThe tender for the north quay was accepted on 9 March."])
     return service
-
-
-def turn(page: Page, number: int):
-    return page.locator("#answer .turn").nth(number - 1)
-
-
-def ask_more(page: Page, question: str) -> None:
-    page.get_by_label("Ask a follow-up question").fill(question)
-    page.keyboard.press("Enter")
 
 
 def two_turns(tab: Tab) -> Page:
