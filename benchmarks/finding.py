@@ -22,7 +22,7 @@ from benchmarks.finding_texts import CACHE, SAMPLES, Place, texts, truth
 from benchmarks.report import publish, table
 from index.embedder import Embedder
 from index.embedder_st import build_embedder
-from index.matching import flat
+from index.flat import flat
 from index.passages import embed_passages
 from index.search import LegQuery, Weights
 from index.store import PageUpdate
