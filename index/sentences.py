@@ -25,7 +25,7 @@ _ABBREVIATIONS_TEXT = (
     "sept oct nov dec mon tue wed thu fri sat sun ave blvd rd sq tel ext ref refs encl op cit ibid bros gov sen rep "
     "acct amt incl excl qty max min par para cl reg "
     # German
-    "nr str bzw ca z.b d.h u.a usw abs bd hrsg jg s vgl inkl exkl zzgl evtl ggf sog u.s.w "
+    "geb gest nr str bzw ca z.b d.h u.a usw abs bd hrsg jg s vgl inkl exkl zzgl evtl ggf sog u.s.w "
     # French
     "m mm mme mlle mmes av bd env p.ex chap n° éd"
 )
@@ -46,6 +46,8 @@ _END = re.compile(
 _MARK = re.compile(r"[.!?…。！？｡]")
 """What an end begins with. Looked for by itself, because a pattern with alternatives is tried at every character."""
 _LETTERS = re.compile(r"(?:\w\.)+\w")
+_OLD_MONEY = re.compile(r"£?\d+[sl]")
+"""Shillings and pounds before pence: "14s. 6d.", "3l. 4s. 0d."."""
 _SALUTATION = re.compile(
     r"(?:my )?(?:dear|sirs?|madam|gentlemen|sehr geehrte\w*|liebe[rs]?|monsieur|madame|cher|chère)\b"
     r"(?:.{0,60}[,:!]|\s\w+)?",
@@ -175,6 +177,8 @@ def _is_boundary(text: str, begin: int, mark: re.Match[str]) -> bool:
     if len(last) == 1 and last.isalpha():  # an initial: "J. Smith"
         return False
     if _LETTERS.fullmatch(last):  # "U.S", "i.e"
+        return False
+    if _OLD_MONEY.fullmatch(last) and word[:1].isdigit():
         return False
     if last.isdigit() and len(last) <= 3:  # "12. März", or a numbered item inside a line
         at_line_start = text[begin : mark.start()].strip() == last

@@ -187,6 +187,26 @@ def test_a_heading_may_name_what_all_rows_are_about():
     assert "| 1921 | 7s |" in evident("What was the wage of a millet thresher in 1921?", text)
 
 
+GRAVES = """| Plot | Name | Buried |
+|---|---|---|
+| B/007 | Bright, Amos | 3 Dec 1928 |
+| B/008 | Achterberg, Winifred | 17 Aug 1947 |
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "quotes"),
+    [
+        ("Who is buried in plot B/007?", ["| B/007 | Bright, Amos | 3 Dec 1928 |"]),
+        ("What name, plot and day buried has Winifred?", ["| B/008 | Achterberg, Winifred | 17 Aug 1947 |"]),
+    ],
+)
+def test_the_row_that_is_asked_about_is_quoted_and_not_the_names_of_its_columns(question, quotes):
+    """A header says what is told of each row, so it is near to every question about its table."""
+    answer = ask(question, GRAVES)
+    assert [c.quote for c in answer.citations] == quotes
+
+
 def test_rows_that_tell_a_story_are_prose():
     """A register's narrative may answer in other words than the question's."""
     text = ("| Date | What happened |\n|---|---|\n| 3 May | Took nineteen men from a raft in the dark of the night. |\n"
@@ -309,6 +329,8 @@ def test_memory_of_vectors_is_bounded_in_bytes():
         ("What did the widow claim as compensation?", Kind.MONEY),
         ("At what time of year are the hedges cut?", Kind.DATE),
         ("Which part of the building leaks?", Kind.ANY),
+        ("What is the hourly rate of a clerk?", Kind.NUMBER),
+        ("At what rate was the loan raised?", Kind.NUMBER),
     ],
 )
 def test_the_kind_of_answer_is_read_from_the_question(question, kind):
@@ -331,6 +353,13 @@ def test_the_kind_of_answer_is_read_from_the_question(question, kind):
         (Kind.PERSON, "Nothing was done about it.", False),
         (Kind.SHARE, "one patient in five", True),
         (Kind.CONTACT, "write to guides@kestrel.example", True),
+        (Kind.NUMBER, "opened on 1921-05-02", False),
+        (Kind.NUMBER, "opened on 2nd May 1921, 1,400 came", True),
+        (Kind.MONEY, "the minutes of 03/03/1921", False),
+        (Kind.MONEY, "paid £4.10.06 on 03.03.1921", True),
+        (Kind.CONTACT, "the order of 31-03-2020", False),
+        (Kind.CONTACT, "since 1921-05-02 at 01632 960 417", True),
+        (Kind.DATE, "opened on 1921-05-02", True),
     ],
 )
 def test_kinds_are_seen_by_form(kind, text, held):

@@ -24,6 +24,8 @@ def _sentences(text):
         ("See No. 5, e.g. the boiler. Fig. 3 shows it.", ["See No. 5, e.g. the boiler.", "Fig. 3 shows it."]),
         ('He said "Go." Then he left.', ['He said "Go."', "Then he left."]),
         ("Am 12. März kam Dr. Kahl. Er blieb.", ["Am 12. März kam Dr. Kahl.", "Er blieb."]),
+        ("At 14s. 6d. a yard. He paid 3l. 4s. 0d. Then", ["At 14s. 6d. a yard.", "He paid 3l. 4s. 0d.", "Then"]),
+        ("Karl Weiß, geb. 07.11.1933. Er kam.", ["Karl Weiß, geb. 07.11.1933.", "Er kam."]),
         ("The train left at 5 p.m. from Garth. It was late.", ["The train left at 5 p.m. from Garth.", "It was late."]),
         ("Founded in 1894. The line closed.", ["Founded in 1894.", "The line closed."]),
         ("ran over the\nend of a line. Next", ["ran over the\nend of a line.", "Next"]),

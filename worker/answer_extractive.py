@@ -73,10 +73,12 @@ class ExtractiveAnswerer:
             best = [p for p in places if p.quality == places[0].quality]
             best = without_copies(best, lambda p: pages[p.page][1].text)[:MAX_CITATIONS]
             return [cite(*pages[p.page], (p.start, p.end), p.quality) for p in best], best[0].quality if best else 0.0
-        ranked, top = self._ranked(asked, *self._evidence(asked, matcher, pages, held))
+        found, evidence = self._evidence(asked, matcher, pages, held)
+        ranked, top = self._ranked(asked, found, evidence)
         if not ranked:
             return [], model.confidence(top)
         near = [(s, c) for s, c in ranked if s >= max(model.THRESHOLD, top - _SECOND)]
+        near = [(s, said) for s, c in near for said in self._spoken_of(asked, found[c.page], c)]
         chosen = without_copies(near, lambda p: pages[p[1].page][1].text[p[1].start : p[1].end])[:MAX_CITATIONS]
         return [cite(*pages[c.page], (c.start, c.end), model.confidence(s)) for s, c in chosen], model.confidence(top)
 
@@ -145,6 +147,13 @@ class ExtractiveAnswerer:
             features.soften(asked, found, evidence, best)
             scores.append(model.score(evidence.row))
         return scores[1], scores[0]
+
+    def _spoken_of(self, asked: Question, page: features.Found, chosen: Candidate) -> list[Candidate]:
+        """What is quoted for a candidate: itself or, for the header of a table, the rows of it that are asked about."""
+        if not (chosen.is_heading and chosen.is_row):
+            return [chosen]
+        named = rows.named_below(asked, page, chosen)[:MAX_CITATIONS]
+        return [row for row in named if not self._misnamed(asked, page, row)] or [chosen]
 
     def _misnamed(self, asked: Question, page: features.Found, candidate: Candidate) -> bool:
         def likeness(words: Sequence[str], labels: Sequence[str]) -> np.ndarray:

@@ -97,9 +97,11 @@ _KINDS: dict[Kind, tuple[str, ...]] = {  # in this order, after `_OPENERS`: the 
     Kind.MEASURE: (
         r"\bhow (?:far|deep|high|tall|wide|heavy|fast|large|big|thick|hot|cold|warm|strong|loud|steep|close)\b",
         r"\b(?:what|which)\b[^?]*\b(?:length|depth|height|width|weight|speed|size|diameter|distance|capacity|temperature"
-        r"|pressure|power|voltage|volume|area|load|thickness|range|rate|tonnage|level)\b",
+        r"|pressure|power|voltage|volume|area|load|thickness|range|tonnage|level)\b",
     ),
-    Kind.NUMBER: (r"\bhow (?:many|much)\b|\b(?:what|which) (?:\w+ )?numbers?\b",),
+    Kind.NUMBER: (  # a rate is so much money, so many knots or per cent
+        r"\bhow (?:many|much)\b|\b(?:what|which) (?:\w+ )?numbers?\b|\b(?:what|which)\b[^?]*\brate\b",
+    ),
     Kind.PERSON: (r"\bwho\b|\bwhom\b|\bwhose\b|\bwhat (?:was|is|were|are) the names?\b|'s name\b",),
     Kind.PLACE: (r"\bwhere\b|\b(?:what|which) (?:place|town|city|country|village|room|street|harbour|port)\b",),
     Kind.REASON: (r"\bwhy\b|\bfor what reason|\bwhat (?:\w+ )?(?:cause[ds]?|made)\b|\bhow come\b",),

@@ -25,6 +25,7 @@ _MONTH = (
 )
 _YEAR = r"\b(?:1[0-9]|20)\d\d\b"
 _DAY_NUMBER = r"\d{1,2}(?:st|nd|rd|th)?"
+_NUMERIC_DATE = r"\b\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b|\b\d{4}-\d\d-\d\d\b"
 _WEEKDAY = r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b"
 _SEASON = (
     r"\b(?:easter|christmas|whitsun(?:tide)?|michaelmas|lady day|good friday|palm sunday|new year'?s?(?: eve| day)?"
@@ -67,7 +68,7 @@ _PATTERNS: dict[Kind, tuple[str, ...]] = {
         rf"\b{_DAY_NUMBER}(?: of)? (?:{_MONTH})(?:,? {_YEAR})?",
         rf"(?:{_MONTH}) {_DAY_NUMBER}(?:,? {_YEAR})?",
         rf"(?:{_MONTH})(?:,? {_YEAR})?",
-        r"\b\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b|\b\d{4}-\d\d-\d\d\b|\bthe \d{1,2}(?:st|nd|rd|th)\b",
+        rf"{_NUMERIC_DATE}|\bthe \d{{1,2}}(?:st|nd|rd|th)\b",
         rf"{_YEAR}|{_WEEKDAY}|{_SEASON}",
     ),
     Kind.TIME: (
@@ -110,6 +111,12 @@ _COMPILED = {
     kind: re.compile("|".join(parts), 0 if kind is Kind.PERSON else re.IGNORECASE) for kind, parts in _PATTERNS.items()
 }
 
+_WHOLE_DATE = re.compile(
+    rf"{_NUMERIC_DATE}|\b{_DAY_NUMBER}(?: of)? (?:{_MONTH}),? {_YEAR}|(?:{_MONTH}) {_DAY_NUMBER},? {_YEAR}",
+    re.IGNORECASE,
+)
+"""Dates with day, month and year: their figures count nothing, cost nothing and are no telephone number."""
+
 HARD_KINDS = frozenset(
     {Kind.DATE, Kind.TIME, Kind.MONEY, Kind.NUMBER, Kind.MEASURE, Kind.DURATION, Kind.SHARE, Kind.CONTACT}
 )
@@ -131,6 +138,9 @@ def spans_of(kind: Kind, text: str) -> list[tuple[int, int]]:
     if pattern is None:
         return []
     spans = [m.span() for m in pattern.finditer(text)]
+    if kind in HARD_KINDS and kind is not Kind.DATE and spans:
+        dates = [m.span() for m in _WHOLE_DATE.finditer(text)]
+        spans = [(a, b) for a, b in spans if not any(start <= a and b <= end for start, end in dates)]
     if kind is Kind.PERSON:
         spans = [(a, b) for a, b in spans if text[a:b].lower() not in _NOT_NAMES and not _opens_sentence(text, a, b)]
     return spans

@@ -78,6 +78,15 @@ def misnamed(question: Question, found: Found, row: Candidate, likeness: Likenes
     return not told
 
 
+def named_below(question: Question, found: Found, header: Candidate) -> list[Candidate]:
+    """The rows below a header that the question names, and none less than a sister: of them the header speaks."""
+    rows = next((rows for rows in tables_of(found.candidates) if rows[0].header == (header.start, header.end)), [])
+    if not rows or _is_prose(found, rows):
+        return []
+    there = _there(found, rows)[:, _telling(question, found, rows)].any(axis=1)
+    return [row for row, named in zip(rows, there.tolist(), strict=True) if named and row.order not in found.barred]
+
+
 def tables_of(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
     """The rows below each header, in order."""
     rows = (c for c in candidates if c.header is not None and not c.is_heading)
