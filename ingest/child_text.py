@@ -6,6 +6,7 @@ left out. Runs inside the render child; its output is checked again on the other
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +21,9 @@ ALIGNED = 0.999  # cosine of a line direction that counts as along an axis
 RULE_THICKNESS = 4.0  # points; thicker is a bar
 RULE_LENGTH = 8.0
 MOSTLY = 2 / 3  # of the characters: less is a page with text both ways, which stays as it is
+SPACE = 0.4  # type sizes
+# Zapf Dingbats that Unicode had before, elsewhere than its order has them.
+DINGBATS = {"%": "☎", "*": "☛", "+": "☞", "H": "★", "l": "●", "n": "■", "s": "▲", "t": "▼", "u": "◆", "w": "◗"}
 GRID = 64  # image coverage is counted on a grid of so many cells a side
 
 Quad = tuple[float, float, float, float]
@@ -73,6 +77,7 @@ def layer_from(
     words: list[list[Any]] = []
     chars = unmapped = 0
     turns: Counter[int] = Counter()
+    printed = _Printed()
     for block, line, direction, word in _words(blocks):
         text = "".join(word.parts)
         chars += len(text)
@@ -83,7 +88,13 @@ def layer_from(
         if box is None or len(words) >= MAX_WORDS:
             continue
         invisible = not word.visible or (word.light and not has_ink(box))
-        words.append([text[:MAX_WORD_CHARS], *box, block, line, word.size, 2 * word.bold > len(text), invisible])
+        again = printed.same(text, word)
+        if again is not None:
+            again[-1] = again[-1] and invisible
+            continue
+        entry = [text[:MAX_WORD_CHARS], *box, block, line, word.size, 2 * word.bold > len(text), invisible]
+        words.append(entry)
+        printed.add(text, word, entry)
     if not words:
         return None
     return {
@@ -121,11 +132,57 @@ def _words(blocks: list[dict[str, Any]]) -> Iterator[tuple[int, int, Vector, _Wo
                             yield block_number, line_number, direction, word
                         word = None
                     else:
+                        if word is not None and _apart(word, char, direction, span):
+                            yield block_number, line_number, direction, word
+                            word = None
                         if word is None:
                             word = _Word(char, span)
-                        word.add(char["c"], char["bbox"], span)
+                        word.add(_meant(char["c"], span), char["bbox"], span)
             if word is not None:
                 yield block_number, line_number, direction, word
+
+
+class _Printed:
+    """The words so far, by what and where they are. Programs print a word twice for weight or to give it a shadow, and
+    some put an invisible layer over painted type.
+    """
+
+    def __init__(self) -> None:
+        self._at: dict[tuple[str, float, int, int], list[tuple[Quad, list[Any]]]] = {}
+
+    def same(self, text: str, word: _Word) -> list[Any] | None:
+        """The entry of the same word of the same size in the same place."""
+        near = 0.2 * word.size
+        _, size, column, row = self._key(text, word)
+        for place in itertools.product((column - 1, column, column + 1), (row - 1, row, row + 1)):
+            for box, entry in self._at.get((text, size, *place), ()):
+                if all(abs(a - b) <= near for a, b in zip(box, word.box, strict=True)):
+                    return entry
+        return None
+
+    def add(self, text: str, word: _Word, entry: list[Any]) -> None:
+        self._at.setdefault(self._key(text, word), []).append((word.box, entry))
+
+    @staticmethod
+    def _key(text: str, word: _Word) -> tuple[str, float, int, int]:
+        cell = max(0.5 * word.size, 0.1)  # wider than two prints of a word may be apart
+        return text, round(word.size, 1), int(word.box[0] / cell), int(word.box[1] / cell)
+
+
+def _apart(word: _Word, char: dict[str, Any], direction: Vector, span: dict[str, Any]) -> bool:
+    """Whether white as wide as a space parts a level word from the character after it: MuPDF sees no space where the
+    font changes, as behind a tick.
+    """
+    return direction[0] > ALIGNED and char["bbox"][0] - word.box[2] > SPACE * span["size"]
+
+
+def _meant(char: str, span: dict[str, Any]) -> str:
+    """The character that is shown. MuPDF gives Zapf Dingbats, in which form fields are ticked, by their codes: "4" for
+    a tick. The font's table in the PDF specification (ISO 32000-1, D.6) follows Unicode's block from U+2701.
+    """
+    if "dingbats" not in span["font"].lower() or not "!" <= char <= "~":
+        return char
+    return DINGBATS.get(char) or chr(0x2700 + ord(char) - 0x20)
 
 
 def _tight(word: _Word, direction: Vector) -> Quad:

@@ -21,7 +21,7 @@ from worker.engine.deepseek.pages import read_as
 from worker.engine.engine import NO_MEMORY, Decoded, Engine, VisionEngine
 from worker.engine.prompts import Prompt
 from worker.patience import Patience
-from worker.textlayer import LineRecogniser, read_layer, trustworthy, upright
+from worker.textlayer import LineRecogniser, read_layer, trustworthy, upright, without_unseen
 
 log = logging.getLogger("folioscope.reading")
 
@@ -154,7 +154,7 @@ class PageReader:
         turned, image = upright(layer, rendered.image)
         if not trustworthy(turned, image, self._recogniser).ok:
             return None
-        return read_layer(turned, *image.size, rotation=layer.turn)
+        return read_layer(without_unseen(turned, image), *image.size, rotation=layer.turn)
 
 
 class _Habits:

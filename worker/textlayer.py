@@ -12,6 +12,7 @@ do no better, and falls where the recogniser simply does not find it.
 from __future__ import annotations
 
 import itertools
+import math
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 LAYER_ENGINE = "text-layer"
-REVISION = "2"  # of what this module makes of a layer
+REVISION = "3"  # of what this module makes of a layer
 
 _MAX_UNMAPPED = 0.1  # bullets and dingbats of symbol fonts are a few per cent of a good page
 _SCAN_COVERAGE = 0.5  # of a page that is mostly a picture
@@ -38,6 +39,7 @@ _FIRST_SAMPLES, _MORE_SAMPLES = 2, 4
 _SAMPLE_CHARS = 14  # a run of words up to about so many characters; a line costs time by its length
 _MIN_SAMPLE_CHARS = 5
 _ALIKE, _UNLIKE = 0.7, 0.45  # similarity of what the layer says and what the pixels show
+_INK_CONTRAST = 12  # of 255 shades: less cannot be seen
 _CONFIDENT = 0.85  # a recogniser that is less sure does not contradict
 
 
@@ -93,6 +95,25 @@ def trustworthy(layer: TextLayer, image: Image, recogniser: LineRecogniser) -> V
     return Verdict(ok, "" if ok else "not_on_page")
 
 
+def without_unseen(layer: TextLayer, image: Image) -> TextLayer:
+    """A layer of painted type without those words that are not painted where the page shows nothing either: white on
+    white, or set invisibly beside the page's own text. Nobody who sees the page could check a quotation of them.
+    A layer that is mostly invisible, as scans have, is returned as it is.
+    """
+    unpainted = sum(word.invisible for word in layer.words)
+    if not unpainted or 2 * unpainted >= len(layer.words):
+        return layer
+    kept = tuple(word for word in layer.words if not word.invisible or _has_ink(image, word.box))
+    return replace(layer, words=kept)
+
+
+def _has_ink(image: Image, box: Box) -> bool:
+    left, top = int(box.x0 * image.width), int(box.y0 * image.height)
+    right, bottom = math.ceil(box.x1 * image.width), math.ceil(box.y1 * image.height)
+    darkest, lightest = image.crop((left, top, max(right, left + 1), max(bottom, top + 1))).convert("L").getextrema()
+    return lightest - darkest >= _INK_CONTRAST
+
+
 def upright(layer: TextLayer, image: Image) -> tuple[TextLayer, Image]:
     """Page and layer turned by `layer.turn`, so that most of the text runs from left to right: a wide table printed
     along a page's long side, a page that was bound upside down.
@@ -117,8 +138,10 @@ def read_layer(layer: TextLayer, width: int, height: int, rotation: int = 0) -> 
     """The reading that a layer amounts to, on an upright page of `width` x `height` pixels that was turned by
     `rotation` to be so.
     """
+    per_point = _page_per_point(layer.words)
     lines = [
-        _line(list(words)) for _, words in itertools.groupby(layer.words, key=lambda word: (word.block, word.line))
+        _line(list(words), per_point)
+        for _, words in itertools.groupby(layer.words, key=lambda word: (word.block, word.line))
     ]
     page = compose([line for line in lines if line is not None], width=width, height=height, rules=layer.rules)
     trust = max(0.0, 1.0 - layer.unmapped)
@@ -126,19 +149,29 @@ def read_layer(layer: TextLayer, width: int, height: int, rotation: int = 0) -> 
     return PageReading(page.text, page.regions, page.words, trust, width, height, rotation, reader)
 
 
-def _line(words: Sequence[LayerWord]) -> Line | None:
+def _page_per_point(words: Sequence[LayerWord]) -> float:
+    """How much of the page's height a point of type takes: most words stand level, and are as high as their type."""
+    return median([(word.box.y1 - word.box.y0) / word.size for word in words if word.size > 0] or [0.0])
+
+
+def _line(words: Sequence[LayerWord], per_point: float) -> Line | None:
     pieces = tuple(LineWord(text, word.box) for word in words if (text := readable_text(word.text)))
     if not pieces:
         return None
+    if words[-1].text.endswith("\u00ad") and len(words[-1].text) > 1:
+        # A soft hyphen that ends a line is a division, which joining the lines undoes.
+        pieces = (*pieces[:-1], replace(pieces[-1], text=pieces[-1].text + "\u00ad"))
     box = _around(word.box for word in words)
-    upright = [word.box.y1 - word.box.y0 for word in words]
+    height = median(word.box.y1 - word.box.y0 for word in words)
+    type_height = per_point * median(word.size for word in words)
+    askew = 0.0 < 2.0 * type_height < height  # text across the page: its boxes are far higher than its type
     return Line(
         text=" ".join(piece.text for piece in pieces),
         box=box,
         page_box=box,
         words=pieces,
         score=1.0,
-        size=median(upright),
+        size=type_height if askew else height,
         bold=2 * sum(word.bold for word in words) > len(words),
     )
 

@@ -37,8 +37,8 @@ def compose(lines: Sequence[Line], *, width: int, height: int, rules: Sequence[B
     pieces = prepare(lines, aspect)
     if not pieces:
         return Composed("", (), ())
-    upright = [piece for piece in pieces if _runs_up(piece)]
-    pieces = [piece for piece in pieces if not _runs_up(piece)]
+    astray = [piece for piece in pieces if _runs_up(piece) or _runs_askew(piece)]
+    pieces = [piece for piece in pieces if not (_runs_up(piece) or _runs_askew(piece))]
     ruled, rest = take_ruled(pieces, rules, aspect) if rules else ([], pieces)
     furniture = take_furniture(rest)
     left = min((p.x0 for p in pieces), default=0.0)
@@ -56,7 +56,7 @@ def compose(lines: Sequence[Line], *, width: int, height: int, rules: Sequence[B
     blocks = [
         *_furniture_block(furniture.header, RegionKind.HEADER),
         *(block for leaf in leaves for block in leaf),
-        *(Block(RegionKind.PARAGRAPH, [Row([piece])], [False]) for piece in upright),
+        *(Block(RegionKind.PARAGRAPH, [Row([piece])], [False]) for piece in astray),
         *_furniture_block(furniture.footer, RegionKind.FOOTER),
     ]
     return write(blocks)
@@ -66,6 +66,14 @@ def _runs_up(piece: Piece) -> bool:
     """Text that runs up or down the margin: it stands beside many lines and belongs to none."""
     height = piece.y1 - piece.y0
     return height > 2.5 * (piece.x1 - piece.x0) and len(piece.text) > 2 and height > 0.05
+
+
+def _runs_askew(piece: Piece) -> bool:
+    """Text slantwise across the page, such as a watermark: its box covers lines that it has nothing to do with. A line
+    of a warped scan that tilts by a few degrees stays where it is.
+    """
+    rise = piece.y1 - piece.y0 - piece.size
+    return rise > max(1.2 * piece.size, 0.25 * (piece.x1 - piece.x0)) and len(piece.text) > 2
 
 
 def _between_tables(body: Sequence[Piece], ruled: Sequence[Ruled]) -> list[tuple[list[Piece], Ruled | None]]:

@@ -194,8 +194,9 @@ def judge(pieces: Sequence[Piece], gutter: Gutter, others: Sequence[Gutter] = ()
     if not _wide_enough(gutter, size):
         return Divides.CELLS
     aligned = _aligned(left.pieces, right.pieces)
-    numbers = max(_share(s.pieces, lambda p: is_numeric(p.text)) for s in (left, right))
-    if numbers > 0.5 and aligned > 0.5:
+    numbers = [_share(s.pieces, lambda p: is_numeric(p.text)) for s in (left, right)]
+    # Two columns of figures are a table's even where none stand level: a sum is either paid in or paid out.
+    if min(numbers) > 0.5 or (max(numbers) > 0.5 and aligned > 0.5):
         return Divides.CELLS
     if _share(left.pieces, lambda p: is_label(p.text)) > 0.4 and aligned > 0.6:
         return Divides.CELLS

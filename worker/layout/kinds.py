@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 BULLETS = frozenset("•●○◦▪▫■□◆◇►▶▸‣⁃∙·–*❖➢➤✓✔-")
+TICKS = frozenset("✓✔")  # bullets that say something: on a form, what was ticked
 _ENUMERATOR = re.compile(
     r"(?:\(?(?:\d{1,3}(?:\.\d{1,3}){0,4}|[a-z]|[A-Z]|[ivxlc]{1,6}|[IVXLC]{1,6})[.)]|\d{1,2}(?:\.\d{1,3}){1,4}|§+\s?\d{1,4})"
 )
@@ -21,6 +23,8 @@ _DATE = re.compile(
     r"\d{1,2}(?:st|nd|rd|th|\.)?\s?[^\W\d_]{3,9}\.?(?:\s\d{2,4})?|[^\W\d_]{3,9}\.?\s?\d{1,2}(?:,?\s\d{4})?"
 )
 _SENTENCE_END = re.compile(r"[.!?:…][\"'”’»)\]]*$")
+_LEADER = re.compile(r"\w.*?(?:(?:\.\s?){4,}|(?:…\s?){2,}|(?:·\s?){4,})\s*(?:\d[\d.,]{0,11}|[ivxlc]{1,7})$")
+_RIGHT_TO_LEFT = "\u0590"  # no script before the Hebrew block runs from right to left
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uff60]")
 
 
@@ -65,6 +69,11 @@ def is_label(text: str) -> bool:
     return text.endswith(":") and len(text) <= 48
 
 
+def has_leader(text: str) -> bool:
+    """An entry of a table of contents or a list of prices: dots lead from its words to its number."""
+    return _LEADER.search(text) is not None
+
+
 def is_page_number(text: str) -> bool:
     return _PAGE.fullmatch(text.strip()) is not None
 
@@ -89,3 +98,11 @@ def is_all_caps(text: str) -> bool:
 
 def is_cjk(char: str) -> bool:
     return _CJK.match(char) is not None
+
+
+def runs_left(text: str) -> bool:
+    """Whether most of the text's letters are of a script that runs from right to left."""
+    if not text or max(text) < _RIGHT_TO_LEFT:
+        return False
+    directions = [unicodedata.bidirectional(character) for character in text]
+    return sum(d in ("R", "AL") for d in directions) > directions.count("L")

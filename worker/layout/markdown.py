@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from index.types import Box, Region, RegionKind, Word
 from worker.layout.blocks import Block
+from worker.layout.direction import in_logical_order
 from worker.layout.kinds import is_cjk
 from worker.layout.lines import Composed
 from worker.layout.pieces import Piece, Token
@@ -52,6 +53,7 @@ class Writer:
         """
         gap = ""
         for k, line in enumerate(lines):
+            line = in_logical_order(line)  # noqa: PLW2901
             after = lines[k + 1][0] if k + 1 < len(lines) else following
             self.markup(gap)
             gap = "\n" if k < len(breaks) and breaks[k] else " "
@@ -61,7 +63,7 @@ class Writer:
                     self.markup(" ")
                 if i == len(line) - 1 and after is not None and gap == " ":
                     text, gap = self._line_end(text, after.text)
-                self.word(text, token.box)
+                self.word(text.removesuffix("\u00ad") or text, token.box)
         return gap
 
     def _line_end(self, text: str, after: str) -> tuple[str, str]:

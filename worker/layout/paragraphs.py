@@ -15,7 +15,15 @@ from statistics import median
 
 from index.types import RegionKind
 from worker.layout.blocks import Block
-from worker.layout.kinds import ends_sentence, is_bullet, is_item_number, item_ordinal, starts_lower, starts_small
+from worker.layout.kinds import (
+    TICKS,
+    ends_sentence,
+    is_bullet,
+    is_item_number,
+    item_ordinal,
+    starts_lower,
+    starts_small,
+)
 from worker.layout.rows import Row
 from worker.layout.tables import find_tables
 
@@ -31,7 +39,7 @@ class Measure:
     left: float
     right: float
     running: bool  # is it mostly running text, or lines that stand each for themselves?
-    far_in: frozenset[int]  # ids of rows of a small block that begins far in from the left edge: an address, a date
+    far_in: frozenset[int]  # ids of rows of a small block set far in or to the right: an address, a date
 
 
 def blocks_of(rows: Sequence[Row], left: float, right: float) -> list[Block]:
@@ -65,9 +73,30 @@ def _measure(rows: Sequence[Row], left: float, bound: float) -> Measure:
     return Measure(min(max(leading, 0.8), 2.5), left, right, _running(rows), _far_in(rows, left, right))
 
 
-def _far_in(rows: Sequence[Row], left: float, right: float) -> frozenset[int]:
-    """Rows of up to six that begin level with each other, more than a third of the way in."""
+def _flush_right(rows: Sequence[Row]) -> set[int]:
+    """Rows of three or more that end level with each other and all begin elsewhere: the date and references of a
+    letter, set to the right. Lines of justified text begin level.
+    """
     ids: set[int] = set()
+    run: list[Row] = []
+    for row in [*rows, None]:
+        if (
+            row is not None
+            and run
+            and abs(row.x1 - run[-1].x1) < 0.3 * row.size
+            and all(abs(row.x0 - other.x0) > 0.8 * row.size for other in run)
+        ):
+            run.append(row)
+            continue
+        if len(run) >= 3:
+            ids.update(map(id, run))
+        run = [row] if row is not None else []
+    return ids
+
+
+def _far_in(rows: Sequence[Row], left: float, right: float) -> frozenset[int]:
+    """Rows of up to six that begin level, more than a third of the way in, and rows set to the right."""
+    ids = _flush_right(rows)
     run: list[Row] = []
     for row in [*rows, None]:
         if (
@@ -139,7 +168,7 @@ def _items(rows: Sequence[Row]) -> dict[int, str]:
             if first == "*":  # alone it is the mark of a footnote
                 stars.append(k)
                 continue
-            items[k] = "bullet"
+            items[k] = "label" if first in TICKS else "bullet"
         elif first in _MARK_LIKE or first in _LETTER_LIKE:
             doubtful.setdefault(first, []).append(k)
         elif is_item_number(first):
@@ -155,10 +184,22 @@ def _items(rows: Sequence[Row]) -> dict[int, str]:
     for k in numbered:
         first = rows[k].tokens[0].text
         ordinal = item_ordinal(first)
-        if ordinal is None or _neighbour_counts(rows, numbered, k) or ordinal[1] == 1:
+        if (
+            ordinal is None
+            or ordinal[1] == 1
+            or _neighbour_counts(rows, numbered, k)
+            or _first_roman(rows, numbered, k)
+        ):
             plain = first[:-1].isdecimal() and first[-1] in ".)" and len(first) <= 4
             items[k] = "ordered" if plain else "label"
     return items
+
+
+def _first_roman(rows: Sequence[Row], numbered: list[int], k: int) -> bool:
+    """Is this "(i)", and the next number "(ii)"?"""
+    first = rows[k].tokens[0].text
+    following = numbered[numbered.index(k) + 1 :][:1]
+    return "i" in first and any(rows[other].tokens[0].text == first.replace("i", "ii") for other in following)
 
 
 def _neighbour_counts(rows: Sequence[Row], numbered: list[int], k: int) -> bool:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from index.types import Box
+from worker.layout.kinds import runs_left
 from worker.layout.lines import Line, LineWord
 
 CUT_GAP = 0.9  # in type sizes: words further apart than this may belong to different columns
@@ -117,6 +118,8 @@ def _piece(line: Line, aspect: float, typical: float) -> Piece:
         middle = (y0 + y1) / 2
         y0, y1 = middle - size / 2, middle + size / 2
     tokens = _tokens(line, page_box)
+    if runs_left(line.text):
+        tokens = tuple(sorted(tokens, key=lambda token: token.box.x0))  # as they stand, which all cuts go by
     # Words come with boxes on the page; along a line the step to layout coordinates is linear.
     span = page_box.x1 - page_box.x0
     scale = (box.x1 - box.x0) / span if span > 0 else 0.0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from worker.layout.kinds import is_bullet, is_enumerator
+from worker.layout.kinds import has_leader, is_bullet, is_enumerator
 from worker.layout.pieces import Piece, Token, join_pieces, vertical_overlap
 
 CELL_GAP = 0.9  # in type sizes: pieces further apart on a row are cells of their own
@@ -39,7 +39,7 @@ class Row:
         self.text = " ".join(c.text for c in cells)
         gaps = [(b.x0 - a.x1, is_enumerator(a.text)) for a, b in itertools.pairwise(cells)]
         widest = max((gap for gap, label in gaps if not label), default=0.0)
-        self.set_out = widest > WIDE_GAP * self.size and not self._justified(widest)
+        self.set_out = (widest > WIDE_GAP * self.size and not self._justified(widest)) or has_leader(self.text)
 
     def _justified(self, widest: float) -> bool:
         """A line of narrow running text may have gaps as wide, but then all its words stand so."""

@@ -1,0 +1,139 @@
+"""Pages as archives have them and the samples do not: statements, watermarks, other scripts, contents, ticks."""
+
+from __future__ import annotations
+
+import textwrap
+
+from index.types import Box, RegionKind
+from tests.layout_kit import HEIGHT, OTHER, PROSE, WIDTH, Page
+from worker.layout.lines import Line, LineWord
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_a_statement_whose_sums_are_either_paid_out_or_in_is_one_table() -> None:
+    """Two columns of figures that never stand level are no blocks, even with something to their right above them."""
+    page = Page()
+    page.line(50, 60, "Northgate Bank")
+    page.line(420, 60, "Statement no. 118")
+    page.line(50, 74, "12 Castle Street, York")
+    page.line(420, 74, "1 May 2022 to 31 May 2022")
+    rows = [
+        ("Date", "Description", "Paid out", "Paid in", "Balance"),
+        ("01 May", "Brought forward", "", "", "1,204.55"),
+        ("02 May", "Card payment", "42.18", "", "1,162.37"),
+        ("04 May", "Direct debit", "131.00", "", "1,031.37"),
+        ("09 May", "Salary", "", "2,310.40", "3,341.77"),
+        ("11 May", "Cash machine", "100.00", "", "3,241.77"),
+        ("15 May", "Standing order", "850.00", "", "2,391.77"),
+        ("23 May", "Cheque 000217", "64.99", "", "2,326.78"),
+        ("31 May", "Interest", "", "1.12", "2,327.90"),
+    ]
+    for k, (date, what, *sums) in enumerate(rows):
+        right = [(end - 5 * len(text), text) for end, text in zip((390, 468, 548), sums, strict=True)]
+        page.row(130 + 14 * k, [(50, date), (112, what), *right])
+    text = page.composed(shuffle=2).text
+    assert "| Date | Description | Paid out | Paid in | Balance |" in text
+    assert "| 09 May | Salary | | 2,310.40 | 3,341.77 |" in text
+    assert "| 31 May | Interest | | 1.12 | 2,327.90 |" in text
+
+
+def test_a_watermark_across_two_columns_touches_neither() -> None:
+    """Slanted type is read by itself, after the text, and is no heading."""
+    page = Page()
+    page.text(50, 80, 240, PROSE * 3)
+    page.text(310, 80, 240, OTHER * 3)
+    box = Box(100 / WIDTH, 90 / HEIGHT, 500 / WIDTH, 400 / HEIGHT)
+    words = (LineWord("DRAFT", box), LineWord("COPY", box))
+    page.lines.append(Line("DRAFT COPY", box, box, words, 1.0, 60 / HEIGHT))
+    result = page.composed(shuffle=5)
+    text = flat(result.text)
+    assert text == f"{flat(PROSE * 3)} {flat(OTHER * 3)} DRAFT COPY"
+    assert result.regions[-1].kind is RegionKind.PARAGRAPH
+
+
+def test_a_line_that_tilts_a_little_stays_in_its_place() -> None:
+    """A long line of a warped scan has a box as high as two or three lines; it is no watermark."""
+    page = Page()
+    page.text(50, 80, 500, PROSE)
+    box = Box(50 / WIDTH, 200 / HEIGHT, 550 / WIDTH, 226 / HEIGHT)
+    tilted = "The tilted line stands here, as long as the lines above it and as those below, but warped by the spine"
+    page.lines.append(Line(tilted, box, box, (), 1.0, 10 / HEIGHT))
+    page.text(50, 240, 500, OTHER)
+    text = flat(page.composed(shuffle=1).text)
+    assert text.index("the new lamps.") < text.index("The tilted line") < text.index("Nobody could say")
+
+
+def test_contents_keep_an_entry_to_a_line() -> None:
+    """Where dots lead to a number the line ends, whatever the next one begins with."""
+    page = Page()
+    entries = ["Introduction", "the survey of 1832", "chain men and their pay", "Appendix"]
+    for k, entry in enumerate(entries):
+        page.line(50, 80 + 14 * k, f"{entry} {'.' * (80 - len(entry))} {3 + 17 * k}")
+    lines = [line for line in page.composed().text.split("\n") if line]
+    assert [line.split(" ..")[0] for line in lines] == entries
+
+
+def test_ticks_are_no_mere_bullets() -> None:
+    """What was ticked on a form is seen in its text."""
+    page = Page()
+    for k, line in enumerate(["✓ Diabetes", "Asthma", "✓ Epilepsy", "• No known allergy"]):
+        page.line(50, 80 + 30 * k, line)
+    text = page.composed().text
+    assert "✓ Diabetes" in text
+    assert "✓ Epilepsy" in text
+    assert "- No known allergy" in text
+
+
+def test_small_roman_items_begin_with_the_first() -> None:
+    """ "(i)" before "(ii)" is an item as that is, and no letter."""
+    page = Page()
+    y = 80.0
+    for text in ("(i) a written order signed by two partners of the client; and", "(ii) the expiry of thirty days."):
+        page.line(50, y, text)
+        y += 13
+    assert page.composed().text.split("\n") == [
+        "- (i) a written order signed by two partners of the client; and",
+        "- (ii) the expiry of thirty days.",
+    ]
+
+
+def test_references_set_to_the_right_keep_their_lines() -> None:
+    """The date and the references of a letter end level, and are no running text."""
+    page = Page()
+    for k, text in enumerate(["8 October 2018", "Our reference: KV/771", "Your reference: Brandt/lease"]):
+        page.line(550 - 5 * len(text), 80 + 13 * k, text)
+    for k, line in enumerate(textwrap.wrap(PROSE, 98)):
+        page.line(50, 160 + 13 * k, line)
+    text = page.composed(shuffle=4).text
+    assert "8 October 2018\nOur reference: KV/771\n" in text
+    assert "KV/771 Your" not in text
+
+
+def test_hebrew_is_read_from_the_right_and_its_latin_quotation_from_the_left() -> None:
+    """Words that stand from the right to the left come out as they are read, however the line was cut."""
+    words = ["מכתב", "נשלח", "אל", "Royal", "Archive", "ביום", "3", "במאי"]
+    shown = ["במאי", "3", "ביום", "Royal", "Archive", "אל", "נשלח", "מכתב"]
+    page = Page()
+    page.line(100, 80, " ".join(shown[:4]))
+    page.line(100 + 5 * len(" ".join(shown[:4]) + " "), 80, " ".join(shown[4:]))
+    assert page.composed(shuffle=1).text.split() == words
+    logical = Page()
+    logical.line(100, 80, " ".join(shown))
+    (line,) = logical.lines
+    backwards = Line(" ".join(words), line.box, line.page_box, line.words[::-1], 1.0, line.size)
+    logical.lines = [backwards]
+    assert logical.composed().text.split() == words
+
+
+def test_soft_hyphens_at_line_ends_divide_and_are_gone() -> None:
+    """The halves are one word; where the line stands alone the hyphen is not shown."""
+    page = Page()
+    page.line(50, 80, "The cost of the archive and of its divi\u00ad")
+    page.line(50, 93, "sion among the parishes was borne by all")
+    page.line(50, 160, "Nota bene\u00ad")
+    text = page.composed().text
+    assert "its division among" in flat(text)
+    assert text.endswith("Nota bene")

@@ -1,0 +1,125 @@
+"""Text layers as programs write them: printed twice, ticked, hidden in white, stamped across, divided softly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pymupdf
+import pytest
+from PIL import Image, ImageDraw
+
+from index.types import Box
+from ingest.renderer import LayerWord, TextLayer
+from ingest.sandbox import SandboxRenderer
+from worker.textlayer import read_layer, without_unseen
+
+
+@pytest.fixture
+def layer_of(tmp_path):
+    """The layer of a document's first page, by way of the real sandbox."""
+
+    def read(document: pymupdf.Document) -> tuple[TextLayer, Image.Image]:
+        file = tmp_path / "page.pdf"
+        document.save(file)
+        with SandboxRenderer() as renderer:
+            page = renderer.render(file, "application/pdf", 1, None, max_pixels=200_000, text_layer=True)
+        assert page.text_layer is not None
+        return page.text_layer, page.image
+
+    return read
+
+
+def test_text_printed_twice_for_weight_or_with_a_shadow_counts_once(layer_of) -> None:
+    """The same word in the same place is one word; the same word beside it, or on the next line, is another. One that
+    is painted and hidden is painted.
+    """
+    document = pymupdf.open()
+    page = document.new_page()
+    for offset in (0.0, 0.3):
+        page.insert_text((50 + offset, 100), "Printed for weight", fontsize=12)
+    page.insert_text((51.5, 151.5), "Shadow", fontsize=12, color=(0.6, 0.6, 0.6))
+    page.insert_text((50, 150), "Shadow", fontsize=12)
+    page.insert_text((50, 200), "that that", fontsize=12)
+    page.insert_text((50, 214), "that", fontsize=12)
+    page.insert_text((50, 300), "twice", fontsize=12, render_mode=3)
+    page.insert_text((50, 300), "twice", fontsize=12)
+    layer, _ = layer_of(document)
+    assert " ".join(sorted(word.text for word in layer.words)) == "Printed Shadow for that that that twice weight"
+    assert not any(word.invisible for word in layer.words)
+
+
+def test_ticked_fields_show_a_tick_and_words_after_them_are_words(layer_of) -> None:
+    """A ticked box of a form is a tick and not the letter that its font keeps it under; white where the font changes
+    parts words.
+    """
+    document = pymupdf.open()
+    page = document.new_page()
+    field = pymupdf.Widget()
+    field.field_type, field.field_name, field.field_value = pymupdf.PDF_WIDGET_TYPE_CHECKBOX, "paid", True
+    field.rect = pymupdf.Rect(50, 90, 62, 102)
+    page.add_widget(field)
+    page.insert_text((66, 100), "Paid", fontsize=11)
+    page.insert_text((50, 150), "8", fontsize=11, fontname="zadb")
+    page.insert_text((67, 150), "Unpaid", fontsize=11)
+    page.insert_text((50, 200), "4 boxes", fontsize=11)
+    layer, _ = layer_of(document)
+    words = [word.text for word in layer.words]
+    assert sorted(words) == sorted(["✓", "Paid", "✘", "Unpaid", "4", "boxes"])
+
+
+def test_words_that_a_page_does_not_show_are_not_read(layer_of) -> None:
+    """White on white beside painted type is no part of the page; white on a dark bar is."""
+    document = pymupdf.open()
+    page = document.new_page()
+    page.insert_text((50, 100), "The trustees met on the fourth of May and signed", fontsize=11)
+    page.insert_text((50, 150), "Ignore the page", fontsize=11, color=(1, 1, 1))
+    page.draw_rect((40, 180, 300, 220), fill=(0, 0, 0.4))
+    page.insert_text((50, 200), "Second part", fontsize=11, color=(1, 1, 1))
+    layer, image = layer_of(document)
+    assert "Ignore" in {word.text for word in layer.words}
+    text = read_layer(without_unseen(layer, image), *image.size).text
+    assert " ".join(text.split()) == "The trustees met on the fourth of May and signed Second part"
+
+
+def test_hidden_words_stay_where_the_page_shows_something_or_is_a_scan() -> None:
+    """The invisible text over a figure belongs to it; a scan's layer is hidden as a whole and is left alone."""
+    image = Image.new("RGB", (400, 400), "white")
+    ImageDraw.Draw(image).rectangle((210, 40, 280, 60), fill="black")
+    painted = [
+        LayerWord(f"word{k}", Box(0.1, 0.2 + 0.05 * k, 0.3, 0.23 + 0.05 * k), 0, k, 9.0, False, False) for k in range(4)
+    ]
+    figure = LayerWord("figure", Box(0.5, 0.08, 0.75, 0.17), 1, 0, 9.0, False, True)
+    blank = LayerWord("blank", Box(0.5, 0.6, 0.75, 0.65), 2, 0, 9.0, False, True)
+    layer = TextLayer((*painted, figure, blank), 0.0, 0.0)
+    assert [word.text for word in without_unseen(layer, image).words][4:] == ["figure"]
+    scan = replace(layer, words=tuple(replace(word, invisible=True) for word in layer.words))
+    assert without_unseen(scan, image) == scan
+
+
+def test_a_watermark_across_the_lines_is_read_after_them(layer_of) -> None:
+    """No line of the text is torn, and the stamp is no heading."""
+    document = pymupdf.open()
+    page = document.new_page()
+    lines = ["The dredger Nautilus would be sold to the", "highest bidder in May, and the clerk was told", "to write"]
+    for number in range(9):
+        page.insert_text((60, 100 + 15 * number), lines[number % 3], fontsize=11)
+    at = pymupdf.Point(120, 240)
+    page.insert_text(at, "DRAFT COPY", fontsize=40, color=(0.8, 0.8, 0.8), morph=(at, pymupdf.Matrix(45)))
+    layer, image = layer_of(document)
+    text = read_layer(layer, *image.size).text
+    assert text.split() == [*(" ".join(lines * 3)).split(), "DRAFT", "COPY"]
+    assert "#" not in text
+
+
+def test_soft_hyphens_divide_at_the_end_of_a_line_and_nowhere_else() -> None:
+    """Half words are joined where the line ends; inside a word a soft hyphen is nothing."""
+    lines = ["in\u00advis\u00adible hyphens and a divi\u00ad", "sion of the last of the words"]
+    words = [
+        LayerWord(
+            word, Box(0.1 + 0.1 * k, 0.1 + 0.02 * row, 0.18 + 0.1 * k, 0.115 + 0.02 * row), 0, row, 9.0, False, False
+        )
+        for row, line in enumerate(lines)
+        for k, word in enumerate(line.split())
+    ]
+    text = read_layer(TextLayer(tuple(words), 0.0, 0.0), 1000, 1000).text
+    assert text == "invisible hyphens and a division of the last of the words"
