@@ -6,9 +6,12 @@ import json
 
 import pytest
 
+from index.errors import ConfigError
 from tests.kit import TENANT, Archive, pdf
 from tests.test_jobs import zipped
+from worker import maintenance
 from worker.maintenance import _verify
+from worker.settings import Settings
 from worker.wiring import Truth
 
 
@@ -81,3 +84,12 @@ def test_a_member_that_does_not_know_its_archive_is_found(archive):
             path.unlink()
     archive.restart()
     assert ("member_unlinked", member) in found(archive)
+
+
+@pytest.mark.parametrize("work", [maintenance.verify, maintenance.rebuild])
+def test_where_no_archive_is_there_is_nothing_that_agrees(work, tmp_path):
+    """A mistyped data directory is named as such, and not made."""
+    nowhere = tmp_path / "archvie"
+    with pytest.raises(ConfigError, match="archvie"):
+        work(Settings(data_dir=nowhere))
+    assert not nowhere.exists()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from index import ids
 from index.catalog import Entry
+from index.errors import ConfigError
 from index.ownership import Ownership
 from index.store import PageCounts
 from index.types import PageState
@@ -45,13 +46,22 @@ class Verification:
 def verify(settings: Settings, *, progress: Callable[[int, int], None] | None = None) -> Verification:
     """Hash every blob again and compare manifests, splits and points. Changes nothing.
 
-    `progress(done, total)` counts bytes of blobs.
+    `progress(done, total)` counts bytes of blobs. `ConfigError` where there is no archive.
     """
+    _require_archive(settings)
     truth = open_truth(settings)
     try:
         return _verify(truth, progress or (lambda _done, _total: None))
     finally:
         truth.close()
+
+
+def _require_archive(settings: Settings) -> None:
+    """A mistyped path must not be made a data directory, and be said to agree with itself."""
+    if not any((settings.data_dir / part).is_dir() for part in ("documents", "blobs")):
+        raise ConfigError(
+            f"There is no archive in {settings.data_dir}. Name its data directory (--data, FOLIOSCOPE_DATA_DIR)."
+        )
 
 
 def _verify(truth: Truth, progress: Callable[[int, int], None]) -> Verification:
@@ -142,6 +152,7 @@ def rebuild(settings: Settings, *, progress: Callable[[int, int], None] | None =
     are not touched, so an interrupted rebuild is simply started again. In a full stack no other process may run when
     it begins, since each of them believes in the old index; once it has begun, the workers that are to read may start.
     """
+    _require_archive(settings)
     ownership = Ownership(settings.data_dir)
     try:
         drop_index(settings)
