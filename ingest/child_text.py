@@ -180,7 +180,7 @@ def _meant(char: str, span: dict[str, Any]) -> str:
     """The character that is shown. MuPDF gives Zapf Dingbats, in which form fields are ticked, by their codes: "4" for
     a tick. The font's table in the PDF specification (ISO 32000-1, D.6) follows Unicode's block from U+2701.
     """
-    if "dingbats" not in span["font"].lower() or not "!" <= char <= "~":
+    if "ingbats" not in span.get("font", "") or not "!" <= char <= "~":
         return char
     return DINGBATS.get(char) or chr(0x2700 + ord(char) - 0x20)
 
