@@ -80,6 +80,7 @@ class Matcher:
     _identifiers: list[tuple[int, re.Pattern[str], re.Pattern[str]]] = field(default_factory=list)
     _vouched: list[list[int]] = field(default_factory=list)
     _cjk: list[tuple[int, str]] = field(default_factory=list)
+    _elided: list[tuple[int, re.Pattern[str]]] = field(default_factory=list)
     _alike: list[list[set[str]]] = field(default_factory=list)  # for each phrase and word, words seen that look like it
     _lexicon: Lexicon = field(init=False)
 
@@ -91,6 +92,8 @@ class Matcher:
             elif term.identifier:
                 self._identifiers.append((number, spelled(term.form), spelled(term.form, alike=True)))
             else:
+                if "'" in term.form.removesuffix("'s"):  # O'Rourke, didn't: words of a page end at an apostrophe
+                    self._elided.append((number, _elision(term.form.removesuffix("'s"))))
                 self._stems.setdefault(term.stem, number)
                 if len(term.form) >= MIN_FUZZY_LENGTH:
                     self._fuzzy.append((number, term.folded, allowed_distance(len(term.folded))))
@@ -113,7 +116,8 @@ class Matcher:
 
     def _summary(self, text: str, words: list[str]) -> PageSummary:
         exact, near = self._judge(words)
-        low = flat(text) if self._identifiers or self._cjk or self.plan.phrases else ""
+        by_characters = self._identifiers or self._cjk or self._elided or self.plan.phrases
+        low = flat(text) if by_characters else ""
         terms = dict.fromkeys(exact.values(), 1.0)
         for match in self._characters(low):
             terms[match.term] = max(terms.get(match.term, 0.0), match.quality)
@@ -212,6 +216,8 @@ class Matcher:
                 here = [Match(m.start(), m.end(), number, 1.0) for m in same.finditer(low)]
                 here = here or [Match(m.start(), m.end(), number, SHAPE_QUALITY) for m in alike.finditer(low)]
             found += here or self._misread_identifiers(low, number)
+        for number, pattern in self._elided:
+            found += [Match(m.start(), m.end(), number, 1.0) for m in pattern.finditer(low)]
         for number, form in self._cjk:
             found += [Match(m.start(), m.end(), number, 1.0) for m in re.finditer(re.escape(form), low)]
         return found
@@ -249,6 +255,11 @@ class Matcher:
             Match(start, end, -1, quality)
             for start, end, quality in phrase_places(low, phrase, self._lexicon, held=held)
         ]
+
+
+def _elision(form: str) -> re.Pattern[str]:
+    """A folded word with apostrophes, straight or curly, on flat text."""
+    return re.compile(r"(?<![^\W_])" + re.escape(form).replace("'", "['’]") + r"(?![^\W_])")
 
 
 def _places(text: str, word: str) -> Iterator[tuple[int, int]]:

@@ -190,3 +190,30 @@ def test_an_archive_of_which_nothing_can_be_read_has_a_failure(api, archive):
     shown = api.get(f"/v1/documents/{document}").json()
     assert (shown["state"], shown["failure"]["code"]) == ("failed", "no_member_read")
     assert len(shown["member_failures"]) == 2
+
+
+def test_an_archive_in_the_filter_is_all_that_lies_in_it(api, archive):
+    """Search, answers and export asked about a ZIP look through its documents, archives inside included."""
+    inner = zip_of(deep__c=pdf("The ferry was sold to Peter Holm."))
+    box = add(api, zip_of(a=pdf("The ferry was built by Holm."), inner=inner), "box.zip")
+    alone = add(api, pdf("The ferry was painted green."))
+    archive.settle()
+
+    def found(*ids):
+        body = {"query": "ferry", "filter": {"document_ids": list(ids)}}
+        response = api.post("/v1/search", json=body).json()
+        assert response["total_pages"] == len(response["hits"])
+        return sorted(hit["snippets"][0]["text"] for hit in response["hits"])
+
+    assert found(box) == ["The ferry was built by Holm.", "The ferry was sold to Peter Holm."]
+    assert found(alone) == ["The ferry was painted green."]
+    assert len(found(box, alone)) == 3
+    assert found("no-such-id") == []
+    answer = api.post(
+        "/v1/answers", json={"question": '"sold to Peter Holm"', "filter": {"document_ids": [box]}}
+    ).json()
+    assert [c["quote"] for c in answer["citations"]] == ["The ferry was sold to Peter Holm."]
+    elsewhere = {"question": '"sold to Peter Holm"', "filter": {"document_ids": [alone]}}
+    assert not api.post("/v1/answers", json=elsewhere).json()["found"]
+    lines = api.get("/v1/export", params={"document_ids": box}).text.splitlines()
+    assert len(lines) == 2

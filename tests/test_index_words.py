@@ -239,3 +239,25 @@ def test_matching_never_fails(query, text):
     for match in Matcher(analyse(query)).find(text).matches:
         assert 0 <= match.start < match.end <= len(text)
         assert 0 < match.quality <= 1
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "found"),
+    [
+        ("D'Arcy", "Received of Mr. D'Arcy the sum", "D'Arcy"),
+        ("d'arcy", "Received of Mr. D’Arcy the sum", "D’Arcy"),
+        ("O’Rourke", "Mr. J. P. O'Rourke said", "O'Rourke"),
+        ("O'Rourke's", "of O'Rourke, it", "O'Rourke"),
+        ("didn't", "I didn't see", "didn't"),
+        ("l'acte", "Madame, l'acte de vente", "l'acte"),
+        ("rock'n'roll", "some rock'n'roll here", "rock'n'roll"),
+    ],
+)
+def test_words_with_an_apostrophe_are_found_as_they_are(query, text, found):
+    """Straight or curly, in names and in shortened words, exactly, and only as whole words."""
+    matcher = Matcher(analyse(query))
+    matches = matcher.find(text).matches
+    assert [(text[m.start : m.end], m.quality) for m in matches if m.quality == 1.0] == [(found, 1.0)]
+    assert set(matcher.summary(text).terms.values()) == {1.0}
+    longer = text.replace(found, f"{found}son")
+    assert not [m for m in Matcher(analyse(query)).find(longer).matches if m.quality == 1.0]

@@ -243,12 +243,13 @@ class Library:
         return replace(step, asked=replace(step.asked, lifted=lifted))
 
     def export(self, tenant: str, where: SearchFilter) -> Iterator[PagePoint]:
-        return export_pages(self._catalog, self._store, tenant, where)
+        return export_pages(self._catalog, self._store, tenant, self._opened(tenant, where))
 
     # -- questions ----------------------------------------------------------------------------
 
     def search(self, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int = 0) -> SearchResult:
         start = time.perf_counter()
+        where = self._opened(tenant, where)
         hits = self._store.search(tenant, query, where, limit=limit, offset=offset)
         total = self._store.count(tenant, where=where)
         took_ms = (time.perf_counter() - start) * 1000
@@ -256,7 +257,7 @@ class Library:
 
     def ask(self, tenant: str, question: str, where: SearchFilter) -> Answer:
         """The answer by itself."""
-        return self._asking.ask(tenant, question, where).answer
+        return self._asking.ask(tenant, question, self._opened(tenant, where)).answer
 
     def converse(
         self,
@@ -272,7 +273,7 @@ class Library:
         return self._asking.run(
             tenant,
             question,
-            where,
+            self._opened(tenant, where),
             conversation_id=conversation_id,
             history=history,
             verify=verify,
@@ -326,6 +327,11 @@ class Library:
     def _with_members(self, tenant: str, document_id: str) -> list[str]:
         """A document and, of an archive, all that lies in it."""
         return [document_id, *below(self._catalog, tenant, self._catalog.split(tenant, document_id))]
+
+    def _opened(self, tenant: str, where: SearchFilter) -> SearchFilter:
+        """The filter with all that lies in its archives, which have no pages of their own."""
+        inside = [one for document_id in where.document_ids for one in self._with_members(tenant, document_id)]
+        return replace(where, document_ids=tuple(dict.fromkeys(inside)))
 
     def _no_page(self, entry: Entry, page: int) -> NotFound | Conflict:
         split = self._catalog.split(entry.manifest.tenant, entry.manifest.document_id)
