@@ -126,18 +126,19 @@ def _words(blocks: list[dict[str, Any]]) -> Iterator[tuple[int, int, Vector, _Wo
             word: _Word | None = None
             direction = (0.0, 0.0) if line.get("wmode") else line["dir"]
             for span in line["spans"]:
-                for char in span["chars"]:
+                dingbats = "ingbats" in span.get("font", "")
+                for number, char in enumerate(span["chars"]):
                     if char["c"].isspace() or char["c"] == "\0":
                         if word is not None:
                             yield block_number, line_number, direction, word
                         word = None
                     else:
-                        if word is not None and _apart(word, char, direction, span):
+                        if not number and word is not None and _apart(word, char, direction, span):
                             yield block_number, line_number, direction, word
                             word = None
                         if word is None:
                             word = _Word(char, span)
-                        word.add(_meant(char["c"], span), char["bbox"], span)
+                        word.add(_meant(char["c"]) if dingbats else char["c"], char["bbox"], span)
             if word is not None:
                 yield block_number, line_number, direction, word
 
@@ -149,11 +150,14 @@ class _Printed:
 
     def __init__(self) -> None:
         self._at: dict[tuple[str, float, int, int], list[tuple[Quad, list[Any]]]] = {}
+        self._seen: set[tuple[str, float]] = set()
 
     def same(self, text: str, word: _Word) -> list[Any] | None:
         """The entry of the same word of the same size in the same place."""
         near = 0.2 * word.size
         _, size, column, row = self._key(text, word)
+        if (text, size) not in self._seen:
+            return None
         for place in itertools.product((column - 1, column, column + 1), (row - 1, row, row + 1)):
             for box, entry in self._at.get((text, size, *place), ()):
                 if all(abs(a - b) <= near for a, b in zip(box, word.box, strict=True)):
@@ -161,7 +165,9 @@ class _Printed:
         return None
 
     def add(self, text: str, word: _Word, entry: list[Any]) -> None:
-        self._at.setdefault(self._key(text, word), []).append((word.box, entry))
+        key = self._key(text, word)
+        self._seen.add(key[:2])
+        self._at.setdefault(key, []).append((word.box, entry))
 
     @staticmethod
     def _key(text: str, word: _Word) -> tuple[str, float, int, int]:
@@ -170,17 +176,17 @@ class _Printed:
 
 
 def _apart(word: _Word, char: dict[str, Any], direction: Vector, span: dict[str, Any]) -> bool:
-    """Whether white as wide as a space parts a level word from the character after it: MuPDF sees no space where the
-    font changes, as behind a tick.
+    """Whether white as wide as a space parts a level word from the character that a new span begins with: MuPDF sees
+    no space where the font changes, as behind a tick.
     """
     return direction[0] > ALIGNED and char["bbox"][0] - word.box[2] > SPACE * span["size"]
 
 
-def _meant(char: str, span: dict[str, Any]) -> str:
+def _meant(char: str) -> str:
     """The character that is shown. MuPDF gives Zapf Dingbats, in which form fields are ticked, by their codes: "4" for
     a tick. The font's table in the PDF specification (ISO 32000-1, D.6) follows Unicode's block from U+2701.
     """
-    if "ingbats" not in span.get("font", "") or not "!" <= char <= "~":
+    if not "!" <= char <= "~":
         return char
     return DINGBATS.get(char) or chr(0x2700 + ord(char) - 0x20)
 
