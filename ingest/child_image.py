@@ -1,8 +1,9 @@
 """Reads PNG, JPEG, WebP and TIFF pages with Pillow. Runs only inside the render child.
 
 The declared size is checked before a pixel is decoded; the format is the one that was sniffed, never
-Pillow's guess. EXIF (and TIFF) orientation is applied, transparency lies on white, animations show their
-first frame. Thumbnails and masks inside a TIFF's chain of pages are not pages.
+Pillow's guess. EXIF (and TIFF) orientation is applied, pixels that are not square (a fax has 204 to the inch across
+and 98 down) become so, transparency lies on white, animations show their first frame. Thumbnails and masks
+inside a TIFF's chain of pages are not pages.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from ingest.budget import Budget
 from ingest.wire import Status
 
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP", "image/tiff": "TIFF"}
+SQUARE = 1.1  # pixels less oblong than this are left as they are: a fine fax has 204 x 196 to the inch
+OBLONG = 4.0  # what says more is nonsense
 KEEP_OPEN_PIXELS = 20_000_000  # a larger decoded page is not kept in memory beside the open file
 _ORIENTATION, _SUBFILE_TYPE, _REDUCED_OR_MASK = 274, 254, 0b101
 _SIDEWAYS = range(5, 9)
@@ -128,7 +131,8 @@ class Picture:
 
 
 def _page(image: Image.Image, budget: Budget) -> Image.Image:
-    target = budget.fit(*image.size)
+    oblong = _oblong(image)
+    target = budget.fit(*_squared(image.size, oblong))
     turn = _orientation(image)
     if isinstance(image, JpegImagePlugin.JpegImageFile):  # MPO too: a photograph with more images behind it
         image.draft(None, target)  # decode at 1/2, 1/4 or 1/8 where that is still large enough
@@ -136,7 +140,7 @@ def _page(image: Image.Image, budget: Budget) -> Image.Image:
     if image.format != "TIFF":  # Pillow turns a TIFF itself while it loads
         turn = _orientation(image)  # a PNG may say so after its pixels
     else:
-        target = budget.fit(*image.size)
+        target = budget.fit(*_squared(image.size, oblong))
         turn = 1
     plain = _eight_bit(image)
     if plain.size != target:
@@ -172,12 +176,34 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
-    width, height = image.size
-    if width < 1 or height < 1:
+    if min(image.size) < 1:
         raise ImageRefused(Status.DAMAGED)
+    width, height = _squared(image.size, _oblong(image))
     if image.format == "TIFF":  # Pillow has turned its size already
         return width, height
     return (height, width) if _orientation(image) in _SIDEWAYS else (width, height)
+
+
+def _oblong(image: Image.Image) -> float:
+    """How much higher than wide a pixel is, as the image is held now; 1 where the file tells nothing sensible."""
+    for name in ("dpi", "resolution", "aspect", "jfif_density"):  # as Pillow calls it by format and unit
+        told = image.info.get(name)
+        if told is not None:
+            break
+    try:
+        across, down = map(float, told)
+        oblong = across / down
+    except (TypeError, ValueError, ArithmeticError):
+        return 1.0
+    if image.format == "TIFF" and _orientation(image) in _SIDEWAYS:  # turned already, unlike what it says of itself
+        oblong = 1 / oblong if oblong else 0.0
+    return oblong if SQUARE < max(oblong, 1 / oblong if oblong else 0.0) <= OBLONG else 1.0
+
+
+def _squared(size: tuple[int, int], oblong: float) -> tuple[int, int]:
+    """The size with square pixels, none of them lost."""
+    width, height = size
+    return (width, round(height * oblong)) if oblong > 1 else (round(width / oblong), height)
 
 
 def _orientation(image: Image.Image) -> int:

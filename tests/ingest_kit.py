@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 
 import pymupdf
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
 LINES = ("Resolved that the minutes be approved", "Carried unanimously", "The meeting rose at noon")
 
@@ -219,3 +219,10 @@ def encrypted_zip(members: dict[str, bytes], password: bytes) -> bytes:
 def open_descriptors(pid: int | None = None) -> int:
     """How many files this process, or on Linux another one, holds open."""
     return len(list(Path(f"/proc/{pid}/fd" if pid else "/dev/fd").iterdir()))
+
+
+def difference(one: Image.Image, other: Image.Image) -> float:
+    """Mean difference of two images of one size, 0..255."""
+    assert one.size == other.size
+    histogram = ImageChops.difference(one.convert("RGB"), other.convert("RGB")).convert("L").histogram()
+    return sum(shade * count for shade, count in enumerate(histogram)) / (one.width * one.height)

@@ -9,37 +9,15 @@ import time
 
 import pymupdf
 import pytest
-from PIL import Image, ImageChops, ImageCms, ImageDraw
+from PIL import Image, ImageCms, ImageDraw
 
 from index.errors import BadDocument, InvalidRequest, TooLarge, UnsupportedMedia
 from index.types import PageSize
-from ingest.sandbox import SandboxConfig, SandboxRenderer
 from tests import ingest_kit as kit
 
+pytest_plugins = ("tests.ingest_fixtures",)
+
 PDF, PNG, JPEG, WEBP, TIFF = "application/pdf", "image/png", "image/jpeg", "image/webp", "image/tiff"
-
-
-@pytest.fixture(scope="module")
-def renderer():
-    with SandboxRenderer(SandboxConfig(children=1, max_pages=50)) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def put(tmp_path):
-    def put(data: bytes):
-        path = tmp_path / f"file{len(list(tmp_path.iterdir()))}"
-        path.write_bytes(data)
-        return path
-
-    return put
-
-
-def difference(one: Image.Image, other: Image.Image) -> float:
-    """Mean difference of two images of one size, 0..255."""
-    assert one.size == other.size
-    histogram = ImageChops.difference(one.convert("RGB"), other.convert("RGB")).convert("L").histogram()
-    return sum(shade * count for shade, count in enumerate(histogram)) / (one.width * one.height)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +39,7 @@ def test_every_type_comes_out_as_it_looks(renderer, put, media_type, data):
     page = renderer.render(path, media_type, 1, None, text_layer=True)
     assert page.image.mode == "RGB"
     assert page.text_layer is None
-    assert difference(page.image.resize((120, 80)), kit.picture()) < 6
+    assert kit.difference(page.image.resize((120, 80)), kit.picture()) < 6
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "I;16", "LA", "RGBA", "I", "F"])
@@ -79,7 +57,7 @@ def test_every_pixel_mode_becomes_rgb(renderer, put, mode):
     if mode == "F":  # stretched from its darkest to its lightest
         low, high = grey.getextrema()
         expected = grey.point(lambda value: (value - low) * 255 / (high - low)).convert("RGB")
-    assert difference(shown, expected) < 2
+    assert kit.difference(shown, expected) < 2
 
 
 def test_transparency_lies_on_white(renderer, put):
@@ -117,9 +95,9 @@ def test_exif_orientation(renderer, put, kind, orientation):
     path = put(kit.saved(stored, kind, exif=exif))
     media_type = f"image/{kind.lower()}"
     assert renderer.split(path, media_type, None) == (PageSize(240, 160),)
-    assert difference(renderer.render(path, media_type, 1, None).image, upright) < 6
+    assert kit.difference(renderer.render(path, media_type, 1, None).image, upright) < 6
     small = renderer.render(path, media_type, 1, None, max_pixels=120 * 80).image
-    assert difference(small, upright.resize((120, 80))) < 8
+    assert kit.difference(small, upright.resize((120, 80))) < 8
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
@@ -305,7 +283,7 @@ def test_large_images_are_scaled_to_the_budget(renderer, put):
         path = put(kit.saved(kit.picture(6000, 3000), kind))
         image = renderer.render(path, media_type, 1, None).image
         assert image.size == (2828, 1414)
-        assert difference(image.resize((300, 150)), kit.picture(6000, 3000).resize((300, 150))) < 6
+        assert kit.difference(image.resize((300, 150)), kit.picture(6000, 3000).resize((300, 150))) < 6
 
 
 def test_split_of_many_pages(renderer, put):
@@ -439,14 +417,14 @@ def test_photographs_with_more_images_behind_them(renderer, put):
     """MPO, as phones write it, is a JPEG of one page."""
     path = put(kit.saved(kit.picture(), "MPO", save_all=True, append_images=[kit.picture(10, 10)]))
     assert renderer.split(path, JPEG, None) == (PageSize(120, 80),)
-    assert difference(renderer.render(path, JPEG, 1, None).image, kit.picture()) < 10
+    assert kit.difference(renderer.render(path, JPEG, 1, None).image, kit.picture()) < 10
 
 
 def test_lab_tiff(renderer, put):
     """A colour space whose converter is loaded late elsewhere works in the sealed process."""
     profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
     lab = ImageCms.profileToProfile(kit.picture(), *profiles, outputMode="LAB")
-    assert difference(renderer.render(put(kit.saved(lab, "TIFF")), TIFF, 1, None).image, kit.picture()) < 8
+    assert kit.difference(renderer.render(put(kit.saved(lab, "TIFF")), TIFF, 1, None).image, kit.picture()) < 8
 
 
 def test_words_of_forms_and_annotations(renderer, put):
