@@ -86,7 +86,7 @@ def _units(text: str, sentences: Sequence[tuple[int, int]]) -> list[tuple[int, i
 
 
 def boxes_of(words: WordTable, spans: Sequence[tuple[int, int]]) -> tuple[Box, ...]:
-    """Boxes of the words that the spans touch; neighbours on a line become one."""
+    """Boxes of the words that the spans touch, each once; neighbours on a line become one."""
     boxes: list[Box] = []
     for start, end in spans:
         line: Box | None = None
@@ -99,7 +99,7 @@ def boxes_of(words: WordTable, spans: Sequence[tuple[int, int]]) -> tuple[Box, .
                 line = box
         if line is not None:
             boxes.append(line)
-    return tuple(boxes)
+    return tuple(dict.fromkeys(boxes))  # a reader's "word" may be "BL 2019 00482 K", and hold several spans
 
 
 def region_boxes(regions: Sequence[Region], spans: Sequence[tuple[int, int]]) -> tuple[Box, ...]:

@@ -6,9 +6,11 @@ import pytest
 from index_kit import NOW, HashEmbedder, fill, labels
 
 from index.passages import embed_passages
+from index.payload import WordTable, encode_words
+from index.snippets import boxes_of
 from index.store import PageUpdate
 from index.store_edge import EdgeStore
-from index.types import Box, PageKey, PageReading, PageState, Reader, Region, RegionKind, SearchFilter
+from index.types import Box, PageKey, PageReading, PageState, Reader, Region, RegionKind, SearchFilter, Word
 from worker.answer.quoting import cite
 
 ALL = SearchFilter()
@@ -149,6 +151,17 @@ def test_boxes_of_a_phrase_are_one_for_each_line(store):
     first = words.index("making")
     lines = {(first + n) // 8 for n in range(3)}
     assert len(snippet.boxes) == len(lines)
+
+
+def test_a_word_with_spaces_is_marked_once():
+    """What a reader holds to be one word has one box, however many marks lie in it."""
+    text = "of BL 2019 00482 K, sold"
+    boxes = [Box(0.1, 0.1, 0.15, 0.12), Box(0.2, 0.1, 0.5, 0.12), Box(0.1, 0.2, 0.2, 0.22)]
+    spans = [(0, 2), (3, 19), (20, 24)]
+    table = WordTable(encode_words(tuple(Word(*span, box) for span, box in zip(spans, boxes, strict=True))))
+    (only,) = boxes_of(table, [(3, 5), (6, 10), (11, 16), (17, 18)])
+    assert only.x0 == pytest.approx(boxes[1].x0, abs=1e-4)
+    assert len(boxes_of(table, [(3, 5), (20, 24)])) == 2
 
 
 def test_a_long_page_shows_the_place_that_matched(store):
