@@ -155,9 +155,8 @@ def test_boxes_of_a_phrase_are_one_for_each_line(store):
 
 def test_a_word_with_spaces_is_marked_once():
     """What a reader holds to be one word has one box, however many marks lie in it."""
-    text = "of BL 2019 00482 K, sold"
     boxes = [Box(0.1, 0.1, 0.15, 0.12), Box(0.2, 0.1, 0.5, 0.12), Box(0.1, 0.2, 0.2, 0.22)]
-    spans = [(0, 2), (3, 19), (20, 24)]
+    spans = [(0, 2), (3, 19), (20, 24)]  # "of BL 2019 00482 K, sold"
     table = WordTable(encode_words(tuple(Word(*span, box) for span, box in zip(spans, boxes, strict=True))))
     (only,) = boxes_of(table, [(3, 5), (6, 10), (11, 16), (17, 18)])
     assert only.x0 == pytest.approx(boxes[1].x0, abs=1e-4)
