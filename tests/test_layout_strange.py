@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+import time
+
+import pytest
 
 from index.types import Box, RegionKind
 from tests.layout_kit import HEIGHT, OTHER, PROSE, WIDTH, Page
+from worker.layout.kinds import has_leader
 from worker.layout.lines import Line, LineWord
 
 
@@ -137,3 +141,26 @@ def test_soft_hyphens_at_line_ends_divide_and_are_gone() -> None:
     text = page.composed().text
     assert "its division among" in flat(text)
     assert text.endswith("Nota bene")
+
+
+@pytest.mark.parametrize(
+    ("text", "leads"),
+    [
+        ("Introduction ........ 3", True),
+        ("Chapter 2....12", True),
+        ("Foreword . . . . . . vii", True),
+        ("Oak, per load … … 1.25", True),
+        ("Rope · · · · 14", True),
+        ("It was so... 3", False),
+        ("........ 3", False),
+        ("Introduction ........", False),
+        ("a." * 200_000 + "1", False),
+        ("." * 200_000 + "1", False),
+        ("word " + "." * 200_000 + "z", False),
+    ],
+)
+def test_leaders_are_seen_from_the_end(text, leads):
+    """Dots that lead from words to a number; a line of a million of them is looked at once."""
+    started = time.process_time()
+    assert has_leader(text) is leads
+    assert time.process_time() - started < 5

@@ -23,7 +23,8 @@ _DATE = re.compile(
     r"\d{1,2}(?:st|nd|rd|th|\.)?\s?[^\W\d_]{3,9}\.?(?:\s\d{2,4})?|[^\W\d_]{3,9}\.?\s?\d{1,2}(?:,?\s\d{4})?"
 )
 _SENTENCE_END = re.compile(r"[.!?:…][\"'”’»)\]]*$")
-_LEADER = re.compile(r"\w.*?(?:(?:\.\s?){4,}|(?:…\s?){2,}|(?:·\s?){4,})\s*(?:\d[\d.,]{0,11}|[ivxlc]{1,7})$")
+_LED_TO = re.compile(r"(?:\d{1,9}(?:[.,]\d{1,6}){0,3}[.,]?|[ivxlc]{1,7})$")
+_LEADERS = {".": 4, "·": 4, "…": 2}  # how many make a leader
 _RIGHT_TO_LEFT = "\u0590"  # no script before the Hebrew block runs from right to left
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uff60]")
 
@@ -71,7 +72,17 @@ def is_label(text: str) -> bool:
 
 def has_leader(text: str) -> bool:
     """An entry of a table of contents or a list of prices: dots lead from its words to its number."""
-    return _LEADER.search(text) is not None
+    number = _LED_TO.search(text, max(0, len(text) - 12))
+    if number is None:
+        return False
+    # By hand from the end: a pattern tries a row of dots from each of them anew.
+    end = len(text[: number.start()].rstrip())
+    mark = text[end - 1] if end else ""
+    count = 0
+    while end and (text[end - 1] == mark or (text[end - 1].isspace() and text[max(0, end - 2)] == mark)):
+        count += text[end - 1] == mark
+        end -= 1
+    return count >= _LEADERS.get(mark, count + 1) and any(character.isalnum() for character in text[:end])
 
 
 def is_page_number(text: str) -> bool:

@@ -73,6 +73,9 @@ def _measure(rows: Sequence[Row], left: float, bound: float) -> Measure:
     return Measure(min(max(leading, 0.8), 2.5), left, right, _running(rows), _far_in(rows, left, right))
 
 
+_LOOK_BACK = 12  # rows; a letter's references are fewer
+
+
 def _flush_right(rows: Sequence[Row]) -> set[int]:
     """Rows of three or more that end level with each other and all begin elsewhere: the date and references of a
     letter, set to the right. Lines of justified text begin level.
@@ -84,7 +87,7 @@ def _flush_right(rows: Sequence[Row]) -> set[int]:
             row is not None
             and run
             and abs(row.x1 - run[-1].x1) < 0.3 * row.size
-            and all(abs(row.x0 - other.x0) > 0.8 * row.size for other in run)
+            and all(abs(row.x0 - other.x0) > 0.8 * row.size for other in run[-_LOOK_BACK:])
         ):
             run.append(row)
             continue
@@ -181,25 +184,23 @@ def _items(rows: Sequence[Row]) -> dict[int, str]:
         level = [k for k in same if abs(rows[k].x0 - edge) < 0.6 * rows[k].size]
         if len(level) >= 3:
             items.update(dict.fromkeys(level, "label" if first in _LETTER_LIKE else "bullet"))
-    for k in numbered:
+    for at, k in enumerate(numbered):
         first = rows[k].tokens[0].text
         ordinal = item_ordinal(first)
         if (
             ordinal is None
             or ordinal[1] == 1
             or _neighbour_counts(rows, numbered, k)
-            or _first_roman(rows, numbered, k)
+            or _first_roman(first, rows[numbered[at + 1]].tokens[0].text if at + 1 < len(numbered) else "")
         ):
             plain = first[:-1].isdecimal() and first[-1] in ".)" and len(first) <= 4
             items[k] = "ordered" if plain else "label"
     return items
 
 
-def _first_roman(rows: Sequence[Row], numbered: list[int], k: int) -> bool:
+def _first_roman(first: str, following: str) -> bool:
     """Is this "(i)", and the next number "(ii)"?"""
-    first = rows[k].tokens[0].text
-    following = numbered[numbered.index(k) + 1 :][:1]
-    return "i" in first and any(rows[other].tokens[0].text == first.replace("i", "ii") for other in following)
+    return "i" in first and following == first.replace("i", "ii")
 
 
 def _neighbour_counts(rows: Sequence[Row], numbered: list[int], k: int) -> bool:
