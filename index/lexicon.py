@@ -11,6 +11,7 @@ old one keep it.
 from __future__ import annotations
 
 import threading
+from array import array
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,9 +20,34 @@ from index.fuzzy import ocr_fold
 from index.words import STOPWORDS, fold, stem
 
 MAX_WORDS = 131_072
-"""Some 300 bytes each. An archive of ordinary pages in one language has fewer."""
+"""Some 400 bytes each. An archive of ordinary pages in one language has fewer."""
 MAX_CHARACTERS = 4_000_000
 """Of all words together: a page without spaces is one long word."""
+
+
+class _Groups:
+    """The numbers 0, 1, 2, ... by a key that each has. Chains instead of lists, which most of the memory would go to:
+    nearly every group has one member.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+        self._before = array("i")
+
+    def append(self, key: str) -> None:
+        """Give the next number its key."""
+        number = len(self._before)
+        self._before.append(self._last.get(key, -1))
+        self._last[key] = number
+
+    def of(self, key: str) -> list[int]:
+        """The numbers that have this key, the latest first."""
+        numbers = []
+        number = self._last.get(key, -1)
+        while number >= 0:
+            numbers.append(number)
+            number = self._before[number]
+        return numbers
 
 
 class Lexicon:
@@ -32,8 +58,8 @@ class Lexicon:
         self.shapes: list[str] = []
         """By number: the word's look-alike fold."""
         self._numbers: dict[str, int] = {}
-        self._stemmed: dict[str, list[int]] = {}
-        self._alike: dict[str, list[int]] = {}
+        self._stemmed = _Groups()
+        self._alike = _Groups()
         self._lengths = np.zeros(1024, np.int32)
         self._characters = 0
         self._lock = threading.Lock()
@@ -63,11 +89,11 @@ class Lexicon:
 
     def stemmed(self, root: str) -> Sequence[int]:
         """Numbers of the words that have this stem."""
-        return self._stemmed.get(root, ())
+        return self._stemmed.of(root)
 
     def alike(self, shape: str) -> Sequence[int]:
         """Numbers of the words that have this look-alike fold."""
-        return self._alike.get(shape, ())
+        return self._alike.of(shape)
 
     def _add(self, word: str) -> None:
         form = fold(word)
@@ -77,8 +103,8 @@ class Lexicon:
             self._lengths = np.concatenate([self._lengths, np.zeros(number, np.int32)])
         self._lengths[number] = 0 if form in STOPWORDS else len(shape)
         self.shapes.append(shape)
-        self._alike.setdefault(shape, []).append(number)
-        self._stemmed.setdefault(stem(form, self.language), []).append(number)
+        self._alike.append(shape)
+        self._stemmed.append(stem(form, self.language))
         self._characters += len(word)
         self._numbers[word] = number  # last: who finds it here finds the rest
 

@@ -26,7 +26,7 @@ def test_a_word_keeps_its_number():
     ]
     assert {words[n] for n in held.stemmed(stem("repair"))} == {"Repairs", "repaired", "repairs"}
     assert {words[n] for n in held.alike(ocr_fold("modern"))} == {"Modern", "modem"}
-    assert held.stemmed("nowhere") == held.alike("nowhere") == ()
+    assert held.stemmed("nowhere") == held.alike("nowhere") == []
 
 
 def test_many_threads_number_alike():
