@@ -26,14 +26,19 @@ class Process:
 
     def __init__(self, data, *arguments, **environment):
         self.data = data
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.cli_fake_main", *map(str, arguments)],
-            env={**os.environ, "FOLIOSCOPE_DATA_DIR": str(data), "FOLIOSCOPE_URL": "", **environment},
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        # A script's background commands are told to ignore SIGINT, and tests that run there would hand that down.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.cli_fake_main", *map(str, arguments)],
+                env={**os.environ, "FOLIOSCOPE_DATA_DIR": str(data), "FOLIOSCOPE_URL": "", **environment},
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def end(self, timeout=20):
         """(exit code, stdout, stderr)"""
