@@ -36,13 +36,10 @@ def _letters(word: str, gap: str) -> str:
     return gap.join(kept.get(letter) or re.escape(letter) for letter in _LETTER.findall(word))
 
 
-def phrase_places(
-    low: str, words: tuple[str, ...], lexicon: Lexicon, *, held: int | None = None
-) -> list[tuple[int, int, float]]:
+def phrase_places(low: str, words: tuple[str, ...], lexicon: Lexicon, *, held: int) -> list[tuple[int, int, float]]:
     """(start, end, quality) of each place. `low` is the page's text made `flat`; `words` are the phrase's, folded, of
-    which the page has `held`, look-alikes counted (None: not known): without them it need not be looked through.
+    which the page has `held`, look-alikes counted: without them it need not be looked through.
     """
-    held = len(words) if held is None else held
     broken = "-\n" in low or _BREAK.search(low) is not None
     folded = low if low.isascii() else low.replace("ß", "ss").replace("ς", "σ")
     if broken or (held == len(words) and max(words, key=len) in folded):
