@@ -148,7 +148,7 @@ def members(
         if raw.refusal is not None:
             yield MemberFailure(name, raw.refusal.code, raw.refusal.message)
         elif raw.size > limits.max_member_bytes:
-            message = f"The member is larger than {limits.max_member_bytes >> 20:,} MiB."
+            message = f"The member is larger than {limits.max_member_bytes:,} bytes, the limit of one file."
             yield MemberFailure(name, "too_large", message)
         else:
             yield Member(name, raw.size, raw.chunks)

@@ -29,6 +29,7 @@ from PIL import (
 )
 
 from ingest.budget import Budget
+from ingest.child_complete import png_is_short, tiff_is_short
 from ingest.wire import Status
 
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP", "image/tiff": "TIFF"}
@@ -119,8 +120,12 @@ class Picture:
         pixels = image.width * image.height
         if pixels > self._max_image_pixels:
             raise ImageRefused(Status.PAGE_TOO_LARGE if pixels <= 2 * self._max_image_pixels else Status.BOMB)
+        if self._format == "TIFF" and tiff_is_short(image):
+            raise ImageRefused(Status.DAMAGED)
         try:
             page = _page(image, budget)
+            if self._format == "PNG" and png_is_short(image, self._file):
+                raise ImageRefused(Status.DAMAGED)
         finally:
             if self._format != "TIFF" or pixels > KEEP_OPEN_PIXELS or self.pages == 1:
                 self._image = None

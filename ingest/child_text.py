@@ -24,6 +24,8 @@ MOSTLY = 2 / 3  # of the characters: less is a page with text both ways, which s
 SPACE = 0.4  # type sizes
 # Zapf Dingbats that Unicode had before, elsewhere than its order has them.
 DINGBATS = {"%": "☎", "*": "☛", "+": "☞", "H": "★", "l": "●", "n": "■", "s": "▲", "t": "▼", "u": "◆", "w": "◗"}
+SOFT_HYPHEN = "\u00ad"
+HYPHEN_WIDTH = 0.12  # type sizes; narrower is not shown
 GRID = 64  # image coverage is counted on a grid of so many cells a side
 
 Quad = tuple[float, float, float, float]
@@ -33,7 +35,7 @@ Vector = tuple[float, float]
 class _Word:
     """A word while its characters come in."""
 
-    __slots__ = ("bold", "box", "first", "light", "parts", "size", "visible")
+    __slots__ = ("bold", "box", "first", "hyphen", "light", "parts", "size", "visible")
 
     def __init__(self, char: dict[str, Any], span: dict[str, Any]) -> None:
         self.parts: list[str] = []
@@ -41,7 +43,7 @@ class _Word:
         self.first = char["origin"], span  # where its baseline begins, and in which font
         self.size = 0.0
         self.bold = 0
-        self.visible = self.light = False
+        self.visible = self.light = self.hyphen = False
 
     def add(self, char: str, box: Quad, span: dict[str, Any]) -> None:
         x0, y0, x1, y1 = self.box
@@ -53,6 +55,8 @@ class _Word:
         )
         self.parts.append(char)
         self.size = max(self.size, span["size"])
+        if char == SOFT_HYPHEN and box[2] - box[0] > HYPHEN_WIDTH * span["size"]:
+            self.hyphen = True
         if span["flags"] & BOLD or span.get("char_flags", 0) & SYNTHETIC_BOLD:
             self.bold += 1
         if span.get("alpha", 255):
@@ -78,6 +82,7 @@ def layer_from(
     chars = unmapped = 0
     turns: Counter[int] = Counter()
     printed = _Printed()
+    hyphens: list[tuple[int, str]] = []
     for block, line, direction, word in _words(blocks):
         text = "".join(word.parts)
         chars += len(text)
@@ -93,10 +98,13 @@ def layer_from(
             again[-1] = again[-1] and invisible
             continue
         entry = [text[:MAX_WORD_CHARS], *box, block, line, word.size, 2 * word.bold > len(text), invisible]
+        if word.hyphen:
+            hyphens.append((len(words), word.first[1].get("font", "")))
         words.append(entry)
         printed.add(text, word, entry)
     if not words:
         return None
+    _show_hyphens(words, hyphens)
     return {
         "words": words,
         "unmapped": unmapped / chars,
@@ -104,6 +112,23 @@ def layer_from(
         "rules": list(_rules(vectors, width, height)),
         "quarter_turns": next((turn for turn, count in turns.items() if count >= MOSTLY * chars), 0),
     }
+
+
+def _show_hyphens(words: list[list[Any]], hyphens: list[tuple[int, str]]) -> None:
+    """Make plain hyphens of soft ones where a font paints them inside lines. A font often has one glyph for both, and
+    MuPDF may tell the soft one. Whoever paints soft hyphens at line ends alone divides words there.
+
+    `hyphens` are the words with painted ones, by place, and their fonts.
+    """
+    inside = set()
+    for place, font in hyphens:
+        text, _, _, _, _, block, line, *_ = words[place]
+        ends = place + 1 == len(words) or words[place + 1][5:7] != [block, line]
+        if not ends or text == SOFT_HYPHEN or SOFT_HYPHEN in text[:-1]:
+            inside.add(font)
+    for place, font in hyphens:
+        if font in inside:
+            words[place][0] = words[place][0].replace(SOFT_HYPHEN, "-")
 
 
 def _quarter_turns(direction: Vector) -> int:
