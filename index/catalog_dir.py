@@ -52,8 +52,7 @@ class DirCatalog:
         self._cache: dict[str, _TenantCache] = {}
         # Not `_guard`: looking something up must not wait for a long deletion that holds the lock.
         self._cache_guard = threading.Lock()
-        # Splits without an error never change while their document lives, but another process may have deleted it and
-        # taken it in again: kept with the stamp of their file. Document ids are unique across tenants.
+        # Kept with the stamp of their file, since other processes change them. Document ids are unique across tenants.
         self._splits: dict[str, tuple[_Stamp, Split]] = {}
 
     @contextmanager
@@ -116,23 +115,28 @@ class DirCatalog:
         if stem is None:
             return None
         path = stem.with_suffix(".split.json")
+        split = self._recorded(document_id, path)
+        if found is None or (split is not None and split.final):
+            return split
+        with self.lock():
+            split = self._recorded(document_id, path)
+            if (split is None or not split.final) and stem.with_suffix(".json").exists():
+                write_atomic(path, _dump(asdict(found)), replace=True)
+                split = self._recorded(document_id, path)
+            return split
+
+    def _recorded(self, document_id: str, path: Path) -> Split | None:
+        """The split in a file. Without the lock, which a long deletion may hold: files are replaced whole."""
         stamp = _stamp(path)
         known = self._splits.get(document_id)
         if known is not None and known[0] == stamp:
             return known[1]
-        if found is None and stamp is None:
-            return None
-        with self.lock():
-            split = _load_split(path)
-            if found is not None and (split is None or not split.final) and stem.with_suffix(".json").exists():
-                write_atomic(path, _dump(asdict(found)), replace=True)
-                split = found
-            stamp = _stamp(path)
-            if split is not None and stamp is not None and split.final:
-                if len(self._splits) >= _SPLITS_KEPT:
-                    self._splits.clear()
-                self._splits[document_id] = (stamp, split)
-            return split
+        split = _load_split(path) if stamp is not None else None
+        if split is not None and stamp is not None and _stamp(path) == stamp:
+            if len(self._splits) >= _SPLITS_KEPT:
+                self._splits.clear()
+            self._splits[document_id] = (stamp, split)
+        return split
 
     def opening(self, tenant: str, document_id: str, *, begins: bool) -> int:
         stem = self._stem(tenant, document_id)

@@ -7,7 +7,7 @@ import qdrant_edge as q
 
 from index.conditions import Condition, page_conditions
 from index.schema import PASSAGES, SENTENCES, WORDS
-from index.search import LegQuery
+from index.search import CANDIDATE_FIELDS, LegQuery
 from index.types import PageState, SearchFilter
 
 
@@ -61,7 +61,7 @@ def hybrid(query: LegQuery, where: q.Filter, corpus: q.Filter | None) -> q.Query
         limit=query.limit,
         prefetches=[meaning, *(leg for leg, _, _ in legs)],
         query=q.Formula(q.Expression.Sum(parts), defaults={f"$score[{i}]": 0.0 for i in range(1 + len(legs))}),
-        with_payload=["text"],
+        with_payload=CANDIDATE_FIELDS,
     )
 
 

@@ -17,13 +17,14 @@ import numpy as np
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
+from index.abbreviations import also_written
 from index.flat import flat, words_of
 from index.fuzzy import FUZZY_QUALITY, MIN_FUZZY_LENGTH, SHAPE_QUALITY, allowed_distance, ocr_fold
 from index.identifiers import BARE, bare, one_apart, spelled
 from index.lexicon import Lexicon, lexicon
 from index.phrases import phrase_places
 from index.query import QueryPlan
-from index.words import DEFAULT_WORDS, STOPWORDS, WordsConfig
+from index.words import DEFAULT_WORDS, STOPWORDS, WordsConfig, stem
 
 IDENTIFIER_QUALITY = 0.4
 """What an identifier counts that differs from the query's in one character."""
@@ -98,6 +99,9 @@ class Matcher:
                 if len(term.form) >= MIN_FUZZY_LENGTH:
                     self._fuzzy.append((number, term.folded, allowed_distance(len(term.folded))))
         numbers = {term.form: number for number, term in enumerate(self.plan.terms)}
+        for form, number in numbers.items():
+            for other in also_written(form):  # never instead of a term that the query has itself
+                self._stems.setdefault(stem(other, self.config.language), number)
         self._vouched = [
             [numbers[w] for w in words if len(w) >= MIN_FUZZY_LENGTH and w not in STOPWORDS and w in numbers]
             for words in self.plan.phrases

@@ -8,18 +8,25 @@ import fcntl
 import os
 from pathlib import Path
 
-from index.errors import StoreUnavailable
+from index.errors import ConfigError, StoreUnavailable
 from index.files import make_directory
 
 
 class Ownership:
     """Held from construction to `release`; `shared` by the processes of a full stack. `StoreUnavailable` names the
-    process that has it.
+    process that has it; `ConfigError` (`data_dir_unusable`) where nothing can be written.
     """
 
     def __init__(self, root: Path, *, shared: bool = False) -> None:
-        make_directory(root)
-        self._file = (root / "owner.lock").open("a+")
+        try:
+            make_directory(root)
+            self._file = (root / "owner.lock").open("a+")
+        except OSError as error:
+            raise ConfigError(
+                f"The data directory {root} cannot be used: {error.strerror}. It has to be a folder that this user may "
+                "write to; --data (FOLIOSCOPE_DATA_DIR) names another.",
+                code="data_dir_unusable",
+            ) from None
         try:
             fcntl.flock(self._file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
+from index.abbreviations import also_written
+from index.dates import DateName, dates_named
+from index.flat import flat
 from index.fuzzy import identifier_fold, ocr_fold, wanted_keys
-from index.words import DEFAULT_WORDS, STOPWORDS, Token, WordsConfig, feature, fold, paired, stem, tokens
+from index.parts import PartName, parts_named
+from index.words import DEFAULT_WORDS, STOPWORDS, Token, WordsConfig, feature, fold, paired, squeeze, stem, tokens
 
 MAX_TERMS = 48
 """Terms of a query that are looked at. A pasted page needs no more to be found, and each costs a posting list."""
@@ -33,6 +37,22 @@ _QUESTION_TEXT = (
 )
 _QUESTION_WORDS = frozenset(_QUESTION_TEXT.split())
 _WORD = re.compile(r"[^\W_]+")
+_COUNTED = re.compile(
+    r"\d{1,4}(?:st|nd|rd|th|er|eme|s|am|pm|kg|g|mg|km|m|cm|mm|ft|in|lbs?|oz|cwt|ml|l|kw|hp|hrs?|min|p|d|yrs?)"
+)
+
+
+_MARK = re.compile(r"(?<![\w-])(?P<letters>[A-Z]{2,5}\.?(?: [A-Z]{1,2})?) (?P<figures>\d{1,7}[a-z]?)(?![\w]|[.,:/-]\d)")
+_SMALL_MARK = re.compile(r"\A\s*(?P<letters>[a-z]{2,3}\.?) (?P<figures>\d{1,7}[a-z]?)\s*\Z")
+_SPREAD_MARK = re.compile(
+    r"\A\s*(?P<letters>[A-Za-z]{2,4}\.?)(?=[^\d]{1,2}(?:\d{1,4}[ ./-])*(?:0\d|\d{5}))(?:[ ./-]\d{1,8}){2,4}[a-z]?\s*\Z"
+)
+"""Nothing but an identifier with blanks for its separators, "jgr 2009 0388": a group begins with 0 or is long."""
+_NO_MARK_TEXT = (
+    "jan feb mar apr may jun jul aug sep sept oct nov dec mai juni juli okt dez am ad bc ca no nr eur usd gbp chf dm "
+    "fr age art sec cl reg pp vol bd fig page item part box bed lot day men tel fax"
+)
+_NO_MARK = frozenset(_NO_MARK_TEXT.split())
 
 
 class Shape(enum.StrEnum):
@@ -57,9 +77,9 @@ class Term:
 
     @property
     def strong(self) -> bool:
-        """An identifier that names one thing: not a year, not a small number."""
+        """An identifier that names one thing: not a year, not a small number, and neither "5th" nor "12kg"."""
         digits = sum(c.isdigit() for c in self.form)
-        if not self.identifier or self.part or digits == 0:
+        if not self.identifier or self.part or digits == 0 or _COUNTED.fullmatch(self.form):
             return False
         return (len(self.form) >= 4 and not is_year(self.form)) or (digits < len(self.form) and len(self.form) >= 3)
 
@@ -76,6 +96,10 @@ class QueryPlan:
     phrases: tuple[tuple[str, ...], ...]
     pairs: tuple[tuple[str, str], ...]
     phrase_pairs: tuple[tuple[str, str], ...]
+    names: frozenset[str] = frozenset()
+    """Beside a numbered part the forms of all other terms: they say of which document it is."""
+    parts: tuple[PartName, ...] = ()
+    dates: tuple[DateName, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -96,17 +120,27 @@ def analyse(query: str, config: WordsConfig = DEFAULT_WORDS) -> QueryPlan:
     text = " ".join(_QUOTES.sub(" ", query).split())
     terms: dict[str, Term] = {}
     stop: dict[str, Term] = {}
+    names: set[str] = set()
+    parts = parts_named(text)
+    dates = dates_named(flat(text))
+    asks = _asks(text)
     whole: Token | None = None
-    for token in tokens(text):
+    for token in _with_marks(text, parts, dates):
         part = whole is not None and token.end <= whole.end
         if token.identifier and not part:
             whole = token
         key = identifier_fold(token.form) if token.identifier else ocr_fold(token.form)
+        # A date is written in many ways: in a question it is no identifier that must stand there letter by letter.
+        part = part or (asks and any(d.start == token.start and d.end == token.end for d in dates))
         term = Term(token.form, stem(token.form, config.language), key, token.identifier, part)
         plain = token.form in STOPWORDS and not token.identifier
         (stop if plain else terms).setdefault(token.form, term)
+        if parts and not any(p.start <= token.start < p.end for p in parts):
+            names.add(token.form)
         if len(terms) >= MAX_TERMS:
             break
+    for form in (name for date in dates for name in date.month_names):
+        terms.setdefault(form, Term(form, stem(form, config.language), ocr_fold(form), part=True))
     chosen = tuple(terms.values()) or tuple(stop.values())[:MAX_TERMS]
     return QueryPlan(
         text=text,
@@ -115,13 +149,47 @@ def analyse(query: str, config: WordsConfig = DEFAULT_WORDS) -> QueryPlan:
         phrases=tuple(phrases),
         pairs=tuple(_pairs(text, config, _telling))[:MAX_TERMS],
         phrase_pairs=tuple(phrase_pairs),
+        names=frozenset(names),
+        parts=parts,
+        dates=dates,
     )
 
 
-def word_features(plan: QueryPlan) -> tuple[np.ndarray, np.ndarray]:
-    """Places and weights of the exact features: stems, whole identifiers, pairs (quoted ones weigh more)."""
+def shelf_marks(text: str) -> list[tuple[int, int]]:
+    """Spans of identifiers whose letters and figures stand apart: "MS 45", "NW 7731", "BGE L 221"; of small
+    letters only where they are all the query ("ms 45", "jgr 2009 0388"). Parts of documents, years and sums of
+    money are none.
+    """
+    found = []
+    for match in (*_MARK.finditer(text), *_SMALL_MARK.finditer(text)):
+        letters = match["letters"].split()[0].rstrip(".").lower()
+        if letters not in _NO_MARK and letters not in STOPWORDS and not is_year(match["figures"]):
+            found.append(match.span())
+    spread = _SPREAD_MARK.match(text)
+    if spread is not None and spread["letters"].rstrip(".").lower() not in _NO_MARK | STOPWORDS:
+        return [spread.span()]
+    return found
+
+
+def _with_marks(text: str, parts: Sequence[PartName], dates: Sequence[DateName]) -> Iterator[Token]:
+    """The tokens of a query, shelf marks whole before their own."""
+    named = (*parts, *dates)
+    marks = [(a, b) for a, b in shelf_marks(text) if not any(n.start < b and a < n.end for n in named)]
+    for token in tokens(text):
+        while marks and token.start >= marks[0][0]:
+            start, end = marks.pop(0)
+            yield Token(start, end, squeeze(text[start:end]), identifier=True)
+        yield token
+
+
+def word_features(plan: QueryPlan, config: WordsConfig = DEFAULT_WORDS) -> tuple[np.ndarray, np.ndarray]:
+    """Places and weights of the exact features: stems (and what else words are written as), whole identifiers, pairs;
+    quoted ones weigh more.
+    """
     weights: dict[int, float] = {}
     for term in plan.terms:
+        for other in also_written(term.form):
+            weights.setdefault(feature("w", stem(other, config.language)), 1.0)
         weights[feature("w", term.stem)] = 0.5 if term.part else 1.0
         if term.identifier:
             weights[feature("i", term.folded)] = 2.0
@@ -157,13 +225,17 @@ def _pairs(text: str, config: WordsConfig, wanted: Callable[[str, str], bool]) -
 
 
 def _shape(text: str, terms: tuple[Term, ...], quoted: bool, stop_words: int) -> Shape:
-    words = _WORD.findall(text.lower())
-    asks = bool(words) and (text.rstrip().endswith("?") or words[0] in _QUESTION_WORDS)
     if quoted or any(t.strong for t in terms):
         return Shape.LOOKUP
-    if asks or (len(words) >= 6 and stop_words >= 2):
+    words = _WORD.findall(text)
+    if _asks(text) or (len(words) >= 6 and stop_words >= 2):
         return Shape.QUESTION
     return Shape.KEYWORDS
+
+
+def _asks(text: str) -> bool:
+    first = _WORD.search(text.lower())
+    return first is not None and (text.rstrip().endswith("?") or first.group() in _QUESTION_WORDS)
 
 
 def is_year(form: str) -> bool:

@@ -27,8 +27,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from index import payload as codec
+from index.dates import date_pattern
 from index.embedder import Embedder
+from index.flat import flat
 from index.matching import Match, Matcher, PageMatches, PageSummary
+from index.parts import part_spans
 from index.query import QueryPlan, Shape, analyse, fuzzy_features, is_year, word_features
 from index.snippets import snippets
 from index.types import Hit, PageKey, SearchFilter
@@ -66,6 +69,14 @@ class SearchConfig:
     """What a literal quoted phrase adds: more than all else together, so that such pages come first."""
     identifier: float = 2.0
     """The same for an identifier that stands on the page."""
+    part: float = 1.0
+    """The same for a numbered part of a document ("clause 4.3(b)") that the page has and does not only refer to."""
+    document: float = 0.2
+    """What a page with such a part gains when all other words of the query stand elsewhere in its document. For other
+    queries that found less: the page that names a thing is more often the one that is asked for.
+    """
+    date: float = 0.3
+    """The same for a whole date, in whichever form it is written."""
     floor: float = 0.22
     """Cosine below which a page without any of the query's words is not a hit. Unrelated English text
     scores 0.0 to 0.15 with all-MiniLM-L6-v2."""
@@ -110,11 +121,21 @@ class LegQuery:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A page that Qdrant found: its point id, fused score and Markdown."""
+    """A page that Qdrant found: its point id, fused score and Markdown; its document and that one's name."""
 
     point: str
     score: float
     text: str
+    document: str = ""
+    title: str = ""
+
+    @classmethod
+    def of(cls, point: str, score: float, payload: Mapping[str, Any]) -> Candidate:
+        """From the fields that a store asks for (`CANDIDATE_FIELDS`)."""
+        return cls(point, score, *(payload.get(name, "") for name in CANDIDATE_FIELDS))
+
+
+CANDIDATE_FIELDS = ["text", "document_id", "filename"]
 
 
 class Retriever(Protocol):
@@ -192,7 +213,7 @@ class HybridSearch:
         limit = max(self.config.rerank, wanted + wanted // 2)
         return LegQuery(
             dense=vector,
-            words=word_features(plan),
+            words=word_features(plan, self.words),
             fuzzy=fuzzy_features(plan),
             weights=self.config.weights(plan.shape),
             words_half=self.config.half_score * terms,
@@ -209,12 +230,18 @@ class HybridSearch:
         pages = matcher.summaries([candidate.text for candidate in found])
         rarity = _rarity(plan, pages)
         strong = [n for n, term in enumerate(plan.terms) if term.strong]
+        elsewhere = _in_document(plan, found, pages, matcher) if plan.parts else []
         scored = []
-        for candidate, page in zip(found, pages, strict=True):
+        for number, (candidate, page) in enumerate(zip(found, pages, strict=True)):
             covered, near = _coverage(page, rarity)
             score = candidate.score + weights.coverage * covered + weights.nearness * near
             if page.phrases:
                 score += self.config.phrase * sum(page.phrases) / len(page.phrases)
+            if plan.parts:
+                score += self.config.part * _part_quality(plan, candidate.text)
+                score += self.config.document * _credit(page, elsewhere[number], rarity)
+            if plan.dates:
+                score += self.config.date * _dates_there(plan, candidate.text)
             if strong:
                 score += self.config.identifier * sum(page.terms.get(n, 0.0) for n in strong) / len(strong)
             scored.append((candidate, score, page))
@@ -272,6 +299,43 @@ def _rarity(plan: QueryPlan, pages: Sequence[PageSummary]) -> list[float]:
         0.0 if term.part else math.log(1 + (total - count + 0.5) / (count + 0.5)) + 0.1
         for term, count in zip(plan.terms, counts, strict=True)
     ]
+
+
+def _in_document(
+    plan: QueryPlan, found: Sequence[Candidate], pages: Sequence[PageSummary], matcher: Matcher
+) -> list[Mapping[int, float]]:
+    """For each candidate, which words beside the numbered part stand in its document: in its file's name, or on a page
+    of it that is a candidate too. Whose lease it is stands on its first page, and what is asked about on its third.
+    """
+    held: dict[str, dict[int, float]] = {}
+    names = [number for number, term in enumerate(plan.terms) if term.form in plan.names]
+    titles = matcher.summaries([candidate.title for candidate in found])
+    for candidate, page, title in zip(found, pages, titles, strict=True):
+        terms = held.setdefault(candidate.document, {})
+        for term in names:
+            terms[term] = max(terms.get(term, 0.0), page.terms.get(term, 0.0), title.terms.get(term, 0.0))
+    return [held[candidate.document] for candidate in found]
+
+
+def _part_quality(plan: QueryPlan, text: str) -> float:
+    """0..1: how many of the query's numbered parts the page has."""
+    best = [max((span.quality for span in part_spans(text, part)), default=0.0) for part in plan.parts]
+    return sum(best) / len(best)
+
+
+def _dates_there(plan: QueryPlan, text: str) -> float:
+    """0..1: how many of the query's dates the page has."""
+    low = flat(text)
+    return sum(date_pattern(d.year, d.month, d.day).search(low) is not None for d in plan.dates) / len(plan.dates)
+
+
+def _credit(page: PageSummary, document: Mapping[int, float], rarity: Sequence[float]) -> float:
+    """Share of the query's weight, 0..1, that the page lacks and its document has."""
+    total = sum(rarity)
+    if total <= 0:
+        return 0.0
+    lacking = (rarity[term] * quality for term, quality in document.items() if term not in page.terms)
+    return sum(lacking) / total
 
 
 _TELLING_PART = 4

@@ -23,7 +23,8 @@ _ABBREVIATIONS_TEXT = (
     "mr mrs ms messrs dr prof rev hon capt col gen lt maj sgt sr jr st no nos vol vols p pp fig figs eq sec ch art "
     "ed eds esp est etc inc ltd co corp dept approx ca cf viz vs al e.g i.e a.m p.m jan feb mar apr jun jul aug sep "
     "sept oct nov dec mon tue wed thu fri sat sun ave blvd rd sq tel ext ref refs encl op cit ibid bros gov sen rep "
-    "acct amt incl excl qty max min par para cl reg "
+    "acct amt incl excl qty max min par para cl reg wm thos chas jas geo robt alex benj edw jos saml esq supt asst "
+    "attn secy treas inst ult prox mt "
     # German
     "geb gest nr str bzw ca z.b d.h u.a usw abs bd hrsg jg s vgl inkl exkl zzgl evtl ggf sog u.s.w "
     # French
@@ -173,6 +174,8 @@ def _is_boundary(text: str, begin: int, mark: re.Match[str]) -> bool:
         return bool(word) or bool(opening)
     if last in _ABBREVIATIONS:
         # "etc." and "Ltd." do end sentences; "No." and "Mr." before a number or a name do not.
+        if last in {"co", "corp"} and word.lower() in {"ltd", "limited", "inc", "llc", "plc"}:
+            return False
         return last in {"etc", "inc", "ltd", "co", "corp", "usw", "a.m", "p.m"} and bool(word) and word[0].isupper()
     if len(last) == 1 and last.isalpha():  # an initial: "J. Smith"
         return False

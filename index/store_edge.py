@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from index import edge_query, vision
 from index import payload as codec
 from index.edge_shard import Shard
 from index.embedder import Embedder
+from index.errors import StorageFull
 from index.schema import SENTENCES, check_tokens, page_vectors, point_id, replaces
 from index.search import DEFAULT_SEARCH, Candidate, HybridSearch, LegQuery, SearchConfig
 from index.store import PageCounts, PageUpdate
@@ -46,6 +48,10 @@ class StoreConfig:
     flush_every: int = 500
     """Changes after which Qdrant's log is folded into its segments: bounds the replay after a kill to
     about a second, and costs some 0.1 s each time."""
+    least_free: int = 128 << 20
+    """Bytes that have to be free on the disk before a page is added; half of it for its state. Qdrant writes through
+    mapped files with holes, the log's alone of twice 32 MiB, and the kernel ends a process (SIGBUS) when there is no
+    room to fill one."""
     words: WordsConfig = DEFAULT_WORDS
     vision_dim: int | None = None
     """Numbers in a vision token that will be stored; None leaves the index as it is, which is without room for tokens
@@ -175,7 +181,7 @@ class EdgeStore:
             there = self._shard.run(lambda shard: shard.count(q.CountRequest(exact=True, filter=where)))
             if there:
                 self._shard.note_deletion()
-                self._apply(q.UpdateOperation.delete_points_by_filter(where), there)
+                self._apply(q.UpdateOperation.delete_points_by_filter(where), there, room=0)
             return there
 
     # What `index.search.Retriever` asks.
@@ -185,7 +191,7 @@ class EdgeStore:
         # IDF over the tenant's own pages; counting it costs milliseconds, so only where there are others.
         corpus = edge_query.page_filter(tenant) if len(self._tenants) > 1 else None
         found = self._shard.run(lambda shard: shard.query(edge_query.hybrid(query, pages, corpus)))
-        return [Candidate(str(p.id), p.score, (p.payload or {}).get("text", "")) for p in found]
+        return [Candidate.of(str(p.id), p.score, p.payload or {}) for p in found]
 
     def details(self, points: Sequence[str]) -> dict[str, tuple[Mapping[str, Any], np.ndarray]]:
         records = self._shard.run(lambda shard: shard.retrieve(list(points), True, [SENTENCES]))
@@ -198,9 +204,9 @@ class EdgeStore:
     # Beyond the port.
 
     def flush(self) -> None:
-        """Fold the log into the segments: for idle moments."""
+        """Fold the log into the segments: for idle moments. Left for later while the disk is full."""
         with self._write:
-            if self._unflushed:
+            if self._unflushed and self._free() >= self._config.least_free // 2:
                 self._unflushed = 0
                 self._shard.run(lambda shard: shard.flush())
 
@@ -224,6 +230,7 @@ class EdgeStore:
             if change.only_in is not None and payload["state"] != change.only_in.value:
                 return False
             new = codec.changed(payload, change)
+            room = self._config.least_free
             if replaces(change):
                 if keep_text:
                     vectors = self._vectors(change, text=payload.get("text", "")) | self._stored_tokens(point, payload)
@@ -234,7 +241,8 @@ class EdgeStore:
                 # One operation, so that a kill cannot leave half of it: fields that go become null.
                 gone = {name: None for name in payload if name not in new}
                 operation = q.UpdateOperation.set_payload([point], {**new, **gone})
-            self._apply(operation, 1 + vision.weight(change.reading and change.reading.vision))
+                room //= 2  # an attempt that met a full disk is taken back
+            self._apply(operation, 1 + vision.weight(change.reading and change.reading.vision), room=room)
             return True
 
     def _stored_tokens(self, point: str, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -252,7 +260,18 @@ class EdgeStore:
             for name, vector in page_vectors(change, self._config.words, text).items()
         }
 
-    def _apply(self, operation: q.UpdateOperation, changes: int) -> None:
+    def _free(self) -> int:
+        disk = os.statvfs(self._shard.directory)
+        return disk.f_bavail * disk.f_frsize
+
+    def _apply(self, operation: q.UpdateOperation, changes: int, *, room: int | None = None) -> None:
+        """`StorageFull` where not `room` bytes are free. Deleting needs none: it makes room."""
+        room = self._config.least_free if room is None else room
+        if self._free() < room:
+            raise StorageFull(
+                f"Less than {room >> 20} MiB are free on the disk that holds the index. Free some space; what waits "
+                "goes on by itself."
+            )
         try:
             self._shard.run(lambda shard: shard.update(operation))
         finally:

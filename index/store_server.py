@@ -33,7 +33,7 @@ from index.conditions import Condition
 from index.embedder import Embedder
 from index.errors import StoreUnavailable
 from index.schema import SENTENCES, check_tokens, page_vectors, point_id, replaces
-from index.search import Candidate, HybridSearch, LegQuery
+from index.search import CANDIDATE_FIELDS, Candidate, HybridSearch, LegQuery
 from index.server_client import ServerClient
 from index.server_config import ServerConfig
 from index.store import PageCounts, PageUpdate
@@ -184,10 +184,14 @@ class ServerStore:
         prefetch, formula = server_query.hybrid(query, pages, server_query.page_filter(tenant))
         answer = self._client.run(
             lambda client: client.query_points(
-                self._config.collection, query=formula, prefetch=prefetch, limit=query.limit, with_payload=["text"]
+                self._config.collection,
+                query=formula,
+                prefetch=prefetch,
+                limit=query.limit,
+                with_payload=CANDIDATE_FIELDS,
             )
         )
-        return [Candidate(str(p.id), p.score, (p.payload or {}).get("text", "")) for p in answer.points]
+        return [Candidate.of(str(p.id), p.score, p.payload or {}) for p in answer.points]
 
     def details(self, points: Sequence[str]) -> dict[str, tuple[Mapping[str, Any], np.ndarray]]:
         return {

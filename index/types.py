@@ -372,9 +372,18 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Statement:
+    """A part of an answer's text, without marks, and the places (from 0) of the citations that it rests on."""
+
+    text: str
+    citations: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """`found` False means: nothing in these documents supports an answer; then `text` says so and
-    `citations` is empty. `considered` are the pages that were looked at.
+    `citations` is empty. `considered` are the pages that were looked at. `statements` are what the text is made of
+    where it says more than its quotes do.
     """
 
     question: str
@@ -385,3 +394,4 @@ class Answer:
     considered: tuple[PageKey, ...] = ()
     took_ms: float = 0.0
     extra: dict[str, str] = field(default_factory=dict)
+    statements: tuple[Statement, ...] = ()

@@ -1,0 +1,280 @@
+"""Numbered parts of documents: "clause 4.3(b)", "§ 12", "Article VII", "page 14".
+
+`parts_named` finds such references in what a person asks; `part_spans` finds where a page *has* the part: its label at
+the beginning of a line, by itself ("4.3 The Tenant ..."), with a word before it ("Article 7. Removal"), or in steps
+("4.3 ..." and below it "(b) ..."). A place that only refers to the part ("subject to clause 4.3(b)") is none. Pure
+functions; they know no store, and what a part says they do not know either.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+_NAMES = {  # one name for what different people call the same; all of them stand before a number
+    "article": "article articles art artikel artikels articolo",
+    "clause": "clause clauses cl klausel",
+    "§": "§",
+    "section": "section sections sec sect abschnitt",
+    "paragraph": "paragraph paragraphs para paras paragraf paragraphe ziffer absatz abs alinéa",
+    "rule": "rule rules regel règle",
+    "regulation": "regulation regulations reg",
+    "chapter": "chapter chapters chap kapitel chapitre",
+    "schedule": "schedule schedules",
+    "annex": "annex annexe annexes appendix appendices anhang anlage exhibit",
+    "item": "item items point punkt minute",
+    "recital": "recital recitals",
+    "bylaw": "bylaw bylaws by-law",
+    "page": "page pages p pp seite s",
+}
+_KIND = {form: kind for kind, forms in _NAMES.items() for form in forms.split()}
+_LETTERED = frozenset({"annex", "schedule"})
+"""Parts that may be numbered with a capital letter: "Annex B"."""
+PAGE = "page"
+_SAME = frozenset({"§", "section", "paragraph"})
+"""What the sign is read as; in German a paragraph."""
+
+_ROMAN = r"(?=[IVXLC])(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
+_STEPS = r"(?:\.\d{1,3}[a-z]?)*(?:[ ]?\((?:[a-z]{1,4}|\d{1,3})\))*"
+_NUMBER = rf"\d{{1,4}}[a-z]?{_STEPS}"
+_WORDS = "|".join(sorted(map(re.escape, (form for form in _KIND if form != "§")), key=len, reverse=True))
+_REFERENCE = re.compile(
+    rf"(?:\b(?P<word>{_WORDS})\.?\s*|(?P<par>§{{1,2}})\s*)"
+    rf"(?P<number>{_NUMBER}|(?-i:{_ROMAN})|(?-i:[A-Z]))(?![\w%]|[.,/:-]\d)",
+    re.IGNORECASE,
+)
+_BARE = re.compile(r"(?<![\w.§])\d{1,3}(?:\.\d{1,3})*(?:\([a-z]{1,4}\)|\(\d{1,3}\))+(?!\w)")
+_MORE = re.compile(rf"\s*(?:,|and|or|und|oder|et|&)\s*(?P<number>{_NUMBER})(?![\w%]|[.,/:-]\d)(?!\s+[a-z]+s\b)")
+_BELOW = re.compile(r",?\s*(?:abs(?:atz)?|para(?:graph)?|al(?:inéa)?|nr|no)\b\.?\s*(?P<number>\d{1,3})", re.IGNORECASE)
+_STEP = re.compile(r"[A-Za-z]+|\d+[a-z]?")
+
+_MARKS = r"[ \t]*+(?:#{1,6}[ \t]++|[-*+•>|][ \t]++)?(?:\*\*|__)?[ \t]*+"  # gives nothing back: a line of blanks is long
+_LABEL = re.compile(
+    rf"^(?P<marks>{_MARKS})(?:"
+    rf"(?:(?P<word>{_WORDS})\b\.?\s*|(?P<par>§)\s*)(?P<named>{_NUMBER}|(?-i:{_ROMAN})|(?-i:[A-Z]))"
+    r"(?=\s*(?:$|[.):–—-])|(?-i:\s+[^\W_a-zà-ÿ]))"
+    rf"|(?P<plain>\d{{1,4}}[a-z]?{_STEPS})(?P<mark>[.)]?)(?=\s|\*|$)"
+    r"|\((?P<sub>[a-z]{1,4}|\d{1,3})\)(?=\s)"
+    r"|(?P<letter>[a-z])\)(?=\s)"
+    r")",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ENDED = re.compile(r"(?:[.;:!?)\]…|*_]|\b(?:and|or|und|oder|et|ou))\s*$")
+_AFTER = re.compile(r"[ \t]*\S?")
+_MONTH = re.compile(
+    r"[.]?\s*(?:jan|feb|mar|mär|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez|janv|fév|avr|juin|juil|août|déc)",
+    re.IGNORECASE,
+)
+_BLANK = re.compile(r"\n[ \t]*\n")
+
+_HEADING = re.compile(r"^#{1,6}[ \t]", re.MULTILINE)
+_TITLE = 90
+"""Characters of a line that may be a part's title."""
+
+EXACT, UNNAMED = 1.0, 0.9
+"""Quality of a label with the very word that was asked for, and of one without a word ("7." for "Article 7")."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartName:
+    """`kind` as `_NAMES` has it ("" where only a number is given); `steps` from the outside in: `("4", "3", "b")`.
+    `text[start:end]` names it.
+    """
+
+    kind: str
+    steps: tuple[str, ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartSpan:
+    """`text[start:end]` is the part, its label included."""
+
+    start: int
+    end: int
+    quality: float
+
+
+def parts_named(text: str) -> tuple[PartName, ...]:
+    """The parts that a question names, in its order; of "Articles 7 and 9" both."""
+    if not any(c.isdigit() for c in text) and _REFERENCE.search(text) is None:
+        return ()
+    found: list[PartName] = []
+    at = 0
+    while (match := _REFERENCE.search(text, at)) is not None:
+        at = match.end()
+        kind = "§" if match["par"] else _KIND[match["word"].lower()]
+        steps = _steps(match["number"], lettered=kind in _LETTERED)
+        if not steps or not _names_a_part(match):
+            continue
+        if below := _BELOW.match(text, at):
+            steps, at = (*steps, below["number"]), below.end()
+        found.append(PartName(kind, steps, match.start(), at))
+        while more := _MORE.match(text, at):
+            at = more.end()
+            found.append(PartName(kind, _steps(more["number"]), more.start("number"), at))
+    for match in _BARE.finditer(text):
+        if not any(part.start <= match.start() < part.end for part in found):
+            found.append(PartName("", _steps(match.group()), *match.span()))
+    return tuple(sorted(found, key=lambda part: part.start))
+
+
+def part_spans(text: str, part: PartName) -> list[PartSpan]:
+    """Where a page has the part, in reading order; empty for a page that only refers to it, and for `page`."""
+    if part.kind == PAGE:
+        return []
+    labels = list(_labels(text))
+    found = []
+    for number, label in enumerate(labels):
+        quality = _agrees(label, part)
+        if quality == 0 or part.steps[: len(label.steps)] != label.steps:
+            continue
+        reached = _descend(labels, number, part.steps[len(label.steps) :])
+        if reached is not None:
+            end = _end(text, labels, reached)
+            found.append(PartSpan(labels[reached].start, end, quality))
+    best = max((one.quality for one in found), default=0.0)
+    return [one for one in found if one.quality == best]
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    start: int  # where the line begins, without its white space
+    end: int
+    kind: str
+    steps: tuple[str, ...]
+    below: bool  # "(b)": what it is part of stands before it
+    heading: bool
+
+
+def _names_a_part(match: re.Match[str]) -> bool:
+    """Single letters stand for words too often: "p 14" is a page, "s" and "p" before a letter are none."""
+    word = match["word"]
+    if word is None:
+        return True
+    return match["number"][0].isdigit() if len(word) <= 2 or word.lower() in {"minute", "point", "reg"} else True
+
+
+@lru_cache(maxsize=1024)
+def _steps(number: str, *, lettered: bool = False) -> tuple[str, ...]:
+    """`4.3(b)` as ("4", "3", "b"); `VII` as ("7",); a capital letter only where parts are numbered so."""
+    if re.fullmatch(_ROMAN, number) and not (lettered and number in {"C", "L"}):
+        return (str(_arabic(number)),)
+    if number.isalpha():
+        return (number.lower(),) if lettered else ()
+    return tuple(step.lower() for step in _STEP.findall(number))
+
+
+def _arabic(roman: str) -> int:
+    values = [{"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}[letter] for letter in roman]
+    return sum(-v if any(later > v for later in values[n + 1 : n + 2]) else v for n, v in enumerate(values))
+
+
+def _labels(text: str) -> Iterator[_Label]:
+    for match in _LABEL.finditer(text):
+        heading = "#" in match["marks"]
+        start = match.start() + match.group().index("#") if heading else match.end("marks")
+        if not heading and not _begins(text, match.start()):
+            continue
+        word = match["word"]
+        kind = "§" if match["par"] else _KIND[word.lower()] if word else ""
+        if match["sub"] or match["letter"]:
+            yield _Label(start, match.end(), "", ((match["sub"] or match["letter"]).lower(),), True, heading)
+            continue
+        number = match["named"] or match["plain"]
+        steps = _steps(number, lettered=kind in _LETTERED)
+        # "12 boats were lost" begins with a number too; what is numbered goes on with a capital letter.
+        alone = match["plain"] is not None and len(steps) == 1 and not heading
+        loose = alone and not match["mark"] and not _opens(text, match.end())
+        if steps and not loose and not (alone and _MONTH.match(text, match.end())):
+            yield _Label(start, match.end(), kind, steps, False, heading)
+
+
+def _begins(text: str, at: int) -> bool:
+    """Whether a line begins something: the one before it ends a sentence or is blank or a heading."""
+    before = text[max(0, at - 200) : at].rstrip("\n")
+    if len(before) < at - max(0, at - 200) - 1 or not before:
+        return True  # a blank line
+    line = before.rsplit("\n", 1)[-1]
+    return not line.strip() or line.lstrip().startswith("#") or _ENDED.search(line) is not None
+
+
+def _opens(text: str, at: int) -> bool:
+    following = _AFTER.match(text, at)
+    return following is not None and following.group()[-1:].isupper()
+
+
+def _agrees(label: _Label, part: PartName) -> float:
+    if label.below:
+        return 0.0
+    if label.kind == part.kind or ("§" in (label.kind, part.kind) and {label.kind, part.kind} <= _SAME):
+        return EXACT
+    # A contract's clauses are called sections, a statement's paragraphs points: without a word any may be meant.
+    return UNNAMED if not label.kind or not part.kind else 0.0
+
+
+def _descend(labels: list[_Label], at: int, steps: tuple[str, ...]) -> int | None:
+    """The label that is these steps below the label `at`, which is reached step by step; None where there is none."""
+    if not steps:
+        return at
+    above = labels[at]
+    for number in range(at + 1, len(labels)):
+        label = labels[number]
+        if not label.below and not _inside(label, above):
+            return None
+        if label.below and label.steps == steps[:1]:
+            return _descend_further(labels, number, steps[1:])
+    return None
+
+
+def _descend_further(labels: list[_Label], at: int, steps: tuple[str, ...]) -> int | None:
+    if not steps:
+        return at
+    for number in range(at + 1, len(labels)):
+        label = labels[number]
+        if not label.below or _style(label) == _style(labels[at]):
+            return None
+        if label.steps == steps[:1]:
+            return _descend_further(labels, number, steps[1:])
+    return None
+
+
+def _inside(label: _Label, above: _Label) -> bool:
+    return len(label.steps) > len(above.steps) and label.steps[: len(above.steps)] == above.steps
+
+
+def _style(label: _Label) -> str:
+    step = label.steps[0]
+    if step.isdigit():
+        return "digits"
+    return "roman" if len(step) > 1 or step in {"v", "x"} else "letters"
+
+
+def _end(text: str, labels: list[_Label], at: int) -> int:
+    """Where the part ends: before the next that is no part of it or, for one that is no heading, with its paragraph."""
+    label = labels[at]
+    last, end = label, len(text)
+    for other in labels[at + 1 :]:
+        ends = _style(other) == _style(label) if label.below and other.below else not _inside_any(other, label)
+        if ends:
+            end = other.start
+            break
+        last = other
+    if heading := _HEADING.search(text, last.end, end):
+        end = heading.start()
+    # What stands below a title belongs to it; after a paragraph that is numbered itself comes something else.
+    if not (last is label and _is_title(text, label)) and (blank := _BLANK.search(text, last.end, end)):
+        end = blank.start()
+    return max(label.end, label.start + len(text[label.start : end].rstrip()))
+
+
+def _is_title(text: str, label: _Label) -> bool:
+    line = text[label.end : label.end + _TITLE].split("\n", 1)
+    return label.heading or (len(line) == 2 and not _ENDED.search(line[0]))
+
+
+def _inside_any(other: _Label, label: _Label) -> bool:
+    return other.below or _inside(other, label)
