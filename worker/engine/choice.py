@@ -94,7 +94,7 @@ def readers(settings: Settings, engine: Engine, processors: int) -> int:
     if settings.readers:
         return settings.readers
     if not hasattr(engine, "decode"):
-        return processors
+        return processors + 1  # while one page is rendered or written, its processor has another
     if settings.slots:
         return settings.slots + settings.slots // 4
     return GPU_READERS if settings.device.startswith("cuda") or (settings.device == "auto" and _cuda()) else CPU_READERS

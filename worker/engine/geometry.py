@@ -19,6 +19,11 @@ from index.types import Box
 _TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 _END_ROOM = 0.2  # of a line's height
+_LONG_LINE, _ENOUGH_LINES = 12.0, 8  # width over height of lines, so many of which tell the slope of a page
+_SEARCH = 1.6  # degrees
+_MIXED = 0.2  # of the lines' length is level, and so much slopes
+_MOST_PIECES, _FEWEST_PIECES = 150, 6
+_APART, _LEVEL = 4.0, 0.2  # in heights of a line: pairs that tell something, and what counts as level
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,19 +167,53 @@ class Levelling:
 
 
 def skew(slabs: Sequence[Slab]) -> float:
-    """The page's slope in degrees: the median angle of its lines, by length. 0.0 where no line is long enough.
+    """The page's slope in degrees: the median angle of its lines, by length; of pages of short lines, and of those
+    whose lines disagree, by how these stand to each other. 0.0 where neither tells.
 
-    Short pieces are left out, for the angle of a rectangle around three letters says nothing.
+    Short pieces are left out of the median, for the angle of a rectangle around three letters says nothing.
     """
     lines = [item for item in slabs if item.width >= 5 * item.height]
-    if not lines:
-        return 0.0
-    angles = np.array([item.angle for item in lines])
-    lengths = np.array([item.width for item in lines])
-    order = np.argsort(angles)
-    half = np.searchsorted(np.cumsum(lengths[order]), lengths.sum() / 2)
-    angle = float(angles[order][min(half, len(angles) - 1)])
+    angle = 0.0
+    if lines:
+        angles = np.array([item.angle for item in lines])
+        lengths = np.array([item.width for item in lines])
+        order = np.argsort(angles)
+        half = np.searchsorted(np.cumsum(lengths[order]), lengths.sum() / 2)
+        angle = float(angles[order][min(half, len(angles) - 1)])
+    long = sum(item.width >= _LONG_LINE * item.height for item in lines)
+    # The rectangle around a short line that slopes a little often comes out as level as the pixels are.
+    level = sum(item.width for item in lines if not item.angle)
+    unsure = _MIXED < level / max(1.0, sum(item.width for item in lines)) < 1.0 - _MIXED
+    if long < _ENOUGH_LINES or unsure:
+        angle = _in_rows(slabs, angle)
     return angle if abs(angle) >= 0.1 else 0.0
+
+
+def _in_rows(slabs: Sequence[Slab], angle: float) -> float:
+    """The slope within `_SEARCH` degrees of `angle` at which most pieces stand level with others, or begin below some;
+    `angle` where no other is far better.
+    """
+    items = [item for item in slabs if item.width >= item.height][:_MOST_PIECES]
+    if len(items) < _FEWEST_PIECES:
+        return angle
+    height = float(np.median([item.height for item in items]))
+    slopes = np.tan(np.radians(angle + np.arange(-_SEARCH, _SEARCH + 0.01, 0.05)))  # (slopes,)
+    centres = np.array([(item.x, item.y) for item in items]) / height
+    starts = np.array([item.point(0, 0.5) for item in items]) / height
+    first, second = np.triu_indices(len(items), 1)
+    beside = centres[second] - centres[first]  # (pairs, 2)
+    beside = beside[(np.abs(beside[:, 0]) > _APART) & (np.abs(beside[:, 1]) < 0.05 * np.abs(beside[:, 0]) + 0.5)]
+    under = starts[second] - starts[first]
+    under = under[(np.abs(under[:, 1]) > _APART) & (np.abs(under[:, 0]) < 0.05 * np.abs(under[:, 1]) + 0.5)]
+    off = np.concatenate(
+        [beside[:, 1:] - beside[:, :1] * slopes, under[:, :1] + under[:, 1:] * slopes]
+    )  # (pairs, slopes): by how many heights a pair misses the same line, or the same margin
+    agreement = np.exp(-((off / _LEVEL) ** 2)).sum(axis=0)
+    best = int(agreement.argmax())
+    known = agreement[len(slopes) // 2]
+    if agreement[best] < _FEWEST_PIECES or agreement[best] < 1.05 * known:
+        return angle
+    return float(np.degrees(np.arctan(slopes[best])))
 
 
 def _unit(value: float) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from worker.engine.geometry import Levelling, Slab, bounding_box, crop, turn_pixels
+from worker.engine.mending import with_spaces, without_specks
 from worker.engine.recognise import MAX_WIDTH, NOTHING, TYPE_HEIGHT, Recognised
 from worker.layout.lines import Line, LineWord
 
@@ -14,6 +15,9 @@ Read = Callable[[Sequence[np.ndarray]], list[Recognised]]
 
 _MIN_SCORE = 0.5  # below this the marks are no text (the recogniser's published threshold)
 _SURE = 0.9  # of the way that vertical text runs
+_DOUBTFUL, _PLAIN = 0.9, 0.97  # scores of a line that may be none, and of one that is
+_PALE = 0.35  # of the usual contrast; writing shows through with 0.2 to 0.3, pencil has more
+_FEWEST_PLAIN, _MOST_PLAIN = 3, 12
 _TALL = 2.5  # height over width, and over the common height of lines, of text that runs up or down
 
 
@@ -33,15 +37,36 @@ def read_lines(
     found: dict[int, list[tuple[Slab, Recognised]]] = {index: [] for index in pieces}
     for (index, piece), line in zip(fresh, read([crop(pixels, piece) for _, piece in fresh]), strict=True):
         found[index].append((piece, line))
+    for index, line in known.items():
+        if index in found and not found[index]:
+            found[index].append((pieces[index][0], line))
+    shown_through = _shown_through(pixels, found)
     lines = []
     for index, item in enumerate(slabs):
-        if index in standing:
-            line = _vertical(pixels, item, level, read)
-        else:
-            line = _level(item, found[index] or [(pieces[index][0], known[index])], level)
+        if index in shown_through:
+            continue
+        line = _vertical(pixels, item, level, read) if index in standing else _level(item, found[index], level)
         if line is not None:
             lines.append(line)
-    return lines
+    return without_specks(lines)
+
+
+def _shown_through(pixels: np.ndarray, found: Mapping[int, Sequence[tuple[Slab, Recognised]]]) -> set[int]:
+    """Lines from the other side of the sheet: far paler than lines that are surely read, and not surely read."""
+    scores = {index: sum(line.score for _, line in parts) / len(parts) for index, parts in found.items() if parts}
+    doubtful = [index for index, score in scores.items() if _MIN_SCORE <= score < _DOUBTFUL]
+    plain = [index for index, score in scores.items() if score >= _PLAIN]
+    if not doubtful or len(plain) < _FEWEST_PLAIN:
+        return set()
+    step = -(-len(plain) // _MOST_PLAIN)
+    usual = float(np.median([_contrast(pixels, found[index][0][0]) for index in plain[::step]]))
+    return {index for index in doubtful if _contrast(pixels, found[index][0][0]) < _PALE * usual}
+
+
+def _contrast(pixels: np.ndarray, item: Slab) -> float:
+    """Between the paper and the ink of a line, in shades of grey."""
+    paper, ink = np.percentile(crop(pixels, item).mean(axis=2), (90, 3))
+    return float(paper - ink)
 
 
 def _stands(item: Slab, common: float) -> bool:
@@ -51,6 +76,7 @@ def _stands(item: Slab, common: float) -> bool:
 
 def _level(item: Slab, parts: Sequence[tuple[Slab, Recognised]], level: Levelling) -> Line | None:
     words: list[LineWord] = []
+    parts = [(piece, with_spaces(line)) for piece, line in parts]
     for piece, line in parts:
         words += [
             LineWord(text, bounding_box(piece.part(start, end).corners(), level.page_width, level.page_height))

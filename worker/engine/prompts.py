@@ -10,7 +10,6 @@ import enum
 import re
 from dataclasses import dataclass
 
-IMAGE = "<image>"
 MAX_CHARS = 2000
 _SPECIAL = re.compile(r"<\|[^<>|]{1,32}\|>|<\uff5c[^<>]{1,40}\uff5c>|<image>")
 

@@ -24,6 +24,7 @@ from worker.engine.lines import read_lines
 from worker.engine.pixels import is_blank, rgb_pixels
 from worker.engine.rest import Rest, trim_heap
 from worker.engine.rules import ruling_lines
+from worker.engine.stamps import without_stamps
 from worker.layout.compose import compose
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from worker.engine.recognise import Recogniser
     from worker.layout.lines import Line
 
+_COLUMN = 2.5  # height over width of what may be a column of a table
 _REST_AFTER_S = 15.0  # without a page to read
 
 
@@ -110,12 +112,20 @@ class RapidOcrEngine:
         slabs = [turn_slab(item, rotation, width, height) for item in slabs]
         pixels = turn_pixels(pixels, rotation)
         height, width = pixels.shape[:2]
+        if rotation % 180 and any(item.height > _COLUMN * item.width for item in slabs):
+            # Seen sideways, figures under each other are a line: the upright page is looked at anew.
+            slabs, known = self._loaded()[0].find(pixels), {}
+        known = dict(known)
+        pixels, slabs = without_stamps(pixels, slabs, known, self._find)
         if not slabs:
             return self._reading("", (), (), 1.0, width, height, rotation)
         level = Levelling(skew(slabs), width, height)
         lines = read_lines(pixels, slabs, level, recogniser.read, known)
         page = compose(lines, width=level.width, height=level.height, rules=ruling_lines(pixels, level))
         return self._reading(page.text, page.regions, page.words, _trust(lines), width, height, rotation)
+
+    def _find(self, pixels: np.ndarray) -> list[Slab]:
+        return self._loaded()[0].find(pixels)
 
     def _reading(self, text, regions, words, trust, width, height, rotation) -> PageReading:  # noqa: ANN001
         reader = Reader(self.name, self.revision, "ocr")

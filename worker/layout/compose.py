@@ -2,9 +2,8 @@
 
 Promises: every word of the lines is in the text exactly once (bullets become Markdown's own mark), the
 result does not depend on the order of the lines, and nothing is dropped for standing at an odd place.
-How it is done is in `docs/layout.md`; each step is a module: `pieces` (lines cut and put together),
-`grid` (ruled tables), `furniture` (headers and footers), `gutters` and `segment` (columns), `rows`,
-`tables`, `paragraphs`, `headings`, `markdown`. Knows no engine and no file type.
+How it is done, in which order and why, is in `docs/layout.md`; each pass is a module. Knows no engine and no file
+type.
 """
 
 from __future__ import annotations
@@ -15,15 +14,19 @@ from collections.abc import Sequence
 
 from index.types import Box, RegionKind
 from worker.layout.blocks import Block
+from worker.layout.direction import mirrored, mirrored_rules, reads_left
+from worker.layout.frames import Framed, take_framed
 from worker.layout.furniture import take_furniture
-from worker.layout.grid import Ruled, take_ruled
+from worker.layout.grid import Ruled, take_ruled, touching
 from worker.layout.headings import mark_headings
 from worker.layout.kinds import ends_sentence, starts_lower
 from worker.layout.lines import Composed, Line
+from worker.layout.margins import put_back, take_notes
 from worker.layout.markdown import write
 from worker.layout.paragraphs import blocks_of
 from worker.layout.pieces import Piece, prepare
 from worker.layout.rows import Row, gather
+from worker.layout.seams import part_at_edges
 from worker.layout.segment import segment
 
 
@@ -34,32 +37,41 @@ def compose(lines: Sequence[Line], *, width: int, height: int, rules: Sequence[B
     boxes in layout coordinates. The result does not depend on the order of `lines`.
     """
     aspect = width / height if width > 0 and height > 0 else 1.0
-    pieces = prepare(lines, aspect)
+    pieces = part_at_edges(prepare(lines, aspect))
     if not pieces:
         return Composed("", (), ())
+    from_right = reads_left(lines)
+    if from_right:
+        pieces, rules = mirrored(pieces, aspect), mirrored_rules(rules)
     astray = [piece for piece in pieces if _runs_up(piece) or _runs_askew(piece)]
     pieces = [piece for piece in pieces if not (_runs_up(piece) or _runs_askew(piece))]
-    ruled, rest = take_ruled(pieces, rules, aspect) if rules else ([], pieces)
+    groups = touching(rules, aspect)
+    ruled, rest = take_ruled(pieces, groups)
+    framed, rest = take_framed(rest, groups)
     furniture = take_furniture(rest)
+    notes, body = take_notes(furniture.body)
     left = min((p.x0 for p in pieces), default=0.0)
     right = max((p.x1 for p in pieces), default=aspect)
     # The sheet is set about evenly: lines could run as far on the right as the margin is wide on the left.
     right = max(right, min(aspect - left, aspect * 0.92)) if left < 0.3 * aspect else right
 
     leaves: list[list[Block]] = []
-    for stretch, table in _between_tables(furniture.body, ruled):
-        leaves.extend(blocks_of(gather(leaf.pieces), leaf.left, leaf.right) for leaf in segment(stretch, left, right))
-        if table is not None:
-            leaves.append([Block(RegionKind.TABLE, table=table.table)])
+    for stretch, part in _between(body, [*ruled, *framed]):
+        leaves.extend(_columns(stretch, left, right))
+        if isinstance(part, Ruled):
+            leaves.append([Block(RegionKind.TABLE, table=part.table)])
+        for frame in part if isinstance(part, list) else ():
+            leaves.extend(_columns(frame.pieces, frame.x0, frame.x1))
     mark_headings(leaves)
     _join_over_ends(leaves)
+    put_back(leaves, notes)
     blocks = [
         *_furniture_block(furniture.header, RegionKind.HEADER),
         *(block for leaf in leaves for block in leaf),
         *(Block(RegionKind.PARAGRAPH, [Row([piece])], [False]) for piece in astray),
         *_furniture_block(furniture.footer, RegionKind.FOOTER),
     ]
-    return write(blocks)
+    return write(blocks, from_right=from_right)
 
 
 def _runs_up(piece: Piece) -> bool:
@@ -76,17 +88,31 @@ def _runs_askew(piece: Piece) -> bool:
     return rise > max(1.2 * piece.size, 0.25 * (piece.x1 - piece.x0)) and len(piece.text) > 2
 
 
-def _between_tables(body: Sequence[Piece], ruled: Sequence[Ruled]) -> list[tuple[list[Piece], Ruled | None]]:
-    """The page in stretches from top to bottom, each ending at a ruled table (the last one at the page's end)."""
-    stretches: list[tuple[list[Piece], Ruled | None]] = []
+def _columns(pieces: Sequence[Piece], left: float, right: float) -> list[list[Block]]:
+    """The blocks of each column between `left` and `right`."""
+    return [blocks_of(gather(leaf.pieces), leaf.left, leaf.right) for leaf in segment(pieces, left, right)]
+
+
+Part = Ruled | list[Framed]  # what is read by itself: a ruled table, a row of frames
+
+
+def _between(body: Sequence[Piece], parts: Sequence[Part]) -> list[tuple[list[Piece], Part | None]]:
+    """The page in stretches from top to bottom, each ending at a part (the last one at the page's end)."""
+    stretches: list[tuple[list[Piece], Part | None]] = []
     rest = list(body)
-    for table in sorted(ruled, key=lambda t: (t.y0, t.x0)):
-        above = [p for p in rest if p.yc < (table.y0 + min(table.y1, table.y0 + 0.02)) / 2]
+    for y0, y1, _, part in sorted(((*_reach(part), part) for part in parts), key=lambda found: found[:3]):
+        above = [p for p in rest if p.yc < (y0 + min(y1, y0 + 0.02)) / 2]
         kept = set(map(id, above))
         rest = [p for p in rest if id(p) not in kept]
-        stretches.append((above, table))
+        stretches.append((above, part))
     stretches.append((rest, None))
     return stretches
+
+
+def _reach(part: Part) -> tuple[float, float, float]:
+    """Top, bottom and left end."""
+    frames = part if isinstance(part, list) else [part]
+    return min(f.y0 for f in frames), max(f.y1 for f in frames), min(f.x0 for f in frames)
 
 
 def _furniture_block(pieces: Sequence[Piece], kind: RegionKind) -> list[Block]:
@@ -101,6 +127,8 @@ def _join_over_ends(leaves: Sequence[Sequence[Block]]) -> None:
         last, first = before[-1], after[0]
         if first.kind is not RegionKind.PARAGRAPH or last.kind not in (RegionKind.PARAGRAPH, RegionKind.LIST):
             continue
+        if len(last.rows) > 1 and all(last.breaks[:-1]):
+            continue  # verse, or entries of an index
         if ends_sentence(last.text) or last.text.endswith(":") or not starts_lower(first.text):
             continue
         same_size = math.isclose(last.rows[-1].size, first.rows[0].size, rel_tol=0.25)

@@ -59,7 +59,7 @@ def _take(body: list[Piece], *, top: bool, number_only: bool = False) -> list[Pi
         taken = False
     else:
         # Without a number it must stand well apart, and the page must have lines enough to compare with.
-        taken = depth < _EDGE and len(body) >= 8 and white > (0.9 if number else 1.6) * size
+        taken = depth < _EDGE and len(body) >= 8 and white > (0.7 if number else 1.6) * size
     if not taken:
         return []
     body[:] = rest

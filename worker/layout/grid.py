@@ -15,6 +15,7 @@ from worker.layout.tables import Table
 _REACH = 0.006  # page heights: ruling lines this near to each other touch
 _THIN = 0.012
 _MOST_RULES = 600
+_TEXT = 4  # words: more than a number and its unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Ruled:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
+class Rule:
     x0: float
     y0: float
     x1: float
@@ -40,13 +41,13 @@ class _Rule:
         return self.x1 - self.x0 >= self.y1 - self.y0
 
 
-def take_ruled(pieces: Sequence[Piece], rules: Sequence[Box], aspect: float) -> tuple[list[Ruled], list[Piece]]:
-    """The ruled tables, and the pieces that are in none (in canonical order)."""
+def take_ruled(pieces: Sequence[Piece], groups: Sequence[Sequence[Rule]]) -> tuple[list[Ruled], list[Piece]]:
+    """The ruled tables, and the pieces that are in none (in canonical order). `groups` are what `touching` gives."""
     rest = list(pieces)
     size = median(p.size for p in pieces) if pieces else 0.0
     reach = max(_REACH, 0.5 * size)  # no line of text fits between two ruling lines nearer than that
     tables: list[Ruled] = []
-    for group in _touching(_usable(rules, aspect)):
+    for group in groups:
         uprights = [r for r in group if not r.level]
         level = [r for r in group if r.level]
         if not uprights or not level:
@@ -54,14 +55,14 @@ def take_ruled(pieces: Sequence[Piece], rules: Sequence[Box], aspect: float) -> 
         # A table need not be closed at its sides: where its rules end, its outer cells end.
         ends_x = [min(r.x0 for r in level), max(r.x1 for r in level)]
         ends_y = [min(r.y0 for r in uprights), max(r.y1 for r in uprights)]
-        xs = _lines([*((r.x0 + r.x1) / 2 for r in uprights), *ends_x], reach)
-        ys = _lines([*((r.y0 + r.y1) / 2 for r in level), *ends_y], reach)
+        xs = distinct([*((r.x0 + r.x1) / 2 for r in uprights), *ends_x], reach)
+        ys = distinct([*((r.y0 + r.y1) / 2 for r in level), *ends_y], reach)
         ys = _drawn(ys, xs, [(r.x0, r.x1, (r.y0 + r.y1) / 2) for r in level], reach)
         xs = _drawn(xs, ys, [(r.y0, r.y1, (r.x0 + r.x1) / 2) for r in uprights], reach)
         if len(xs) < 3 or len(ys) < 2 or len(xs) > 26:
             continue
         inside = [p for p in rest if _inside(p, xs, ys)]
-        rows = _fill([q for p in inside for q in _cut_at(p, uprights, xs)], xs, ys)
+        rows = _fill([q for p in inside for q in _cut_at(p, uprights, xs)], xs, ys, uprights)
         if not _plain(rows):
             continue
         kept = set(map(id, inside))
@@ -70,11 +71,11 @@ def take_ruled(pieces: Sequence[Piece], rules: Sequence[Box], aspect: float) -> 
     return tables, rest
 
 
-def _usable(rules: Sequence[Box], aspect: float) -> list[_Rule]:
+def _usable(rules: Sequence[Box], aspect: float) -> list[Rule]:
     made = []
     for rule in rules:
         box = clean_box(rule)
-        one = _Rule(box.x0 * aspect, box.y0, box.x1 * aspect, box.y1)
+        one = Rule(box.x0 * aspect, box.y0, box.x1 * aspect, box.y1)
         long, thin = max(one.x1 - one.x0, one.y1 - one.y0), min(one.x1 - one.x0, one.y1 - one.y0)
         if thin <= _THIN and long >= 0.01:
             made.append(one)
@@ -82,8 +83,11 @@ def _usable(rules: Sequence[Box], aspect: float) -> list[_Rule]:
     return made[:_MOST_RULES]
 
 
-def _touching(rules: list[_Rule]) -> list[list[_Rule]]:
-    """Groups of rules that touch or cross, directly or through others."""
+def touching(boxes: Sequence[Box], aspect: float) -> list[list[Rule]]:
+    """Groups of ruling lines that touch or cross, directly or through others. `boxes` are fractions of the page, as
+    lines are; the rest is in layout units.
+    """
+    rules = _usable(boxes, aspect)
     parent = list(range(len(rules)))
 
     def root(i: int) -> int:
@@ -99,13 +103,13 @@ def _touching(rules: list[_Rule]) -> list[list[_Rule]]:
                 break
             if b.x0 - a.x1 <= _REACH and a.x0 - b.x1 <= _REACH and a.y0 - b.y1 <= _REACH:
                 parent[root(j)] = root(i)
-    groups: dict[int, list[_Rule]] = {}
+    groups: dict[int, list[Rule]] = {}
     for i, rule in enumerate(rules):
         groups.setdefault(root(i), []).append(rule)
     return list(groups.values())
 
 
-def _lines(values: list[float], reach: float) -> list[float]:
+def distinct(values: list[float], reach: float) -> list[float]:
     """Positions of distinct lines: pieces of one ruling line, and both edges of a thick one, count once."""
     lines: list[list[float]] = []
     for value in sorted(values):
@@ -139,18 +143,20 @@ def _inside(piece: Piece, xs: list[float], ys: list[float]) -> bool:
     return xs[0] - _REACH <= xc <= xs[-1] + _REACH and ys[0] - _REACH <= piece.yc <= ys[-1] + _REACH
 
 
-def _cut_at(piece: Piece, uprights: Sequence[_Rule], xs: Sequence[float]) -> list[Piece]:
+def _cut_at(piece: Piece, uprights: Sequence[Rule], xs: Sequence[float]) -> list[Piece]:
     """A piece that runs across an upright rule is cut between the words there; where a column's line is not drawn
-    (or was not seen), only at a gap that is wider than between words.
+    (or was not seen), only at a gap that is wider than between words, and running text not in a row that has inner
+    lines of its own: there the cell is meant to span columns.
     """
     slack = 0.3 * piece.size
     drawn = [(r.x0 + r.x1) / 2 for r in uprights if r.y0 <= piece.yc <= r.y1]
+    spans = len(piece.tokens) >= _TEXT and any(xs[0] + _REACH < x < xs[-1] - _REACH for x in drawn)
     crossed = [x for x in drawn if piece.x0 + slack < x < piece.x1 - slack]
     cuts = []
     for i in range(1, len(piece.tokens)):
         before, after = piece.edges[i - 1], piece.edges[i]
         a, b = (before[0] + before[1]) / 2, (after[0] + after[1]) / 2
-        apart = after[0] - before[1] > 0.45 * piece.size
+        apart = not spans and after[0] - before[1] > 0.45 * piece.size
         if any(a < x <= b for x in crossed) or (apart and any(before[1] < x < after[0] for x in xs)):
             cuts.append(i)
     if not cuts:
@@ -165,18 +171,37 @@ def _slot(value: float, lines: list[float]) -> int:
     return 0
 
 
-def _fill(pieces: list[Piece], xs: list[float], ys: list[float]) -> tuple[tuple[tuple[Piece, ...], ...], ...]:
+def _fill(
+    pieces: list[Piece], xs: list[float], ys: list[float], uprights: Sequence[Rule]
+) -> tuple[tuple[tuple[Piece, ...], ...], ...]:
     cells: list[list[list[Piece]]] = [[[] for _ in xs[1:]] for _ in ys[1:]]
     for piece in pieces:
         # By the left end rather than the middle where it spans cells without a rule between.
         x = min((piece.x0 + piece.x1) / 2, piece.x0 + 2 * piece.size)
         cells[_slot(piece.yc, ys)][_slot(x, xs)].append(piece)
+    for row in cells:
+        _put_together(row, xs, uprights)
     filled_columns = [k for k in range(len(xs) - 1) if any(row[k] for row in cells)]
     return tuple(
         tuple(tuple(_reading_order(row[k])) for k in filled_columns)
         for row in cells
         if any(row[k] for k in filled_columns)
     )
+
+
+def _put_together(row: list[list[Piece]], xs: list[float], uprights: Sequence[Rule]) -> None:
+    """What stands under each other in a cell that spans columns goes into the first of them: the label and the value of
+    a box, which begin or end in different columns.
+    """
+    for k in range(len(row) - 1, 0, -1):
+        left, right = row[k - 1], row[k]
+        stacked = any(a.x0 < b.x1 and b.x0 < a.x1 for a in left for b in right)
+        drawn = any(
+            abs((r.x0 + r.x1) / 2 - xs[k]) <= _REACH and r.y0 <= p.yc <= r.y1 for r in uprights for p in (*left, *right)
+        )
+        if stacked and not drawn:
+            left.extend(right)
+            right.clear()
 
 
 def _reading_order(pieces: list[Piece]) -> list[Piece]:

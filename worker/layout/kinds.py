@@ -23,6 +23,7 @@ _DATE = re.compile(
     r"\d{1,2}(?:st|nd|rd|th|\.)?\s?[^\W\d_]{3,9}\.?(?:\s\d{2,4})?|[^\W\d_]{3,9}\.?\s?\d{1,2}(?:,?\s\d{4})?"
 )
 _SENTENCE_END = re.compile(r"[.!?:…][\"'”’»)\]]*$")
+_ENTRY = re.compile(r"[^\W\d_][^\n]*, \d[\dfn.,\s–-]*$")
 _LED_TO = re.compile(r"(?:\d{1,9}(?:[.,]\d{1,6}){0,3}[.,]?|[ivxlc]{1,7})$")
 _LEADERS = {".": 4, "·": 4, "…": 2}  # how many make a leader
 _RIGHT_TO_LEFT = "\u0590"  # no script before the Hebrew block runs from right to left
@@ -83,6 +84,11 @@ def has_leader(text: str) -> bool:
         count += text[end - 1] == mark
         end -= 1
     return count >= _LEADERS.get(mark, count + 1) and any(character.isalnum() for character in text[:end])
+
+
+def is_entry(text: str) -> bool:
+    """An entry of an index: "anchors, price of, 118", "lifeboat, 74-8, 80 ff."."""
+    return _ENTRY.match(text) is not None
 
 
 def is_page_number(text: str) -> bool:

@@ -4,9 +4,8 @@ Markup (`#`, `-`, `|`) is written between words, never inside a span, and ordina
 escaped, so that text can be quoted as it stands; only a pipe inside a table cell is, before it.
 
 A hyphen at a line end before a lower-case word goes, and the halves become one word ("func-", "tion":
-function), unless the hyphen is one of the word's own: the compound stands unbroken elsewhere on the page,
-the first half has a hyphen already ("state-of-the-", "art"), or begins with "self", "half", "well" or "quasi";
-then it stays and only the line break goes. Before a capital or digit the hyphen stays, too ("Anglo-", "American").
+function), unless the hyphen is one of the word's own (`division.py`); then it stays and only the line break
+goes. Before a capital or digit the hyphen stays, too ("Anglo-", "American").
 """
 
 from __future__ import annotations
@@ -18,20 +17,23 @@ from dataclasses import dataclass, field
 from index.types import Box, Region, RegionKind, Word
 from worker.layout.blocks import Block
 from worker.layout.direction import in_logical_order
+from worker.layout.division import keeps_hyphen
 from worker.layout.kinds import is_cjk
 from worker.layout.lines import Composed
 from worker.layout.pieces import Piece, Token
 
-_DIVIDED = re.compile(r"[^\W\d_]{2,}-$")
+_DIVIDED = re.compile(r"(?:[^\W\d_]{2}|-[^\W\d_])-$")
 _SOFT = ("\u00ad", "¬")
-_COMPOUNDS = frozenset({"self", "half", "well", "quasi"})
 
 
 @dataclass(slots=True)
 class Writer:
-    """Text so far, with spans. `seen` are the page's words with a hyphen inside and those without, in lower case."""
+    """Text so far, with spans. `seen` are the page's words with a hyphen inside and those without, in lower case;
+    `from_right`: lines come with their words from right to left.
+    """
 
     seen: frozenset[str]
+    from_right: bool = False
     parts: list[str] = field(default_factory=list)
     length: int = 0
     words: list[Word] = field(default_factory=list)
@@ -53,7 +55,7 @@ class Writer:
         """
         gap = ""
         for k, line in enumerate(lines):
-            line = in_logical_order(line)  # noqa: PLW2901
+            line = in_logical_order(line[::-1] if self.from_right else line)  # noqa: PLW2901
             after = lines[k + 1][0] if k + 1 < len(lines) else following
             self.markup(gap)
             gap = "\n" if k < len(breaks) and breaks[k] else " "
@@ -69,27 +71,33 @@ class Writer:
     def _line_end(self, text: str, after: str) -> tuple[str, str]:
         """The last word of a line and what comes between it and the next."""
         if text.endswith(_SOFT) and len(text) > 1:
-            return text[:-1], ""
+            whole = after[0].islower() or (after[0].isupper() and text[-2].isupper()) or not after[0].isalnum()
+            return text[:-1] + ("" if whole else "-"), ""
         if is_cjk(text[-1]) and is_cjk(after[0]):
             return text, ""
+        if text[-1] == "—" and text[-2:-1].isalnum() and after[0].isalpha():
+            return text, ""  # set close to the word before, and so to the one after
         if not _DIVIDED.search(text):
-            return text, " "
+            span = text.endswith("-") and text[-2:-1].isdecimal() and after[0].isdecimal()  # "1841-", "1902"
+            return text, "" if span else " "
         if not after[0].islower():
             return text, "" if after[0].isalnum() else " "
         first = text[:-1].lower().lstrip("([\"'“‘„«")
         rest = after.lower().rstrip(".,;:!?)]\"'”’»")
         if f"{first}{rest}" in self.seen:
             return text[:-1], ""
-        if "-" in first or first in _COMPOUNDS or f"{first}-{rest}" in self.seen:
+        if keeps_hyphen(text, first, rest, self.seen):
             return text, ""
         if rest in ("and", "or", "und", "oder", "et", "ou", "to"):
             return text, " "  # "pre- and post-war"
         return text[:-1], ""
 
 
-def write(blocks: Sequence[Block]) -> Composed:
-    """All blocks in order, an empty line between; items of a list on following lines."""
-    writer = Writer(_vocabulary(blocks))
+def write(blocks: Sequence[Block], *, from_right: bool = False) -> Composed:
+    """All blocks in order, an empty line between; items of a list on following lines. `from_right`: the page was laid
+    out as its mirror image, words of its lines from right to left.
+    """
+    writer = Writer(_vocabulary(blocks), from_right)
     gap = ""
     for k, block in enumerate(blocks):
         before = blocks[k - 1] if k else None

@@ -18,12 +18,14 @@ from worker.layout.blocks import Block
 from worker.layout.kinds import (
     TICKS,
     ends_sentence,
+    is_all_caps,
     is_bullet,
     is_item_number,
     item_ordinal,
     starts_lower,
     starts_small,
 )
+from worker.layout.lineated import own_edges, set_lines
 from worker.layout.rows import Row
 from worker.layout.tables import find_tables
 
@@ -40,6 +42,8 @@ class Measure:
     right: float
     running: bool  # is it mostly running text, or lines that stand each for themselves?
     far_in: frozenset[int]  # ids of rows of a small block set far in or to the right: an address, a date
+    lineated: dict[int, bool]  # ids of rows of verse and of entries: does the line end there?
+    edges: dict[int, float]  # ids of rows that fill lines narrower than the column, and where these end
 
 
 def blocks_of(rows: Sequence[Row], left: float, right: float) -> list[Block]:
@@ -57,7 +61,7 @@ def blocks_of(rows: Sequence[Row], left: float, right: float) -> list[Block]:
 
 def _measure(rows: Sequence[Row], left: float, bound: float) -> Measure:
     if not rows:
-        return Measure(1.3, left, bound, True, frozenset())
+        return Measure(1.3, left, bound, True, frozenset(), {}, {})
     widest = max(row.x1 - row.x0 for row in rows)
     steps: list[float] = []
     long_steps: list[float] = []
@@ -70,7 +74,9 @@ def _measure(rows: Sequence[Row], left: float, bound: float) -> Measure:
     # Lines of running text tell the leading best; a form of short lines may be all white.
     leading = median(long_steps) if len(long_steps) >= 3 else sorted(steps)[len(steps) // 3] if steps else 1.3
     right = _right_edge(rows, bound)
-    return Measure(min(max(leading, 0.8), 2.5), left, right, _running(rows), _far_in(rows, left, right))
+    leading = min(max(leading, 0.8), 2.5)
+    lineated, edges = set_lines(rows, left, bound, leading), own_edges(rows, leading)
+    return Measure(leading, left, right, _running(rows), _far_in(rows, left, right), lineated, edges)
 
 
 _LOOK_BACK = 12  # rows; a letter's references are fewer
@@ -116,7 +122,9 @@ def _far_in(rows: Sequence[Row], left: float, right: float) -> frozenset[int]:
 
 
 def _running(rows: Sequence[Row]) -> bool:
-    """Lines of running text are long, or go on with small letters."""
+    """Lines of running text are long, or go on with small letters. Of two lines it cannot be told."""
+    if len(rows) == 3:
+        return any(starts_small(row.text) for row in rows[1:]) or max(len(row.text) for row in rows) >= 28
     total = sum(len(row.text) for row in rows)
     long = sum(len(row.text) for row in rows if len(row.text) >= 28)
     small = sum(starts_small(row.text) for row in rows[1:])
@@ -226,19 +234,21 @@ def _joint(rows: Sequence[Row], k: int, block: Block, marks: dict[int, str], mea
     if step > measure.leading * 1.35 + 0.08 and white > 0.12:
         return "new"
     deliberate = _stops(p, q, measure)
+    divided = _divided(p.text, q.text)
     if size > 1.3 * min(p.size, q.size):
-        runs_on = starts_lower(q.text) and not deliberate and not ends_sentence(p.text)
+        runs_on = starts_lower(q.text) and (divided or not deliberate) and not ends_sentence(p.text)
         if size > 1.8 * min(p.size, q.size) or not runs_on:
             return "new"
-    if p.bold != q.bold and deliberate:
+    if p.bold != q.bold and (deliberate or _heads(p, q)):
         return "new"
-    divided = p.text.endswith(("-", "¬", "\u00ad")) and starts_lower(q.text)
     if q.set_out or (p.set_out and not _under_last_cell(p, q)):
         return "break"
     if block.kind is RegionKind.LIST:
         return _in_item(block, p, q, deliberate, divided)
     if divided:
         return "flow"
+    if id(p) in measure.lineated:
+        return "break" if measure.lineated[id(p)] else "flow"
     if _indented(block, p, q, r, deliberate):
         return "new"
     if not deliberate:
@@ -248,6 +258,19 @@ def _joint(rows: Sequence[Row], k: int, block: Block, marks: dict[int, str], mea
     if starts_lower(q.text) and not p.text.endswith((":", ".")) and measure.right - p.x1 < 0.6 * (measure.right - p.x0):
         return "flow"
     return "break"
+
+
+def _heads(p: Row, q: Row) -> bool:
+    """Does bold type begin after a sentence, or end with a line in capitals? A heading, however full its line."""
+    return ends_sentence(p.text) if q.bold else is_all_caps(p.text) and not is_all_caps(q.text)
+
+
+def _divided(text: str, after: str) -> bool:
+    """Does a word go on from one line to the next: "func-", "tion"; "États-", "Unis"; "1841-", "1902"?"""
+    if not text.endswith(("-", "¬", "\u00ad")):
+        return False
+    before, first = text[-2:-1], after[:1]
+    return first.islower() or (before.isalpha() and first.isupper()) or (before.isdecimal() and first.isdecimal())
 
 
 def _under_last_cell(p: Row, q: Row) -> bool:
@@ -295,5 +318,5 @@ def _stops(p: Row, q: Row, measure: Measure) -> bool:
         return True
     last = q.cells[0]
     first_word = last.edges[0][1] - last.edges[0][0] if last.edges else 0.0
-    room = measure.right - p.x1
+    room = measure.edges.get(id(p), measure.right) - p.x1
     return room > first_word + 1.2 * p.size

@@ -13,16 +13,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from index.types import Box
 from worker.layout.kinds import runs_left
 from worker.layout.lines import Line, LineWord
+from worker.layout.spaced import join_spaced
 
 CUT_GAP = 0.9  # in type sizes: words further apart than this may belong to different columns
 JOIN_GAP = 0.4  # and nearer than this certainly belong together
+_TITLE_GAP = 1.6  # times as far in a title
+_MOST_BANDS, _MOST_OPEN = 1000, 64  # of a page; pieces that lie about one place and join no other
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,12 @@ def prepare(lines: Sequence[Line], aspect: float) -> list[Piece]:
     pieces: list[Piece] = []
     for line in usable:
         pieces.extend(_cut(_piece(line, aspect, typical)))
-    pieces.sort(key=lambda piece: (piece.key, piece.y1, piece.size, _boxes_key(piece)))
-    return join_near(pieces, JOIN_GAP)
+    return join_near(canonical(pieces), JOIN_GAP)
+
+
+def canonical(pieces: Iterable[Piece]) -> list[Piece]:
+    """By centre height, then x, then all else: an order that does not depend on the one given."""
+    return sorted(pieces, key=lambda piece: (piece.key, piece.y1, piece.size, _boxes_key(piece)))
 
 
 def _boxes_key(piece: Piece) -> tuple[tuple[float, float, float, float], ...]:
@@ -130,6 +137,9 @@ def _piece(line: Line, aspect: float, typical: float) -> Piece:
         )
         for t in tokens
     )
+    spaced = join_spaced(tokens, edges, size)
+    if spaced is not None:
+        tokens, edges = tuple(spaced[0]), tuple(spaced[1])
     return Piece(aspect * box.x0, y0, aspect * box.x1, y1, size, line.bold, tokens, edges)
 
 
@@ -212,30 +222,42 @@ def join_near(
     Type much larger than the rest is a title's, whose spaces may chance to stand over a gutter: it is joined further.
     Takes and gives the canonical order.
     """
-    large = 1.4 * median(piece.size for piece in pieces) if pieces else 0.0
+    if not pieces:
+        return []
+    large = 1.4 * median(piece.size for piece in pieces)
+    band = max(median(piece.y1 - piece.y0 for piece in pieces), 1 / _MOST_BANDS)
     chains: list[list[Piece]] = []
-    open_chains: list[list[Piece]] = []
+    # The numbers of chains by the bands of the page that they reach into: a piece meets those of its own height alone.
+    shelves: dict[int, dict[int, None]] = {}
     for piece in sorted(pieces, key=lambda p: (p.x0, p.key)):
-        best, best_gap = None, math.inf
-        for chain in open_chains:
-            last = chain[-1]
+        best: tuple[float, int] | None = None
+        reach = range(int(piece.y0 // band), int(piece.y1 // band) + 1)
+        for number in (n for at in reach for n in itertools.islice(reversed(shelves.get(at, {})), _MOST_OPEN)):
+            last = chains[number][-1]
             if piece.y0 > last.y1 or piece.y1 < last.y0:
                 continue
             size = min(last.size, piece.size)
-            most = limit * size * (1.6 if size > large else 1.0)
+            most = limit * size * (_TITLE_GAP if size > large else 1.0)
             gap = piece.x0 - last.x1
-            if -most <= gap <= most and abs(gap) < best_gap and _same_line(last, piece) and not apart(last, piece):
-                best, best_gap = chain, abs(gap)
+            if (
+                -most <= gap <= most
+                and (best is None or (abs(gap), number) < best)
+                and _same_line(last, piece)
+                and not apart(last, piece)
+            ):
+                best = (abs(gap), number)
+        number = best[1] if best is not None else len(chains)
         if best is None:
-            best = []
-            chains.append(best)
-            open_chains.append(best)
-        best.append(piece)
-        if len(open_chains) > 64:  # chains that ended far to the left take no more pieces
-            open_chains = [c for c in open_chains if c[-1].x1 > piece.x0 - c[-1].size]
-    joined = [join_pieces(chain) for chain in chains]
-    joined.sort(key=lambda piece: (piece.key, piece.y1, piece.size, _boxes_key(piece)))
-    return joined
+            chains.append([])
+        chains[number].append(piece)
+        for at in reach:
+            shelf = shelves.setdefault(at, {})
+            shelf[number] = None
+            if len(shelf) > _MOST_OPEN:  # those that ended far to the left take no more pieces
+                ends = ((n, chains[n][-1]) for n in shelf)
+                near = [n for n, last in ends if piece.x0 - last.x1 <= _TITLE_GAP * limit * last.size]
+                shelves[at] = dict.fromkeys(near[-_MOST_OPEN:])
+    return canonical(join_pieces(chain) for chain in chains)
 
 
 def _same_line(a: Piece, b: Piece) -> bool:

@@ -7,13 +7,18 @@ level lines of two columns never lead to one. What no gutter divides is a leaf.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
-from worker.layout.gutters import Divides, Gutter, find_gutters, is_level, is_strong, judge, sections
+from worker.layout.gutters import Gutter, bars, find_gutters, is_strong, sections
+from worker.layout.judging import Divides, is_level, judge
 from worker.layout.pieces import CUT_GAP, Piece, join_near, vertical_overlap
 
 _DEPTH = 24
+_HEAD = 1.2  # times the largest type of blocks
+_OFF = 2.0  # type sizes between the left edges of blocks that are not of one column
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +52,11 @@ def _split(pieces: list[Piece], left: float, right: float, depth: int) -> list[L
     gutter, divides = None, Divides.CELLS
     if depth < _DEPTH and len(pieces) >= 5:
         gutter, divides = _best(pieces)
+        if gutter is not None and divides is Divides.COLUMNS:
+            gutter = _outer(pieces, gutter, (left + right) / 2)
     if gutter is None:
         return [Leaf(tuple(pieces), left, right)]
-    first, last = _with_lone_lines(pieces, gutter, divides)
+    first, last = _with_lone_lines(pieces, gutter, divides, (left + right) / 2)
     middle = (gutter.x0 + gutter.x1) / 2
     band = pieces[first : last + 1]
     # A column is as wide as its longest line; a block set beside another could have been wider.
@@ -71,7 +78,7 @@ def _best(pieces: Sequence[Piece]) -> tuple[Gutter | None, Divides]:
             return gutter, divides
         parts = [(part, judge(pieces, part, gutters)) for part in sections(pieces, gutter)]
         table = any(kind is Divides.CELLS and is_level(pieces, part) for part, kind in parts)
-        if divides is Divides.BLOCKS and not table:
+        if divides is Divides.BLOCKS and not table and not _unlike(parts, pieces):
             return gutter, divides
         for part, kind in parts:
             if kind is not Divides.CELLS:
@@ -79,23 +86,65 @@ def _best(pieces: Sequence[Piece]) -> tuple[Gutter | None, Divides]:
     return None, Divides.CELLS
 
 
-def _with_lone_lines(pieces: Sequence[Piece], gutter: Gutter, divides: Divides) -> tuple[int, int]:
-    """The band of a gutter with the lines above and below that go on with one of its columns.
+def _outer(pieces: Sequence[Piece], gutter: Gutter, centre: float) -> Gutter:
+    """A gutter between columns beside which those of the one given begin lower, under a heading over two of them: cut
+    along that one first, or the top of the column beside the heading is torn off.
+    """
+    first, last = _with_lone_lines(pieces, gutter, Divides.COLUMNS, centre)
+    gutters = find_gutters(pieces)
+    for other in gutters:
+        if other.first >= gutter.first or other.last <= gutter.first:
+            continue
+        if judge(pieces, other, gutters) is not Divides.COLUMNS:
+            continue
+        above, below = _with_lone_lines(pieces, other, Divides.COLUMNS, centre)
+        if above < first and below >= last:
+            return other
+    return gutter
+
+
+def _unlike(parts: Sequence[tuple[Gutter, Divides]], pieces: Sequence[Piece]) -> bool:
+    """Are these blocks over other blocks, set out in another way: a letterhead's two addresses over a form's fields?"""
+    edges = [(part.x1, pieces[part.first].size) for part, kind in parts if kind is Divides.BLOCKS]
+    return any(abs(b - a) > _OFF * size for (a, _), (b, size) in itertools.pairwise(edges))
+
+
+def _with_lone_lines(pieces: Sequence[Piece], gutter: Gutter, divides: Divides, centre: float) -> tuple[int, int]:
+    """The band of a gutter with the lines above and below that go on with one of its columns. `centre` is the middle of
+    what is divided.
 
     A column goes on below a picture or a table, however tall, to what bars its way.
     """
     up, down = (2.5, 99.0) if divides is Divides.COLUMNS else (1.3, 4.0) if gutter.paired >= 8 else (0.8, 0.8)
+    # A line in larger type below blocks heads what follows.
+    largest = (
+        99.0 if divides is Divides.COLUMNS else _HEAD * max(p.size for p in pieces[gutter.first : gutter.last + 1])
+    )
     first, _ = _reach(pieces, gutter, range(gutter.first - 1, -1, -1), up)
-    last, barrier = _reach(pieces, gutter, range(gutter.last + 1, len(pieces)), down)
+    while first < gutter.first and _heads_all(pieces[first : gutter.last + 1], centre):
+        first += 1
+    last, barrier = _reach(pieces, gutter, range(gutter.last + 1, len(pieces)), down, largest)
     if barrier is not None:
         last = _give_back(pieces, gutter, last, barrier)
     return first, last
 
 
-def _reach(pieces: Sequence[Piece], gutter: Gutter, way: range, limit: float) -> tuple[int, Piece | None]:
+def _heads_all(pieces: Sequence[Piece], centre: float) -> bool:
+    """Is the first piece a heading over all columns, though it is no wider than the one in the middle?"""
+    head, *others = pieces
+    if any(p.y0 < head.y1 for p in others):
+        return False
+    white = (min(p.y0 for p in others) - head.y1) / head.size
+    larger = head.size > 1.15 * median(p.size for p in others)
+    return (white > 0.8 or (larger and white > 0.3)) and abs((head.x0 + head.x1) / 2 - centre) < head.size
+
+
+def _reach(
+    pieces: Sequence[Piece], gutter: Gutter, way: range, limit: float, largest: float = 99.0
+) -> tuple[int, Piece | None]:
     """How far lone lines go on along `way`: the last index, and the piece that bars the way, if one does.
 
-    `limit` is the largest white between a lone line and the line before it, in type sizes.
+    `limit` is the largest white between a lone line and the line before it, in type sizes; `largest` the largest type.
     """
     middle = (gutter.x0 + gutter.x1) / 2
     edge = gutter.first if way.step < 0 else gutter.last
@@ -106,11 +155,11 @@ def _reach(pieces: Sequence[Piece], gutter: Gutter, way: range, limit: float) ->
         near[side] = y if side not in near else (min(near[side], y) if way.step < 0 else max(near[side], y))
     for k in way:
         p = pieces[k]
-        if p.x1 > gutter.x0 and p.x0 < gutter.x1:
+        if bars(p, gutter):
             return _behind(pieces, edge, gutter, p, way.step), p
-        side = p.x1 <= middle
+        side = (p.x0 + p.x1) / 2 <= middle
         white = near[side] - p.y1 if way.step < 0 else p.y0 - near[side]
-        if white > limit * p.size:
+        if white > limit * p.size or p.size > largest:
             return edge, None
         near[side] = min(near[side], p.y0) if way.step < 0 else max(near[side], p.y1)
         edge = k

@@ -15,7 +15,10 @@ from statistics import median
 from worker.layout.kinds import is_bullet, is_item_number, is_label, is_numeric
 from worker.layout.pieces import Piece, part
 from worker.layout.rows import Row
+from worker.layout.sequence import step_of
 
+_MOST_ROWS = 120  # of a printed table on one page
+_RUNNING = 28  # characters of a line of text on average
 _LONG_CELL = 44  # characters: only one column may be longer than this on average
 
 
@@ -102,6 +105,10 @@ def _try(rows: Sequence[Row], start: int, stop: int) -> list[Found]:
     white, at = max(whites)
     if white < 0.6 * rows[-at].size:
         return []
+    if stop - start > _MOST_ROWS:
+        # Rows that are set evenly would come off one by one, which takes time with the square of their number.
+        middle = (start + stop) / 2
+        at = min((at for w, at in whites if w >= 0.9 * white), key=lambda at: abs(-at - middle))
     return [*_try(rows, start, -at), *_try(rows, -at, stop)]
 
 
@@ -109,23 +116,37 @@ def _table(rows: Sequence[Row]) -> Table | None:
     full = [row for row in rows if _tabular(row)]
     size = median(row.size for row in full)
     columns = _columns(full, size)
-    if len(columns) < 2 or len(columns) > 24:
+    if len(columns) < 2 or len(columns) > 24 or not _plain(full, columns, size):
         return None
     grid: list[list[list[Piece]]] = []
     alone: list[bool] = []
+    tight = _second_lines(rows, size)
     for k, row in enumerate(rows):
         cells: list[list[Piece]] = [[] for _ in columns]
         for cell in (piece for whole in row.cells for piece in _cut_at_columns(whole, columns)):
             cells[_column_of(cell, columns)].append(cell)
-        if k and not _tabular(row) and _wraps(rows, k) and grid:
+        if grid and (k in tight or (k and not _tabular(row) and _wraps(rows, k))):
             for into, more in zip(grid[-1], cells, strict=True):
                 into.extend(more)
             continue
         grid.append(cells)
         alone.append(not _tabular(row))
-    if sum(not a for a in alone) < 3 or not _plain(full, columns, size):
+    if sum(not a for a in alone) < 3:
         return None
     return Table(tuple(tuple(tuple(cell) for cell in row) for row in grid))
+
+
+def _second_lines(rows: Sequence[Row], size: float) -> set[int]:
+    """Rows that are second lines of the row above: close under it, in a table whose rows are set well apart."""
+    steps = [b.yc - a.yc for a, b in itertools.pairwise(rows)]
+    usual = median(steps)
+    if usual < 1.8 * size:
+        return set()
+    return {
+        k
+        for k, step in enumerate(steps, 1)
+        if step < 0.65 * usual and rows[k].y0 - rows[k - 1].y1 < 0.6 * size
+    }  # fmt: skip
 
 
 def _columns(rows: Sequence[Row], size: float) -> list[tuple[float, float]]:
@@ -201,6 +222,8 @@ def _plain(rows: Sequence[Row], columns: Sequence[tuple[float, float]], size: fl
     if labels > 0.25 * sum(len(row.cells) for row in rows):
         return False
     if len(used_columns) == 2:
+        if lengths[1] > _RUNNING and step_of([c.text for c in used_columns[0]]) > 1:
+            return False  # every fifth line of running text has its number
         return max(numbers) >= 0.6 and max(len(column) for column in used_columns) >= 3
     return max(numbers) >= 0.5 or sum(len(row.cells) >= 3 for row in rows) >= max(3, 0.6 * len(rows))
 

@@ -97,7 +97,6 @@ class Decoder:
         self._embed = text.embed_tokens.weight.detach()
         self._norm = text.norm.weight.detach()
         self._rotary = text.rotary_emb
-        self.weight_bytes = sum(tensor.numel() * tensor.element_size() for tensor in text.parameters())
         self.layers = [self._layer(layer) for layer in text.layers]
         self._head = self._matrix(model.lm_head)
 

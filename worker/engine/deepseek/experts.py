@@ -38,8 +38,6 @@ class HitExperts:
 
     def __init__(self, gate_up: torch.Tensor, down: torch.Tensor, *, pack: bool) -> None:
         self._count = gate_up.shape[0]
-        self._inner = gate_up.shape[1]
-        self._out = down.shape[1]
         self._weights: Sequence[tuple[object, object]] | None = None
         if pack:
             self._weights = [(Blocks(up), Blocks(out)) for up, out in zip(gate_up, down, strict=True)]

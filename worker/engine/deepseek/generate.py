@@ -54,7 +54,6 @@ class Page:
     row: int = -1
     filled: int = 0
     steps: int = 0
-    first_token: float = 0.0
     x: torch.Tensor | None = field(default=None, repr=False)
 
 
@@ -268,7 +267,7 @@ class DecodeEngine:
             if page.filled == page.length:
                 self._slots.start(page.row, page.length, page.limit)
                 self._slots.begin(page.row, hidden)
-                page.x, page.first_token = None, time.perf_counter()
+                page.x = None
                 self._filling.remove(page)
                 self._running.append(page)  # pages fill in the order of their rows
 
@@ -302,7 +301,7 @@ class DecodeEngine:
                 waiting.append((page, harvest))
                 continue
             try:
-                result = harvest.result(page.submitted, page.first_token)
+                result = harvest.result(page.submitted)
             except Exception as error:
                 self._fail([page], error)
                 continue

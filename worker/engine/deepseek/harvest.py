@@ -61,7 +61,7 @@ class Harvest:
     def ready(self) -> bool:
         return self._tokens.ready()
 
-    def result(self, submitted: float, first_token: float) -> Generated:
+    def result(self, submitted: float) -> Generated:
         """Waits where it must. Raises `InternalError` where the model's numbers were not finite."""
         now = time.perf_counter()
         done, count, bans = (int(number) for number in self._numbers.wait().tolist())
@@ -77,5 +77,4 @@ class Harvest:
             bans=bans,
             finish=_FINISH[done],
             seconds=now - submitted,
-            decode_seconds=now - first_token,
         )

@@ -26,7 +26,7 @@ class Generated:
 
     `mean_logprob` is the mean of the chosen tokens' log-probabilities (natural logarithm, the end token's among them)
     under the model, before the no-repeat rule; `bans` how often that rule forbade the likeliest token. `seconds`: since
-    it was submitted; `decode_seconds`: since its first token.
+    it was submitted.
     """
 
     tokens: tuple[int, ...]
@@ -34,7 +34,6 @@ class Generated:
     bans: int
     finish: Finish
     seconds: float
-    decode_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,222 @@
+"""What a gutter divides, by what stands on its two sides.
+
+Columns fill their lines and go on with small letters; blocks pay no heed to each other's lines; cells stand level, are
+numbers, or a label and its value. Only what is next to the gutter counts: of a row of columns the nearest two.
+"""
+
+from __future__ import annotations
+
+import enum
+import itertools
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from worker.layout.gutters import Gutter, wide_enough, with_lone
+from worker.layout.kinds import is_entry, is_enumerator, is_label, is_numeric, starts_small
+from worker.layout.pieces import Piece, vertical_overlap
+from worker.layout.sequence import goes_on, step_of
+
+_FEWEST_PROSE = 5  # lines; of fewer short ones it cannot be told
+_LONG_LINE = 28  # characters
+
+
+class Divides(enum.Enum):
+    """What stands on the two sides of a gutter."""
+
+    COLUMNS = "columns"  # running text on both sides, read one after the other
+    BLOCKS = "blocks"  # short things set side by side (two addresses, a note), read one after the other, too
+    CELLS = "cells"  # parts of the same lines (a table, a label and its value), read row by row
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """What stands along one side of a gutter."""
+
+    pieces: list[Piece]
+    prose: bool
+    pitch: float  # median distance of lines in type sizes
+
+    @property
+    def lines(self) -> int:
+        return len(self.pieces)
+
+
+def judge(pieces: Sequence[Piece], gutter: Gutter, others: Sequence[Gutter] = ()) -> Divides:
+    """What a gutter divides.
+
+    `others` are the gutters of the same pieces: only the columns next to this one are looked at.
+    """
+    middle = gutter.middle
+    beside = [
+        g.middle
+        for g in others
+        if min(g.last, gutter.last) - max(g.first, gutter.first) > 0.6 * (gutter.last - gutter.first)
+    ]
+    within = pieces[gutter.first : gutter.last + 1]
+    start = next((x for x in sorted(beside)[::-1] if x < gutter.x0 and not _numbers_lines(within, x, middle)), -1.0)
+    stop = next((x for x in sorted(beside) if x > gutter.x1 and not _numbers_lines(within, middle, x)), 1e9)
+    first, last = with_lone(pieces, gutter)
+    band = [p for p in pieces[first : last + 1] if p.x1 > start and p.x0 < stop]
+    left = _side([p for p in band if p.x1 <= middle], nearest_right=True)
+    right = _side([p for p in band if p.x0 >= middle], nearest_right=False)
+    if left.prose and right.prose:
+        wide = gutter.x1 - gutter.x0 > 0.5 * median(p.size for p in band)
+        return Divides.COLUMNS if wide or gutter.paired >= 5 else Divides.CELLS
+    if _lists(within, gutter, beside):
+        return Divides.BLOCKS
+    band = [p for p in within if p.x1 > start and p.x0 < stop]
+    left = _side([p for p in band if p.x1 <= middle], nearest_right=True)
+    right = _side([p for p in band if p.x0 >= middle], nearest_right=False)
+    if min(left.lines, right.lines) < 2:
+        return Divides.CELLS
+    if _share(left.pieces, lambda p: is_enumerator(p.text) or is_bullet_like(p)) > 0.5:
+        return Divides.CELLS
+    size = median(p.size for p in band)
+    if _address_beside(pieces, gutter, left, right, size):
+        return Divides.BLOCKS
+    if not wide_enough(gutter, size):
+        return Divides.CELLS
+    if all(_share(side.pieces, lambda p: is_entry(p.text)) > 0.6 for side in (left, right)):
+        return Divides.BLOCKS  # columns of an index, level as its lines are
+    labels = [_share(side.pieces, lambda p: is_label(p.text)) for side in (left, right)]
+    if labels[1] > 0.7 and labels[0] < 0.3 and right.lines >= 3:
+        return Divides.BLOCKS  # labels with their values to the right of others with theirs
+    aligned = _aligned(left.pieces, right.pieces)
+    numbers = [_share(s.pieces, lambda p: is_numeric(p.text)) for s in (left, right)]
+    # Two columns of figures are a table's even where none stand level: a sum is either paid in or paid out.
+    if min(numbers) > 0.5 or (max(numbers) > 0.5 and aligned > 0.5):
+        return Divides.CELLS
+    if labels[0] > 0.4 and aligned > 0.6:
+        return Divides.CELLS
+    if aligned < 0.55 or (aligned < 0.8 and abs(left.pitch - right.pitch) > 0.12 * max(left.pitch, right.pitch)):
+        return Divides.BLOCKS  # lines that pay no heed to each other: independent blocks
+    few, many = (left, right) if left.lines <= right.lines else (right, left)
+    if many.prose and (many.lines >= _FEWEST_PROSE or _mean_length(many) >= _LONG_LINE):
+        # A column of notes has lines of its own close together; labels stand alone, one to an entry.
+        notes = few.pitch < 1.7 and few.lines >= 3 and aligned < 0.9
+        return Divides.BLOCKS if notes else Divides.CELLS
+    across = pieces[gutter.first : gutter.last + 1]
+    cells = len(across) / max(left.lines, right.lines)
+    width = gutter.x1 - gutter.x0
+    if left.pitch > 1.62 or right.pitch > 1.62 or width < 1.5 * size:
+        return Divides.CELLS  # rows set apart, as a table's are
+    if cells >= 2.5:
+        # More than two on a row: a table, unless this gutter is far wider than its neighbours.
+        next_widest = max(
+            (g.x1 - g.x0 for g in others if g.first <= gutter.last and gutter.first <= g.last and not _same(g, gutter)),
+            default=0.0,
+        )
+        return Divides.BLOCKS if width > 8 * size and width > 2 * next_widest else Divides.CELLS
+    alike = max(left.lines, right.lines) <= 9 or _alike(left.pieces, right.pieces)
+    return Divides.BLOCKS if alike else Divides.CELLS
+
+
+def _same(a: Gutter, b: Gutter) -> bool:
+    """One strip, or a part of it."""
+    return a.x0 < b.x1 and b.x0 < a.x1
+
+
+def _numbers_lines(pieces: Sequence[Piece], start: float, stop: float) -> bool:
+    """Do only the numbers of lines (5, 10, 15) stand between the two places, as between the columns of a patent?"""
+    return step_of([p.text for p in pieces if p.x0 >= start and p.x1 <= stop]) in (1, 2, 4, 5, 10)
+
+
+def _lists(pieces: Sequence[Piece], gutter: Gutter, beside: Sequence[float]) -> bool:
+    """Does a list go on from the columns left of a gutter to those on its right?"""
+    ends = [gutter.middle, *sorted((x for x in beside if x < gutter.x0), reverse=True)[:3], -1.0]
+    stop = min((x for x in beside if x > gutter.x1), default=1e9)
+    after = _beginnings(pieces, gutter.middle, stop)
+    return any(goes_on(_beginnings(pieces, start, end), after) for end, start in itertools.pairwise(ends))
+
+
+def _beginnings(pieces: Sequence[Piece], start: float, stop: float) -> list[str]:
+    """What the lines between the two places begin with."""
+    within = [p for p in pieces if p.x0 >= start and p.x1 <= stop]
+    return [
+        p.text
+        for k, p in enumerate(within)
+        if not any(q.x1 <= p.x0 and vertical_overlap(p, q) > 0.5 for q in within[max(0, k - 4) : k + 5])
+    ]
+
+
+def _address_beside(pieces: Sequence[Piece], gutter: Gutter, left: _Side, right: _Side, size: float) -> bool:
+    """Two lines far to the right of the first two of an address: a date and a reference, and no row of a table."""
+    if gutter.paired != 2 or left.lines != 2 or right.lines != 2 or gutter.x1 - gutter.x0 < 8 * size:
+        return False
+    texts = [p.text for side in (left, right) for p in side.pieces]
+    if max(left.pitch, right.pitch) > 1.62 or any(is_label(text) or len(text) < 5 for text in texts):
+        return False
+    if any(_share(side.pieces, lambda p: is_numeric(p.text)) > 0.5 for side in (left, right)):
+        return False
+    last = left.pieces[-1]
+    return any(
+        0 < p.yc - last.yc < 1.62 * size and abs(p.x0 - last.x0) < size and p.x1 < gutter.x0 + size
+        for p in pieces[gutter.last + 1 : gutter.last + 3]
+    )
+
+
+def _mean_length(side: _Side) -> float:
+    return sum(len(p.text) for p in side.pieces) / len(side.pieces)
+
+
+def _alike(left: Sequence[Piece], right: Sequence[Piece]) -> bool:
+    """Two columns of one list are of one make; the columns of a table seldom are."""
+    widths = [max(p.x1 for p in side) - min(p.x0 for p in side) for side in (left, right)]
+    lengths = [sum(len(p.text) for p in side) / len(side) for side in (left, right)]
+    return min(widths) > 0.6 * max(widths) and min(lengths) > 0.6 * max(lengths)
+
+
+def is_bullet_like(piece: Piece) -> bool:
+    """One lone mark: readers take bullets for "o", "e", "0" and the like."""
+    return len(piece.text) == 1
+
+
+def _share(pieces: Sequence[Piece], test) -> float:  # noqa: ANN001
+    return sum(1 for p in pieces if test(p)) / max(1, len(pieces))
+
+
+def _side(pieces: list[Piece], *, nearest_right: bool) -> _Side:
+    """The pieces next to the gutter: of several on a line only the one that faces it."""
+    facing: list[Piece] = []
+    for i, p in enumerate(pieces):
+        hidden = False
+        for q in pieces[max(0, i - 6) : i + 7]:
+            nearer = q.x0 >= p.x1 if nearest_right else q.x1 <= p.x0
+            if nearer and vertical_overlap(p, q) > 0.5:
+                hidden = True
+                break
+        if not hidden:
+            facing.append(p)
+    if not facing:
+        return _Side([], False, 0.0)
+    widths = sorted(p.x1 - p.x0 for p in facing)
+    width = max(widths[int(0.88 * (len(widths) - 1) + 0.5)], 1e-9)  # a heading may be wider than its column
+    # Weighed by characters, so that headings and the last lines of paragraphs count for little.
+    total = sum(len(p.text) for p in facing)
+    full = sum(len(p.text) for p in facing if p.x1 - p.x0 >= 0.72 * width) / total
+    wordy = sum(len(p.text) for p in facing if len(p.tokens) >= 3) / total
+    # Lines of running text begin with small letters more often than not; cells and addresses do not.
+    runs_on = _share(facing[1:], lambda p: starts_small(p.text))
+    prose = len(facing) >= 3 and total >= 15 * len(facing) and wordy >= 0.7 and full >= (0.5 if runs_on >= 0.3 else 0.8)
+    steps = [(b.yc - a.yc) / max(a.size, b.size) for a, b in itertools.pairwise(facing)]
+    steps = [step for step in steps if step > 0.4]
+    return _Side(facing, prose, median(steps) if steps else 9.0)
+
+
+def _aligned(left: Sequence[Piece], right: Sequence[Piece]) -> float:
+    """The share of the shorter side's lines that stand level with a line of the other side."""
+    few, many = (left, right) if len(left) <= len(right) else (right, left)
+    heights = [q.yc for q in many]  # ascending, as in the canonical order
+    level = 0
+    for p in few:
+        near = many[bisect_left(heights, p.yc - p.size) : bisect_right(heights, p.yc + p.size)]
+        level += any(abs(p.yc - q.yc) < 0.3 * min(p.size, q.size) for q in near)
+    return level / max(1, len(few))
+
+
+def is_level(pieces: Sequence[Piece], gutter: Gutter) -> bool:
+    """Do the lines of both sides mostly stand level with each other?"""
+    band = pieces[gutter.first : gutter.last + 1]
+    return _aligned([p for p in band if p.x1 <= gutter.middle], [p for p in band if p.x0 >= gutter.middle]) > 0.8

@@ -1,0 +1,130 @@
+"""Marginal notes: a few words beside running text, which belong to no line of it.
+
+They are taken out before columns are looked for, so that they do not stand inside the lines, and put back as paragraphs
+of their own: a note on the left before the paragraph beside which it begins, as its heading, one on the right after it.
+Columns of text, numbers of lines and clauses, labels and the speakers of a play are no notes and are left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from worker.layout.blocks import Block
+from worker.layout.kinds import is_enumerator, is_label, is_numeric, starts_small
+from worker.layout.paragraphs import blocks_of
+from worker.layout.pieces import Piece, vertical_overlap
+from worker.layout.rows import gather
+
+_LONG = 0.45  # of the text's width: a line of the text that notes stand beside
+_FEWEST_LINES = 5
+_NARROW = 0.28  # of the text's width: a note is no wider
+_SMALLER = 0.88  # times the text's type
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """The lines of one note, from top to bottom, and whether it stands left of the text."""
+
+    pieces: tuple[Piece, ...]
+    left: bool
+
+    @property
+    def y0(self) -> float:
+        return self.pieces[0].y0
+
+
+def take_notes(pieces: Sequence[Piece]) -> tuple[list[Note], list[Piece]]:
+    """The notes beside a page's running text, and the pieces that are in none (in canonical order)."""
+    rest = list(pieces)
+    if len(pieces) <= _FEWEST_LINES:
+        return [], rest
+    width = max(p.x1 for p in pieces) - min(p.x0 for p in pieces)
+    text = [p for p in pieces if p.x1 - p.x0 >= _LONG * width and len(p.tokens) >= 5]
+    if len(text) < _FEWEST_LINES or len(text) == len(pieces):
+        return [], rest
+    size = median(p.size for p in text)
+    left = median(p.x0 for p in text)
+    right = sorted(p.x1 for p in text)[int(0.9 * (len(text) - 1))]
+    flush = [p for p in text if abs(p.x0 - left) <= 1.2 * size]
+    if len(flush) < 0.6 * len(text) or sum(starts_small(p.text) for p in flush) < 0.4 * len(flush):
+        return [], rest  # more than one column, or no running text
+    notes: list[Note] = []
+    for on_left in (True, False):
+        # Readers' boxes stand out beyond the letters: a note may seem to begin where the text ends.
+        beyond = [p for p in pieces if (p.x1 < left - 0.4 * size if on_left else p.x0 > right - 0.2 * size)]
+        notes.extend(_notes(beyond, text, size, _NARROW * width, on_left=on_left))
+    taken = {id(p) for note in notes for p in note.pieces}
+    return notes, [p for p in rest if id(p) not in taken]
+
+
+def _notes(beyond: Sequence[Piece], text: Sequence[Piece], size: float, widest: float, *, on_left: bool) -> list[Note]:
+    """The notes among the pieces beyond one edge of the text."""
+    groups = [group for group in _grouped(beyond, size) if any(_beside(p, text) for p in group)]
+    lines = [p for group in groups for p in group]
+    if not lines or len(lines) > 0.5 * len(text) or max(p.x1 - p.x0 for p in lines) > widest:
+        return []
+    if sum(_is_other(p.text) for p in lines) > 0.3 * len(lines):
+        return []
+    if on_left:
+        # Speakers, headwords and dates are level with the line that they begin, and of its type.
+        smaller = median(p.size for p in lines) < _SMALLER * size
+        heedless = any(len(group) > 1 and not all(_level(p, text) for p in group) for group in groups)
+        if not smaller and not heedless:
+            return []
+    return [Note(tuple(group), on_left) for group in groups if not any(_is_other(p.text) for p in group[:1])]
+
+
+def _grouped(pieces: Sequence[Piece], size: float) -> list[list[Piece]]:
+    """Lines close under each other are one note. Takes the canonical order."""
+    groups: list[list[Piece]] = []
+    for p in pieces:
+        last = groups[-1][-1] if groups else None
+        if last is not None and p.y0 - last.y1 < 0.7 * size and p.x0 < last.x1 + size and p.x1 > last.x0 - size:
+            groups[-1].append(p)
+        else:
+            groups.append([p])
+    return groups
+
+
+def _is_other(text: str) -> bool:
+    """A number, a label, the mark of an item: part of the line beside it."""
+    letters = sum(c.isalpha() for c in text)
+    return letters < 2 or is_numeric(text) or is_label(text) or is_enumerator(text)
+
+
+def _beside(piece: Piece, text: Sequence[Piece]) -> bool:
+    return any(vertical_overlap(piece, p) > 0.3 for p in text)
+
+
+def _level(piece: Piece, text: Sequence[Piece]) -> bool:
+    return any(abs(piece.yc - p.yc) < 0.25 * p.size for p in text)
+
+
+def put_back(leaves: Sequence[list[Block]], notes: Sequence[Note]) -> None:
+    """Insert notes as paragraphs into the leaves' blocks, in place."""
+    for note in sorted(notes, key=lambda n: (n.y0, not n.left)):
+        made = blocks_of(gather(note.pieces), min(p.x0 for p in note.pieces), max(p.x1 for p in note.pieces))
+        found = _neighbour(leaves, note.pieces[0])
+        if found is None:
+            leaves[-1].extend(made)
+            continue
+        blocks, at = found
+        if not note.left:
+            at += 1
+            while at < len(blocks) and blocks[at].goes_on:
+                at += 1
+        blocks[at:at] = made
+
+
+def _neighbour(leaves: Sequence[list[Block]], first: Piece) -> tuple[list[Block], int] | None:
+    """The leaf and the place in it of the block with the longest line beside a note's first line."""
+    best: tuple[float, list[Block], int] | None = None
+    for blocks in leaves:
+        for at, block in enumerate(blocks):
+            for row in block.rows:
+                beside = min(row.y1, first.y1) - max(row.y0, first.y0) > 0.3 * min(row.y1 - row.y0, first.y1 - first.y0)
+                if beside and (best is None or row.x1 - row.x0 > best[0]):
+                    best = (row.x1 - row.x0, blocks, at)
+    return best[1:] if best is not None else None

@@ -1,0 +1,64 @@
+"""What is in order: a directory or a list that goes on from column to column, the numbers of lines.
+
+A list set in columns looks like a table where its entries stand level. That its order runs down one column and on at
+the head of the next tells it apart. Knows texts and no page.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import unicodedata
+from collections.abc import Sequence
+
+_FEWEST = 5  # entries in a column
+_NUMBER = re.compile(r"[(\[]?(\d{1,5})(?![\d/,])(?!\.\d)")
+
+
+def goes_on(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Are the entries of both columns in order, and those of the second in order after the first's?"""
+    if min(len(first), len(second)) < _FEWEST:
+        return False
+    return _counts_on(first, second) or _spelled_on(first, second)
+
+
+def step_of(texts: Sequence[str]) -> int:
+    """By how many the numbers of lines count on (5, 10, 15: by 5), some of which may be missing; 0 where the texts are
+    none.
+    """
+    numbers = [text.strip(".,·") for text in texts]
+    if len(numbers) < 2 or not all(number.isdecimal() and len(number) <= 3 for number in numbers):
+        return 0
+    steps = [int(b) - int(a) for a, b in itertools.pairwise(numbers)]
+    step = min(steps)
+    return step if step > 0 and all(more % step == 0 for more in steps) else 0
+
+
+def _counts_on(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Both count by ones, but for a slip in ten, and the second from where the first ends."""
+    matches = [[_NUMBER.match(text) for text in column] for column in (first, second)]
+    before, after = ([int(match.group(1)) if match else -9 for match in column] for column in matches)
+    by_ones = (_mostly([b == a + 1 for a, b in itertools.pairwise(column)]) for column in (before, after))
+    return after[0] == before[-1] + 1 > 0 and all(by_ones)
+
+
+def _spelled_on(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Both go by the alphabet, but for a slip in ten, and the second from where the first ends."""
+    before, after = ([_key(text) for text in column] for column in (first, second))
+    if not all(map(str.isalpha, (key[:1] or "." for key in (*before, *after)))):
+        return False
+    if len({*before, *after}) < 0.6 * (len(before) + len(after)):
+        return False  # the same word over and over is in order, too
+    in_order = (_mostly([a <= b for a, b in itertools.pairwise(column)]) for column in (before, after))
+    return before[-1] <= after[0] and all(in_order)
+
+
+def _key(text: str) -> str:
+    """The first word without accents, as it is looked up."""
+    plain = unicodedata.normalize("NFKD", text).casefold()
+    word = re.split(r"[\s,.]", plain, maxsplit=1)[0]
+    return "".join(c for c in word if c.isalnum())
+
+
+def _mostly(results: Sequence[bool]) -> bool:
+    return sum(results) >= 0.9 * len(results)
