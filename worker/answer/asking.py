@@ -11,8 +11,11 @@ import enum
 import re
 from dataclasses import dataclass
 
-from index.query import QueryPlan, analyse
-from index.words import STOPWORDS, fold, stem, tokens
+from index.dates import dates_named
+from index.flat import flat
+from index.parts import PartName, parts_named
+from index.query import QueryPlan, analyse, shelf_marks
+from index.words import STOPWORDS, fold, squeeze, stem, tokens
 
 MAX_HINTS = 2
 """Words beside an identifier or a phrase that leave it a look-up; more of them ask for something else."""
@@ -42,13 +45,13 @@ class Role(enum.StrEnum):
     NAME = "name"  # a name, a year, a number: a page that lacks it speaks of something else
     IDENTIFIER = "identifier"  # `INV-2024-0117`: nothing but this very one will do
     FRAME = "frame"  # "number", "kind", "date": the form of the question, met by the kind of answer
-    PART = "part"  # a part of an identifier, which is looked for whole
+    PART = "part"  # a part of an identifier, or the number of a document's part: looked for whole
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """`roles` says for each of `plan.terms` what it is. `lookup`: an identifier or a quoted phrase, with at most
-    a word or two beside it (`claim HM-88431-C`).
+    a word or two beside it (`claim HM-88431-C`), or what a numbered part says ("What is in § 12 of the lease?").
     """
 
     text: str
@@ -58,6 +61,8 @@ class Question:
     lookup: bool
     focus: int | None = None
     """The number of the term that names what is asked for: `hotel` of "which hotel", `nurses` of "how many nurses"."""
+    parts: tuple[PartName, ...] = ()
+    """The numbered parts of documents that it names. With `lookup` it asks for what they say."""
 
     @property
     def empty(self) -> bool:
@@ -107,6 +112,18 @@ _KINDS: dict[Kind, tuple[str, ...]] = {  # in this order, after `_OPENERS`: the 
     Kind.REASON: (r"\bwhy\b|\bfor what reason|\bwhat (?:\w+ )?(?:cause[ds]?|made)\b|\bhow come\b",),
 }
 _OPENERS: dict[str, Kind] = {
+    # German and French ask with other words.
+    r"(?:seit |bis |ab )?wann\b|(?:an|in) welchem (?:tag|jahr)\b": Kind.DATE,
+    r"(?:depuis |jusqu'à )?quand\b|à quelle date\b": Kind.DATE,
+    r"(?:um )?wie ?viel uhr\b|à quelle heure\b": Kind.TIME,
+    r"wie lange\b|wie ?viele (?:jahre|monate|wochen|tage|stunden)\b": Kind.DURATION,
+    r"combien de (?:temps|jours|mois|ans|années|heures)\b": Kind.DURATION,
+    r"(?:was|wie ?viel) (?:kostete?n?|zahlte?n?|bekommt|verdiente?n?)\b|wie (?:hoch|teuer)\b": Kind.MONEY,
+    r"combien (?:coûte|gagne|paie|vaut|faut)|quel (?:est|était) le (?:prix|salaire|loyer|montant)": Kind.MONEY,
+    r"(?:wie ?viele|combien d(?:e|es|'))": Kind.NUMBER,
+    r"(?:von |mit |an |für |zu )?(?:wer|wem|wen|wessen)\b|(?:par |à |de |avec |pour )?qui\b": Kind.PERSON,
+    r"(?:wo|wohin|woher|où|d'où)\b": Kind.PLACE,
+    r"(?:warum|weshalb|wieso|pourquoi)\b": Kind.REASON,
     # "When must a keeper report ...?" asks for a case as often as for a date.
     r"when (?:must|should|shall|may|might|can)\b": Kind.ANY,
     r"when\b": Kind.DATE,
@@ -139,6 +156,21 @@ _SMALL = (
 _NOUNS = rf"((?:(?!{_HELPER}\b|{_SMALL}\b)[\w'’-]+ ){{1,2}})"
 _FOCUS = re.compile(rf"\b(?:what|which|how many|how much) {_NOUNS}({_HELPER}|{_SMALL})\b", re.IGNORECASE)
 _FOCUS_OF = re.compile(r"\bwhat (?:is|are|was|were) (?:the )?((?:[\w'’-]+ ){1,2}?)of\b", re.IGNORECASE)
+_OPENING = re.compile(
+    r"^(?:(?:please|and|so|but) )?(?:(?:can|could|would|will) you |i (?:want|need) (?:to )?)?"
+    r"(?:what(?:'s| is| are| was| does| do| did| stands| says)?|how does|show|read|quote|give|tell|find|cite|see"
+    r"|was (?:steht|sagt|besagt|regelt)|wie lautet|que (?:dit|prévoit)|qu'est-ce que dit)\b"
+    r"(?: (?:me|us|out|know))*(?: (?:what|the (?:text|wording|content)s?|said|written|stated|es))*"
+    r"(?: (?:does|is|are|in|of|on|under|at|to|that|the|der|die|das|im|l['’]|le|la|dans))*\s*",
+    re.IGNORECASE,
+)
+_SAYING = re.compile(
+    r"\b(?:say|says|said|state|states|stated|provide|provides|read|reads|contain|contains|require|requires|mean|means|about"
+    r"|tell us|there|exactly|and)\b",
+    re.IGNORECASE,
+)
+_OF = re.compile(r"\s*(?:,|\(|of|in|from|on|to|under|for|des|der|vom|im|du|de|d['’])(?:\b|\s)", re.IGNORECASE)
+"""How asking for a part of a document begins, what else it says, and how it goes on to name the document."""
 _QUOTED = re.compile(r"[\"“„«][^\"”“»]{1,400}[\"”“»]")
 
 
@@ -147,11 +179,17 @@ def read_question(text: str) -> Question:
     text = " ".join(text.split())
     plan = analyse(text)
     asks = text.endswith("?") or _ASKING.match(text) is not None
+    parts = parts_named(text)
+    # Of "5/7/1948" a page may say "5 July 1948": no identifier, and its figures are no numbers.
+    dates = [d for d in dates_named(flat(text)) if asks and not any(map(str.isalpha, text[d.start : d.end]))]
     roles: dict[str, Role] = {}
+    marks = [span for span in shelf_marks(text) if squeeze(text[slice(*span)]) in {t.form for t in plan.terms}]
+    roles |= {squeeze(text[start:end]): Role.IDENTIFIER for start, end in marks}
     whole_until = -1
     for number, token in enumerate(tokens(text)):
+        whole_until = max((end for start, end in marks if start <= token.start), default=whole_until)
         raw = text[token.start : token.end]
-        if token.end <= whole_until:
+        if token.end <= whole_until or any(part.start <= token.start < part.end for part in (*parts, *dates)):
             roles.setdefault(token.form, Role.PART)
         elif token.identifier and _is_identifier(raw):
             roles[token.form] = Role.IDENTIFIER
@@ -173,7 +211,18 @@ def read_question(text: str) -> Question:
     lookup = not asks and ((spelled and len(loose) <= MAX_HINTS) or (numbered and not loose))
     kind = _kind(text) if asks else Kind.ANY
     named = tuple(roles.get(term.form, Role.CONTENT) for term in plan.terms)
-    return Question(text, plan, kind, named, lookup, _focus(text, plan, named) if asks else None)
+    if parts and not plan.phrases:
+        lookup = not asks or _asks_what_it_says(text, parts)
+    return Question(text, plan, kind, named, lookup, _focus(text, plan, named) if asks else None, parts)
+
+
+def _asks_what_it_says(text: str, parts: tuple[PartName, ...]) -> bool:
+    """Whether the question is about nothing but the parts: before the first stands only that their text is wanted,
+    and behind it only where they are.
+    """
+    before = _OPENING.sub("", text[: parts[0].start])
+    behind = _SAYING.sub("", text[parts[-1].end :])
+    return not before.strip(" ,:") and (not behind.strip(" ?.!") or _OF.match(behind) is not None)
 
 
 def _focus(text: str, plan: QueryPlan, roles: tuple[Role, ...]) -> int | None:

@@ -160,6 +160,12 @@ def _voice(text: str, span: tuple[int, int], header: tuple[int, int] | None) -> 
     return ", ".join(f"{name}: {cell}" if name else cell for name, cell in zip(names, cells, strict=True) if cell)
 
 
+def label_end(text: str) -> int:
+    """Where the value of a labelled line ("Cost: £63.80") begins; 0 for other text."""
+    label = _LABEL.match(text)
+    return label.end() if label and label.end() < len(text) else 0
+
+
 def cells_of(row: str) -> list[str]:
     """The cells of a Markdown row as plain text."""
     return [plain(cell) for cell in row.strip().strip("|").split("|")]

@@ -8,6 +8,7 @@ which the caller adds `meaning` (`deepen`) and the likeness of single words (`so
 from __future__ import annotations
 
 import bisect
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,7 +19,7 @@ from index.matching import Matcher
 from index.passages import plain
 from index.words import STOPWORDS, fold, stem, tokens
 from worker.answer.asking import Kind, Question, Role
-from worker.answer.candidates import Candidate
+from worker.answer.candidates import Candidate, label_end
 from worker.answer.kinds import HARD_KINDS, spans_of
 
 FEATURES = (
@@ -26,6 +27,7 @@ FEATURES = (
     "context",  # cosine of question and candidate as it stands among its neighbours
     "beside",  # the higher of the two neighbours' `context`
     "around",  # share of the question's words, by weight, in the candidate, its neighbours, heading or header
+    "own",  # the same of the candidate alone: of neighbours the one that has the words says it
     "alike",  # the same as `around`, where a word of like meaning counts by its likeness
     "weakest",  # the likeness of the question's weakest word
     "focus",  # the likeness of the word that names what is asked for ("which hotel"), 1 where there is none
@@ -43,8 +45,13 @@ _COLUMN = {name: i for i, name in enumerate(FEATURES)}
 _LIKE_FROM, _LIKE_TO = 0.35, 0.80
 """Cosines of single words with this embedding: below, unrelated ("wife", "lift" .31); above, synonyms
 ("hurt", "injuries" .70; "colour", "grey" .76). Between them the likeness rises evenly."""
+_BESIDE = np.float32(0.9)
+"""What a word is worth that stands beside the candidate instead of in it."""
+_LIKE_QUALITY = np.float32(0.9)
+"""What a word of like meaning is worth at most of the word itself."""
 _READ = 1500
 """Characters of a candidate whose form is looked at; only rows of very wide tables are longer."""
+_CAPITALISED = re.compile(r"\b[A-ZÀ-Þ][\w'’-]+")
 _ROLE_WEIGHT = {Role.CONTENT: 1.0, Role.NAME: 1.0, Role.IDENTIFIER: 1.5, Role.FRAME: 0.3, Role.PART: 0.0}
 
 
@@ -127,12 +134,13 @@ def measure(question: Question, pages: Sequence[Found], keep: int | None = None)
         shared = [_names_missing(question, page), page.gap]
         around = _all_around(page)
         values = around @ weights
+        own = page.qualities @ weights
         for candidate in page.candidates:
             if candidate.order in page.barred or not any(c.isalnum() for c in candidate.voiced):
                 continue
             order = candidate.order
             row = np.zeros(len(FEATURES), np.float32)
-            row[_BEFORE_FORM] = [*shared, page.near[order], values[order], float(candidate.is_heading)]
+            row[_BEFORE_FORM] = [*shared, page.near[order], values[order], own[order], float(candidate.is_heading)]
             evidence.append(Evidence(candidate, row, around[order]))
     evidence = _within_reach(evidence, keep, slack=-_PROMISE["unfit"] if question.kind in HARD_KINDS else 0.0)
     for e in evidence:
@@ -143,7 +151,7 @@ def measure(question: Question, pages: Sequence[Found], keep: int | None = None)
     return evidence
 
 
-_BEFORE_FORM = [_COLUMN[name] for name in ("names", "gap", "context", "around", "heading")]
+_BEFORE_FORM = [_COLUMN[name] for name in ("names", "gap", "context", "around", "own", "heading")]
 _PROMISE = {"meaning": 1.0, "context": 1.0, "around": 0.5, "unfit": -0.3, "heading": -0.3}
 
 
@@ -183,15 +191,15 @@ def words_around(pages: Sequence[Found], evidence: Evidence) -> list[str]:
 
 
 def words_to_liken(question: Question, evidence: Evidence) -> list[int]:
-    """Numbers of the question's terms that do not stand near the candidate and could be meant by another word."""
-    return [i for i in question.numbers(Role.CONTENT) if evidence.around[i] < 0.99]
+    """Numbers of the question's terms that could be meant by another word better than they stand near the candidate."""
+    return [i for i in question.numbers(Role.CONTENT) if evidence.around[i] < _LIKE_QUALITY]
 
 
 def soften(question: Question, pages: Sequence[Found], evidence: Evidence, likeness: np.ndarray) -> None:
     """Fill `alike` and `weakest`. `likeness` is `(terms,)`: the highest cosine of each term to a word around."""
     weights = weights_of(question, pages)
     soft = np.clip((likeness - _LIKE_FROM) / (_LIKE_TO - _LIKE_FROM), 0, 1)
-    support = np.maximum(evidence.around, 0.9 * soft)
+    support = np.maximum(evidence.around, _LIKE_QUALITY * soft)
     evidence.row[_COLUMN["alike"]] = weights @ support
     evidence.row[_COLUMN["focus"]] = 1.0 if question.focus is None else support[question.focus]
     content = question.numbers(Role.CONTENT, Role.NAME)
@@ -218,7 +226,7 @@ def _all_around(page: Found) -> np.ndarray:
     places = _places(page)
     for candidate in page.candidates:
         for other in _orders_around(page, candidate, places):
-            np.maximum(around[candidate.order], 0.9 * page.qualities[other], out=around[candidate.order])
+            np.maximum(around[candidate.order], _BESIDE * page.qualities[other], out=around[candidate.order])
     return around
 
 
@@ -273,6 +281,8 @@ def _form(question: Question, page: Found, candidate: Candidate) -> dict[str, fl
 
 def _spans(kind: Kind, text: str, is_row: bool) -> list[tuple[int, int]]:
     spans = spans_of(kind, text)
+    if kind is Kind.PLACE and (is_row or label_end(text)):  # "Born at: Drammen" has no preposition before the place
+        spans += [m.span() for m in _CAPITALISED.finditer(text, label_end(text))]
     if kind is Kind.DATE:
         spans += spans_of(Kind.TIME, text)
     if is_row and kind in HARD_KINDS - {Kind.CONTACT}:

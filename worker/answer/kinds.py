@@ -16,15 +16,23 @@ _NUMERALS = (
     "|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|dozen|score|half|third|quarter"
     "|once|twice|thrice|double|both|none|nil|no|single"
 )
+_FOREIGN_NUMERALS = (
+    r"(?:zwei|drei|vier|fünf|sechs|sieben|acht|neun|zwölf"
+    r"|[a-zäöüß]*(?:zehn|zwanzig|dreißig|vierzig|fünfzig|sechzig|siebzig|achtzig|neunzig|hundert|tausend)"
+    r"|deux|trois|quatre|cinq|huit|neuf|dix|onze|douze|treize|quatorze|quinze|seize|vingt|trente|quarante|cinquante"
+    r"|soixante|mille)"
+)
+"""German and French; those that are English words too are left out."""
 _WORDS = rf"\b(?:{_NUMERALS})(?:[ -](?:and |a )?(?:{_NUMERALS}))*\b"
 _DIGITS = r"(?<![\w.])[+−-]?\d{1,3}(?:[., ]\d{3})+(?:[.,]\d+)?(?![\d])|(?<![\w])[+−-]?\d+(?:[.,/]\d+)*(?:½|¼|¾)?"
-_NUMBER = rf"(?:{_DIGITS}|{_WORDS})"
+_NUMBER = rf"(?:{_DIGITS}|{_WORDS}|\b{_FOREIGN_NUMERALS}(?:[ -](?:et )?{_FOREIGN_NUMERALS})*\b)"
 _MONTH = (
     r"\b(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
-    r"|nov(?:ember)?|dec(?:ember)?)\b\.?"
+    r"|nov(?:ember)?|dec(?:ember)?|januar|februar|märz|mai|juni|juli|oktober|dezember|janvier|février|avril|juin"
+    r"|juillet|août|septembre|octobre|novembre|décembre)\b\.?"
 )
 _YEAR = r"\b(?:1[0-9]|20)\d\d\b"
-_DAY_NUMBER = r"\d{1,2}(?:st|nd|rd|th)?"
+_DAY_NUMBER = r"\d{1,2}(?:st|nd|rd|th|er|\.)?"
 _NUMERIC_DATE = r"\b\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b|\b\d{4}-\d\d-\d\d\b"
 _WEEKDAY = r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b"
 _SEASON = (
@@ -77,7 +85,7 @@ _PATTERNS: dict[Kind, tuple[str, ...]] = {
         rf"{_WORDS} (?:in the (?:morning|afternoon|evening)|at night)",
     ),
     Kind.MONEY: (
-        rf"[£$€¥] ?\d[\d.,]*(?: (?:million|billion|thousand))?|{_NUMBER} ?{_CURRENCY}\b",
+        rf"[£$€¥] ?\d[\d.,]*(?: (?:million|billion|thousand))?|\b\d[\d.,]* ?[£$€¥]|{_NUMBER} ?{_CURRENCY}\b",
         r"\b\d+ ?(?:s|d|p|c|l)\b\.?(?! ?[a-z])|\b\d+/(?:\d+|-)|\b\d[\d.,]*[.,]\d\d\b",
         r"\b(?:a penny|a shilling|a pound|free of charge|free|no charge|threepence|sixpence|twopence|tuppence|nil)\b",
     ),
@@ -104,6 +112,7 @@ _PATTERNS: dict[Kind, tuple[str, ...]] = {
     ),
     Kind.REASON: (
         r"\b(?:because|owing to|due to|since|as|in consequence|on account of|thanks to|so that|in order to|to protect"
+        r"|weil|denn|wegen|infolge|parce que|à cause d\w*|puisque|grâce à"
         r"|reason|caused?|being|having|for want of|as a result|therefore|for fear|lest|could not|too \w+|through)\b",
     ),
 }

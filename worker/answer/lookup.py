@@ -1,18 +1,27 @@
-"""Look-ups: an identifier or a quoted phrase, answered by spelling alone.
+"""Look-ups: an identifier, a quoted phrase or a numbered part of a document, answered by spelling alone.
 
 `look_up` gives the spans that hold all of it, best first. A phrase may run over a line end or from one sentence
-into the next; then the quote is both.
+into the next; then the quote is both. Of a part ("clause 4.3(b)") the span is the part itself, never a place that
+refers to it; of which document, those who find the pages know (`worker/asking/parts.py`).
 """
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from index.fuzzy import SHAPE_QUALITY
 from index.matching import Match, Matcher
+from index.parts import PAGE, part_spans
+from index.sentences import sentence_spans
 from worker.answer.asking import Question, Role
 from worker.answer.candidates import Candidate
+
+MAX_QUOTED = 120
+"""Words of a part that are quoted: a section may run over the whole page."""
+_WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,8 @@ def look_up(
     """Places, exact spellings before misread ones, those with the other words beside them first; else in the order
     of the pages. Empty when no page has all that must be there.
     """
+    if question.parts:
+        return _parts(question, texts, candidates)
     wanted = question.numbers(Role.IDENTIFIER)
     if not wanted and not question.plan.phrases:
         wanted = question.numbers(Role.NAME)
@@ -55,6 +66,29 @@ def look_up(
             on_page = sum(best_of.get(t, 0.0) for t in hints)
             places.append((min(qualities), on_page, Place(page, *best[0], min(qualities))))
     return [place for _, _, place in sorted(places, key=lambda p: (-p[0], -p[1]))]
+
+
+def _parts(question: Question, texts: Sequence[str], candidates: Sequence[list[Candidate]]) -> list[Place]:
+    """Where the parts stand, in the order of the pages; of pages that were asked for, how they begin."""
+    places = []
+    for part in question.parts:
+        for page, (text, held) in enumerate(zip(texts, candidates, strict=True)):
+            if part.kind == PAGE:
+                if held:
+                    places.append(Place(page, held[0].start, _until(text, held[0].start, held[-1].end), 1.0))
+            else:
+                spans = part_spans(text, part)
+                places += [Place(page, s.start, _until(text, s.start, s.end), s.quality) for s in spans]
+    return sorted(places, key=lambda p: -p.quality)
+
+
+def _until(text: str, start: int, end: int) -> int:
+    """Where a quote of the span ends: with it or, where it is long, with the last sentence that fits."""
+    words = [m.end() for m in itertools.islice(_WORD.finditer(text, start, end), MAX_QUOTED + 1)]
+    if len(words) <= MAX_QUOTED:
+        return end
+    ends = [start + e for _, e in sentence_spans(text[start:end])]
+    return max((e for e in ends if e <= words[-2]), default=words[-2])
 
 
 def _hinted(span: tuple[int, int], matches: Sequence[Match], hints: Sequence[int]) -> int:

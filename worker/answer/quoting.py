@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from difflib import SequenceMatcher
 from typing import TypeVar
 
 from rapidfuzz import fuzz
 
 from index.passages import plain
 from index.snippets import region_boxes
-from index.types import Box, Citation, Hit, PagePoint, Word
+from index.types import Box, Citation, Hit, PagePoint, Statement, Word
 from index.words import tokens
 from worker.answer.harmless import harmless
 
@@ -18,6 +19,8 @@ _SAME_LINE = 0.5
 """Words whose boxes overlap by half their height stand on one line."""
 _SAME_TEXT = 92
 """Per cent of characters that two scans of one text share; two readings of a page differ in a few letters."""
+_SAME_WORD = 60
+"""Per cent of the letters of a word, or of two that run together, that two readings of it share at least."""
 _COMPARED = 4000
 """Characters of a page that are compared."""
 
@@ -25,18 +28,32 @@ T = TypeVar("T")
 
 
 def without_copies(places: Sequence[T], text_of: Callable[[T], str]) -> list[T]:
-    """The places in their order, less those whose text says the same as an earlier one's, numbers exactly: what
-    stands in two copies of a document is cited once.
+    """The places in their order, less those whose text says the same as an earlier one's, numbers and words exactly
+    but for misread letters: what stands in two copies of a document is cited once, what they contradict each other in
+    twice.
     """
     kept: list[T] = []
-    seen: list[tuple[str, list[str]]] = []
+    seen: list[list[str]] = []
     for place in places:
         words = [token.form for token in tokens(text_of(place)[:_COMPARED])]
-        text, numbers = " ".join(words), [word for word in words if any(map(str.isdigit, word))]
-        if not any(numbers == old and fuzz.ratio(text, other, score_cutoff=_SAME_TEXT) for other, old in seen):
+        if not any(_says_the_same(words, other) for other in seen):
             kept.append(place)
-            seen.append((text, numbers))
+            seen.append(words)
     return kept
+
+
+def _says_the_same(words: list[str], others: list[str]) -> bool:
+    numbers, other_numbers = ([word for word in each if any(map(str.isdigit, word))] for each in (words, others))
+    if numbers != other_numbers or not fuzz.ratio(" ".join(words), " ".join(others), score_cutoff=_SAME_TEXT):
+        return False
+    if words == others:
+        return True
+    for kind, a, b, c, d in SequenceMatcher(None, words, others, autojunk=False).get_opcodes():
+        mine, theirs = "".join(words[a:b]), "".join(others[c:d])
+        # "not" or another thing's name is a word more or another one; a stray mark is read as one letter.
+        if kind != "equal" and max(len(mine), len(theirs)) > 1 and fuzz.ratio(mine, theirs) < _SAME_WORD:
+            return False
+    return True
 
 
 def cite(hit: Hit, page: PagePoint, span: tuple[int, int], score: float) -> Citation:
@@ -74,7 +91,17 @@ def _continues(line: Box, word: Box) -> bool:
 
 def wording(citations: Sequence[Citation]) -> str:
     """The answer for people: the quotes without Markdown's marks and live links, each with its number."""
-    return " ".join(f"“{harmless(_spoken(c.quote))}” [{n}]" for n, c in enumerate(citations, 1))
+    return " ".join(f"{said(c)} [{n}]" for n, c in enumerate(citations, 1))
+
+
+def said(citation: Citation) -> str:
+    """A quote as people read it, without its number."""
+    return f"“{harmless(_spoken(citation.quote))}”"
+
+
+def spelt(statement: Statement) -> str:
+    """A statement with its citations' numbers, as it stands in an answer's text. Statements stand a space apart."""
+    return statement.text + "".join(f" [{place + 1}]" for place in statement.citations)
 
 
 def _spoken(quote: str) -> str:

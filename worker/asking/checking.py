@@ -6,16 +6,15 @@ brings citations of such pages back to where they stand.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from index.types import Answer, Citation, Note, PageKey, PagePoint, RegionKind
+from index.types import Answer, Citation, Note, PageKey, PagePoint, RegionKind, Statement
+from worker.answer.claims import figures_hold
 from worker.answer.orders import gives_orders
-from worker.answer.quoting import NOT_FOUND
+from worker.answer.quoting import NOT_FOUND, spelt, wording
 
 _BETWEEN = "\n\n"
-_MARK = re.compile(r" ?\[(\d{1,3})\]")
 _PICTURES = frozenset({RegionKind.FIGURE, RegionKind.TABLE})
 
 
@@ -47,24 +46,45 @@ def stands(citation: Citation, page: PagePoint | None) -> bool:
     return any(text[citation.start : citation.end] == citation.quote for text in texts)
 
 
-def without(answer: Answer, lost: Iterable[int]) -> Answer:
-    """The answer less the citations of these places (from 0): their marks go from the text, the others move up."""
+def without(answer: Answer, lost: Iterable[int], now: Mapping[PageKey, PagePoint | None]) -> Answer:
+    """The answer less the citations of these places (from 0), and less what they carried: whoever reads a sentence in
+    an answer takes it for one that a page says. A statement goes that has no citation left, or that has a figure which
+    the pages that are left to it, as they are `now`, do not say. The other citations move up.
+    """
     gone = set(lost)
-    kept = [citation for place, citation in enumerate(answer.citations) if place not in gone]
-    if not kept:
-        return replace(answer, found=False, text=NOT_FOUND, citations=(), confidence=0.0)
-    numbers = {}
-    for place in range(len(answer.citations)):
-        if place not in gone:
-            numbers[place + 1] = len(numbers) + 1
+    if not answer.statements:  # the text is what is quoted
+        kept = tuple(citation for place, citation in enumerate(answer.citations) if place not in gone)
+        return replace(answer, text=wording(kept), citations=kept) if kept else nothing_left(answer)
+    left = [
+        Statement(one.text, tuple(place for place in one.citations if place not in gone)) for one in answer.statements
+    ]
+    texts = {place: _said(now.get(one.key)) for place, one in enumerate(answer.citations)}
+    standing = [
+        one
+        for one, before in zip(left, answer.statements, strict=True)
+        if one == before
+        or (one.citations and figures_hold(one.text, answer.question, [texts[place] for place in one.citations]))
+    ]
+    if not any(one.citations for one in standing):  # what was not found needs none, and is no answer alone
+        return nothing_left(answer)
+    places = sorted({place for one in standing for place in one.citations})
+    moved = {place: at for at, place in enumerate(places)}
+    statements = tuple(Statement(one.text, tuple(moved[place] for place in one.citations)) for one in standing)
+    return replace(
+        answer,
+        text=" ".join(map(spelt, statements)),
+        citations=tuple(answer.citations[place] for place in places),
+        statements=statements,
+    )
 
-    def renumber(mark: re.Match[str]) -> str:
-        number = int(mark.group(1))
-        if number > len(answer.citations):
-            return mark.group(0)
-        return mark.group(0).replace(mark.group(1), str(numbers[number])) if number in numbers else ""
 
-    return replace(answer, text=_MARK.sub(renumber, answer.text), citations=tuple(kept))
+def nothing_left(answer: Answer) -> Answer:
+    """The answer when nothing of it stands."""
+    return replace(answer, found=False, text=NOT_FOUND, citations=(), statements=(), confidence=0.0)
+
+
+def _said(page: PagePoint | None) -> str:
+    return _BETWEEN.join((page.text, *(note.text for note in page.notes))) if page is not None else ""
 
 
 def lost_places(citations: Sequence[Citation], now: dict[PageKey, PagePoint | None]) -> list[int]:

@@ -7,18 +7,20 @@ the last turns of each in a file of its own, so that any API process knows them;
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import re
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from index.errors import NotFound
 from index.files import make_directory, remove, write_atomic
 from index.words import STOPWORDS, tokens
+from worker.answer.asking import Role, read_question
 
 MAX_TURNS = 6
 """Older turns are forgotten: what is asked now refers to what was said just before."""
@@ -29,6 +31,7 @@ _REFERS = re.compile(
     re.IGNORECASE,
 )
 _GOES_ON = re.compile(r"\s*(?:and|but|or|so|also|what about|how about)\b", re.IGNORECASE)
+_DEFINITE = re.compile(r"\bthe\b", re.IGNORECASE)
 _FEW = 2
 """A question with no more content words than this and an opener like "and" is a follow-up; one with none always is."""
 _MAX_CHARS = 2000
@@ -45,7 +48,14 @@ def refers_back(question: str) -> bool:
     words = [token.form for token in tokens(question) if token.form not in STOPWORDS]
     if _REFERS.search(question):
         return len(words) <= 6  # a long question names what it speaks of
+    if len(words) == 1 and _DEFINITE.search(question):
+        return not _names_something(question)  # "Who was the inspector?": of what was spoken of
     return not words or (len(words) <= _FEW and _GOES_ON.match(question) is not None)
+
+
+def _names_something(question: str) -> bool:
+    roles = read_question(question).roles
+    return any(role in {Role.NAME, Role.IDENTIFIER, Role.PART} for role in roles)
 
 
 def standalone(question: str, turns: Sequence[Turn]) -> str:
@@ -67,7 +77,7 @@ def standalone(question: str, turns: Sequence[Turn]) -> str:
 
 class Conversations:
     """Questions by conversation id, among processes that share the directory. An id means something to its tenant
-    only. Answers are not kept.
+    only. Answers are not kept. Thread-safe; of several turns that are added at once none is lost.
     """
 
     def __init__(self, directory: Path, *, keep_s: float = 24 * 3600.0, clock: Callable[[], float] = time.time) -> None:
@@ -82,27 +92,41 @@ class Conversations:
 
     def turns(self, tenant: str, conversation_id: str) -> list[Turn]:
         """What was said, oldest first; empty for a new one, and for one that was forgotten."""
+        path = self._path(tenant, conversation_id)
+        if _changed_at(path) < self._clock() - self._keep_s:
+            return []  # not swept yet
         try:
-            kept = json.loads(self._path(tenant, conversation_id).read_bytes())
+            kept = json.loads(path.read_bytes())
         except FileNotFoundError:
             return []
         return [Turn(question, answer) for question, answer in kept]
 
     def add(self, tenant: str, conversation_id: str, turn: Turn) -> None:
-        """Remember a turn; the oldest is forgotten when there are too many."""
-        kept = [*self.turns(tenant, conversation_id), turn][-MAX_TURNS:]
-        # Answers quote documents, which may be deleted; follow-ups are understood by the questions alone.
-        content = json.dumps([[one.question, ""] for one in kept]).encode()
-        write_atomic(self._path(tenant, conversation_id), content, replace=True, mode=0o600)
+        """Remember a turn; the oldest is forgotten when there are too many. Of questions that were under way at once
+        the one that was answered first comes first.
+        """
+        path = self._path(tenant, conversation_id)
+        with self._changing():
+            kept = [*self.turns(tenant, conversation_id), turn][-MAX_TURNS:]
+            # Answers quote documents, which may be deleted; follow-ups are understood by the questions alone.
+            write_atomic(path, json.dumps([[one.question, ""] for one in kept]).encode(), replace=True, mode=0o600)
 
     def sweep(self) -> int:
         """Forget conversations that nobody went on with; how many."""
         swept, oldest = 0, self._clock() - self._keep_s
         for path in list(self._directory.glob("*.json")):
-            with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_mtime < oldest:
-                    swept += remove(path)
+            if _changed_at(path) < oldest:
+                with self._changing():
+                    # Again, for somebody may have gone on with it meanwhile.
+                    swept += _changed_at(path) < oldest and remove(path)
         return swept
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """One at a time, of all threads and processes: what is added stands on what was there."""
+        with (self._directory / "lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def _path(self, tenant: str, conversation_id: str) -> Path:
         if not _ID.fullmatch(conversation_id):
@@ -110,3 +134,11 @@ class Conversations:
         # The tenant is part of the name: another tenant's id is a conversation that never began.
         owner = hashlib.sha256(tenant.encode()).hexdigest()[:16]
         return self._directory / f"{owner}-{conversation_id}.json"
+
+
+def _changed_at(path: Path) -> float:
+    """Seconds since the epoch; for what is not there any more, a time that never comes."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from index.store import Store
 from index.types import Hit, PageKey, PagePoint, PageState, SearchFilter
+from worker.answer.asking import read_question
 from worker.answer.orders import gives_orders
+from worker.asking.parts import pages_with_parts
 from worker.asking.selection import Considered, Selection, SelectionConfig, select
+from worker.asking.several import Single, single_questions
 
 RETRIEVED = 8
 """Pages of a search that are considered; twenty found no more answers (docs/answers.md)."""
 _RETRIEVED_BEHIND_ORDERS = (32, 100)
 """The same where pages among them are barred."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """Pages that search found for a question, best first, and which of them are barred."""
+
+    question: str
+    pages: tuple[tuple[Hit, PagePoint], ...]
+    barred: frozenset[PageKey]
+    single: tuple[tuple[Single, Retrieved], ...] = ()
+
+    @property
+    def allowed(self) -> list[tuple[Hit, PagePoint]]:
+        return [(hit, page) for hit, page in self.pages if page.key not in self.barred]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +42,8 @@ class Found:
     pages: tuple[tuple[Hit, PagePoint], ...]
     beside: tuple[tuple[Hit, PagePoint], ...]
     chosen: Selection
+    single: tuple[tuple[Single, Retrieved], ...] = ()
+    """For a question that asks several things: each of them, with the pages that were found for it."""
 
     @property
     def considered(self) -> tuple[Considered, ...]:
@@ -45,11 +65,23 @@ class Finder:
         self._config = config or SelectionConfig()
 
     def find(self, tenant: str, question: str, where: SearchFilter) -> Found:
-        return self.choose(question, *self.retrieve(tenant, question, where))
+        return self.choose(self.retrieve(tenant, question, where))
 
-    def retrieve(
-        self, tenant: str, question: str, where: SearchFilter
-    ) -> tuple[list[tuple[Hit, PagePoint]], frozenset[PageKey]]:
+    def retrieve(self, tenant: str, question: str, where: SearchFilter) -> Retrieved:
+        """Pages for the question; where it asks several things, for each of them, in turns from the best of each."""
+        asked = single_questions(question)
+        if len(asked) == 1:
+            return self._retrieve(tenant, question, where)
+        single = tuple((one, self._retrieve(tenant, one.text, where)) for one in asked)
+        pages: dict[PageKey, tuple[Hit, PagePoint]] = {}
+        for rank in itertools.zip_longest(*(one.pages for _, one in single)):
+            for pair in rank:
+                if pair is not None:
+                    pages.setdefault(pair[1].key, pair)
+        barred = frozenset().union(*(one.barred for _, one in single))
+        return Retrieved(question, tuple(pages.values()), barred, single)
+
+    def _retrieve(self, tenant: str, question: str, where: SearchFilter) -> Retrieved:
         """Pages, and which of them give orders to a language model: those push no other page out, so that planted ones
         cannot crowd out the answer, and no answerer sees them.
         """
@@ -62,17 +94,39 @@ class Finder:
             if not barred or len(hits) < limit or len(pages) - len(barred) >= RETRIEVED:
                 break
         last = [place for place, (hit, _) in enumerate(pages) if hit.key not in barred][:RETRIEVED]
-        return pages[: last[-1] + 1 if last else RETRIEVED], barred
+        pages = pages[: last[-1] + 1 if last else RETRIEVED]
+        pages, barred = self._led_by_parts(tenant, question, where, pages, barred)
+        return Retrieved(question, tuple(pages), barred)
 
-    def choose(self, question: str, pages: list[tuple[Hit, PagePoint]], barred: frozenset[PageKey]) -> Found:
+    def _led_by_parts(
+        self,
+        tenant: str,
+        question: str,
+        where: SearchFilter,
+        pages: list[tuple[Hit, PagePoint]],
+        barred: frozenset[PageKey],
+    ) -> tuple[list[tuple[Hit, PagePoint]], frozenset[PageKey]]:
+        """The pages behind those that have a numbered part which the question names; without the others where it asks
+        for nothing but what that part says.
+        """
+        asked = read_question(question)
+        if not asked.parts:
+            return pages, barred
+        leading = pages_with_parts(self._store, tenant, asked, where, pages)
+        led = {page.key for _, page in leading}
+        others = [] if asked.lookup else [(hit, page) for hit, page in pages if page.key not in led][:RETRIEVED]
+        told = {page.key for _, page in leading if gives_orders(page.text)}
+        return leading + others, barred | told
+
+    def choose(self, retrieved: Retrieved) -> Found:
         """Neighbours come as pages that search might have found; those that are not there, not read or barred are left
         out.
         """
-        chosen = select(question, pages, self._config, barred)
+        chosen = select(retrieved.question, retrieved.pages, self._config, retrieved.barred)
         points = self._store.get([one.key for one in chosen.beside]) if chosen.beside else []
         beside = tuple(
             (Hit(point.key, point.labels, one.score, (), point.width, point.height, point.trust), point)
             for one, point in zip(chosen.beside, points, strict=True)
             if point is not None and point.state is PageState.DONE and not gives_orders(point.text)
         )
-        return Found(tuple(pair for pair in pages if pair[0].key not in barred), beside, chosen)
+        return Found(tuple(retrieved.allowed), beside, chosen, retrieved.single)

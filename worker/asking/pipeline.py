@@ -106,9 +106,9 @@ class Asking:
         if conversation_id is not None and self._conversations is not None:
             turns = [*self._conversations.turns(tenant, conversation_id), *turns]
         whole = standalone(question, turns)
-        pages, barred = self._parts.finder.retrieve(tenant, whole, where)
+        retrieved = self._parts.finder.retrieve(tenant, whole, where)
         retrieve_ms = clock.lap("retrieve")
-        found = self._parts.finder.choose(whole, pages, barred)
+        found = self._parts.finder.choose(retrieved)
         yield Selected(whole, found.considered, retrieve_ms, clock.lap("select"))
         effort = Effort(self._parts.decoding, cancelled)
         work = Work(self._parts, tenant, whole, where, effort, cancelled)

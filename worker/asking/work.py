@@ -20,6 +20,7 @@ from worker.asking import checking
 from worker.asking.cooldown import Cooldowns, Keeping
 from worker.asking.decoding import Decoding, DecodingConfig, Effort
 from worker.asking.finding import Finder, Found
+from worker.asking.joining import together
 from worker.asking.needs import Matching, Need, candidates, covered, named_documents, needs_of
 from worker.decoding import PageDecoder
 from worker.engine.prompts import Prompt, Task
@@ -166,40 +167,50 @@ class Work:
         if isinstance(answerer, TellingAnswerer):
             texts = [page.text for _, page in found.selected]
             return covered(read_question(self._question), texts), None
-        answer = answerer.answer(self._question, self._shown(found))
-        return answer.found, answer
+        answers = self._answers(answerer, found, frozenset())
+        return all(one.found for one in answers), together(self._question, answers)
 
     # -- answer -------------------------------------------------------------------------------
 
     def answer(self, found: Found, ready: Answer | None) -> Generator[Told | Decoding, None, Answer]:
         """The answer with citations that stand on their pages as they are stored now."""
-        answerer, shown = self._parts.answerer, self._shown(found)
+        answerer = self._parts.answerer
         if not isinstance(answerer, TellingAnswerer):
-            answer = ready or answerer.answer(self._question, shown)
+            gone: frozenset[PageKey] = frozenset()
+            answer = ready or together(self._question, self._answers(answerer, found, gone))
             for _ in range(_TRIES):
-                answer, lost = self._standing(answer, found)
+                answer, lost, _ = self._standing(answer, found)
                 if not lost:
                     break
-                gone = {answer.citations[place].key for place in lost}
-                shown = [(hit, page) for hit, page in shown if page.key not in gone]
-                answer = answerer.answer(self._question, shown)
+                gone |= {answer.citations[place].key for place in lost}
+                answer = together(self._question, self._answers(answerer, found, gone))
             else:
-                answer, lost = self._standing(answer, found)
-                answer = checking.without(answer, lost)
+                answer = checking.without(*self._standing(answer, found))
             yield Told(answer.text)
             return answer
-        steps = answerer.steps(self._question, shown, self._cancelled)
+        steps = answerer.steps(self._question, self._shown(found), self._cancelled)
         while True:
             try:
                 piece = next(steps)
             except StopIteration as end:
-                answer, lost = self._standing(end.value, found)
-                return checking.without(answer, lost) if lost else answer
+                answer, lost, now = self._standing(end.value, found)
+                return checking.without(answer, lost, now) if lost else answer
             if isinstance(piece, Decoding):
                 self._effort.note(piece)
                 yield piece
             else:
                 yield Told(piece)
+
+    def _answers(self, answerer: Answerer, found: Found, gone: frozenset[PageKey]) -> list[Answer]:
+        """The answer from all pages but those that are `gone`; for a question that asks several things, one to each."""
+        if not found.single:
+            shown = [(hit, page) for hit, page in self._shown(found) if page.key not in gone]
+            return [answerer.answer(self._question, shown)]
+        answers = []
+        for single, retrieved in found.single:
+            shown = [self._noted(hit, page) for hit, page in retrieved.allowed if page.key not in gone]
+            answers.append(replace(answerer.answer(single.text, shown), question=single.asked))
+        return answers
 
     def _shown(self, found: Found) -> Pages:
         """What the answerer sees: all pages where looking costs nothing, else those that were selected; with notes."""
@@ -218,8 +229,8 @@ class Work:
         near = [(s, e, float(v @ vectors[0])) for (s, e), v in zip(spans, vectors[1:], strict=True)]
         return replace(hit, sentences=(*hit.sentences, *near)), noted
 
-    def _standing(self, answer: Answer, found: Found) -> tuple[Answer, list[int]]:
-        """The answer with its citations placed, and which of them do not stand (any more)."""
+    def _standing(self, answer: Answer, found: Found) -> tuple[Answer, list[int], dict[PageKey, PagePoint | None]]:
+        """The answer with its citations placed, which of them do not stand (any more), and their pages as they are."""
         seen = {page.key: page for _, page in (*found.pages, *found.beside)}
         trust = self._parts.decoding.trust
         citations = tuple(
@@ -227,10 +238,16 @@ class Work:
         )
         keys = list(dict.fromkeys(one.key for one in citations))
         now = dict(zip(keys, self._parts.store.get(keys), strict=True)) if keys else {}
-        for key, page in now.items():
-            if page is None:
+        lost = checking.lost_places(citations, now)
+        for key in dict.fromkeys(citations[place].key for place in lost):
+            before, after = seen.get(key), now[key]
+            if after is None:
                 self._effort.miss(key, "deleted", "The page was deleted while the question was answered.")
-        return replace(answer, citations=citations), checking.lost_places(citations, now)
+            elif before is None or (before.text, before.notes) != (after.text, after.notes):
+                self._effort.miss(
+                    key, "read_anew", "The page was read anew while the question was answered. Ask again."
+                )
+        return replace(answer, citations=citations), lost, now
 
     # -- verify -------------------------------------------------------------------------------
 

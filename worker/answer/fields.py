@@ -1,0 +1,71 @@
+"""Fields of forms: who names the thing that a form is about, and one of its labels, asks for that line.
+
+"When does permit BP-2017-00977 expire?" is answered by "Expires: 01/02/2019" on the page that says BP-2017-00977. Such
+lines are short and share hardly a word with the question, so meaning alone does not find them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from index.fuzzy import SHAPE_QUALITY
+from index.words import STOPWORDS, stem, tokens
+from worker.answer.asking import Kind, Question, Role
+from worker.answer.candidates import Candidate, label_end
+from worker.answer.features import Found
+from worker.answer.kinds import HARD_KINDS, spans_of
+
+SURE = 0.9
+"""Confidence of such an answer: all names are there, and the label is; that it is this form's thing is not proved."""
+_ENDING = 2
+"""Letters that two words of one root may differ by behind it: "own" and "owner", "inspect" and "inspector"."""
+_ROOT = 3
+_READ = 500
+"""Characters of a line that are looked at: what stands in a field is short."""
+
+
+def fields_asked(question: Question, found: Sequence[Found]) -> list[Candidate]:
+    """The labelled lines that the question asks for, in the order of the pages: the page has all its names, years and
+    identifiers (of which there must be one), the line's label is in the question, what the question has besides stands
+    on the page, and the value is of the kind that is asked for.
+    """
+    named = question.numbers(Role.NAME, Role.IDENTIFIER)
+    if not named or question.plan.phrases:
+        return []
+    content = question.numbers(Role.CONTENT)
+    stems = {n: question.plan.terms[n].stem for n in (*content, *question.numbers(Role.FRAME))}
+    lines: list[tuple[int, Candidate]] = []
+    for page in found:
+        if not page.candidates or any(page.on_page[n] < SHAPE_QUALITY for n in named):
+            continue
+        lacking = {n for n in content if not page.on_page[n]}
+        for line in page.candidates:
+            text = page.text[line.start : min(line.end, line.start + _READ)]
+            value = label_end(text)
+            label = [stem(t.form) for t in tokens(text[:value]) if t.form not in STOPWORDS]
+            met = {n for n, asked in stems.items() if any(_akin(asked, word) for word in label)}
+            asked_for = label and lacking <= met and all(any(_akin(stems[n], word) for n in met) for word in label)
+            if asked_for and _fits(question.kind, text[value:]) and not _is_known(question, text[value:]):
+                lines.append((len(met), line))
+    most = max((met for met, _ in lines), default=0)
+    return [line for met, line in lines if met == most]
+
+
+def _is_known(question: Question, value: str) -> bool:
+    """Whether the question says it all itself: "Permit: BP-2017-00977" tells nothing about BP-2017-00977."""
+    asked = {term.form for term in question.plan.terms}
+    return all(token.form in asked or token.form in STOPWORDS for token in tokens(value))
+
+
+def _akin(one: str, other: str) -> bool:
+    """Whether two stems are of one root."""
+    short, long = sorted((one, other), key=len)
+    return one == other or (len(short) >= _ROOT and long.startswith(short) and len(long) - len(short) <= _ENDING)
+
+
+def _fits(kind: Kind, value: str) -> bool:
+    if kind in HARD_KINDS:
+        return bool(spans_of(kind, value))
+    if kind in {Kind.PERSON, Kind.PLACE}:
+        return any(c.isupper() for c in value) and not spans_of(Kind.DATE, value)
+    return True
