@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Generator, Sequence
 
 from index.sentences import sentence_spans
-from index.types import Answer, Citation, Hit, PagePoint
+from index.types import Answer, Citation, Hit, PagePoint, Statement
 from index.words import STOPWORDS, stem, tokens
 from worker.answer.claims import figures_hold
 from worker.answer.harmless import harmless
-from worker.answer.quoting import NOT_FOUND, cite
+from worker.answer.quoting import NOT_FOUND, cite, spelt
 from worker.answerer import last
 from worker.asking.decoding import Decoding, DecodingConfig, Effort
 from worker.decoding import PageDecoder
@@ -90,7 +90,8 @@ class DecoderAnswerer:
                 found = _answered(question, replies, hit, page)
             if found is not None:
                 break
-        text = f"{found[0]} [1]" if found else NOT_FOUND
+        statements = (Statement(found[0], (0,)),) if found else ()
+        text = spelt(statements[0]) if statements else NOT_FOUND
         yield text
         return Answer(
             question=question,
@@ -101,6 +102,7 @@ class DecoderAnswerer:
             considered=tuple(page.key for _, page in pages),
             took_ms=(time.perf_counter() - began) * 1000,
             extra={"note": NOTE},
+            statements=statements,
         )
 
 

@@ -23,6 +23,7 @@ from index.types import Answer, Citation, Hit, PagePoint
 from worker.answer import features, model, rows
 from worker.answer.asking import Question, read_question
 from worker.answer.candidates import Candidate, candidates_of
+from worker.answer.fields import SURE, fields_asked
 from worker.answer.lookup import look_up
 from worker.answer.quoting import NOT_FOUND, cite, without_copies, wording
 from worker.answer.vectors import Vectors
@@ -74,6 +75,9 @@ class ExtractiveAnswerer:
             best = without_copies(best, lambda p: pages[p.page][1].text)[:MAX_CITATIONS]
             return [cite(*pages[p.page], (p.start, p.end), p.quality) for p in best], best[0].quality if best else 0.0
         found, evidence = self._evidence(asked, matcher, pages, held)
+        if lines := fields_asked(asked, found):
+            lines = without_copies(lines, lambda c: pages[c.page][1].text[c.start : c.end])[:MAX_CITATIONS]
+            return [cite(*pages[c.page], (c.start, c.end), SURE) for c in lines], SURE
         ranked, top = self._ranked(asked, found, evidence)
         if not ranked:
             return [], model.confidence(top)

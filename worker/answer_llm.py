@@ -12,13 +12,13 @@ import json
 import time
 from collections.abc import Callable, Generator, Sequence
 
-from index.types import Answer, Citation, Hit, PagePoint
+from index.types import Answer, Citation, Hit, PagePoint, Statement
 from worker.answer.chat import ChatModel
 from worker.answer.claims import Claim, ClaimReader
 from worker.answer.excerpts import Excerpt, excerpts
 from worker.answer.harmless import harmless
 from worker.answer.orders import gives_orders
-from worker.answer.quoting import NOT_FOUND, cite
+from worker.answer.quoting import NOT_FOUND, cite, spelt
 from worker.answerer import last
 
 Pages = Sequence[tuple[Hit, PagePoint]]
@@ -75,12 +75,13 @@ class LlmAnswerer:
         return Answer(
             question=question,
             found=bool(citations),
-            text="".join(told.parts) if citations else NOT_FOUND,
+            text=" ".join(map(spelt, told.statements)) if citations else NOT_FOUND,
             citations=citations,
             # How exactly the model quoted, at its worst: the one thing that is known of its certainty.
             confidence=min((citation.score for citation in citations), default=0.0),
             considered=tuple(page.key for _, page in pages),
             took_ms=(time.perf_counter() - began) * 1000,
+            statements=tuple(told.statements),
         )
 
 
@@ -101,22 +102,22 @@ class _Telling:
     """The claims with their citations' numbers; one quote is one citation, however many claims rest on it."""
 
     def __init__(self, shown: Sequence[Excerpt], pages: Pages) -> None:
-        self.parts: list[str] = []
+        self.statements: list[Statement] = []
         self.citations: list[Citation] = []
         self._shown = shown
         self._pages = pages
-        self._numbers: dict[tuple[int, int, int], int] = {}
+        self._places: dict[tuple[int, int, int], int] = {}
 
     def add(self, claim: Claim) -> str:
         """The claim as a piece of the text."""
-        marks = []
+        places = []
         for source in claim.sources:
             place = self._shown[source.excerpt].place
             quoted = (place, source.start, source.end)
-            if quoted not in self._numbers:
+            if quoted not in self._places:
+                self._places[quoted] = len(self.citations)
                 self.citations.append(cite(*self._pages[place], (source.start, source.end), source.quality))
-                self._numbers[quoted] = len(self.citations)
-            marks.append(self._numbers[quoted])
-        piece = (" " if self.parts else "") + harmless(claim.text) + "".join(f" [{n}]" for n in dict.fromkeys(marks))
-        self.parts.append(piece)
-        return piece
+            places.append(self._places[quoted])
+        statement = Statement(harmless(claim.text), tuple(dict.fromkeys(places)))
+        self.statements.append(statement)
+        return (" " if len(self.statements) > 1 else "") + spelt(statement)

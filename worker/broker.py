@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import redis
@@ -34,15 +34,19 @@ _BEAT_KEPT_S = 10
 
 @dataclass(frozen=True, slots=True)
 class WorkerFacts:
-    """What a worker says of itself every `BEAT_S` seconds. `oldest_s` is how long its longest job has run."""
+    """What a worker says of itself every `BEAT_S` seconds. `oldest_s` is how long its longest job has run.
+
+    Workers of several versions run side by side while a stack is renewed: what one does not say stands as it does
+    here, and what it says beside this is nobody's business.
+    """
 
     name: str
-    queues: tuple[str, ...]
-    engine: str
-    jobs: int
-    oldest_s: float
-    done: int
-    memory_bytes: int
+    queues: tuple[str, ...] = ()
+    engine: str = ""
+    jobs: int = 0
+    oldest_s: float = 0.0
+    done: int = 0
+    memory_bytes: int = 0
 
 
 class Broker:
@@ -105,7 +109,7 @@ class Broker:
             gone = [name for name, facts in zip(names, found, strict=True) if facts is None]
             if gone:
                 self._redis.zrem(_WORKERS, *gone)
-        return [_facts(facts) for facts in found if facts is not None]
+        return [_facts(str(name), facts) for name, facts in zip(names, found, strict=True) if facts is not None]
 
     def seen(self) -> dict[str, float]:
         """How many seconds ago each worker said something."""
@@ -141,11 +145,16 @@ class Broker:
         with _errors():
             self._redis.set(f"{_PREFIX}ask:{ticket}", json.dumps(question), px=max(1, int(seconds * 1000)))
 
-    def take(self, ticket: str) -> dict[str, Any] | None:
-        """The question, once; None when somebody took it or nobody waits any more."""
+    def take(self, ticket: str) -> tuple[dict[str, Any], float] | None:
+        """The question, once, and for how many more seconds it is waited for, by Redis's clock; None when somebody took
+        it or nobody waits any more.
+        """
         with _errors():
-            found = self._redis.getdel(f"{_PREFIX}ask:{ticket}")
-        return None if found is None else json.loads(found)
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.pttl(f"{_PREFIX}ask:{ticket}")
+            pipe.getdel(f"{_PREFIX}ask:{ticket}")
+            left_ms, found = pipe.execute()
+        return None if found is None else (json.loads(found), max(0, left_ms) / 1000)
 
     def answer(self, ticket: str, answer: dict[str, Any]) -> None:
         with _errors():
@@ -173,9 +182,12 @@ def _lists(queue: str) -> list[str]:
     return [_STEP.format(queue=queue, step=step) if step else queue for step in messages.STEPS]
 
 
-def _facts(text: str) -> WorkerFacts:
-    values = json.loads(text)
-    return WorkerFacts(**{**values, "queues": tuple(values["queues"])})
+_KNOWN = frozenset(field.name for field in fields(WorkerFacts))
+
+
+def _facts(name: str, text: str) -> WorkerFacts:
+    values = {key: value for key, value in json.loads(text).items() if key in _KNOWN}
+    return WorkerFacts(**{**values, "name": name, "queues": tuple(values.get("queues", ()))})
 
 
 @contextmanager

@@ -116,8 +116,9 @@ class Claims:
 
 def _write(handle: int, holder: str, job: str) -> None:
     content = f"{holder}\n{job}".encode()
-    os.pwrite(handle, content, 0)
-    os.ftruncate(handle, len(content))
+    with storage_errors():
+        os.pwrite(handle, content, 0)
+        os.ftruncate(handle, len(content))
 
 
 def _read(handle: int) -> tuple[str, str]:
@@ -139,6 +140,9 @@ def _lock(path: Path, *, create: bool = True) -> int | None:
         except BlockingIOError:
             os.close(handle)
             return None
+        except OSError:  # a file system without locks
+            os.close(handle)
+            raise
         try:
             if path.stat().st_ino == os.fstat(handle).st_ino:
                 return handle

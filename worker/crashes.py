@@ -6,6 +6,7 @@ a fatal signal, and `worker.watch` before it ends a process that hangs; a kill f
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import fcntl
 import time
@@ -31,11 +32,15 @@ class CrashLogs:
         faulthandler.enable(self._file)
 
     def note(self, text: str) -> None:
-        """Say that this process ends by its own fault, with what all its threads are doing."""
+        """Say that this process ends by its own fault, with what all its threads are doing. A full disk does not keep
+        it from ending.
+        """
         if self._file is not None:
-            self._file.write(text + "\n")
-            self._file.flush()
-            faulthandler.dump_traceback(self._file)
+            with contextlib.suppress(OSError):
+                self._file.write(text + "\n")
+                self._file.flush()
+            with contextlib.suppress(OSError):
+                faulthandler.dump_traceback(self._file)
 
     def disarm(self) -> None:
         """The process ends in order. Harmless without `arm`."""

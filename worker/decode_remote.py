@@ -35,6 +35,11 @@ class RemoteDecoder:
         self._timeout_s = timeout_s
         self._guard = threading.Lock()
 
+    def close(self) -> None:
+        """Let go of both connections to the broker."""
+        self._sender.close()
+        self._broker.close()
+
     def decode(self, key: PageKey, prompt: Prompt, patience: Patience | None = None) -> Decoded:
         return decoding.load_decoded(self._ask(key, {"prompt": decoding.dump_prompt(prompt)}, patience)["decoded"])
 
@@ -53,7 +58,7 @@ class RemoteDecoder:
             "tenant": key.tenant,
             "document_id": key.document_id,
             "page": key.page,
-            "seconds": seconds,
+            "seconds": seconds,  # read by workers of before the question's own lifetime was
             "trace": tracing.inject(),
             **wish,
         }
@@ -94,24 +99,24 @@ class DecodeDesk:
 
     def __call__(self, ticket: str) -> None:
         try:
-            question = self._broker.take(ticket)
-            if question is None:
+            taken = self._broker.take(ticket)
+            if taken is None:
                 return
+            question, left_s = taken
             key = PageKey(question["tenant"], question["document_id"], question["page"])
             with (
                 tracing.extracted(question.get("trace")),
                 tracing.span("decode", document_id=key.document_id, page=key.page),
                 logs.about(key.document_id, key.page),
             ):
-                self._broker.answer(ticket, self._answer(key, question))
+                self._broker.answer(ticket, self._answer(key, question, Patience(left_s)))
         except Unavailable as error:
             # Who waits is told by the time limit.
             log.warning("an answer could not be given: %s", error.message)
         except Exception:
             log.exception("a ticket could not be worked on")
 
-    def _answer(self, key: PageKey, question: dict[str, Any]) -> dict[str, object]:
-        patience = Patience(question.get("seconds"))
+    def _answer(self, key: PageKey, question: dict[str, Any], patience: Patience) -> dict[str, object]:
         try:
             if "keep" in question:
                 return {"kept": self._decoder.keep(key, Want(question["keep"]), patience)}

@@ -45,23 +45,27 @@ class ElectedThread:
         self._thread.start()
 
     def stop(self) -> None:
-        """Harmless without `start`."""
+        """Waits for `shutdown_s` at most. Work that takes longer keeps the lock until it ends, or its process does:
+        nobody else may begin beside it. Harmless without `start`.
+        """
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(self._shutdown_s)
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
 
     def _run(self) -> None:
-        while not self._stop.wait(self._every_s):
-            try:
-                if self._elected():
-                    self._work()
-            except Unavailable as error:
-                self._log.warning("%s: waits: %s", self._name, error.message)
-            except Exception:
-                self._log.exception("%s failed; it goes on in %.0f s", self._name, self._every_s)
+        try:
+            while not self._stop.wait(self._every_s):
+                try:
+                    if self._elected():
+                        self._work()
+                except Unavailable as error:
+                    self._log.warning("%s: waits: %s", self._name, error.message)
+                except Exception:
+                    self._log.exception("%s failed; it goes on in %.0f s", self._name, self._every_s)
+        finally:
+            if self._handle is not None:
+                os.close(self._handle)
+                self._handle = None
 
     def _elected(self) -> bool:
         if self._handle is None:
@@ -71,5 +75,8 @@ class ElectedThread:
             except BlockingIOError:
                 os.close(handle)
                 return False
+            except OSError:  # a file system without locks
+                os.close(handle)
+                raise
             self._handle = handle
         return True

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
+from index.errors import Unavailable
 from worker.recovery import Recovery
 
 log = logging.getLogger("folioscope.housekeeping")
@@ -13,10 +14,21 @@ log = logging.getLogger("folioscope.housekeeping")
 _SHUTDOWN_S = 20.0
 
 
+def each(steps: Iterable[Callable[[], object]]) -> None:
+    """One after the other. One that fails is logged, and keeps the others from nothing: it runs again with them."""
+    for step in steps:
+        try:
+            step()
+        except Unavailable as error:
+            log.warning("housekeeping waits: %s", error.message)
+        except Exception:
+            log.exception("a step of housekeeping failed; the others go on")
+
+
 class LocalHousekeeper:
     """Reconciles and tidies up at the start and every few minutes."""
 
-    def __init__(self, recovery: Recovery, tidy: Callable[[], object], every_s: float) -> None:
+    def __init__(self, recovery: Recovery, tidy: Sequence[Callable[[], object]], every_s: float) -> None:
         self._recovery = recovery
         self._tidy = tidy
         self._every_s = every_s
@@ -33,12 +45,11 @@ class LocalHousekeeper:
 
     def _run(self) -> None:
         while True:
-            try:
-                rung = self._recovery.reconcile()
-                if rung:
-                    log.info("reconcile: %d jobs were due", rung)
-                self._tidy()
-            except Exception:
-                log.exception("housekeeping failed; it runs again in %.0f s", self._every_s)
+            each((self._reconcile, *self._tidy))
             if self._stop.wait(self._every_s):
                 return
+
+    def _reconcile(self) -> None:
+        rung = self._recovery.reconcile()
+        if rung:
+            log.info("reconcile: %d jobs were due", rung)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -24,6 +24,7 @@ from worker import messages
 from worker.broker import Broker
 from worker.claims import Claims
 from worker.elected import ElectedThread
+from worker.housekeeper import each
 from worker.queue import Expand, Job, Read
 from worker.queue_celery import CeleryQueue
 from worker.recovery import Recovery
@@ -144,8 +145,9 @@ class Housekeeper:
     """Tries to be the one that keeps house, in a thread."""
 
     def __init__(
-        self, lock: Path, look: Callable[[], int], tidy: Callable[[], None], config: HousekeepingConfig
+        self, lock: Path, look: Callable[[], int], tidy: Sequence[Callable[[], object]], config: HousekeepingConfig
     ) -> None:
+        """`tidy`: steps of tidying up; one that fails holds up neither the others nor `look`."""
         self._look = look
         self._tidy = tidy
         self._compare_s = config.compare_s
@@ -158,7 +160,7 @@ class Housekeeper:
     def _keep(self) -> None:
         now = time.monotonic()
         if self._tidied_at is None or now - self._tidied_at >= self._compare_s:
-            self._tidy()
+            each(self._tidy)
             self._tidied_at = now
         if rung := self._look():
             log.info("reconcile: %d jobs were due", rung)

@@ -13,7 +13,7 @@ from pathlib import Path
 from index.blobs import BlobStore, Staged
 from index.catalog import Catalog, Entry
 from index.embedder import Embedder
-from index.errors import Conflict, InvalidRequest, NotFound
+from index.errors import Conflict, NotFound
 from index.store import PageCounts, Store
 from index.types import (
     Answer,
@@ -28,6 +28,7 @@ from index.types import (
     Split,
     TextLayerPolicy,
 )
+from worker import listing
 from worker.answerer import Answerer
 from worker.asking.conversation import Conversations, Turn
 from worker.asking.cooldown import Cooldowns
@@ -38,15 +39,18 @@ from worker.deletion import Deletion, Receipt
 from worker.engine.engine import Decoded
 from worker.engine.prompts import Prompt
 from worker.export import export_pages
+from worker.folders import Folder, folders
 from worker.idempotency import IdempotencyKeys
 from worker.images import PageImages
 from worker.jobs import Jobs
-from worker.labels import below
+from worker.labels import above, below
+from worker.listing import Order
 from worker.overview import Inside, Overlook, Overview
 from worker.queue import Queue
 from worker.read_again import Asked, Step
 from worker.service import DocumentView, Readiness
 from worker.uploads import ResumableUploads, Upload, accepting
+from worker.views import view_of
 from worker.webhooks.desk import Webhooks
 
 
@@ -89,7 +93,7 @@ class Library:
         self._queue = queue
         self._deletion = deletion
         self._images = images
-        self._conversations = conversations
+        self.conversations = conversations
         self._asking = Asking(
             *(store, answerer, conversations),
             decoder=decoder,
@@ -124,26 +128,50 @@ class Library:
         return self.uploads.finish(tenant, upload_id, accepting(self))
 
     def documents(
-        self, tenant: str, *, cursor: str | None = None, limit: int = 50, uploaded_only: bool = False
+        self,
+        tenant: str,
+        *,
+        cursor: str | None = None,
+        limit: int = 50,
+        uploaded_only: bool = False,
+        name: str | None = None,
+        folder: str | None = None,
+        troubled: bool = False,
+        order: Order = Order.NEWEST,
     ) -> tuple[list[DocumentView], str | None]:
-        entries = self._catalog.entries(tenant)
-        if uploaded_only:
-            entries = (entry for entry in entries if entry.uploaded)
-        if cursor is not None:
-            # Ids are in no order, so a cursor names the last document that was listed, by time and id.
-            seconds, _, last_id = cursor.partition("_")
-            try:
-                last = (float(seconds), last_id)
-            except ValueError:
-                raise InvalidRequest("This cursor is not one that a listing returned.") from None
-            entries = (entry for entry in entries if _position(entry) < last)
-        found = []
-        for entry in entries:
-            if len(found) == limit:
-                seconds, last_id = _position(found[-1])
-                return [self._view(entry) for entry in found], f"{seconds!r}_{last_id}"
-            found.append(entry)
-        return [self._view(entry) for entry in found], None
+        entries = self._listed(tenant, uploaded_only=uploaded_only, name=name, folder=folder, troubled=troubled)
+        pages = self._overlook.page_counts(tenant) if order is Order.PAGES else {}
+        pages_of = lambda entry: pages.get(entry.manifest.document_id, 0)  # noqa: E731
+        found, next_cursor = listing.step(entries, cursor, limit, order=order, pages_of=pages_of)
+        return [self._view(entry) for entry in found], next_cursor
+
+    def count_documents(
+        self,
+        tenant: str,
+        *,
+        uploaded_only: bool = False,
+        name: str | None = None,
+        folder: str | None = None,
+        troubled: bool = False,
+    ) -> int:
+        which = self._listed(tenant, uploaded_only=uploaded_only, name=name, folder=folder, troubled=troubled)
+        return sum(1 for _ in which)
+
+    def _listed(
+        self, tenant: str, *, uploaded_only: bool, name: str | None, folder: str | None, troubled: bool
+    ) -> Iterator[Entry]:
+        only = self._troubled(tenant) if troubled else None
+        which = {"uploaded_only": uploaded_only, "name": name, "folder": folder, "only": only}
+        return listing.chosen(self._catalog.entries(tenant), catalog=self._catalog, **which)
+
+    def _troubled(self, tenant: str) -> set[str]:
+        """Documents of which something could not be read, and the archives that they lie in."""
+        failed = {point.key.document_id for point in self._store.scan(tenant, states=[PageState.FAILED])}
+        failed |= self._overlook.unreadable(tenant)
+        return {one for document_id in failed for one in above(self._catalog, tenant, document_id)}
+
+    def folders(self, tenant: str, within: str = "") -> list[Folder]:
+        return folders(self._catalog, self._catalog.entries(tenant), within)
 
     def document(self, tenant: str, document_id: str) -> DocumentView:
         entry = self._entry(tenant, document_id)
@@ -281,8 +309,7 @@ class Library:
         )
 
     def new_conversation(self) -> str:
-        self._conversations.sweep()
-        return self._conversations.start()
+        return self.conversations.start()
 
     # -- the service itself -------------------------------------------------------------------
 
@@ -290,21 +317,12 @@ class Library:
         """Pages by state of one tenant, or (None) of all, for metrics."""
         return self._store.count(tenant)
 
+    def reading(self, tenant: str) -> tuple[PageCounts, int]:
+        return self._overlook.reading(tenant)
+
     def overview(self) -> tuple[PageCounts, bool]:
         """Pages by state of all tenants, as far as they are known, and whether anything is still to be done."""
-        manifests = [entry.manifest for entry in self._catalog.entries(None)]
-        splits = [self._catalog.split(manifest.tenant, manifest.document_id) for manifest in manifests]
-        # One count for each tenant: asking for each document would keep the index busy while it is being filled.
-        counts = [self._store.count(tenant) for tenant in {manifest.tenant for manifest in manifests}]
-        missing = sum(len(split.pages) for split in splits if split) - sum(count.total for count in counts)
-        pending = sum(count.pending for count in counts) + max(0, missing)
-        total = PageCounts(
-            pending,
-            sum(count.done for count in counts),
-            sum(count.failed for count in counts),
-            sum(count.undecoded for count in counts),
-        )
-        return total, pending > 0 or any(split is None for split in splits)
+        return self._overlook.progress()
 
     def queue_depth(self) -> int:
         """Jobs that wait or run, for metrics."""
@@ -352,47 +370,4 @@ class Library:
                 yield from self._member_failures(tenant, found, f"{above}{path}/")
 
     def _view(self, entry: Entry) -> DocumentView:
-        manifest = entry.manifest
-        tenant, document_id = manifest.tenant, manifest.document_id
-        split = self._catalog.split(tenant, document_id)
-        if split is None or split.error_code:
-            state = DocumentState.FAILED if split else DocumentState.ACCEPTED
-            return DocumentView(manifest, state, PageCounts(), split, entry.origins)
-        if split.pages:
-            counts = self._store.count(tenant, document_id=document_id)
-            missing = max(0, len(split.pages) - counts.total)
-            counts = replace(counts, pending=counts.pending + missing)
-            return DocumentView(manifest, _state(counts), counts, split, entry.origins)
-        return self._archive_view(entry, split)
-
-    def _archive_view(self, entry: Entry, split: Split) -> DocumentView:
-        tenant = entry.manifest.tenant
-        members = below(self._catalog, tenant, split)
-        counts = PageCounts()
-        if members:
-            counts = self._store.count(tenant, where=SearchFilter(document_ids=tuple(members)))
-        splits = [self._catalog.split(tenant, member) for member in members]
-        expected = sum(len(found.pages) for found in splits if found)
-        counts = replace(counts, pending=counts.pending + max(0, expected - counts.total))
-        broken = bool(split.member_failures) or any(
-            found and (found.error_code or found.member_failures) for found in splits
-        )
-        if counts.pending or any(found is None for found in splits):
-            state = DocumentState.READING
-        elif not counts.done:
-            state = DocumentState.FAILED
-        else:
-            state = DocumentState.PARTIAL if broken or counts.failed else DocumentState.DONE
-        return DocumentView(entry.manifest, state, counts, split, entry.origins)
-
-
-def _position(entry: Entry) -> tuple[float, str]:
-    return entry.manifest.created_at.timestamp(), entry.manifest.document_id
-
-
-def _state(counts: PageCounts) -> DocumentState:
-    if counts.pending:
-        return DocumentState.READING
-    if not counts.failed:
-        return DocumentState.DONE
-    return DocumentState.PARTIAL if counts.done else DocumentState.FAILED
+        return view_of(self._catalog, self._store, entry)

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import Any
 
 request_id_var: ContextVar[str] = ContextVar("request_id", default="-")
 _subject_var: ContextVar[tuple[str, int | None] | None] = ContextVar("subject", default=None)
 
+# Control characters of ASCII and of Latin-1, what some programs take for the end of a line, and what turns text round.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _EXTRAS = ("route", "status", "code", "duration_ms", "key_id", "tenant", "document_id", "page")
 
 
@@ -41,6 +45,25 @@ class _Context(logging.Filter):
         return True
 
 
+class TextFormatter(logging.Formatter):
+    """One line, whatever a path or a file's name brings along: control characters are written as escapes, so that
+    nobody can add lines of their own or speak to a terminal. A traceback follows, indented.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  its name in logging.Formatter
+        return _escaped(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        return "\n".join(f"    {_escaped(line)}" for line in super().formatException(ei).split("\n"))
+
+
+def _escaped(text: str) -> str:
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
 class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         content = {
@@ -60,11 +83,7 @@ def configure(level: str = "INFO", *, as_json: bool = False) -> None:
     """Send `folioscope.*` and uvicorn's own messages to stderr; stdout is for programs. Repeatable."""
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_Context())
-    handler.setFormatter(
-        JsonFormatter()
-        if as_json
-        else logging.Formatter("%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s")
-    )
+    handler.setFormatter(JsonFormatter() if as_json else TextFormatter())
     for name, at in (("folioscope", level.upper()), ("uvicorn", "WARNING")):
         logger = logging.getLogger(name)
         logger.handlers = [handler]

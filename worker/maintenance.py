@@ -122,7 +122,8 @@ def _compare_points(truth: Truth, findings: list[Finding]) -> tuple[int, int]:
         if split is None:
             unfinished += 1
         elif (missing := len(split.pages) - found[manifest.tenant, manifest.document_id]) > 0:
-            findings.append(Finding("pages_missing", manifest.document_id, f"{missing} pages have no point"))
+            told = f"{missing} of its {len(split.pages)} pages without a point"
+            findings.append(Finding("pages_missing", manifest.document_id, told))
     return pages, unfinished
 
 

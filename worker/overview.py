@@ -1,7 +1,8 @@
 """What an administrator looks at: documents and pages by state, queues, workers, failures, disk.
 
 Numbers are of all tenants, since that is what an administrator answers for; names and ids are of the asking tenant
-alone, since no scope opens another tenant's documents. Nothing is counted along: everything is asked when it is shown.
+alone, since no scope opens another tenant's documents. Nothing is counted along: everything is asked when it is shown,
+and what cannot change since the last time is remembered (`worker.splits`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ from index.catalog import Catalog
 from index.store import PageCounts, Store
 from index.types import PageState
 from worker.service import Readiness
+from worker.splits import Splits
 
 MOST_LISTED = 200
 """Failed pages, and failed documents, that are listed; the newest ones."""
@@ -117,8 +119,9 @@ class Overlook:
         *,
         data_dir: Path | None = None,
         reserved_bytes: int = 0,
+        splits: Splits | None = None,
     ) -> None:
-        self._catalog = catalog
+        self._splits = splits or Splits(catalog)
         self._store = store
         self._inside = inside
         self._data_dir = data_dir
@@ -141,18 +144,42 @@ class Overlook:
             disk=self._disk(),
         )
 
+    def progress(self) -> tuple[PageCounts, bool]:
+        """Pages by state of all tenants, as far as they are known, and whether anything is still to be done."""
+        counts, unopened = self.reading(None)
+        return counts, counts.pending > 0 or unopened > 0
+
+    def reading(self, tenant: str | None) -> tuple[PageCounts, int]:
+        """The same of one tenant, or (None) of all, and how many files nobody has opened yet."""
+        counts, expected, unopened = self._store.count(tenant), 0, 0
+        for entry, split in self._splits.walk():
+            if tenant in {None, entry.manifest.tenant}:
+                expected += split.pages or 0
+                unopened += split.pages is None
+        return replace(counts, pending=counts.pending + max(0, expected - counts.total)), unopened
+
+    def page_counts(self, tenant: str) -> dict[str, int]:
+        """How many pages the opened files of a tenant have, by id."""
+        walk = self._splits.walk()
+        return {
+            entry.manifest.document_id: split.pages or 0 for entry, split in walk if entry.manifest.tenant == tenant
+        }
+
+    def unreadable(self, tenant: str) -> set[str]:
+        """Ids of files of a tenant that could not be opened."""
+        walk = self._splits.walk()
+        return {entry.manifest.document_id for entry, split in walk if split.code and entry.manifest.tenant == tenant}
+
     def _documents(self, tenant: str) -> tuple[int, int, Sequence[FailedDocument]]:
         """How many there are, how many nobody has opened yet, and those of the tenant that could not be opened."""
         documents = unopened = 0
         failed: list[FailedDocument] = []
-        for entry in self._catalog.entries(None):
-            manifest = entry.manifest
-            split = self._catalog.split(manifest.tenant, manifest.document_id)
+        for entry, split in self._splits.walk():
             documents += 1
-            unopened += split is None
-            if split is not None and split.error_code and manifest.tenant == tenant:
-                message = split.error_message or ""
-                failed.append(FailedDocument(manifest.document_id, manifest.filename, split.error_code, message))
+            unopened += split.pages is None
+            if split.code is not None and entry.manifest.tenant == tenant:
+                manifest = entry.manifest
+                failed.append(FailedDocument(manifest.document_id, manifest.filename, split.code, split.message))
         return documents, unopened, failed
 
     def _pages(self, tenant: str) -> tuple[Counter[str], list[FailedPage]]:

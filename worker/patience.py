@@ -37,11 +37,6 @@ class Patience:
     def over(self) -> bool:
         return self.left_s == 0.0 or self._cancelled()
 
-    def at_most(self, seconds: float) -> Patience:
-        """The same, with at most so many seconds from now."""
-        left = self.left_s
-        return Patience(seconds if left is None else min(seconds, left), self._cancelled)
-
     def check(self) -> None:
         """Raises `Unavailable`: `cancelled` where nobody listens, `decode_timeout` when the time is over."""
         if self._cancelled():

@@ -21,6 +21,7 @@ from index.catalog import Catalog
 from index.store import PageUpdate, Store
 from index.types import PagePoint, PageState
 from worker.queue import Expand, Job, Read
+from worker.splits import Splits
 
 log = logging.getLogger("folioscope.recovery")
 
@@ -37,13 +38,13 @@ class CrashLog:
         self._path = path
         self._file: IO[str] | None = None
         self.crashed = path.exists() and path.stat().st_size > 0
-        if self.crashed:
-            kept = path.with_name(f"{path.name}.last")
-            path.replace(kept)
-            log.error("the last run of this service crashed; what Python knows of it is in %s", kept)
 
     def arm(self) -> None:
-        """Watch this process from now on."""
+        """Watch this process from now on. What the last one left was heeded by now: it moves away, and not before."""
+        if self.crashed:
+            kept = self._path.with_name(f"{self._path.name}.last")
+            self._path.replace(kept)
+            log.error("the last run of this service crashed; what Python knows of it is in %s", kept)
         self._file = self._path.open("w")
         faulthandler.enable(self._file)
 
@@ -65,8 +66,10 @@ class Recovery:
         clock: Callable[[], datetime],
         *,
         tidy: bool = True,
+        splits: Splits | None = None,
     ) -> None:
         """`tidy` False: the catalog may be incomplete, so pages without a document are left alone."""
+        self._splits = splits or Splits(catalog)
         self._catalog = catalog
         self._store = store
         self._ring = ring
@@ -92,15 +95,14 @@ class Recovery:
                 if len(jobs) >= _CHUNK:
                     rung += self._send(jobs)
         rung += self._send(jobs)
-        entries = list(self._catalog.entries(None))
+        owned: set[tuple[str, str]] = set()
+        for entry, split in self._splits.walk():
+            document = entry.manifest.tenant, entry.manifest.document_id
+            owned.add(document)
+            if split.pages is None or points[document] < split.pages:
+                jobs.append(Expand(*document))
         if self._tidy:
-            self.drop_unowned(points.keys() - {(e.manifest.tenant, e.manifest.document_id) for e in entries})
-        for entry in entries:
-            manifest = entry.manifest
-            split = self._catalog.split(manifest.tenant, manifest.document_id)
-            expected = len(split.pages) if split else 0
-            if split is None or points[manifest.tenant, manifest.document_id] < expected:
-                jobs.append(Expand(manifest.tenant, manifest.document_id))
+            self.drop_unowned(points.keys() - owned)
         return rung + self._send(jobs)
 
     def drop_unowned(self, documents: Iterable[tuple[str, str]]) -> None:

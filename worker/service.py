@@ -29,7 +29,9 @@ from worker.decoding import Located
 from worker.deletion import Receipt
 from worker.engine.engine import Decoded
 from worker.engine.prompts import Prompt
+from worker.folders import Folder
 from worker.idempotency import IdempotencyKeys
+from worker.listing import Order
 from worker.read_again import Asked, Step
 from worker.uploads import ResumableUploads, Upload
 
@@ -97,9 +99,37 @@ class ServiceProtocol(Protocol):
         ...
 
     def documents(
-        self, tenant: str, *, cursor: str | None = None, limit: int = 50, uploaded_only: bool = False
+        self,
+        tenant: str,
+        *,
+        cursor: str | None = None,
+        limit: int = 50,
+        uploaded_only: bool = False,
+        name: str | None = None,
+        folder: str | None = None,
+        troubled: bool = False,
+        order: Order = Order.NEWEST,
     ) -> tuple[list[DocumentView], str | None]:
-        """Newest first, and the cursor of the next page. `uploaded_only` leaves out what only archives hold."""
+        """Documents in `order`, and the cursor of the next page. `uploaded_only` leaves out what only archives hold;
+        with `name`: those in whose file name or folders all its words stand, whatever the case and the accents; with
+        `folder`: those in it or below, members of archives too; with `troubled`: those that could not be read whole.
+        """
+        ...
+
+    def count_documents(
+        self,
+        tenant: str,
+        *,
+        uploaded_only: bool = False,
+        name: str | None = None,
+        folder: str | None = None,
+        troubled: bool = False,
+    ) -> int:
+        """How many there are for `documents` to list."""
+        ...
+
+    def folders(self, tenant: str, within: str = "") -> list[Folder]:
+        """The folders directly in that one, or the outermost: those that were sent in, and those inside archives."""
         ...
 
     def document(self, tenant: str, document_id: str) -> DocumentView: ...
@@ -168,6 +198,10 @@ class ServiceProtocol(Protocol):
 
     def counts(self, tenant: str | None) -> PageCounts:
         """Pages by state of one tenant, or (None) of all, for metrics."""
+        ...
+
+    def reading(self, tenant: str) -> tuple[PageCounts, int]:
+        """Pages by state, also those that nobody has begun with, and how many files are still to be opened."""
         ...
 
     def queue_depth(self) -> int:

@@ -5,6 +5,7 @@ Each field's description is its documentation: `docs/settings.md` is compared wi
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -41,17 +42,33 @@ class _SecretFiles(EnvSettingsSource):
             raise SettingsError(f"{variable.upper()}: the file {path} cannot be read ({error}).") from None
 
 
+class _Environment(EnvSettingsSource):
+    """The environment, where lists stand as people write them there: `a.example, b.example`, or as JSON."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        del field  # all that are no single values are lists of strings
+        if not value.lstrip().startswith(("[", "{")):
+            return [part for part in (part.strip() for part in value.split(",")) if part]
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            raise ValueError(
+                f"{self.env_prefix}{field_name.upper()} is no JSON list ({error}). Commas between values do as well."
+            ) from None
+
+
 def is_secret(field: FieldInfo) -> bool:
     """Whether a setting's value must not be seen in logs and process lists."""
     return "SecretStr" in str(field.annotation)
 
 
 class Settings(BaseSettings):
-    """Every field is an environment variable: `data_dir` is `FOLIOSCOPE_DATA_DIR`. Secret ones (`SecretStr`) can
+    """Every field is an environment variable: `data_dir` is `FOLIOSCOPE_DATA_DIR`; an empty one is none, as compose
+    files have them. Secret ones (`SecretStr`) can
     come from a file that `FOLIOSCOPE_<NAME>_FILE` names instead.
     """
 
-    model_config = SettingsConfigDict(env_prefix="FOLIOSCOPE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="FOLIOSCOPE_", extra="ignore", frozen=True, env_ignore_empty=True)
 
     data_dir: Path = Field(
         default_factory=_default_data_dir,
@@ -60,11 +77,11 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8321, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     allowed_hosts: list[str] = Field(
-        default=[], description="Further host names (JSON list) that requests may be addressed to, beside loopback."
+        default=[], description="Further host names (a list) that requests may be addressed to, beside loopback."
     )
     cors_origins: list[str] = Field(
         default=[],
-        description="Origins (JSON list, e.g. `https://intranet.example`) of web pages that may call the API, with "
+        description="Origins (a list, e.g. `https://intranet.example`) of web pages that may call the API, with "
         "keys of their own.",
     )
     initial_key: SecretStr | None = Field(
@@ -89,7 +106,9 @@ class Settings(BaseSettings):
     upload_min_bytes_per_s: int = Field(
         default=1024, ge=0, description="Uploads that are slower than this over half a minute are given up (408)."
     )
-    max_upload_bytes: int = Field(default=8 << 30, gt=0, description="Largest file that is accepted, in bytes.")
+    max_upload_bytes: int = Field(
+        default=8 << 30, gt=0, description="Largest file that is accepted, in bytes, by itself or in an archive."
+    )
     min_free_bytes: int = Field(
         default=512 << 20,
         ge=0,
@@ -105,20 +124,21 @@ class Settings(BaseSettings):
     )
     webhook_hosts: list[str] = Field(
         default=[],
-        description="Hosts (JSON list) that webhooks may go to, over https: exact names, `hooks.example` or "
+        description="Hosts (a list) that webhooks may go to, over https: exact names, `hooks.example` or "
         "`hooks.example:8443`. A program on this machine: `http://127.0.0.1:9000`.",
     )
     webhook_networks: list[str] = Field(
         default=[],
-        description="Private networks (JSON list, e.g. `10.1.0.0/16`) that those hosts may lie in; otherwise only "
+        description="Private networks (a list, e.g. `10.1.0.0/16`) that those hosts may lie in; otherwise only "
         "public addresses are sent to.",
     )
     readers: int = Field(
         default=0,
         ge=0,
         le=256,
-        description="Pages read at the same time; 0 takes one for each processor or, with a vision engine, as many as "
-        "fill its batches (a quarter more than `FOLIOSCOPE_SLOTS`, else 160 on a GPU and 8 on a CPU).",
+        description="Pages read at the same time; 0 takes one for each processor and one more or, with a vision "
+        "engine, as many as fill its batches (a quarter more than `FOLIOSCOPE_SLOTS`, else 160 on a GPU and 8 on a "
+        "CPU).",
     )
     engine: str = Field(
         default="auto",
@@ -320,7 +340,14 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _SecretFiles(settings_cls), dotenv_settings, file_secret_settings
+        del env_settings
+        return (
+            init_settings,
+            _Environment(settings_cls),
+            _SecretFiles(settings_cls),
+            dotenv_settings,
+            file_secret_settings,
+        )
 
 
 def reference() -> str:

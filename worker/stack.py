@@ -167,21 +167,20 @@ class Member:
             self.queue,
             self.broker,
             self.claims,
-            Recovery(truth.catalog, truth.store, self.queue.ring, now, tidy=complete),
+            Recovery(truth.catalog, truth.store, self.queue.ring, now, tidy=complete, splits=truth.splits),
             read_queue=self.route,
             config=config,
         )
-
-        idempotency = wiring.build_idempotency(settings)
-
-        def tidy() -> None:
-            truth.blobs.sweep(older_than_s=_STALE_UPLOAD_S)
-            truth.catalog.sweep()
-            self.deletion.finish(sweep=complete)
-            self.claims.sweep()
-            idempotency.sweep()
-            self.crashes.sweep()
-
+        tidy = (
+            lambda: truth.blobs.sweep(older_than_s=_STALE_UPLOAD_S),
+            truth.catalog.sweep,
+            lambda: self.deletion.finish(sweep=complete),
+            self.claims.sweep,
+            wiring.build_uploads(settings).sweep,
+            wiring.build_idempotency(settings).sweep,
+            wiring.build_conversations(settings).sweep,
+            self.crashes.sweep,
+        )
         return Housekeeper(settings.data_dir / "housekeeper.lock", reconciler.look, tidy, config)
 
 
@@ -193,6 +192,9 @@ def open_front(settings: Settings) -> Iterator[Library]:
         renderer = wiring.build_renderer(settings, children=_FRONT_RENDERERS)
         stack.callback(renderer.close)
         jobs = wiring.build_jobs(settings, member.truth, renderer, cast("Engine", NoEngine()), member.queue.ring)
+
+        decoder = remote_decoder(settings)
+        stack.callback(decoder.close)
 
         def readiness() -> Readiness:
             return _readiness(member, ", ".join(renderer.protections()), settings.reading)
@@ -206,7 +208,7 @@ def open_front(settings: Settings) -> Iterator[Library]:
             renderer=renderer,
             readiness=readiness,
             inside=lambda: _inside(member.broker),
-            decoder=remote_decoder(settings),
+            decoder=decoder,
         )
         webhooks = webhook_parts(settings, member.truth.catalog, member.truth.store).runner(library.document)
         stack.callback(webhooks.stop)

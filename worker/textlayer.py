@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 LAYER_ENGINE = "text-layer"
-REVISION = "3"  # of what this module makes of a layer
+REVISION = "4"  # of what this module makes of a layer
 
 _MAX_UNMAPPED = 0.1  # bullets and dingbats of symbol fonts are a few per cent of a good page
 _SCAN_COVERAGE = 0.5  # of a page that is mostly a picture
@@ -40,6 +40,8 @@ _SAMPLE_CHARS = 14  # a run of words up to about so many characters; a line cost
 _MIN_SAMPLE_CHARS = 5
 _ALIKE, _UNLIKE = 0.7, 0.45  # similarity of what the layer says and what the pixels show
 _INK_CONTRAST = 12  # of 255 shades: less cannot be seen
+_LONG, _FEWEST_LINES = 0.04, 5  # of the page's width; lines that tell the slope of a layer, and how many
+_LEAST, _MOST, _AGREED, _MOSTLY = 0.002, 0.1, 0.006, 0.6  # slopes, and the share of the lines that agree
 _CONFIDENT = 0.85  # a recogniser that is less sure does not contradict
 
 
@@ -139,10 +141,9 @@ def read_layer(layer: TextLayer, width: int, height: int, rotation: int = 0) -> 
     `rotation` to be so.
     """
     per_point = _page_per_point(layer.words)
-    lines = [
-        _line(list(words), per_point)
-        for _, words in itertools.groupby(layer.words, key=lambda word: (word.block, word.line))
-    ]
+    groups = _lines_of(layer.words)
+    slope = _slope(groups, height / width)
+    lines = [_line(words, per_point, slope, height / width) for words in groups]
     page = compose([line for line in lines if line is not None], width=width, height=height, rules=layer.rules)
     trust = max(0.0, 1.0 - layer.unmapped)
     reader = Reader(LAYER_ENGINE, REVISION, "text-layer")
@@ -154,7 +155,48 @@ def _page_per_point(words: Sequence[LayerWord]) -> float:
     return median([(word.box.y1 - word.box.y0) / word.size for word in words if word.size > 0] or [0.0])
 
 
-def _line(words: Sequence[LayerWord], per_point: float) -> Line | None:
+def _lines_of(words: Sequence[LayerWord]) -> list[list[LayerWord]]:
+    """The words by line. Letterspaced words ("D E E D  O F") end MuPDF's lines; letters that stand level and near
+    are of one.
+    """
+    lines: list[list[LayerWord]] = []
+    for _, group in itertools.groupby(words, key=lambda word: (word.block, word.line)):
+        line = list(group)
+        last = lines[-1][-1] if lines else None
+        if last is not None and len(last.text) == len(line[0].text) == 1 and _next_to(last, line[0]):
+            lines[-1].extend(line)
+        else:
+            lines.append(line)
+    return lines
+
+
+def _slope(lines: Sequence[Sequence[LayerWord]], aspect: float) -> float:
+    """How far lines go down by what they go to the right: the layer of a scan lies askew with it. 0.0 where they do not
+    agree, or hardly slope. `aspect` is the page's height over its width.
+    """
+    found = []
+    for words in lines:
+        first, last = words[0].box, words[-1].box
+        across = (last.x0 + last.x1 - first.x0 - first.x1) / 2
+        if across > _LONG:
+            found.append((aspect * (last.y0 + last.y1 - first.y0 - first.y1) / 2 / across, across))
+    if len(found) < _FEWEST_LINES:
+        return 0.0
+    found.sort()
+    half = sum(across for _, across in found) / 2
+    passed = itertools.accumulate(across for _, across in found)
+    slope = next(value for (value, _), total in zip(found, passed, strict=True) if total >= half)
+    agreed = sum(across for value, across in found if abs(value - slope) < _AGREED)
+    return slope if _LEAST < abs(slope) < _MOST and agreed > _MOSTLY * sum(across for _, across in found) else 0.0
+
+
+def _levelled(box: Box, slope: float, aspect: float) -> Box:
+    """Where a box stands once the page is level. A shear will do: layers lie askew by a few degrees."""
+    down, right = (box.x0 + box.x1 - 1) / 2 * slope / aspect, (box.y0 + box.y1 - 1) / 2 * slope * aspect
+    return Box(box.x0 + right, box.y0 - down, box.x1 + right, box.y1 - down)
+
+
+def _line(words: Sequence[LayerWord], per_point: float, slope: float, aspect: float) -> Line | None:
     pieces = tuple(LineWord(text, word.box) for word in words if (text := readable_text(word.text)))
     if not pieces:
         return None
@@ -167,7 +209,7 @@ def _line(words: Sequence[LayerWord], per_point: float) -> Line | None:
     askew = 0.0 < 2.0 * type_height < height  # text across the page: its boxes are far higher than its type
     return Line(
         text=" ".join(piece.text for piece in pieces),
-        box=box,
+        box=_around(_levelled(word.box, slope, aspect) for word in words) if slope else box,
         page_box=box,
         words=pieces,
         score=1.0,

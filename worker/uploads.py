@@ -38,7 +38,9 @@ _COPY = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """`length` in bytes; `offset` so many have come; `document_id` once it is finished. `expires_at`: UNIX seconds."""
+    """`length` in bytes; `offset` so many have come; `document_id` once it is finished. `expires_at`: UNIX seconds.
+    `metadata` is what its client said of it, to be given back as it came.
+    """
 
     id: str
     tenant: str
@@ -48,6 +50,7 @@ class Upload:
     offset: int
     document_id: str | None
     expires_at: float
+    metadata: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,14 @@ class ResumableUploads:
         return self._config.max_bytes
 
     def create(
-        self, tenant: str, length: int, *, filename: str, text_layer: str = "auto", password: str | None = None
+        self,
+        tenant: str,
+        length: int,
+        *,
+        filename: str,
+        text_layer: str = "auto",
+        password: str | None = None,
+        metadata: str = "",
     ) -> Upload:
         """A new upload without bytes. `TooLarge` over the limit, `StorageFull`, `Conflict` when there are too many."""
         config = self._config
@@ -95,6 +105,7 @@ class ResumableUploads:
             )
         upload_id = secrets.token_hex(16)
         facts = {"tenant": tenant, "length": length, "filename": filename, "text_layer": text_layer}
+        facts |= {"metadata": metadata}
         with storage_errors():
             self._path(upload_id, "part").touch(mode=0o600, exist_ok=False)
         # The facts come last: an upload that has them is whole. They may hold a password.
@@ -121,6 +132,7 @@ class ResumableUploads:
             offset=facts["length"] if document_id else status.st_size,
             document_id=document_id,
             expires_at=status.st_mtime + self._config.keep_s,
+            metadata=facts.get("metadata", ""),
         )
 
     @contextlib.contextmanager

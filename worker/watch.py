@@ -77,7 +77,11 @@ class Watch:
 
     def _run(self) -> None:
         while not self._stop.wait(BEAT_S / 4 if self._stopping_since else BEAT_S):
-            self.look()
+            try:
+                self.look()
+            except Exception:
+                # Without its watch a worker would be taken for dead, and could hang or grow for ever.
+                log.exception("the watch failed; it goes on")
 
     def look(self) -> None:
         """One round; public for tests."""

@@ -7,7 +7,6 @@ Heavy packages are imported where they are needed, so that `folioscope --help` d
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -22,20 +21,19 @@ from index.ownership import Ownership
 from index.store_edge import EdgeStore, StoreConfig
 from worker.answerer import Answerer
 from worker.deletion import Deletion
-from worker.engine.choice import choose, vision_dim
-from worker.engine.choice import readers as readers_for
+from worker.engine.choice import choose
 from worker.engine.engine import Engine
-from worker.housekeeper import LocalHousekeeper
 from worker.library import Library
 from worker.queue import Job, Queue
-from worker.recovery import CrashLog, Recovery
 from worker.settings import Settings
+from worker.splits import Splits
 from worker.webhooks.setup import webhook_parts
 
 if TYPE_CHECKING:
     from index.server_config import ServerConfig
     from index.store_server import ServerStore
     from ingest.sandbox import SandboxRenderer
+    from worker.asking.conversation import Conversations
     from worker.asking.decoding import DecodingConfig
     from worker.decoding import PageDecoder
     from worker.idempotency import IdempotencyKeys
@@ -43,11 +41,12 @@ if TYPE_CHECKING:
     from worker.overview import Inside
     from worker.reading import ReadingConfig
     from worker.service import Readiness
+    from worker.uploads import ResumableUploads
     from worker.writeback import Hold
 
 log = logging.getLogger("folioscope.wiring")
 
-_SHUTDOWN_S = 20.0
+_CPU_SHARE = 5 / 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,7 @@ class Truth:
     store: EdgeStore | ServerStore
     embedder: Embedder
     ownership: Ownership
+    splits: Splits
 
     def close(self) -> None:
         self.store.close()
@@ -74,7 +74,8 @@ def open_truth(settings: Settings, *, vision_dim: int | None = None) -> Truth:
         embedder = build_embedder_for(settings)
         store = build_store(settings, embedder, vision_dim=vision_dim)
         blobs = DirBlobStore(settings.data_dir, min_free_bytes=settings.min_free_bytes)
-        return Truth(blobs, DirCatalog(settings.data_dir), store, embedder, ownership)
+        catalog = DirCatalog(settings.data_dir)
+        return Truth(blobs, catalog, store, embedder, ownership, Splits(catalog))
     except BaseException:
         ownership.release()
         raise
@@ -189,6 +190,9 @@ def build_renderer(settings: Settings, *, children: int) -> SandboxRenderer:
             max_pages=settings.max_pages,
             memory_bytes=settings.render_memory_bytes,
             page_timeout_s=settings.page_timeout_s,
+            # Ends a page that only computes a little earlier, and by a count of its own that a busy machine does not
+            # hurry; it grows with the limit, or who waits longer would not get more.
+            page_cpu_s=settings.page_timeout_s * _CPU_SHARE,
         )
     )
 
@@ -220,7 +224,11 @@ def build_jobs(
         limits=JobLimits(
             max_attempts=settings.max_attempts,
             max_file_bytes=settings.max_upload_bytes,
-            archives=ArchiveLimits(max_members=settings.max_members, max_expanded_bytes=settings.max_expanded_bytes),
+            archives=ArchiveLimits(
+                max_members=settings.max_members,
+                max_expanded_bytes=settings.max_expanded_bytes,
+                max_member_bytes=settings.max_upload_bytes,
+            ),
         ),
     )
 
@@ -255,12 +263,10 @@ def build_library(
     decoder: PageDecoder,
 ) -> Library:
     """The library over these ports."""
-    from worker.asking.conversation import Conversations
     from worker.asking.cooldown import Cooldowns
     from worker.images import PageImages
     from worker.library import Library
     from worker.overview import Overlook
-    from worker.uploads import ResumableUploads, UploadConfig
 
     return Library(
         blobs=truth.blobs,
@@ -273,14 +279,14 @@ def build_library(
         answerer=build_answerer(settings, truth.embedder, decoder),
         readiness=readiness,
         max_upload_bytes=settings.max_upload_bytes,
-        uploads=ResumableUploads(
-            settings.data_dir / "uploads",
-            UploadConfig(settings.max_upload_bytes, settings.min_free_bytes, settings.upload_keep_s),
-        ),
-        conversations=Conversations(settings.data_dir / "conversations"),
+        uploads=build_uploads(settings),
+        conversations=build_conversations(settings),
         cooldowns=Cooldowns(settings.data_dir / "cooldowns"),
         overlook=Overlook(
-            truth.catalog, truth.store, inside, data_dir=settings.data_dir, reserved_bytes=settings.min_free_bytes
+            *(truth.catalog, truth.store, inside),
+            data_dir=settings.data_dir,
+            reserved_bytes=settings.min_free_bytes,
+            splits=truth.splits,
         ),
         idempotency=build_idempotency(settings),
         webhooks=webhook_parts(settings, truth.catalog, truth.store).desk,
@@ -297,79 +303,29 @@ def build_idempotency(settings: Settings) -> IdempotencyKeys:
     return IdempotencyKeys(settings.data_dir / "idempotency", keep_s=settings.idempotency_keep_s)
 
 
+def build_uploads(settings: Settings) -> ResumableUploads:
+    """Uploads that are not whole yet, shared by all processes of the data directory."""
+    from worker.uploads import ResumableUploads, UploadConfig
+
+    config = UploadConfig(settings.max_upload_bytes, settings.min_free_bytes, settings.upload_keep_s)
+    return ResumableUploads(settings.data_dir / "uploads", config)
+
+
+def build_conversations(settings: Settings) -> Conversations:
+    from worker.asking.conversation import Conversations
+
+    return Conversations(settings.data_dir / "conversations")
+
+
 @contextmanager
 def open_service(settings: Settings) -> Iterator[Library]:
-    """The service: whole in this process (recovered, reading, closed in order at the end); or, with a broker set, the
-    part of the full stack that talks to people.
-    """
+    """The service: whole in this process; or, with a broker set, the part of the full stack that talks to people."""
     if settings.broker_url is not None:
-        from worker.stack import open_front
-
-        with open_front(settings) as library:
-            yield library
-        return
-    from worker.decoding import LocalDecoder
-    from worker.jobs import now
-    from worker.queue_local import LocalQueue
-    from worker.service import Readiness
-
-    processors = os.cpu_count() or 1
-    engine = build_engine(settings)
-    truth = open_truth(settings, vision_dim=vision_dim(settings, engine))
-    readers = readers_for(settings, engine, processors)
-    crash_log = CrashLog(settings.data_dir / "crash.log")
-    # One child more than readers, so that a person who looks at a page does not wait for them.
-    renderer = build_renderer(settings, children=min(readers, max(processors, settings.readers)) + 1)
-    bell = Bell()
-    jobs = build_jobs(settings, truth, renderer, engine, bell)
-    complete = truth.catalog.complete()
-    recovery = Recovery(truth.catalog, truth.store, bell, now, tidy=complete)
-    deletion = Deletion(truth.blobs, truth.catalog, truth.store, now)
-    queue = LocalQueue(jobs.run, readers=readers, on_drained=recovery.reconcile)
-    bell.ring = queue.ring
-    library = build_library(
-        settings,
-        truth,
-        jobs=jobs,
-        queue=queue,
-        deletion=deletion,
-        renderer=renderer,
-        readiness=Readiness(
-            ready=True,
-            engine=f"{engine.name}@{engine.revision}",
-            embedder=truth.embedder.name,
-            checks={
-                "engine": reason_of(engine),
-                "index": "qdrant-edge",
-                "queue": f"in-process, {readers} readers",
-                "reading": reading_policy(settings, engine),
-                "sandbox": ", ".join(renderer.protections()),
-            },
-        ),
-        inside=lambda: queue.inside(f"{engine.name}@{engine.revision}"),
-        decoder=LocalDecoder(truth.store, engine, jobs.keep),
-    )
-    housekeeper = LocalHousekeeper(recovery, library.idempotency.sweep, settings.housekeeping_s)
-    webhooks = webhook_parts(settings, truth.catalog, truth.store).runner(library.document)
-    try:
-        truth.blobs.sweep()
-        truth.catalog.sweep()
-        deletion.finish(sweep=complete)
-        recovery.reclaim(crashed=crash_log.crashed)
-        crash_log.arm()
-        queue.start()
-        housekeeper.start()
-        webhooks.start()
+        from worker.stack import open_front as opened
+    else:
+        from worker.single import open_single as opened
+    with opened(settings) as library:
         yield library
-    finally:
-        webhooks.stop()
-        housekeeper.stop()
-        # Before the queue: its threads wait for pages that the engine holds.
-        close_engine(engine)
-        queue.close(timeout_s=_SHUTDOWN_S)
-        renderer.close()
-        truth.close()
-        crash_log.disarm()
 
 
 def reason_of(engine: Engine) -> str:

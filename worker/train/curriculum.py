@@ -17,8 +17,8 @@ from worker.train.pages import Wanted
 class Stage:
     """`share` of all batches; `pages` in a batch; the hardest page that is asked for, and the fewest characters.
 
-    `faces` are the names of the type faces it knows; none: all. Without `reading` only the encoder is trained,
-    without `seeing` only the decoder. The encoder learns at `eye` times the rate.
+    `faces` are the names of the type faces it knows; none: all. Without `reading` only the encoder is trained.
+    The encoder learns at `eye` times the rate.
     """
 
     share: float
@@ -28,7 +28,6 @@ class Stage:
     easiest_sizes: tuple[int, int]
     faces: tuple[str, ...] = ()
     reading: bool = True
-    seeing: bool = True
     eye: float = 1.0
 
 

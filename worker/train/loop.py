@@ -26,7 +26,7 @@ from worker.train.curriculum import CURRICULA, Curriculum
 from worker.train.forms import Form, form_named, new_model
 from worker.train.measure import held_out, measure, usual
 from worker.train.model import Losses, Trainee
-from worker.train.muon import ENCODER, Optimizer
+from worker.train.muon import Optimizer
 from worker.train.store import (
     CHECKPOINT,
     add_to_curve,
@@ -146,10 +146,8 @@ class Run:
     def step(self, forward: Any, batch: Any) -> Losses:
         """One update; the run's batch number goes up by one."""
         dense, stage = self.curriculum.dense(self.batch), self.curriculum.stage(self.batch)
-        if not stage.seeing and self.curriculum.stage(max(0, self.batch - 1)).seeing:
-            self._settle_encoder()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.half):
-            losses: Losses = forward(batch, reading=stage.reading, seeing=stage.seeing)
+            losses: Losses = forward(batch, reading=stage.reading)
             total = losses.text + _BALANCE * losses.balance
             total = total + dense * (losses.patches + losses.tokens)
             total = total + dense * (_POINTER * losses.pointer + _PLACE * losses.place + _WINDOW * losses.window)
@@ -162,14 +160,6 @@ class Run:
             for name, weight in self._native.state_dict().items():
                 self.average[name].lerp_(weight, 1 - keep)
         return losses
-
-    def _settle_encoder(self) -> None:
-        """The moving average in place of the encoder's weights, before they are left alone: it sees more letters."""
-        state = self._native.state_dict()
-        with torch.no_grad():
-            for name, weight in self.average.items():
-                if any(part in name for part in ENCODER):
-                    state[name].copy_(weight)
 
     def rate(self) -> float:
         """Warm-up from where moments are new, then half a cosine to a fiftieth of the rate."""

@@ -102,16 +102,12 @@ class Trainee(nn.Module):
         self._picking = range(self._placing + 1, min(layers, self._placing + 3))
         self._grid = window_grid(form.dimensions.heads * len(self._picking))
 
-    def forward(self, batch: Batch, *, reading: bool = True, seeing: bool = True) -> Losses:
-        """Without `reading` the decoder is left alone, without `seeing` the encoder; their losses are 0 then."""
-        with torch.set_grad_enabled(seeing and torch.is_grad_enabled()):
-            patches, tokens = self.see(batch.pixels)
-        none = tokens.new_zeros(())
-        patch = token = (none, none)
-        text = pointer = place = window = balance = text_accuracy = none
-        if seeing:
-            patch = _cells_loss(self.heads.patches(patches), batch.cells, PATCH // CELL)
-            token = _cells_loss(self.heads.tokens(tokens), batch.cells, TOKEN // CELL)
+    def forward(self, batch: Batch, *, reading: bool = True) -> Losses:
+        """Without `reading` the decoder is left alone; its losses are 0 then."""
+        patches, tokens = self.see(batch.pixels)
+        patch = _cells_loss(self.heads.patches(patches), batch.cells, PATCH // CELL)
+        token = _cells_loss(self.heads.tokens(tokens), batch.cells, TOKEN // CELL)
+        text = pointer = place = window = balance = text_accuracy = tokens.new_zeros(())
         if reading:
             logits, pointer, place, window, balance = self._read(tokens, batch)
             known = batch.labels != IGNORED

@@ -74,10 +74,6 @@ class Outbox:
     def done(self, message: Message) -> None:
         remove(self._path(self._waiting, message))
 
-    def waits(self, message: Message) -> bool:
-        """Whether it is still to be sent."""
-        return self._path(self._waiting, message).exists()
-
     def hooks(self) -> Iterator[tuple[str, str]]:
         """`(tenant, hook id)` of those for whom something waits, or did."""
         for path in self._waiting.glob("*/*"):

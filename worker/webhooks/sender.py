@@ -115,8 +115,10 @@ class Sender:
             due = self._due_of(tenant, hook_id)
             if due:
                 with self._guard:
+                    if self._stop.is_set():  # its lanes take nothing more
+                        break
                     self._busy.add(hook_id)
-                self._lanes.submit(self._serve, tenant, hook_id, due)
+                    self._lanes.submit(self._serve, tenant, hook_id, due)
                 begun += 1
         return begun
 
@@ -127,8 +129,9 @@ class Sender:
 
     def stop(self) -> None:
         """Begin nothing more. What is under way is not waited for: it is sent again at the next start."""
-        self._stop.set()
-        self._lanes.shutdown(wait=False, cancel_futures=True)
+        with self._guard:
+            self._stop.set()
+            self._lanes.shutdown(wait=False, cancel_futures=True)
 
     def _due_of(self, tenant: str, hook_id: str) -> list[Path]:
         now = self._clock()

@@ -1,0 +1,125 @@
+"""Documents in a listing: which of them, in which order, from where on. Pure functions over entries of the catalog.
+
+A name is looked for as people remember it: every word of what is asked has to stand somewhere in the file's name or in
+the folders it came in, whatever the case and the accents, and in any order. Names are put in order as people number
+them: `no 2` before `no 10`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
+from enum import StrEnum
+from itertools import islice
+
+from index.catalog import Catalog, Entry
+from index.errors import InvalidRequest
+from index.words import fold
+from worker.labels import labels
+
+_fold = fold.__wrapped__  # names of files are not kept among the folded words, which are asked for far more often
+_DIGITS = re.compile(r"\d+")
+_LONGEST = 200  # characters of a name that give it its place, since cursors carry them
+
+_Place = tuple[float | str, str]
+
+
+class Order(StrEnum):
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    NAME = "name"
+    PAGES = "pages"  # most pages first; archives, whose members have the pages, and unopened files last
+    SIZE = "size"  # largest first
+
+
+_DESCENDING = frozenset({Order.NEWEST, Order.PAGES, Order.SIZE})
+
+
+def chosen(
+    entries: Iterable[Entry],
+    *,
+    uploaded_only: bool,
+    name: str | None,
+    folder: str | None = None,
+    catalog: Catalog | None = None,
+    only: Collection[str] | None = None,
+) -> Iterator[Entry]:
+    """Those that a listing is about, in their order. A `name` without any word chooses all. With `folder` (and the
+    `catalog`, to look up archives): what lies in it, or below, as the filter of a search means it; also what only
+    archives hold, whatever `uploaded_only` says. With `only`: of these ids.
+    """
+    asked = _fold(name or "").split()
+    within = (folder or "").strip("/")
+    for entry in entries:
+        if only is not None and entry.manifest.document_id not in only:
+            continue
+        if within and catalog is not None:
+            if within not in labels(catalog, entry).folders:
+                continue
+        elif uploaded_only and not entry.uploaded:
+            continue
+        if not asked or _is_named(entry, asked):
+            yield entry
+
+
+def _is_named(entry: Entry, asked: list[str]) -> bool:
+    names = _fold(" ".join([entry.manifest.filename, *(origin.path for origin in entry.origins)]))
+    return all(word in names for word in asked)
+
+
+def natural(name: str) -> str:
+    """A text that sorts as people sort names: numbers by their value, whatever the case and the accents."""
+    return _DIGITS.sub(lambda digits: digits.group().lstrip("0").rjust(12, "0"), _fold(name))[:_LONGEST]
+
+
+def step(
+    entries: Iterable[Entry],
+    cursor: str | None,
+    limit: int,
+    *,
+    order: Order = Order.NEWEST,
+    pages_of: Callable[[Entry], int] = lambda _: 0,
+) -> tuple[list[Entry], str | None]:
+    """At most `limit` of `entries` (newest first) after `cursor`, and the cursor of the next step. `InvalidRequest`.
+
+    Ids are in no order, so a cursor names the last document that was listed by its place and its id: what comes and
+    goes meanwhile neither repeats nor hides another.
+    """
+
+    def place(entry: Entry) -> _Place:
+        facts = entry.manifest
+        if order is Order.NAME:
+            return natural(facts.filename), facts.document_id
+        if order is Order.SIZE:
+            return float(facts.size), facts.document_id
+        if order is Order.PAGES:
+            return float(pages_of(entry)), facts.document_id
+        return facts.created_at.timestamp(), facts.document_id
+
+    descending = order in _DESCENDING
+    if cursor is not None:
+        last = _parse(cursor, order)
+        entries = (entry for entry in entries if (place(entry) < last if descending else place(entry) > last))
+    if order is Order.NEWEST:
+        found = list(islice(entries, limit + 1))
+    else:
+        found = (heapq.nlargest if descending else heapq.nsmallest)(limit + 1, entries, key=place)
+    if len(found) <= limit:
+        return found, None
+    at, last_id = place(found[limit - 1])
+    return found[:limit], f"{at if isinstance(at, str) else repr(at)}_{last_id}"
+
+
+def _parse(cursor: str, order: Order) -> _Place:
+    at, _, last_id = cursor.rpartition("_")
+    if order is Order.NAME:
+        return at, last_id
+    try:
+        number = float(at)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise InvalidRequest("This cursor is not one that a listing returned.")
+    return number, last_id
