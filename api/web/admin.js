@@ -6,8 +6,8 @@
 import * as api from "./api.js";
 import { announce, button, h, icon, replace } from "./dom.js";
 import { diskPart, pagesPart, queuesPart, setupPart, workersPart } from "./facts.js";
-import { pageHref } from "./route.js";
-import { count, reason } from "./words.js";
+import { ALL, pageHref, searchHref, writeList } from "./route.js";
+import { count, isPasswordCode, reason } from "./words.js";
 
 const LOOK_MS = 3000;
 
@@ -98,6 +98,15 @@ export function createAdmin(root) {
         { class: "fact-head" },
         h("h2", { text: "Failures" }),
         ids.length
+          ? h("a", {
+              class: "fact-link",
+              href: searchHref({ query: "", list: { ...ALL, unread: true } }),
+              text: "List their documents",
+              dataset: { key: "list" },
+              on: { click: listThem },
+            })
+          : null,
+        ids.length
           ? button("Read all failed again", {
               kind: "small may-write",
               dataset: { key: "all" },
@@ -127,6 +136,12 @@ export function createAdmin(root) {
     ];
   }
 
+  function listThem(event) {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    writeList({ ...ALL, unread: true });
+  }
+
   const againButton = (name, key, click) =>
     button(`Read ${name} again`, {
       shown: false,
@@ -137,19 +152,20 @@ export function createAdmin(root) {
       on: { click },
     });
 
-  const failedName = (id, filename) =>
+  const failedName = (id, filename, code) =>
     h(
       "div",
       { class: "failed-row" },
       h("bdi", { class: "name", text: filename }),
-      againButton(filename, id, () => again([id])),
+      // Without its password another try ends as the last one did.
+      isPasswordCode(code) ? null : againButton(filename, id, () => again([id])),
     );
 
   function failedDocument({ document_id: id, filename, code, message }) {
     return h(
       "li",
       {},
-      failedName(id, filename),
+      failedName(id, filename, code),
       h("p", { class: "quiet", text: reason(code, message) }),
     );
   }

@@ -79,6 +79,8 @@ export function evidenceList(citations, text, checks) {
   );
 }
 
+const flat = (text) => text.replace(/-\n/g, "").replace(/\s+/g, " ").trim(); // lines as they ran on the page, or not
+
 function evidence(citation, text, verdict) {
   const page = { image_url: citation.image_url, width: 0, height: 0, ...citation };
   const [glyph, kind, sentence] = verdict ?? [];
@@ -98,7 +100,7 @@ function evidence(citation, text, verdict) {
       ),
       verdict ? h("span", { class: `verdict ${kind}` }, icon(glyph), sentence) : null,
       citation.boxes.length ? strip(page, citation.boxes, { reach: 0.1 }) : null,
-      text.includes(citation.quote) && citation.boxes.length ? null : h("q", { class: "quote", text: citation.quote }),
+      flat(text).includes(flat(citation.quote)) && citation.boxes.length ? null : h("q", { class: "quote", text: citation.quote }),
     ),
   );
 }

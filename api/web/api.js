@@ -9,6 +9,7 @@ import { readEvents } from "./stream.js";
 
 const BASE = new URL("..", import.meta.url);
 const LARGE = 32 << 20; // bytes of a file that is sent in pieces, to go on where a line broke
+const MOST_TRIES = 5; // of a file that the service does not answer to, though it answers else
 
 export class Problem extends Error {
   constructor(body, status) {
@@ -136,8 +137,8 @@ export async function converse(request, { signal, onEvent }) {
 
 export const getDocument = (id, signal) => call("GET", `documents/${segment(id)}`, { signal });
 export const deleteDocument = (id) => call("DELETE", `documents/${segment(id)}`);
-export const getPage = (id, page, signal) =>
-  call("GET", `documents/${segment(id)}/pages/${page}?words=true`, { signal });
+export const getPage = (id, page, signal, { words = true } = {}) =>
+  call("GET", `documents/${segment(id)}/pages/${page}?words=${words}`, { signal });
 const pagePath = (id, page, what) => `documents/${segment(id)}/pages/${page}/${what}`;
 export const decode = (id, page, request, signal) =>
   call("POST", pagePath(id, page, "decode"), { json: request, signal });
@@ -152,11 +153,29 @@ export const readFailedAgain = (cursor) =>
   call("POST", `read-again${cursor ? `?cursor=${segment(cursor)}` : ""}`, { as: administering.orOwn });
 export const originalUrl = (id) => new URL(`v1/documents/${segment(id)}/original`, BASE).href;
 
-/** What was uploaded; members of archives are listed by their archive. */
-export function listDocuments({ cursor, limit = 50, signal } = {}) {
-  const query = new URLSearchParams({ limit: String(limit), uploaded: "true" });
-  if (cursor) query.set("cursor", cursor);
+/** What was uploaded; members of archives are listed by their archive. With `name`: all that are named so; with
+ *  `folder`: all in it; with `unread`: only what could not be read whole. */
+export function listDocuments({ cursor, name, folder, order, unread, limit = 50, signal } = {}) {
+  const query = new URLSearchParams({ limit: String(limit) });
+  if (!name) query.set("uploaded", "true");
+  if (unread) query.set("troubled", "true");
+  for (const [key, value] of Object.entries({ cursor, name, folder, order })) if (value) query.set(key, value);
   return call("GET", `documents?${query}`, { signal });
+}
+
+/** The folders directly in that one, or the outermost. */
+export const listFolders = (within, signal) => call("GET", `folders?${new URLSearchParams({ within })}`, { signal });
+/** Pages by state over all documents, and how many files are still to be opened. */
+export const progress = () => call("GET", "progress");
+
+/** All pages that are read, as a file of JSON Lines (a Blob); with `folder`: those in it. */
+export async function exportPages(folder) {
+  const response = await respond("GET", `export?${new URLSearchParams(folder ? { folder } : {})}`);
+  try {
+    return await response.blob();
+  } catch {
+    throw new Broken();
+  }
 }
 
 /** The picture of a page, `width` pixels wide. `from` is an `image_url` of the API, when there is one. */
@@ -184,6 +203,25 @@ export async function upload(file, { password, path, onProgress, signal } = {}) 
   if (request.status >= 200 && request.status < 300 && request.response)
     return { document: request.response, isNew: request.getResponseHeader("folioscope-existing") !== "true" };
   throw new Problem(request.response ?? {}, request.status);
+}
+
+/** As `upload`, and again when the service is back; `onAway` hears whether it waits. `isNew` also where only a try that
+ *  seemed to fail had arrived. */
+export async function uploadWhenBack(file, { onAway, ...options }) {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      const { document, isNew } = await upload(file, options);
+      return { document, isNew: isNew || tries > 1 };
+    } catch (error) {
+      if (error.code !== "gone" || tries === MOST_TRIES) throw error;
+    }
+    onAway(true);
+    await isBack(options.signal).finally(() => onAway(false));
+    // A file that is gone from the disk would look like a service that is away.
+    await file.slice(0, 1).arrayBuffer().catch(() => {
+      throw new Error("This browser cannot open the file any more.");
+    });
+  }
 }
 
 /** Resolves to the XMLHttpRequest that has its answer: fetch cannot tell how much is sent. */

@@ -4,16 +4,20 @@
 import { onSignIn, signOut } from "./access.js";
 import { createAdmin } from "./admin.js";
 import * as api from "./api.js";
+import { createBrowse } from "./browse.js";
 import { announce, button, h, isTyping, replace } from "./dom.js";
 import { confirmDelete, showHelp, showReceipt } from "./dialogs.js";
 import { createLibrary } from "./library.js";
-import { onChange, read, writeSearch } from "./route.js";
+import { createNamed } from "./named.js";
+import { ALL, onChange, read, writeSearch } from "./route.js";
 import { createSearch, moveFocus } from "./search.js";
+import { createSelection } from "./select.js";
 import { createUploads } from "./upload.js";
 import { createViewer } from "./viewer.js";
 
 const $ = (id) => document.getElementById(id);
 const input = $("q");
+const FEW = 8; // documents that are seen at a glance: no field to find them
 
 const library = createLibrary(
   {
@@ -27,10 +31,33 @@ const library = createLibrary(
     remove,
     searchIn,
     readAgain,
+    openFolder: (folder) => browse.open(folder),
     enterPassword: (document) => uploads.enterPassword(document),
-    onChange: () => search.offerDocuments(library.names()),
+    onChange(all) {
+      $("library-named").hidden = all.length < FEW && !$("named").value;
+      $("library-tools").hidden = all.length < 2;
+      search.offerDocuments(library.names(), library.hasMore());
+    },
+    onFailed: tellAnywhere,
+    onHeard: (document) => named.heard(document),
+    onForget: (id) => named.forget(id),
   },
 );
+const named = createNamed(
+  {
+    field: $("named"),
+    section: $("library-view"),
+    list: $("named-documents"),
+    note: $("named-note"),
+    more: $("named-more"),
+  },
+  library.rowActions,
+);
+const browse = createBrowse($("browse"), $("library-tools"), {
+  onFolders: (folders) => search.offerFolders(folders),
+  onSearch: () => input.focus(),
+  onTrouble: (sentence) => banner(sentence, { passing: true }),
+});
 const search = createSearch(
   {
     form: $("search-form"),
@@ -41,19 +68,47 @@ const search = createSearch(
     answerRoot: $("answer"),
     filterRoot: $("filters"),
   },
-  { nameOf: library.nameOf, waitingPages: library.waitingPages },
+  {
+    nameOf: library.nameOf,
+    waitingPages: library.waitingPages,
+    showNamed(name) {
+      writeSearch({ query: "", ask: false, filter: {}, list: ALL }, { push: true });
+      named.set(name);
+      $("named").focus();
+    },
+  },
+);
+createSelection(
+  { section: $("library-view"), head: $("library-tools"), bar: $("select-bar") },
+  {
+    forget: library.forget,
+    async afterwards() {
+      search.forget();
+      browse.renew();
+      await library.refresh();
+    },
+  },
 );
 const uploads = createUploads(
   { list: $("uploads"), chooser: $("file-chooser"), folderChooser: $("folder-chooser"), curtain: $("curtain") },
   {
     onDocument(document, isNew) {
       library.add(document, { again: !isNew });
+      if (isNew) {
+        named.renew();
+        browse.renew();
+      }
       if (read().query) announce(`${document.filename} was added.`);
     },
     onTrouble: (sentence) => banner(sentence, { passing: true }),
+    onRefused: tellAnywhere,
   },
 );
-const viewer = createViewer($("viewer"));
+const viewer = createViewer($("viewer"), {
+  async onMissing(id) {
+    if (await library.lookFor(id)) search.again(); // somebody else deleted it: what was found of it goes too
+  },
+});
 const admin = createAdmin($("admin-view"));
 
 async function remove(document, forget) {
@@ -62,6 +117,7 @@ async function remove(document, forget) {
     const receipt = await api.deleteDocument(document.id);
     forget(document.id);
     search.forget();
+    browse.renew();
     await showReceipt(receipt);
     await library.refresh();
   } catch (error) {
@@ -93,8 +149,18 @@ function show(state) {
   else $("status").removeAttribute("aria-current");
   if (!state.view) document.title = state.query && !state.admin ? `${state.query} – Folioscope` : "Folioscope";
   admin.show(state.admin);
+  if (!searching && !state.admin) {
+    browse.show(state.list);
+    named.show(state.list);
+  }
   search.show(state);
   viewer.show(state.view);
+}
+
+/** What a row of the list says: where the list is not in sight, it is said over what is. */
+function tellAnywhere(sentence) {
+  if ($("library-view").hidden) banner(sentence, { passing: true });
+  else announce(sentence);
 }
 
 // ---- the service went away, and came back ----
@@ -120,6 +186,8 @@ api.connection.addEventListener("up", async () => {
   $("banner").hidePopover();
   announce("Folioscope answers again.");
   await library.refresh();
+  named.renew();
+  browse.renew();
   search.again();
 });
 
@@ -161,7 +229,7 @@ onSignIn(({ name, tenant, scopes }) => {
 $("brand").addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  writeSearch({ query: "", ask: false, group: false, filter: {} }, { push: true });
+  writeSearch({ query: "", ask: false, group: false, filter: {}, list: ALL }, { push: true });
 });
 $("activity").addEventListener("click", () => writeSearch({ query: "", ask: false, filter: {} }, { push: true }));
 

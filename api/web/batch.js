@@ -12,7 +12,7 @@ const MOST_LISTED = 100;
 // The next file would fare no better: the rest waits for somebody to try again.
 const FOR_ALL = new Set(["storage_full", "quota_exceeded", "scope_missing"]);
 
-export function createBatch(name, { schedule, onDocument, onPassword, keep }) {
+export function createBatch(name, { schedule, onDocument, onEnd, onPassword, keep }) {
   const meta = h("p", { class: "row-meta", text: "Looking into the folder…" });
   const line = h("p", { class: "row-status" });
   const bar = h("progress", { "aria-label": `Sending ${name}` });
@@ -27,6 +27,8 @@ export function createBatch(name, { schedule, onDocument, onPassword, keep }) {
   let left = 0;
   let away = 0; // files that wait for the service to come back
   let added = 0;
+  let known = 0; // of `added`: it was here already
+  let tried = false; // this is another try of what did not arrive
   let total = 0;
   let sent = new Map(); // item -> bytes
   let skipped = [];
@@ -88,35 +90,29 @@ export function createBatch(name, { schedule, onDocument, onPassword, keep }) {
       sent.set(item, file.size);
       return;
     }
-    for (;;) {
-      try {
-        const { document, isNew } = await api.upload(file, {
-          path,
-          signal: abort.signal,
-          onProgress(done) {
-            sent.set(item, Math.min(done, file.size));
-            progress();
-          },
-        });
-        added += 1;
-        sent.set(item, file.size);
-        keep(document.id, item);
-        onDocument(document, isNew);
-        return;
-      } catch (error) {
-        sent.delete(item);
-        if (error.code === "unsupported_media_type") {
-          skipped.push(item);
-          sent.set(item, file.size);
-          return;
-        }
-        if (error.code !== "gone") throw error;
-        away += 1;
-        progress();
-        await api.isBack(abort.signal).finally(() => {
-          away -= 1;
-        });
-      }
+    try {
+      const { document, isNew } = await api.uploadWhenBack(file, {
+        path,
+        signal: abort.signal,
+        onAway(is) {
+          away += is ? 1 : -1;
+          sent.delete(item);
+          progress();
+        },
+        onProgress(done) {
+          sent.set(item, Math.min(done, file.size));
+          progress();
+        },
+      });
+      added += 1;
+      if (!isNew && !tried) known += 1; // what a break cut off may have arrived: that is no news
+      sent.set(item, file.size);
+      keep(document.id, item);
+      onDocument(document, isNew);
+    } catch (error) {
+      if (error.code !== "unsupported_media_type") throw error;
+      skipped.push(item);
+      sent.set(item, file.size);
     }
   }
 
@@ -132,7 +128,7 @@ export function createBatch(name, { schedule, onDocument, onPassword, keep }) {
 
   function end() {
     const cancelled = abort.signal.aborted;
-    if (!cancelled && !failed.length && !skipped.length) {
+    if (!cancelled && !failed.length && !skipped.length && !known) {
       announce(`${count(added, "file")} of ${name} ${added === 1 ? "was" : "were"} added.`);
       node.remove();
       return;
@@ -140,7 +136,8 @@ export function createBatch(name, { schedule, onDocument, onPassword, keep }) {
     node.dataset.state = failed.length ? "failed" : cancelled ? "partial" : "done";
     bar.hidden = true;
     const said = [
-      `${added} of ${count(all.length, "file")} added`,
+      `${added - known} of ${count(all.length, "file")} added`,
+      known ? `${known} here already` : "",
       cancelled ? "stopped" : "",
       skipped.length ? `${skipped.length} skipped, as they are no scans or archives` : "",
       failed.length ? `${failed.length} not added` : "",
@@ -150,13 +147,17 @@ export function createBatch(name, { schedule, onDocument, onPassword, keep }) {
     const again = cancelled ? all.filter((item) => !sent.has(item)) : failed.map(({ item }) => item);
     replace(more, list(), again.length ? tryAgain(again, cancelled) : null);
     replace(actions, corner("Hide", () => node.remove()));
-    announce(`${name}: ${sentence}`);
+    onEnd(`${name}: ${sentence}`);
   }
 
   function tryAgain(items, cancelled) {
     const them = items.length === 1 ? "it" : "them";
+    const click = () => {
+      tried = true;
+      begin(items);
+    };
     const label = cancelled ? `Send the other ${count(items.length, "file")}` : `Try ${them} again`;
-    return button(label, { kind: "small", on: { click: () => begin(items) } });
+    return button(label, { kind: "small", on: { click } });
   }
 
   function list() {

@@ -2,6 +2,9 @@
 // inside and returned by the browser; Esc answers "no". The dialog element is removed afterwards.
 
 import { button, h } from "./dom.js";
+import { count } from "./words.js";
+
+const MOST_NAMED = 8;
 
 function modal({ title, body, actions, onSubmit, required = false }) {
   return new Promise((resolve) => {
@@ -57,6 +60,55 @@ export async function confirmDelete(document) {
     actions: [cancel("Keep it"), submit("Delete", "danger", "yes")],
   });
   return choice === "yes";
+}
+
+/** The same for several: { filename } of each. */
+export async function confirmDeleteMany(documents) {
+  const over = documents.length - MOST_NAMED;
+  const choice = await modal({
+    title: `Delete ${count(documents.length, "document")}?`,
+    body: h(
+      "div",
+      {},
+      h(
+        "ul",
+        { class: "named-list" },
+        documents.slice(0, MOST_NAMED).map(({ filename }) => h("li", {}, h("bdi", { class: "name", text: filename }))),
+        over > 0 ? h("li", { class: "quiet", text: `and ${count(over, "more", "more")}` }) : null,
+      ),
+      h("p", {
+        text:
+          "The originals will be removed, their pages and everything read from them; with an archive, every file in it " +
+          "that is nowhere else. This cannot be undone.",
+      }),
+    ),
+    actions: [cancel("Keep them"), submit("Delete", "danger", "yes")],
+  });
+  return choice === "yes";
+}
+
+/** What became of `asked` documents that were to be deleted. `failed`: { filename, error } of each that was not. */
+export function showReceipts(receipts, failed, asked) {
+  const sum = (pick) => receipts.reduce((all, receipt) => all + pick(receipt), 0);
+  const left = sum(({ remaining: { archives: _, ...own } }) => Object.values(own).reduce((all, n) => all + n, 0));
+  const untried = asked - receipts.length - failed.length;
+  const rows = [
+    ["Documents", `${receipts.length} of ${asked}`],
+    ["Pages removed", String(sum((receipt) => receipt.pages_deleted))],
+    ["Files removed", String(sum((receipt) => receipt.documents_deleted))],
+    ["Left afterwards", left ? `${left} parts – please report this` : "Nothing of them"],
+    ...failed.map(({ filename, error }) => ["Not deleted", [h("bdi", { text: filename }), ` – ${error.message}`]]),
+    ...(untried > 0 && failed.length ? [["Not tried", String(untried)]] : []),
+  ];
+  return modal({
+    title: failed.length ? "Not everything was deleted" : `${count(receipts.length, "document")} deleted`,
+    body: h(
+      "dl",
+      { class: "receipt" },
+      rows.flatMap(([term, value]) => [h("dt", { text: term }), h("dd", {}, value)]),
+    ),
+    actions: [submit("Close", "primary", "ok")],
+  });
 }
 
 /** What was deleted, and that a look afterwards found nothing. */
@@ -173,7 +225,9 @@ const KEYS = [
       ["+ −", "Larger, smaller"],
       ["w", "Fit the width"],
       ["0", "Fit the whole page"],
+      ["r", "Turn the page by a quarter"],
       ["t", "Show or hide the text"],
+      ["f", "Find words in the document; Enter goes on to the next place"],
     ],
   ],
 ];

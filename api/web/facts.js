@@ -48,12 +48,18 @@ export function diskPart(disk) {
   ];
 }
 
-const NAMES = { "check-engine": "chosen", "check-index": "index", "check-queue": "queue", "check-sandbox": "sandbox" };
+const NAMES = {
+  "check-engine": "why this engine",
+  "check-reading": "pages are read",
+  "check-sandbox": "sandbox",
+};
+const READING = { full: "when they come in", lazy: "when a question needs them" };
+const SAID = { reading: (value) => READING[value] ?? value, sandbox: (value) => value.replaceAll("_", " ") };
 
 export function setupPart({ engine, embedder, checks }) {
   const others = Object.entries(checks)
     .filter(([name]) => name !== "workers") // they have a part of their own
-    .map(([name, value]) => [`check-${name}`, value]);
+    .map(([name, value]) => [`check-${name}`, SAID[name]?.(value) ?? value]);
   const rows = [["engine", engine], ["embedder", embedder], ...others];
   return [
     h("h2", { text: "What runs" }),

@@ -5,9 +5,13 @@ import { button, h, replace } from "./dom.js";
 import { read, writeSearch } from "./route.js";
 import { count, media, MEDIA_CHOICES } from "./words.js";
 
+const MOST_OFFERED = 300; // documents to choose from; a list of thousands helps nobody
 const EMPTY = { document: "", folder: "", type: "", from: "", to: "" };
 
 export const isFiltered = (filter) => Object.values(filter).some(Boolean);
+
+/** Whether no day is in it; the service would refuse to look. */
+export const isNever = ({ from, to }) => Boolean(day(from) && day(to)) && day(from) > day(to);
 
 /** FilterJSON of a filter in the address. Days are the reader's own. */
 export function toRequest(filter) {
@@ -84,6 +88,7 @@ export function createFilters(root, { nameOf }) {
   const summary = h("summary", {}, "Filters");
   const knownFolders = new Set();
   let known = new Map();
+  let more = false; // documents than are known
 
   const field = (label, control, ...more) =>
     h("div", { class: "field" }, h("label", { for: control.id, text: label }), control, ...more);
@@ -118,12 +123,15 @@ export function createFilters(root, { nameOf }) {
   });
 
   function listDocuments(selected) {
-    const entries = [...known].sort((a, b) => a[1].localeCompare(b[1]));
-    if (selected && !known.has(selected)) entries.unshift([selected, "One document"]);
+    const entries = [...known].slice(-MOST_OFFERED).sort((a, b) => a[1].localeCompare(b[1]));
+    const others = more || known.size > MOST_OFFERED;
+    if (selected && !entries.some(([id]) => id === selected))
+      entries.unshift([selected, known.get(selected) ?? "One document"]);
     replace(
       documents,
       h("option", { value: "", text: "All documents" }),
       entries.map(([value, text]) => h("option", { value, text })),
+      others ? h("option", { disabled: true, text: "Others: “Search in” beside them in the list" }) : null,
     );
     documents.value = selected;
   }
@@ -160,8 +168,9 @@ export function createFilters(root, { nameOf }) {
 
   return {
     show,
-    /** Names to choose from. `names`: Map of document id to name. */
-    offerDocuments(names) {
+    /** Names to choose from. `names`: Map of document id to name; `others`: whether there are more. */
+    offerDocuments(names, others = more) {
+      more = others;
       known = new Map([...known, ...names]);
       listDocuments(read().filter.document);
     },

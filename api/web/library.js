@@ -1,6 +1,7 @@
 // The documents and how far they are read. Contract: rows are updated in place, newest first; documents being read
 // are followed live (server-sent events for the newest few, one shared poll for the rest and whenever a stream
-// breaks); nothing is followed while the page is hidden. Deleting asks first and shows the receipt.
+// breaks); nothing is followed while the page is hidden. Where more is being read than is listed, the service is asked how
+// far all is. Deleting asks first and shows the receipt.
 
 import * as api from "./api.js";
 import { announce, button, h, replace } from "./dom.js";
@@ -9,6 +10,7 @@ import { count } from "./words.js";
 
 const STREAMS = 2; // browsers allow six connections to a server; pictures and searches need some
 const POLL_MS = 1500;
+const TELL_MS = 150; // between two looks of others at the list: thousands of files may come in a row
 const TRIED_AGAIN_MS = 6000; // how long an old failure may still be told after a file was sent again
 
 const isActive = (document) => document.state === "accepted" || document.state === "reading";
@@ -20,9 +22,16 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
   const broken = new Set(); // ids whose stream broke: polled until they end
   const triedAgain = new Map(); // id -> until when a failure that is told may be the old one
   const names = new Map(); // names of documents that are not in the list (members of archives)
+  const burst = new Map(); // id -> pages of what was or is being read since nothing was
+  let total = 0; // documents in all, in the list or not, where not all are
+  let whole = null; // how far reading is over all documents, where not all are listed
+  let settledBefore = null; // pages, when that began
   let cursor = null;
+  let deeper = false; // older ones were asked for
   let loaded = false;
   let timer = 0;
+  let telling = 0;
+  let tellMore = false;
 
   const rowActions = {
     ...actions,
@@ -30,7 +39,8 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
     details: (id) => api.getDocument(id),
   };
 
-  function put(told, { top = false } = {}) {
+  /** A new row stands on top, or below the one of the document `after` (null: none), or else at the end. */
+  function put(told, { top = false, after } = {}) {
     const document = notTheOldFailure(told);
     const before = documents.get(document.id);
     documents.set(document.id, { ...before, ...document });
@@ -38,13 +48,18 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
     if (!row) {
       row = createRow(rowActions);
       rows.set(document.id, row);
-      if (top) list.prepend(row.node);
+      if (top || after === null) list.prepend(row.node);
+      else if (rows.has(after)) rows.get(after).node.after(row.node);
       else list.append(row.node);
     } else if (top) {
       list.prepend(row.node);
     }
     row.update(documents.get(document.id));
-    if (before && isActive(before) && !isActive(document)) announce(`${document.filename}: ${row.line()}`);
+    actions.onHeard?.(documents.get(document.id));
+    if ((before ? isActive(before) : top) && !isActive(document)) {
+      if (document.state === "failed") actions.onFailed(`${document.filename}: ${row.line()}. ${row.why()}`.trim());
+      else announce(`${document.filename}: ${row.line()}`);
+    }
   }
 
   /** Right after a file was sent again, the service still tells how the last try ended. */
@@ -62,7 +77,9 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
   function forget(id) {
     streams.get(id)?.();
     streams.delete(id);
-    documents.delete(id);
+    burst.delete(id);
+    if (documents.delete(id)) total -= 1;
+    actions.onForget?.(id);
     rows.get(id)?.node.remove();
     rows.delete(id);
     changed();
@@ -72,27 +89,60 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
     const all = [...documents.values()];
     const pages = all.reduce((sum, document) => sum + document.pages.done, 0);
     const active = all.filter(isActive);
-    heading.textContent = all.length
-      ? `${count(all.length, "document")}${cursor ? " and more" : ""}, ${count(pages, "page")} read`
-      : "";
+    const rest = cursor ? `${count(all.length, "of them", "of them")} listed here` : `${count(pages, "page")} read`;
+    heading.textContent = all.length ? `${count(cursor ? total : all.length, "document")}, ${rest}` : "";
     empty.hidden = !loaded || all.length > 0;
-    const total = active.reduce((sum, document) => sum + document.pages.total, 0);
-    const waiting = active.reduce((sum, document) => sum + document.pages.pending, 0);
+    if (cursor && whole) tellWhole();
+    else tellActivity(active);
+    tellSoon();
+    follow();
+  }
+
+  /** At once, and then only now and then: who hears of it goes through the whole list. */
+  function tellSoon() {
+    tellMore = Boolean(telling);
+    if (telling) return;
+    actions.onChange?.([...documents.values()]);
+    telling = setTimeout(() => {
+      telling = 0;
+      if (tellMore) tellSoon();
+    }, TELL_MS);
+  }
+
+  const isBusy = () => Boolean(cursor && whole && (whole.pages.pending || whole.unopened));
+
+  /** Over all documents: most of what is being read may stand further down than is listed. */
+  function tellWhole() {
+    const { pages, unopened } = whole;
+    const settled = pages.done + pages.failed;
+    if (!isBusy()) settledBefore = null;
+    else settledBefore ??= settled;
+    activity.hidden = !isBusy();
+    if (activity.hidden) return;
+    const text = [
+      pages.pending ? `${count(pages.pending, "page")} to read` : "",
+      unopened ? `${count(unopened, "file")} to open` : "",
+    ];
+    showActivity(text.filter(Boolean).join(", "), settled - settledBefore, settled - settledBefore + pages.pending);
+  }
+
+  /** Over all that was sent together: who ends early stays counted, so that the bar never goes back. */
+  function tellActivity(active) {
+    for (const { id, pages } of active) burst.set(id, pages);
+    for (const id of burst.keys()) burst.set(id, documents.get(id).pages);
+    if (!active.length) burst.clear();
+    const sum = (part) => [...burst.values()].reduce((all, pages) => all + pages[part], 0);
+    const [total, waiting] = [sum("total"), sum("pending")];
     activity.hidden = active.length === 0;
+    showActivity(total ? `Reading ${total - waiting} of ${count(total, "page")}` : "Opening…", total - waiting, total);
+  }
+
+  function showActivity(text, done, most) {
     replace(
       activity,
-      h("span", {
-        class: "activity-text",
-        text: total ? `Reading ${total - waiting} of ${count(total, "page")}` : "Opening…",
-      }),
-      h("progress", {
-        max: String(total || 1),
-        value: total ? String(total - waiting) : undefined,
-        "aria-label": "Pages read",
-      }),
+      h("span", { class: "activity-text", text }),
+      h("progress", { max: String(most || 1), value: most ? String(done) : undefined, "aria-label": "Pages read" }),
     );
-    actions.onChange?.(all);
-    follow();
   }
 
   function follow() {
@@ -107,7 +157,7 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
       if (streams.size >= STREAMS) break;
       if (!streams.has(id) && !broken.has(id) && !triedAgain.has(id)) stream(id);
     }
-    if (active.some(({ id }) => !streams.has(id))) timer = setTimeout(poll, POLL_MS);
+    if (isBusy() || (cursor && active.length) || active.some(({ id }) => !streams.has(id))) timer = setTimeout(poll, POLL_MS);
   }
 
   function stream(id) {
@@ -140,6 +190,8 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
     try {
       const active = [...documents.values()].filter((document) => isActive(document) && !streams.has(document.id));
       const page = await api.listDocuments({ limit: Math.min(100, Math.max(20, active.length)) });
+      total = page.total;
+      if (cursor) whole = await api.progress();
       const heard = new Set(page.items.map((item) => item.id));
       for (const item of page.items) if (documents.has(item.id)) put(item);
       for (const { id } of active.filter((document) => !heard.has(document.id)).slice(0, 5)) await reload(id);
@@ -150,12 +202,20 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
   }
 
   async function refresh() {
+    const before = [...documents.keys()]; // what is added while the service answers is not gone
     try {
       const page = await api.listDocuments();
-      cursor = page.next_cursor;
+      const complete = !page.next_cursor;
+      // Who went further down the list stays there, unless more came than one step lists.
+      if (complete || !deeper || !page.items.some(({ id }) => documents.has(id))) {
+        cursor = page.next_cursor;
+        deeper = false;
+      }
+      total = page.total;
+      whole = cursor ? await api.progress().catch(() => whole) : null;
       const present = new Set(page.items.map((item) => item.id));
-      if (!cursor) for (const id of [...documents.keys()]) if (!present.has(id)) forget(id);
-      for (const item of page.items) put(item);
+      if (complete) for (const id of before) if (!present.has(id)) forget(id);
+      page.items.forEach((item, i) => put(item, { after: page.items[i - 1]?.id ?? null }));
       loaded = true;
       broken.clear();
       showMore();
@@ -165,33 +225,53 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
     changed();
   }
 
+  async function older() {
+    const page = await api.listDocuments({ cursor });
+    cursor = page.next_cursor;
+    deeper = true;
+    total = page.total;
+    const before = list.lastElementChild;
+    for (const item of page.items) put(item);
+    showMore();
+    changed();
+    before?.nextElementSibling?.querySelector(".row-link, .row-actions button")?.focus(); // the button may be gone
+  }
+
   function showMore() {
     replace(
       more,
       cursor
         ? button("Show older documents", {
             on: {
-              click: async () => {
-                const page = await api.listDocuments({ cursor });
-                cursor = page.next_cursor;
-                for (const item of page.items) put(item);
-                showMore();
-                changed();
-              },
+              click: () => older().catch((error) => announce(error.message)), // and the banner says it
             },
           })
         : null,
     );
   }
 
-  document.addEventListener("visibilitychange", follow);
+  // Another window, or somebody else, may have added and deleted meanwhile.
+  document.addEventListener("visibilitychange", () => (document.hidden ? follow() : refresh()));
 
   return {
     refresh,
+    forget,
+    rowActions,
+    /** Looks whether a document is still there, and forgets it where it is not. Resolves to whether it is gone. */
+    async lookFor(id) {
+      const gone = await api.getDocument(id).then(
+        () => false,
+        (error) => error.status === 404,
+      );
+      if (gone) forget(id);
+      return gone;
+    },
     /** A document that was sent: new, or once more because it had failed. */
     add(document, { again }) {
+      if (!again && !documents.has(document.id)) total += 1;
       if (again && ["failed", "partial"].includes(document.state)) triedAgain.set(document.id, Date.now() + TRIED_AGAIN_MS);
       put(document, { top: true });
+      if (again && !triedAgain.has(document.id)) rows.get(document.id).remark("It was here already.");
       changed();
     },
     /** What failed in it is read again: until the service says so, the old failure is not told. */
@@ -199,11 +279,15 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
       triedAgain.set(id, Date.now() + TRIED_AGAIN_MS);
       await reload(id);
     },
+    hasMore: () => Boolean(cursor),
     names: () =>
       new Map(
         [...documents.values()].filter(({ kind }) => kind === "document").map(({ id, filename }) => [id, filename]),
       ),
-    waitingPages: () => [...documents.values()].reduce((sum, { pages }) => sum + pages.pending, 0),
+    waitingPages: () =>
+      cursor && whole
+        ? whole.pages.pending
+        : [...documents.values()].reduce((sum, { pages }) => sum + pages.pending, 0),
     /** The name of any document, asked for once. Undefined when it is gone. */
     async nameOf(id) {
       if (documents.has(id)) return documents.get(id).filename;

@@ -1,4 +1,4 @@
-// The text beside the picture of a page. Contract: `createPane({ onRegion, onPick, onFind })` shows a page's Markdown region by
+// The text beside the picture of a page. Contract: `createPane({ onRegion, onPick, onFind, onCopy })` shows a page's Markdown region by
 // region (or as it stands), with marks; `onRegion(i or null)` tells what is pointed at, `onPick(i)` what was clicked;
 // `light(i)` lights a region from outside. A page that has no text says why, in words.
 
@@ -9,7 +9,7 @@ import { isPasswordCode, reason, trustHint } from "./words.js";
 
 const MARKS = { cut_off: "The end is missing", loop: "The reader repeated itself" };
 
-export function createPane({ onRegion, onPick, onFind }) {
+export function createPane({ onRegion, onPick, onFind, onCopy }) {
   const again = createAgain({ onBoxes: onFind });
   const note = h("p", { class: "page-note" });
   const text = h("div", { class: "page-text", tabindex: "0", role: "region", "aria-label": "Text of the page" });
@@ -19,7 +19,13 @@ export function createPane({ onRegion, onPick, onFind }) {
     "aria-pressed": "false",
     on: { click: toggleRaw },
   });
-  const bar = h("div", { class: "text-bar" }, note, rawToggle);
+  const copy = button("Copy", {
+    kind: "plain small",
+    title: "Copy what is selected, or all of the text, with where it stands",
+    // Pressing it with the mouse keeps what is selected.
+    on: { mousedown: (event) => event.preventDefault(), click: () => onCopy(text.innerText, copy) },
+  });
+  const bar = h("div", { class: "text-bar" }, note, copy, rawToggle);
   const node = h("aside", { class: "text-pane", "aria-label": "Text" }, bar, again.node, text);
   let page = null;
   let spans = [];
@@ -48,6 +54,7 @@ export function createPane({ onRegion, onPick, onFind }) {
   /** A sentence in place of a text. */
   function say(sentence) {
     page = null;
+    copy.hidden = true;
     again.show(null);
     replace(note);
     replace(text, h("p", { class: "page-state", text: sentence }));
@@ -55,6 +62,7 @@ export function createPane({ onRegion, onPick, onFind }) {
 
   function draw() {
     const state = stateSentence(page);
+    copy.hidden = Boolean(state);
     if (state) replace(text, h("p", { class: "page-state", text: state }));
     else if (raw) replace(text, h("pre", {}, plain(page.text, 0, page.text.length, spans)));
     else replace(text, sections());
@@ -109,6 +117,13 @@ export function createPane({ onRegion, onPick, onFind }) {
     light(i) {
       for (const lit of text.querySelectorAll(".block.lit")) lit.classList.remove("lit");
       if (i !== null) block(i)?.classList.add("lit");
+    },
+    /** What somebody selected in the text, or nothing. */
+    selected() {
+      const selection = getSelection();
+      return selection.rangeCount && text.contains(selection.getRangeAt(0).commonAncestorContainer)
+        ? String(selection).trim()
+        : "";
     },
     lookAt: (i) => block(i)?.scrollIntoView({ block: "center", behavior: "smooth" }),
   };

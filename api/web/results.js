@@ -33,6 +33,9 @@ export function groupList(groups, actions) {
   );
 }
 
+/** Whether it was found by its meaning alone: none of the words that were asked for stands in its snippets. */
+export const isRelated = (hit) => hit.snippets.every(({ highlights }) => !highlights.length);
+
 function hitCard(hit, actions) {
   const boxes = hit.snippets.flatMap((snippet) => snippet.boxes);
   const [first, ...more] = hit.snippets;
@@ -40,7 +43,7 @@ function hitCard(hit, actions) {
   const hint = trustHint(hit.trust);
   const card = h(
     "article",
-    { class: "hit" },
+    { class: isRelated(hit) ? "hit related" : "hit" },
     thumbnail(hit, boxes),
     h(
       "div",
@@ -60,6 +63,9 @@ function hitCard(hit, actions) {
         { class: "hit-meta" },
         h("span", { text: media(hit.media_type) }),
         hit.paths.slice(0, 2).map((path) => crumbs(path, actions)),
+        isRelated(hit)
+          ? h("span", { class: "faint", title: "None of the words asked for stands here", text: "Related in meaning" })
+          : null,
         hint ? h("span", { class: "hint" }, icon("warning"), hint) : null,
       ),
       first ? snippetLine(first) : null,

@@ -2,6 +2,7 @@
 // parts of it, and every listener hears of every change, whoever made it (a link, back, forward, typing).
 //
 //   ?q=…&ask=1&group=1&document=…&folder=…&type=…&from=…&to=…     what is searched
+//   ?in=…&order=…&unread=1                                        which documents are listed, where none is searched
 //   #/doc/<id>/page/<n>?at=<start>-<end>&q=…                      which page is open above it
 //   #/admin                                                       how things stand, instead of both
 //
@@ -10,6 +11,8 @@
 const listeners = new Set();
 export const ADMIN = "#/admin";
 const FILTERS = ["document", "folder", "type", "from", "to"];
+const ORDERS = ["newest", "oldest", "name", "pages", "size"]; // of the API
+export const ALL = { folder: "", order: ORDERS[0], unread: false }; // how documents are listed unless asked otherwise
 
 export function read(href = location.href) {
   const url = new URL(href);
@@ -21,6 +24,11 @@ export function read(href = location.href) {
     ask: params.get("ask") === "1",
     group: params.get("group") === "1",
     filter,
+    list: {
+      folder: (params.get("in") ?? "").replace(/^\/+|\/+$/g, ""),
+      order: ORDERS.includes(params.get("order")) ? params.get("order") : ALL.order,
+      unread: params.get("unread") === "1",
+    },
     admin: url.hash === ADMIN,
     view: readView(url.hash, query),
   };
@@ -46,12 +54,15 @@ function readView(hash, query) {
 }
 
 /** The address of a search state, relative to this page. */
-export function searchHref({ query, ask, group, filter = {} }) {
+export function searchHref({ query, ask, group, filter = {}, list = ALL }) {
   const params = new URLSearchParams();
   if (query) params.set("q", query);
   if (ask) params.set("ask", "1");
   if (group) params.set("group", "1");
   for (const name of FILTERS) if (filter[name]) params.set(name, filter[name]);
+  if (list.folder) params.set("in", list.folder);
+  if (list.order !== ALL.order) params.set("order", list.order);
+  if (list.unread) params.set("unread", "1");
   const text = params.toString();
   return text ? `?${text}` : location.pathname;
 }
@@ -71,6 +82,12 @@ export function writeSearch(change, { push = false } = {}) {
   go(searchHref(next), push);
 }
 
+/** List other documents, or in another order; what is searched is left. */
+export function writeList(change) {
+  const list = { ...read().list, ...change };
+  go(searchHref({ query: "", list }), true);
+}
+
 export function writeView(document, page, options = {}) {
   go(location.search + pageHref(document, page, options), Boolean(options.push));
 }
@@ -86,7 +103,8 @@ export function closeView() {
 }
 
 function go(href, push) {
-  if (push) history.pushState(null, "", href);
+  // The same address twice would have Back go nowhere.
+  if (push && new URL(href, location.href).href !== location.href) history.pushState(null, "", href);
   else history.replaceState(null, "", href);
   tell();
 }

@@ -1,5 +1,6 @@
-// One document in the list. Contract: `createRow(actions)` gives { node, update, line }; `update` changes what differs
-// and leaves the rest, so that focus and open details survive progress. Failures are said in words, with a way on.
+// One document in the list. Contract: `createRow(actions)` gives { node, update, line, why, remark }; `update` changes what
+// differs and leaves the rest, so that focus and open details survive progress. Failures are said in words, with a way
+// on; `remark` adds a sentence for this visit.
 
 import { originalUrl, pageImage } from "./api.js";
 import { button, h, icon, replace, whenVisible } from "./dom.js";
@@ -19,9 +20,11 @@ export function createRow(actions) {
   const bar = h("progress", { class: "row-bar", "aria-label": "Pages read" });
   const problem = h("div", { class: "row-problem" });
   const contact = h("div", { class: "row-contact" });
+  const remark = h("p", { class: "row-remark" });
+  const tick = h("input", { type: "checkbox", class: "row-tick" });
   const details = h("details", { class: "row-details" });
   const buttons = h("div", { class: "row-actions" });
-  node.append(picture, h("div", { class: "row-body" }, title, meta, status, bar, problem, contact, details), buttons);
+  node.append(picture, h("div", { class: "row-body" }, title, meta, status, remark, bar, problem, contact, details), buttons);
   let last = {};
   let wantsContact = true;
 
@@ -54,14 +57,18 @@ export function createRow(actions) {
     if (key !== last.key) {
       replace(picture, rowPicture(document, readable));
       replace(title, rowTitle(document, readable));
-      replace(buttons, rowButtons(document, actions));
+      replace(buttons, rowButtons(document, actions), tick);
+      tick.value = document.id;
+      tick.dataset.name = document.filename;
+      tick.setAttribute("aria-label", `Select ${document.filename}`);
     }
     node.dataset.state = document.state;
-    const folder = document.paths?.[0]?.split("/").slice(0, -1).join(" / ");
+    const sent = document.paths?.[0]; // in a folder that was sent in
+    const folder = (sent ?? document.origins?.[0]?.path)?.split("/").slice(0, -1).join("/");
     replace(
       meta,
       [media(document.media_type), bytes(document.size), date(document.created_at)].join(" · "),
-      folder ? [" · ", h("bdi", { text: folder })] : null,
+      folder ? [" · ", folderOf(folder, sent ? actions.openFolder : null)] : null,
     );
     replace(status, h("span", { class: "dot", "aria-hidden": "true" }), stateLine(document));
     bar.hidden = !isReading(document);
@@ -112,7 +119,8 @@ export function createRow(actions) {
     return button("Enter the password", { glyph: "key", kind: "primary small", on: { click } });
   }
 
-  return { node, update, line: () => stateLine(last.document) };
+  const why = () => problem.querySelector("p")?.textContent ?? "";
+  return { node, update, line: () => stateLine(last.document), why, remark: (text) => replace(remark, text) };
 }
 
 function rowPicture({ id, kind }, readable) {
@@ -128,6 +136,12 @@ function rowPicture({ id, kind }, readable) {
 function rowTitle({ id, filename }, readable) {
   const name = h("bdi", { class: "name", text: filename });
   return readable ? h("a", { class: "row-link", href: pageHref(id, 1) }, name) : name;
+}
+
+function folderOf(folder, open) {
+  const name = h("bdi", { text: folder.replaceAll("/", " / ") });
+  const title = `List what is in ${folder}`;
+  return open ? h("button", { type: "button", class: "crumb", title, on: { click: () => open(folder) } }, name) : name;
 }
 
 function rowButtons(document, actions) {

@@ -4,8 +4,9 @@
 import * as api from "./api.js";
 import { createChat } from "./chat.js";
 import { announce, button, debounce, h, icon, replace } from "./dom.js";
-import { createFilters, isFiltered, toRequest } from "./filters.js";
-import { groupList, hitList } from "./results.js";
+import { createFilters, isFiltered, isNever, toRequest } from "./filters.js";
+import { namedLine } from "./named.js";
+import { groupList, hitList, isRelated } from "./results.js";
 import { read, writeSearch } from "./route.js";
 import { count, foldersOf, isQuestion } from "./words.js";
 
@@ -13,10 +14,12 @@ const TYPING_PAUSE = 140;
 const QUESTION_PAUSE = 650;
 const AT_A_TIME = 10; // pages, or documents when grouped
 const MOST = 1000; // the API's own bound of offset
+const NAMED_SHOWN = 4;
+const MOST_OF_NAME = 200; // characters, as the API takes them
 
 export function createSearch(
   { form, input, askButton, summary, results, answerRoot, filterRoot },
-  { nameOf, waitingPages },
+  { nameOf, waitingPages, showNamed },
 ) {
   const answer = createChat(answerRoot, {
     nameOf,
@@ -28,6 +31,8 @@ export function createSearch(
     onWithoutFilters: () => writeSearch({ filter: {} }, { push: true }),
   });
   const filters = createFilters(filterRoot, { nameOf });
+  const named = h("div");
+  summary.before(named);
   let running = null;
   let shown = null; // key of the search whose results are on the page
   let hits = [];
@@ -87,7 +92,8 @@ export function createSearch(
     filters.show(state);
     const filter = toRequest(state.filter);
     askSoon.cancel();
-    if (!state.query || !(state.ask || isQuestion(state.query))) answer.clear();
+    const never = isNever(state.filter);
+    if (!state.query || never || !(state.ask || isQuestion(state.query))) answer.clear();
     else if (prompt || state.ask) answer.ask(state.query, filter, { byHand });
     else askSoon(state.query, filter, { byHand });
     const key = JSON.stringify([state.query, filter, state.group]);
@@ -96,12 +102,20 @@ export function createSearch(
     running?.abort();
     if (!state.query) {
       summary.textContent = "";
+      replace(named);
       replace(
         results,
         isFiltered(state.filter)
           ? h("p", { class: "empty", text: "Type what you are looking for. Only what the filters leave is searched." })
           : null,
       );
+      return;
+    }
+    if (never) {
+      summary.textContent = "";
+      replace(named);
+      replace(results, nothing(state, { total_pages: 0 }));
+      announce("No page passes these filters.");
       return;
     }
     run(state, filter, 0);
@@ -112,11 +126,12 @@ export function createSearch(
     const { signal } = running;
     results.setAttribute("aria-busy", "true");
     try {
-      const found = await api.search(
-        { query: state.query, filter, limit: AT_A_TIME, offset, group_by_document: state.group },
-        signal,
-      );
+      const [found, alike] = await Promise.all([
+        api.search({ query: state.query, filter, limit: AT_A_TIME, offset, group_by_document: state.group }, signal),
+        offset ? null : namedSo(state, signal),
+      ]);
       if (signal.aborted) return;
+      if (!offset) replace(named, namedLine(alike, { ...actions, showAll: () => showNamed(state.query) }));
       const groups = found.groups ?? null;
       const page = groups ? groups.flatMap((group) => group.hits) : found.hits;
       hits = offset ? [...hits, ...page] : page;
@@ -132,10 +147,17 @@ export function createSearch(
       if (error.name === "AbortError") return;
       shown = null;
       summary.textContent = "";
+      replace(named);
       replace(results, h("p", { class: "failure" }, icon("warning"), error.message));
       announce(error.message);
     }
     results.removeAttribute("aria-busy");
+  }
+
+  /** Documents whose names have what is asked for. Without them, the pages that were found are shown all the same. */
+  async function namedSo({ query, filter }, signal) {
+    if (isFiltered(filter) || isQuestion(query) || query.length < 3 || query.length > MOST_OF_NAME) return null;
+    return api.listDocuments({ name: query, limit: NAMED_SHOWN, signal }).catch(() => null);
   }
 
   function extend(more, offset) {
@@ -159,8 +181,10 @@ export function createSearch(
     const shownWords = groupCount
       ? `${count(hits.length, "page")} in ${count(groupCount, "document")}`
       : count(hits.length, "page");
+    const related = hits.filter(isRelated).length;
+    const loosely = related ? `, ${related === hits.length ? "all" : `${related} of them`} by meaning alone` : "";
     const line = hits.length
-      ? `Best ${shownWords} of ${count(found.total_pages, "page")} searched`
+      ? `Best ${shownWords} of ${count(found.total_pages, "page")} searched${loosely}`
       : `Nothing found on ${count(found.total_pages, "page")}`;
     replace(
       summary,
@@ -176,6 +200,7 @@ export function createSearch(
 
   function nothing(state, found) {
     const tips = [];
+    if (isNever(state.filter)) tips.push(h("li", { text: "“From” is a later day than “To”." }));
     const unquoted = state.query.replace(/["“”„]/g, "");
     if (isFiltered(state.filter)) {
       tips.push(
@@ -231,6 +256,7 @@ export function createSearch(
   return {
     show,
     offerDocuments: filters.offerDocuments,
+    offerFolders: filters.offerFolders,
     /** What was answered is not to be seen again. */
     forget: answer.forget,
     /** Search again, for example after the service came back or pages were read. */

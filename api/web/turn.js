@@ -7,6 +7,7 @@
 
 import * as api from "./api.js";
 import { answerText, evidenceList, missingList, notFound, PAGES_SHOWN, verdicts } from "./answer.js";
+import { pageUrl, toClipboard, withSource } from "./copy.js";
 import { announce, button, h, icon, replace } from "./dom.js";
 import { createTrace } from "./trace.js";
 import { count } from "./words.js";
@@ -155,18 +156,38 @@ export function createTurn(question, { nameOf, waitingPages, again, check: onChe
 
   /** What can be done with a whole answer; null where that is nothing. */
   function actions(answer, { restored }) {
-    const title = "Reads the cited pages again from their images, and compares the quotes";
-    const checkable = answer.found && answer.citations.length && !told.checked;
-    if (!checkable && !restored) return null;
-    return h(
+    const cited = answer.found && answer.citations.length;
+    if (!cited && !restored) return null;
+    const copy = button("Copy with sources", { kind: "plain small", on: { click: () => copyAnswer(answer, copy) } });
+    const row = h(
       "div",
       { class: "turn-actions" },
-      checkable
-        ? button("Check the quotes on the page image", { kind: "plain small", title, on: { click: onCheck } })
-        : null,
+      cited ? copy : null,
       restored ? h("span", { class: "faint", text: "Answered before this page was loaded again." }) : null,
       restored ? button("Ask again", { kind: "plain small", on: { click: again } }) : null,
     );
+    if (cited && !told.checked) offerCheck(answer, row);
+    return row;
+  }
+
+  /** Only where something is kept of a cited page that could be read again: elsewhere a check could tell nothing. */
+  async function offerCheck({ citations }, row) {
+    const cited = [...new Map(citations.map((one) => [`${one.document_id} ${one.page}`, one])).values()];
+    const pages = cited.map((one) => api.getPage(one.document_id, one.page, undefined, { words: false }));
+    const looks = await Promise.allSettled(pages);
+    // A page that could not be looked at just now may well be one of those.
+    const kept = looks.some(({ value, reason: error }) => (value ? value.vision : error.status !== 404));
+    const title = "Reads the cited pages again from their images, and compares the quotes";
+    if (kept) row.append(button("Check the quotes on the page image", { kind: "plain small", title, on: { click: onCheck } }));
+  }
+
+  async function copyAnswer({ text: whole, citations }, node) {
+    const source = ({ number, quote, filename, page, document_id: id, span, note }) =>
+      withSource(`[${number}] “${quote.trim()}”`, { filename, page, url: pageUrl(id, page, note ? {} : { at: span }) });
+    const copied = await toClipboard([question, whole.trim(), ...citations.map(source)].join("\n\n"));
+    announce(copied ? "Answer copied, with its sources" : "This browser did not let the page copy");
+    if (copied) node.classList.add("done");
+    setTimeout(() => node.classList.remove("done"), 1500);
   }
 
   function stopped() {

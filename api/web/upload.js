@@ -1,6 +1,6 @@
 // Files on their way in. Contract: files and folders come from a drop anywhere, or from the two choosers; two are sent
 // at a time; each file (a folder as a whole, batch.js) shows how much is sent, can be cancelled, and says in words why
-// it was refused. What arrives is handed to the library. Files stay reachable for this visit, so a password can be
+// it was refused; while the service is away it waits. What arrives is handed to the library. Files stay reachable for this visit, so a password can be
 // added without choosing it again.
 
 import * as api from "./api.js";
@@ -12,7 +12,7 @@ import { bytes, count, isPasswordCode, reason } from "./words.js";
 
 const AT_ONCE = 2;
 
-export function createUploads({ list, chooser, folderChooser, curtain }, { onDocument, onTrouble }) {
+export function createUploads({ list, chooser, folderChooser, curtain }, { onDocument, onTrouble, onRefused }) {
   const waiting = []; // functions that send one file each
   const files = new Map(); // document id -> { file, path }
   let sending = 0;
@@ -25,6 +25,7 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
       const batch = createBatch(name, {
         schedule,
         onDocument,
+        onEnd: onRefused,
         onPassword: ({ file, path }) => withPassword(file, null, path),
         keep: (id, item) => files.set(id, item),
       });
@@ -89,10 +90,16 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
   async function send(job) {
     const { file, password, path, abort, node, line, bar, stop } = job;
     try {
-      const { document, isNew } = await api.upload(file, {
+      const { document, isNew } = await api.uploadWhenBack(file, {
         password,
         path,
         signal: abort.signal,
+        onAway(away) {
+          bar.value = 0;
+          line.textContent = away
+            ? "Folioscope does not answer. The file waits here and is sent as soon as it does."
+            : "Sending again…";
+        },
         onProgress(sent, total) {
           bar.max = total || 1;
           bar.value = sent;
@@ -140,7 +147,7 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
       });
       node.querySelector(".row-actions").append(close);
       if (again) node.querySelector(".row-body").append(again);
-      announce(`${file.name} was not added. ${error.message}`);
+      onRefused(`${file.name} was not added. ${reason(error.code, error.message)}`);
     }
   }
 
@@ -166,6 +173,10 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
     pump();
   }
 
+  // Leaving the page stops what is being sent: the browser asks first.
+  addEventListener("beforeunload", (event) => {
+    if (sending || waiting.length) event.preventDefault();
+  });
   chooser.addEventListener("change", () => {
     add(chosenItems(chooser.files));
     chooser.value = "";

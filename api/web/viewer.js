@@ -3,8 +3,10 @@
 // in the other. Words of the search, or the cited place, are marked in both. A page not read yet appears when it is.
 
 import * as api from "./api.js";
+import { pageUrl, spanOf, toClipboard, withSource } from "./copy.js";
 import { announce, button, h, icon, isTyping, replace } from "./dom.js";
-import { boxesOf, findSpans, tokenize } from "./highlight.js";
+import { boxesOf, findSpans, joinLine, tokenize } from "./highlight.js";
+import { createFind } from "./find.js";
 import { createPane } from "./pane.js";
 import { closeView, read, writeView } from "./route.js";
 import { PICTURE_WIDTH } from "./scan.js";
@@ -16,10 +18,14 @@ const READ_AGAIN_MS = 1500;
 const tool = (label, glyph, click, title) =>
   button(label, { glyph, shown: false, kind: "plain", title, on: { click } });
 
-export function createViewer(dialog) {
+export function createViewer(dialog, { onMissing }) {
   const stage = h("div", { class: "stage", tabindex: "0", role: "region", "aria-label": "Picture of the page" });
   const sheet = createSheet(stage, { onPoint, onClick, onZoom });
-  const pane = createPane({ onRegion: light, onPick: (i) => sheet.lookAt(page.regions[i].box), onFind: sheet.find });
+  const pane = createPane({ onRegion: light, onPick: (i) => sheet.lookAt(page.regions[i].box), onFind: sheet.find, onCopy: copyText });
+  const find = createFind({
+    open: (to, query) => (to === view.page && query === view.query && !view.at ? present(page) : turnTo(to, query)),
+    lookAt: sheet.point,
+  });
   const title = h("h1", { class: "viewer-title", id: "viewer-title" });
   const number = h("input", {
     id: "page-number",
@@ -39,7 +45,9 @@ export function createViewer(dialog) {
     title: "Show or hide the text",
     on: { click: () => setText(!textShown) },
   });
+  const search = tool("Find in this document", "search", showFind, "Find in this document (f)");
   const copy = tool("Copy link to this page", "link", copyLink);
+  const turnPage = tool("Turn the page", "turn", turnSheet, "Turn the page by a quarter (r)");
   const download = h(
     "a",
     { class: "button plain icon-only", "aria-label": "Download the original", title: "Download the original" },
@@ -49,6 +57,7 @@ export function createViewer(dialog) {
   let page = null; // PageJSON, when it is there
   let running = null;
   let timer = 0;
+  let turned = null; // the document whose pages may be turned
   let textShown = matchMedia("(min-width: 60rem)").matches;
 
   const pageField = h("label", { class: "page-field" }, number, total);
@@ -63,9 +72,10 @@ export function createViewer(dialog) {
       tool("Close", "close", closeView, "Close (Esc)"),
       title,
       h("nav", { class: "pager", "aria-label": "Pages" }, previous, pageField, next),
-      h("div", { class: "zoom", role: "group", "aria-label": "Size" }, smaller, percent, larger, fitWidth, fitPage),
-      h("div", { class: "viewer-tools" }, textToggle, copy, download),
+      h("div", { class: "zoom", role: "group", "aria-label": "Size" }, turnPage, smaller, percent, larger, fitWidth, fitPage),
+      h("div", { class: "viewer-tools" }, search, textToggle, copy, download),
     ),
+    find.node,
     h("div", { class: "viewer-body" }, stage, pane.node),
     h("p", { class: "visually-hidden", role: "status", dataset: { live: "" } }),
   );
@@ -83,6 +93,9 @@ export function createViewer(dialog) {
       stage.focus();
     }
     number.value = String(view.page);
+    if (view.document !== turned) sheet.turn({ upright: true });
+    turned = view.document;
+    find.about(view.document);
     await load();
   }
 
@@ -91,6 +104,7 @@ export function createViewer(dialog) {
     running?.abort();
     view = null;
     page = null;
+    find.hide();
     if (dialog.open) dialog.close();
     sheet.clear();
   }
@@ -115,6 +129,7 @@ export function createViewer(dialog) {
     const same = page?.document_id === found.document_id && page.page === found.page && page.state === found.state;
     page = found;
     replace(title, h("bdi", { class: "name", text: page.filename }));
+    title.dataset.page = page.page; // for print
     document.title = `${page.filename}, page ${page.page} – Folioscope`;
     number.value = String(page.page);
     total.textContent = `of ${page.pages}`;
@@ -130,6 +145,7 @@ export function createViewer(dialog) {
     const remark = view.at ? "The cited place is marked" : boxes.length ? `${count(boxes.length, "place")} marked` : "";
     pane.show(page, spans, remark);
     announce([`Page ${page.page} of ${page.pages}`, remark].filter(Boolean).join(". "));
+    find.arrived({ page: page.page, boxes: joinLine(boxes), query: view.at ? "" : view.query });
     if (page.state === "pending") timer = setTimeout(load, READ_AGAIN_MS);
     fetchNeighbours();
   }
@@ -161,6 +177,7 @@ export function createViewer(dialog) {
     const early = error.status === 409;
     page = null;
     sheet.clear();
+    delete title.dataset.page;
     title.textContent = missing ? "Not here" : early ? "Not yet" : "Not shown";
     total.textContent = "";
     previous.disabled = view.page <= 1;
@@ -173,6 +190,7 @@ export function createViewer(dialog) {
     pane.say(sentence);
     setText(true);
     announce(sentence);
+    if (missing) onMissing(view.document);
     if (early || error.code === "gone") timer = setTimeout(load, 2 * READ_AGAIN_MS);
   }
 
@@ -212,26 +230,47 @@ export function createViewer(dialog) {
     else light(null);
   }
 
+  function turnSheet() {
+    sheet.turn();
+    announce("Turned by a quarter");
+  }
+
   /** The link leads to the page alone: the search under it stays here, but its words travel along. */
   async function copyLink() {
-    const url = new URL(location.href);
-    url.search = "";
-    const { query } = read();
-    if (query && !url.hash.includes("?")) url.hash += `?${new URLSearchParams({ q: query })}`;
-    try {
-      await navigator.clipboard.writeText(url.href);
-      announce("Link copied");
-      copy.classList.add("done");
-      setTimeout(() => copy.classList.remove("done"), 1500);
-    } catch {
-      prompt("Copy this link:", url.href);
-    }
+    const words = view.query || read().query;
+    const url = pageUrl(view.document, view.page, view.at ? { at: view.at } : { query: words });
+    if (await toClipboard(url)) done(copy, "Link copied");
+    else prompt("Copy this link:", url);
+  }
+
+  /** What is selected beside the picture, or else all of the page's text; with where it stands. */
+  async function copyText(shown, node) {
+    const selected = pane.selected();
+    const at = selected ? spanOf(page.text, selected) : null;
+    const url = pageUrl(page.document_id, page.page, at ? { at } : {});
+    const copied = await toClipboard(withSource(selected ? `“${selected}”` : shown, { ...page, url }));
+    if (copied) done(node, selected ? "Selected text copied, with its source" : "Text of the page copied, with its source");
+    else announce("This browser did not let the page copy");
+  }
+
+  function done(node, sentence) {
+    announce(sentence);
+    node.classList.add("done");
+    setTimeout(() => node.classList.remove("done"), 1500);
   }
 
   /** Another page of the document; words that came in the address stay in it. */
   function goTo(to) {
     const own = /[?&]q=/.test(location.hash);
-    writeView(view.document, to, { query: own ? view.query : undefined });
+    turnTo(to, own ? view.query : undefined);
+  }
+
+  function turnTo(to, query) {
+    writeView(view.document, to, { query });
+  }
+
+  function showFind() {
+    if (page) find.show(view.at ? "" : view.query);
   }
 
   function turn(step) {
@@ -266,8 +305,16 @@ export function createViewer(dialog) {
     0: () => sheet.fit("page"),
     w: () => sheet.fit("width"),
     t: () => setText(!textShown),
+    r: turnSheet,
+    f: showFind,
   };
   dialog.addEventListener("keydown", (event) => {
+    // The browser's own search knows the text of one page: it is there at the second press.
+    if (event.key === "f" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && find.node.hidden) {
+      event.preventDefault();
+      showFind();
+      return;
+    }
     if (isTyping(event) || event.ctrlKey || event.metaKey || event.altKey) return;
     // An action that returns false leaves the key to the browser: arrows scroll a page that is wider than the stage.
     if (Object.hasOwn(keys, event.key) && keys[event.key]() !== false) event.preventDefault();

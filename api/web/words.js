@@ -43,10 +43,12 @@ export const MEDIA_CHOICES = ["application/pdf", "image/tiff", "image/jpeg", "im
 export function stateLine({ state, pages, kind }) {
   const { done, failed, pending, total } = pages;
   if (state === "accepted") return "Waiting to be read";
-  if (state === "reading")
-    return total
-      ? `Reading page ${number.format(Math.min(total, done + failed + 1))} of ${number.format(total)}`
-      : "Opening the file";
+  if (state === "reading") {
+    if (!total) return "Opening the file";
+    // Others may be read before it: a page is only said to be read where pages of this document are.
+    if (!done && !failed) return `Waiting to be read, ${count(total, "page")}`;
+    return `Reading page ${number.format(Math.min(total, done + failed + 1))} of ${number.format(total)}`;
+  }
   if (state === "failed") return total ? "None of its pages could be read" : "Could not be opened";
   const read = kind === "archive" ? `${count(done, "page")} read` : count(done, "page");
   if (state === "partial") {
@@ -83,6 +85,8 @@ const REASONS = [
 
 /** Why a page, a file or a member failed. Prefers the service's own message. */
 export function reason(code, message) {
+  // The service names fields of its answers there; the page has a list.
+  if (code === "no_member_read") return "Nothing in it could be read. The list of its files says why.";
   if (message) return message;
   const known = REASONS.find(([pattern]) => pattern.test(code));
   return known ? known[1] : `It could not be read (${code.replaceAll("_", " ")}).`;
