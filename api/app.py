@@ -11,6 +11,7 @@ from importlib.util import find_spec
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.middleware.gzip import GZipMiddleware
 
 from api import (
     openapi,
@@ -20,6 +21,7 @@ from api import (
     routes_decode,
     routes_documents,
     routes_export,
+    routes_listing,
     routes_operations,
     routes_pages,
     routes_search,
@@ -32,10 +34,12 @@ from api.access import Access
 from api.config import ApiConfig, version
 from api.context import Context
 from api.cors import Cors
+from api.head import HeadAsGet
 from api.keyring import KeyRing
 from api.limits import Limits
 from api.metrics import Metrics
 from api.middleware import Guard, RequestContext
+from api.override import MethodOverride
 from worker.service import ServiceProtocol
 
 
@@ -63,6 +67,7 @@ def create_app(
     problems.install(app, retry_after_s=config.retry_after_s)
     for routes in (
         routes_documents,
+        routes_listing,
         routes_uploads,
         routes_export,
         routes_pages,
@@ -81,13 +86,15 @@ def create_app(
         from api import mcp_tools
 
         app.state.running.append(mcp_tools.mount(app))
-    app.mount("/web", routes_web.WebFiles(directory=config.web_dir, check_dir=False), name="web")
+    app.mount("/web", GZipMiddleware(routes_web.WebFiles(directory=config.web_dir, check_dir=False)), name="web")
     app.openapi = openapi.document(app)  # type: ignore[method-assign]
     app.state.methods = openapi.Methods(app.openapi())
     # The last one added is the outermost.
+    app.add_middleware(HeadAsGet, methods=app.state.methods.of)
     app.add_middleware(Access, ring=ring, limits=limits, retry_after_s=config.retry_after_s)
     app.add_middleware(Cors, origins=config.cors_origins)
     app.add_middleware(Guard, config=config)
+    app.add_middleware(MethodOverride)
     app.add_middleware(RequestContext, metrics=metrics)
     return app
 

@@ -145,10 +145,14 @@ def remarks(done: Done) -> str:
     """What to know of an answer beside its text, as a plain last line; empty where there is nothing."""
     told = [note] if (note := done.answer.extra.get("note")) else []
     if done.missing:
-        told.append(f"{len(done.missing)} pages that may hold more could not be decoded.")
+        told.append(f"Not heard, though they may hold more: {_pages(len(done.missing))}.")
     elif done.incomplete:
-        told.append(f"{done.undecoded} pages have no text yet and were not looked at.")
+        told.append(f"Not looked at, as they have no text yet: {_pages(done.undecoded)}.")
     return f"\n\n({' '.join(told)})" if told else ""
+
+
+def _pages(count: int) -> str:
+    return f"{count} page{'' if count == 1 else 's'}"
 
 
 def usage(messages: Sequence[ChatMessage], answer: str) -> ChatUsageJSON:

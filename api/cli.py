@@ -9,6 +9,7 @@ Everything heavy is imported inside the commands, so that `--help` is there at o
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from api.cli_groups import keys, webhooks
+from api.cli_options import WholeRange, is_unicode
 from api.cli_options import as_json as _json
 from api.cli_options import data as _data
 from api.cli_options import output as _output
@@ -29,6 +31,9 @@ from api.config import version
 if TYPE_CHECKING:
     from api.cli_client import Client
     from api.cli_output import Output
+
+# Errors of the machine, and no bug of ours: a disk that is full or broken, a file that this user may not touch.
+_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS}
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -59,7 +64,7 @@ cli.add_command(webhooks)
 
 @cli.command()
 @click.option("--host", help="Address to listen on (FOLIOSCOPE_HOST).")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one (FOLIOSCOPE_PORT).")
+@click.option("--port", type=WholeRange(0, 65535), help="Port; 0 takes a free one (FOLIOSCOPE_PORT).")
 @click.option("--json-logs", is_flag=True, help="Log lines as JSON.")
 @_data
 @_json
@@ -120,7 +125,7 @@ def ls(**options: Any) -> int:
 
 @cli.command()
 @click.argument("query")
-@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True)
+@click.option("--limit", type=WholeRange(1, 100), default=10, show_default=True)
 @click.option("--group", is_flag=True, help="By document.")
 @_filters
 @_talks
@@ -175,7 +180,7 @@ def rm(document_ids: Sequence[str], yes: bool, **options: Any) -> int:
 
 @cli.command(name="read-again")
 @click.argument("document_ids", metavar="[ID...]", nargs=-1)
-@click.option("--page", type=click.IntRange(1), help="Only this page; of one document.")
+@click.option("--page", type=WholeRange(1), help="Only this page; of one document.")
 @click.option("--all", "everything", is_flag=True, help="Pages that were read too.")
 @click.option("--failed", is_flag=True, help="Everything that failed, of all documents.")
 @_talks
@@ -201,7 +206,7 @@ def read_again(document_ids: Sequence[str], page: int | None, everything: bool, 
 @click.option(
     "--queues", default="housekeeping,read.cpu", show_default=True, help="Of decode, housekeeping, read.cpu, read.gpu."
 )
-@click.option("--threads", type=click.IntRange(0, 256), default=0, help="Jobs at once; 0: FOLIOSCOPE_READERS.")
+@click.option("--threads", type=WholeRange(0, 256), default=0, help="Jobs at once; 0: FOLIOSCOPE_READERS.")
 @click.option("--name", help="Tells workers of one machine apart; without it the host's name.")
 @click.option("--json-logs", is_flag=True, help="Log lines as JSON.")
 @_data
@@ -247,7 +252,7 @@ def rebuild(**options: Any) -> int:
 
 @cli.command()
 @click.argument("document_id", metavar="ID")
-@click.argument("page", type=click.IntRange(1))
+@click.argument("page", type=WholeRange(1))
 @click.option("--task", type=click.Choice(["markdown", "ocr", "text", "figure", "describe"]), help="What to do.")
 @click.option("--prompt", help="Instead of a task, words of your own.")
 @_talks
@@ -263,7 +268,7 @@ def decode(document_id: str, page: int, task: str | None, prompt: str | None, **
 
 @cli.command()
 @click.argument("document_id", metavar="ID")
-@click.argument("page", type=click.IntRange(1))
+@click.argument("page", type=WholeRange(1))
 @click.argument("phrase")
 @_talks
 def locate(document_id: str, page: int, phrase: str, **options: Any) -> int:
@@ -284,8 +289,8 @@ def engine(**options: Any) -> int:
 
 
 @cli.command()
-@click.option("--pages", type=click.IntRange(1), default=20, show_default=True, help="How many to look at.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Draws the same pages again.")
+@click.option("--pages", type=WholeRange(1), default=20, show_default=True, help="How many to look at.")
+@click.option("--seed", type=WholeRange(0), default=0, show_default=True, help="Draws the same pages again.")
 @_data
 @_json
 def audit(pages: int, seed: int, **options: Any) -> int:
@@ -324,6 +329,7 @@ def _run(options: dict[str, Any], command: Callable[[Client, Output], Awaitable[
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code. Errors are one line on stderr."""
+    out, err = sys.stdout, sys.stderr
     try:
         return cli.main(arguments, prog_name="folioscope", standalone_mode=False) or 0
     except click.ClickException as error:
@@ -332,10 +338,23 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         print("Interrupted.", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; the interpreter must not complain when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit:
+        # What click makes of a broken pipe, with streams of its own: whoever read our output has seen enough.
+        if sys.stdout is out:
+            raise
+        sys.stdout, sys.stderr = out, err
+        _say_no_more()
         return 0
+    except OSError as error:
+        if error.errno not in _MACHINE:
+            raise
+        from api.cli_output import Output
+
+        if not error.filename:
+            _say_no_more()
+        where = f"{error.filename}: " if error.filename else "The output cannot be written: "
+        Output().error(f"{where}{error.strerror or error}.")
+        return 1
     except Exception as error:
         from api.cli_client import ApiError
         from api.cli_output import Output
@@ -347,7 +366,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _say_no_more() -> None:
+    """What is still to be flushed goes nowhere; the interpreter would complain at its end."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> None:
+    """The process's entry."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and not is_unicode(stream):
+            # What documents say has letters that the locale may not have; a question mark is better than an end.
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     sys.exit(run())
 
 

@@ -19,6 +19,7 @@ from urllib.parse import quote, urlsplit
 import anyio
 import httpx
 
+from index.payload import storable
 from worker.settings import Settings
 
 SERVICE_FILE = "service.json"
@@ -29,6 +30,7 @@ _IN_PROCESS_URL = "http://localhost"
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0, write=300.0)
 # On a CPU a page takes minutes, and the weights are loaded first; an answer may need several.
 _DECODE_TIMEOUT = httpx.Timeout(900.0, connect=5.0)
+_LOOK_S = 5.0  # for whether a service is there at all
 _LOOK_AGAIN_S = 0.4
 _ATTEMPTS = 4
 _PATIENCE_S = 20.0  # a limit that lasts longer is told at once
@@ -86,11 +88,11 @@ class Client:
         return response.json(), response.headers.get("folioscope-existing") != "true"
 
     async def document(self, document_id: str) -> dict[str, Any]:
-        return (await self._send("GET", f"/v1/documents/{quote(document_id, safe='')}")).json()
+        return (await self._send("GET", f"/v1/documents/{_part(document_id)}")).json()
 
     async def read_again(self, document_id: str, *, page: int | None, everything: bool) -> dict[str, Any]:
         """Ask for another try of what failed; what is tried."""
-        path = f"/v1/documents/{quote(document_id, safe='')}" + (f"/pages/{page}" if page is not None else "")
+        path = f"/v1/documents/{_part(document_id)}" + (f"/pages/{page}" if page is not None else "")
         params = {"all": "true"} if everything else {}
         return (await self._send("POST", f"{path}/read-again", params=params)).json()
 
@@ -104,11 +106,11 @@ class Client:
             if cursor is None:
                 return
 
-    async def documents(self) -> AsyncIterator[dict[str, Any]]:
-        """All, newest first."""
+    async def documents(self, name: str | None = None) -> AsyncIterator[dict[str, Any]]:
+        """All, newest first; or those in whose names the words of `name` stand."""
         cursor: str | None = None
         while True:
-            params = {"limit": "100"} | ({"cursor": cursor} if cursor else {})
+            params = {"limit": "100"} | ({"name": name} if name else {}) | ({"cursor": cursor} if cursor else {})
             page = (await self._send("GET", "/v1/documents", params=params)).json()
             for item in page["items"]:
                 yield item
@@ -141,7 +143,7 @@ class Client:
         return seen
 
     async def delete(self, document_id: str) -> dict[str, Any]:
-        return (await self._send("DELETE", f"/v1/documents/{quote(document_id, safe='')}")).json()
+        return (await self._send("DELETE", f"/v1/documents/{_part(document_id)}")).json()
 
     async def search(self, request: dict[str, Any]) -> dict[str, Any]:
         return (await self._send("POST", "/v1/search", json=request)).json()
@@ -151,7 +153,7 @@ class Client:
 
     async def ask_streamed(self, request: dict[str, Any]) -> tuple[dict[str, Any], float]:
         """The same answer, and after how many seconds its first words came (in process they come with the last)."""
-        body = request | {"stream": True}
+        body = _written(request | {"stream": True})
         for attempt in range(1, _ATTEMPTS + 1):
             began = time.perf_counter()
             try:
@@ -168,25 +170,26 @@ class Client:
         raise AssertionError("the last attempt returns or raises")
 
     async def decode(self, document_id: str, page: int, request: dict[str, Any]) -> dict[str, Any]:
-        path = f"/v1/documents/{quote(document_id, safe='')}/pages/{page}/decode"
+        path = f"/v1/documents/{_part(document_id)}/pages/{page}/decode"
         return (await self._send("POST", path, json=request, timeout=_DECODE_TIMEOUT)).json()
 
     async def locate(self, document_id: str, page: int, phrase: str) -> dict[str, Any]:
-        path = f"/v1/documents/{quote(document_id, safe='')}/pages/{page}/locate"
+        path = f"/v1/documents/{_part(document_id)}/pages/{page}/locate"
         return (await self._send("POST", path, json={"phrase": phrase}, timeout=_DECODE_TIMEOUT)).json()
 
     async def page(self, document_id: str, page: int) -> dict[str, Any]:
-        return (await self._send("GET", f"/v1/documents/{quote(document_id, safe='')}/pages/{page}")).json()
+        return (await self._send("GET", f"/v1/documents/{_part(document_id)}/pages/{page}")).json()
 
     async def page_image(self, document_id: str, page: int, *, width: int, kind: str) -> bytes:
         """The page as a `png` or `webp`."""
-        path = f"/v1/documents/{quote(document_id, safe='')}/pages/{page}/image"
+        path = f"/v1/documents/{_part(document_id)}/pages/{page}/image"
         return (await self._send("GET", path, params={"width": str(width), "format": kind})).content
 
     async def _send(
         self, method: str, path: str, *, body: Callable[[], AsyncIterator[bytes]] | None = None, **options: Any
     ) -> httpx.Response:
         """`body` is made anew for each attempt."""
+        options |= {"json": _written(options["json"])} if "json" in options else {}
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 content = {"content": body()} if body else {}
@@ -203,6 +206,22 @@ class Client:
 
     def _unreachable(self, error: httpx.TransportError) -> ApiError:
         return ApiError(f"No answer from {self._http.base_url}: {str(error) or type(error).__name__}")
+
+
+def _part(name: str) -> str:
+    """A name as one part of a path, whatever is in it."""
+    return quote(name, safe="", errors="replace")
+
+
+def _written(request: Any) -> Any:
+    """A request whose texts UTF-8 can carry: arguments of a command line need not be any, and come with lone surrogates
+    where they are not.
+    """
+    if isinstance(request, dict):
+        return {name: _written(value) for name, value in request.items()}
+    if isinstance(request, list | tuple):
+        return [_written(value) for value in request]
+    return storable(request) if isinstance(request, str) else request
 
 
 def _wait(response: httpx.Response, *, again: bool) -> float | None:
@@ -255,7 +274,9 @@ async def connect(url: str | None, settings: Settings, *, key: str | None = None
 
 
 async def running_url(data_dir: Path) -> str | None:
-    """Of the service that owns the data directory; None when none answers."""
+    """Of the service that owns the data directory; None when there is none. One that is too busy to answer is one: who
+    took it for dead would try to open its data and be refused.
+    """
     try:
         info = json.loads((data_dir / SERVICE_FILE).read_text())
         os.kill(int(info["pid"]), 0)
@@ -265,8 +286,10 @@ async def running_url(data_dir: Path) -> str | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     try:
-        async with httpx.AsyncClient(timeout=5.0, trust_env=False) as http:
+        async with httpx.AsyncClient(timeout=_LOOK_S, trust_env=False) as http:
             return url if (await http.get(f"{url}/livez")).is_success else None
+    except httpx.TimeoutException:
+        return url
     except (httpx.HTTPError, httpx.InvalidURL):
         return None
 

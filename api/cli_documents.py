@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -176,7 +177,7 @@ async def read(client: Client, output: Output, document_ids: Sequence[str]) -> d
             total = sum(one["total"] for one in pages)
             bar.update(task, completed=done, total=total or None)
             if not output.err.is_terminal and done > told and (done == total or done - told >= total / 10):
-                output.note(f"read {done} of {total} pages")
+                output.note(f"read {done} of {count(total, 'page')}")
                 told = done
 
         return await client.wait(list(document_ids), show)
@@ -245,30 +246,46 @@ def _shortened(name: str) -> str:
 
 
 async def rm(client: Client, output: Output, document_ids: Sequence[str]) -> int:
-    missing = False
+    code = OK
+    async for _, receipt in _each(output, document_ids, client.delete):
+        if receipt is None:
+            code = PARTIAL
+            continue
+        if output.as_json:
+            output.json(receipt)
+        deleted = ", ".join(
+            count(receipt[f"{what}s_deleted"], name)
+            for what, name in (("page", "page"), ("document", "document"), ("blob", "file"))
+        )
+        output.say(f"deleted {safe(receipt['filename'])}: {deleted}; {_remaining(receipt['remaining'])}")
+    return code
+
+
+def _remaining(found: Mapping[str, int]) -> str:
+    """What a deletion left, in words."""
+    left = [f"{number} {what}" for what, number in found.items() if number and what != "archives"]
+    told = f"remaining: {', '.join(left)}" if left else "nothing remains"
+    archives = found.get("archives", 0)
+    if archives == 1:
+        told += ", but a kept archive's original still contains it"
+    elif archives:
+        told += f", but the originals of {archives} kept archives still contain it"
+    return told
+
+
+async def _each(
+    output: Output, document_ids: Sequence[str], call: Callable[[str], Awaitable[dict[str, Any]]]
+) -> AsyncIterator[tuple[str, dict[str, Any] | None]]:
+    """What `call` gives for each id; None, and a line that says so, where there is no such document."""
     for document_id in document_ids:
         try:
-            receipt = await client.delete(document_id)
+            found = await call(document_id)
         except ApiError as error:
             if error.code != "not_found":
                 raise
             output.error(f"{safe(document_id)}: {error.detail}")
-            missing = True
-            continue
-        if output.as_json:
-            output.json(receipt)
-        remaining = {what: number for what, number in receipt["remaining"].items() if number}
-        archives = remaining.pop("archives", 0)
-        kept = ", but a kept archive's original still contains it" if archives == 1 else ""
-        kept = f", but the originals of {archives} kept archives still contain it" if archives > 1 else kept
-        output.say(
-            f"deleted {safe(receipt['filename'])}: {count(receipt['pages_deleted'], 'page')}, "
-            f"{count(receipt['documents_deleted'], 'document')}, {count(receipt['blobs_deleted'], 'file')}; "
-            + ("remaining: " + ", ".join(f"{number} {what}" for what, number in remaining.items()) if remaining else "")
-            + ("" if remaining else "nothing remains")
-            + kept
-        )
-    return PARTIAL if missing else OK
+            found = None
+        yield document_id, found
 
 
 async def read_failed_again(client: Client, output: Output) -> int:
@@ -289,15 +306,11 @@ async def read_failed_again(client: Client, output: Output) -> int:
 async def read_again(
     client: Client, output: Output, document_ids: Sequence[str], *, page: int | None, everything: bool
 ) -> int:
-    missing = False
-    for document_id in document_ids:
-        try:
-            asked = await client.read_again(document_id, page=page, everything=everything)
-        except ApiError as error:
-            if error.code != "not_found":
-                raise
-            output.error(f"{safe(document_id)}: {error.detail}")
-            missing = True
+    code = OK
+    again = partial(client.read_again, page=page, everything=everything)
+    async for document_id, asked in _each(output, document_ids, again):
+        if asked is None:
+            code = PARTIAL
             continue
         if output.as_json:
             output.json(asked)
@@ -308,4 +321,4 @@ async def read_again(
             output.say(f"{safe(document_id)}: {count(asked['lifted'], 'page')} may be decoded by the next question")
     if client.in_process:
         output.note("No service is running: they are read once one runs (folioscope serve).")
-    return PARTIAL if missing else OK
+    return code

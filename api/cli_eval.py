@@ -53,7 +53,10 @@ async def run(client: Client, output: Output, questions: list[evaluate.KnownQues
     with output.page_progress("questions") as bar:
         task = bar.add_task("Asking", total=len(questions))
         outcomes = await evaluate.run(client, questions, lambda done: bar.update(task, completed=done))
+        absent = await evaluate.absent(client, outcomes)
     rows = evaluate.rows(outcomes)
+    for page in absent:
+        output.note(f"not in the archive, so a miss: {safe(page.document)}, page {page.page}", style="yellow")
     if output.as_json:
         output.json({"rows": [asdict(row) for row in rows]})
     who = ", ".join(sorted({outcome.answerer for outcome in outcomes} - {""}))

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from api.cli_options import WholeRange
 from api.cli_options import as_json as _json
 from api.cli_options import data as _data
 from api.cli_options import output as _output
@@ -30,9 +31,9 @@ def keys() -> None:
     help="What it may do (repeatable).",
 )
 @click.option("--expires", "lifetime", metavar="TIME", help="How long it is good for: 12h, 90d, 1y.")
-@click.option("--requests-per-minute", type=click.IntRange(0), help="Instead of the service's own limit; 0: none.")
-@click.option("--answers", type=click.IntRange(0), help="Answers at once, instead of the service's own limit.")
-@click.option("--bytes-per-day", type=click.IntRange(0), help="Of uploads, instead of the service's own limit.")
+@click.option("--requests-per-minute", type=WholeRange(0), help="Instead of the service's own limit; 0: none.")
+@click.option("--answers", type=WholeRange(0), help="Answers at once, instead of the service's own limit.")
+@click.option("--bytes-per-day", type=WholeRange(0), help="Of uploads, instead of the service's own limit.")
 @_data
 @_json
 def create_key(name: str, tenant: str, scopes: tuple[str, ...], lifetime: str | None, **options: Any) -> int:
@@ -46,7 +47,7 @@ def create_key(name: str, tenant: str, scopes: tuple[str, ...], lifetime: str | 
         name=name,
         tenant=tenant,
         scopes=scopes,
-        lifetime=cli_keys.Lifetime()(lifetime) if lifetime else None,
+        lifetime=None if lifetime is None else cli_keys.Lifetime()(lifetime),
         limits=KeyLimits(options["requests_per_minute"], options["answers"], options["bytes_per_day"]),
     )
 

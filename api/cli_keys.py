@@ -15,6 +15,7 @@ from index.keys import ApiKey, KeyDirectory, KeyLimits, Scope
 from worker.settings import Settings
 
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "y": timedelta(days=365)}
+_LONGEST = 100 * _UNITS["y"]
 
 
 class Lifetime(click.ParamType):
@@ -26,9 +27,11 @@ class Lifetime(click.ParamType):
         if isinstance(value, timedelta):
             return value
         number, unit = value[:-1], value[-1:]
-        if not (number.isascii() and number.isdecimal() and 0 < len(number) < 6 and unit in _UNITS):
-            self.fail("write 30m, 12h, 90d or 1y", param, ctx)
-        return int(number) * _UNITS[unit]
+        known = number.isascii() and number.isdecimal() and len(number) < 6 and unit in _UNITS
+        lifetime = int(number) * _UNITS[unit] if known else timedelta()
+        if not timedelta() < lifetime <= _LONGEST:
+            self.fail("write 30m, 12h, 90d or 1y; a key that never expires is made without this option", param, ctx)
+        return lifetime
 
 
 def create(
@@ -47,7 +50,7 @@ def create(
         tenant=tenant,
         scopes=frozenset(map(Scope, scopes)),
         now=now,
-        expires_at=now + lifetime if lifetime else None,
+        expires_at=None if lifetime is None else now + lifetime,
         limits=limits,
     )
     if output.as_json:

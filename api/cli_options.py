@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
@@ -12,6 +12,16 @@ if TYPE_CHECKING:
     from api.cli_output import Output
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class WholeRange(click.IntRange):
+    """`click.IntRange` of digits: `int` reads `1_0` as ten."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and not (value.isascii() and value.removeprefix("-").isdecimal()):
+            self.fail(f"{value!r} is no whole number, written in digits", param, ctx)
+        return super().convert(value, param, ctx)
+
 
 data = click.option("--data", type=click.Path(path_type=Path), help="Data directory (FOLIOSCOPE_DATA_DIR).")
 url = click.option("--url", help="A service to talk to (FOLIOSCOPE_URL) instead of this machine's own.")
@@ -22,6 +32,11 @@ as_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, 
 def talks(command: Command) -> Command:
     """Options of the commands that speak to a service."""
     return as_json(data(key(url(command))))
+
+
+def is_unicode(stream: TextIO) -> bool:
+    """Whether a stream can carry every letter."""
+    return (stream.encoding or "").lower().replace("-", "").startswith("utf")
 
 
 def output(options: dict[str, Any]) -> Output:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import unicodedata
 from collections.abc import Iterable, Mapping
 from itertools import groupby
@@ -23,6 +24,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.text import Text
+
+from api.cli_options import is_unicode
 
 OK, ERROR, USAGE, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -42,7 +45,7 @@ class Output:
 
     def json(self, value: object) -> None:
         """One JSON document on a line of its own, whatever the mode."""
-        print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
+        print(json.dumps(value, ensure_ascii=not is_unicode(sys.stdout), default=str), flush=True)
 
     def say(self, text: str | Text = "", *, style: str | None = None) -> None:
         """A line for people: on stdout, or nowhere when a program reads it."""
@@ -111,9 +114,9 @@ def snippet(text: str, highlights: Iterable[Iterable[int]]) -> Text:
     return shown.append(" …" if end < len(flat) else "")
 
 
-def count(number: int, noun: str) -> str:
-    """`1 page`, `2 pages`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def count(number: int, noun: str, nouns: str | None = None) -> str:
+    """`1 page`, `2 pages`; `nouns` where an `s` does not do."""
+    return f"{number} {noun}" if number == 1 else f"{number} {nouns or noun + 's'}"
 
 
 def bytes_of(size: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from rich.text import Text
 
 from api.cli_client import Client
-from api.cli_output import OK, PARTIAL, Output, safe, snippet
+from api.cli_output import OK, PARTIAL, Output, count, safe, snippet
 
 
 async def search(client: Client, output: Output, request: dict[str, Any]) -> int:
@@ -17,8 +17,8 @@ async def search(client: Client, output: Output, request: dict[str, Any]) -> int
     hits = found["hits"] or [hit for group in found["groups"] or [] for hit in group["hits"]]
     if not hits:
         unseen = found.get("undecoded_pages", 0)
-        more = f" {unseen} of them have no text yet: ask a question, and what it needs is decoded." if unseen else ""
-        output.note(f"Nothing was found in {found['total_pages']} pages.{more}")
+        more = f" {count(unseen, 'page has', 'pages have')} no text yet: ask, and what is needed is decoded."
+        output.note(f"Nothing was found in {count(found['total_pages'], 'page')}.{more if unseen else ''}")
         return PARTIAL
     print_hits(output, hits)
     return OK
@@ -71,7 +71,7 @@ def _print_decoded(output: Output, answer: dict[str, Any]) -> None:
         output.say(f"missing: {where} ({one['code']}): {safe(one['reason'])}", style="yellow")
     if answer.get("incomplete") and answer.get("undecoded_pages"):
         output.say(
-            f"{answer['undecoded_pages']} pages have no text yet and were not looked at; name a document or a folder "
-            "to have them decoded.",
+            f"Not looked at: {count(answer['undecoded_pages'], 'page')} without text yet. Name a document or a folder "
+            "to have such pages decoded.",
             style="yellow",
         )

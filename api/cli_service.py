@@ -61,12 +61,12 @@ def rebuild(output: Output, settings: Settings) -> int:
         counts = maintenance.rebuild(settings, progress=show)
     if output.as_json:
         output.json({"pending": counts.pending, "done": counts.done, "failed": counts.failed, "total": counts.total})
-    output.say(f"{counts.done} of {counts.total} pages are in the new index" + _failed(counts.failed))
+    output.say(f"{counts.done} of {count(counts.total, 'page')} in the new index" + _failed(counts.failed))
     return PARTIAL if counts.failed else OK
 
 
-def _failed(count: int) -> str:
-    return f"; {count} failed" if count else ""
+def _failed(number: int) -> str:
+    return f"; {number} failed" if number else ""
 
 
 def bench(output: Output, arguments: Sequence[str]) -> int:

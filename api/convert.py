@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from api import schemas as s
+from index.errors import InvalidRequest
 from index.payload import storable
 from index.store import PageCounts
 from index.types import Box, Citation, DocumentState, Hit, PagePoint, SearchFilter, SearchResult, VisionFormat
+from ingest.sniff import SUPPORTED
 from worker.asking.decoding import Decoding
 from worker.asking.pipeline import Done
 from worker.asking.selection import Considered
@@ -163,12 +165,21 @@ def image_url(document_id: str, page_number: int) -> str:
 
 
 def search_filter(given: s.FilterJSON) -> SearchFilter:
+    """`InvalidRequest` for one that nothing can pass: an empty result would say that there is nothing."""
+    begin, end = _aware(given.created_from), _aware(given.created_to)
+    if begin is not None and end is not None and begin > end:
+        raise InvalidRequest("created_from is later than created_to: no document can be of such a time.")
+    types = tuple(kind.strip().lower() for kind in given.media_types)
+    if unknown := [kind for kind in types if kind not in SUPPORTED]:
+        raise InvalidRequest(
+            f"media_types: no document is of the type {unknown[0][:100]!r}; the types are {', '.join(SUPPORTED)}."
+        )
     return SearchFilter(
         document_ids=tuple(given.document_ids),
         folder=(given.folder or "").strip("/") or None,
-        media_types=tuple(given.media_types),
-        created_from=_aware(given.created_from),
-        created_to=_aware(given.created_to),
+        media_types=types,
+        created_from=begin,
+        created_to=end,
     )
 
 

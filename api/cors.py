@@ -6,6 +6,7 @@ else no header says anything, and a preflight meets the route that does not exis
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,14 +17,15 @@ if TYPE_CHECKING:
 
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PATCH, DELETE",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, Folioscope-Password, Idempotency-Key, Tus-Resumable, "
-    "Upload-Length, Upload-Metadata, Upload-Offset, X-Request-ID",
     "Access-Control-Max-Age": "600",
+    "Vary": "Origin, Access-Control-Request-Headers",
 }
 _EXPOSED = (
-    "Content-Disposition, ETag, Folioscope-Document, Folioscope-Existing, Folioscope-Replayed, Location, Retry-After, "
-    "Tus-Resumable, Upload-Expires, Upload-Length, Upload-Offset, X-Request-ID"
+    "Content-Disposition, Content-Range, ETag, Folioscope-Document, Folioscope-Existing, Folioscope-Replayed, "
+    "Location, Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, "
+    "Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset, X-Request-ID"
 )
+_HEADERS = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, \t-]{1,2000}")
 
 
 class Cors:
@@ -38,7 +40,12 @@ class Cors:
             await self.app(scope, receive, send)
             return
         if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
-            allowed = {"Access-Control-Allow-Origin": origin, "Vary": "Origin", **_PREFLIGHT}
+            allowed = {"Access-Control-Allow-Origin": origin, **_PREFLIGHT}
+            wanted = headers.get("access-control-request-headers", "")
+            if _HEADERS.fullmatch(wanted):
+                # Whatever a client has to send: libraries add headers of their own (the `openai` client a dozen), and
+                # the origins are those that the setting trusts.
+                allowed["Access-Control-Allow-Headers"] = wanted
             await Response(status_code=204, headers=allowed)(scope, receive, send)
             return
 

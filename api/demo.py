@@ -20,7 +20,7 @@ from rich.text import Text
 from api import demo_cards
 from api.cli_client import ApiError, Client, connect
 from api.cli_documents import read
-from api.cli_output import ERROR, INTERRUPTED, OK, PARTIAL, Output, bytes_of, failures, safe
+from api.cli_output import ERROR, INTERRUPTED, OK, PARTIAL, Output, bytes_of, count, failures, safe
 from api.cli_questions import print_answer, print_hits
 from api.serve import bind, running, stop_signal
 from index.errors import ConfigError, FolioscopeError
@@ -118,7 +118,7 @@ async def _send_and_read(client: Client, output: Output) -> bool:
     pages = document["pages"]
     documents = sum([one["kind"] == "document" async for one in client.documents()])
     output.say(
-        f"{pages['done']} of {pages['total']} pages in {documents} documents "
+        f"{pages['done']} of {count(pages['total'], 'page')} in {count(documents, 'document')} "
         f"were read in {seconds:.0f} s ({pages['done'] / seconds:.1f} pages a second)"
     )
     for line in failures(document):
@@ -130,7 +130,7 @@ async def _search(client: Client, output: Output, query: str) -> bool:
     found = await client.search({"query": query, "limit": _HITS})
     _heading(output, "Search", query)
     print_hits(output, found["hits"])
-    output.say(f"     searched {found['total_pages']} pages in {found['took_ms']:.0f} ms", style="dim")
+    output.say(f"     searched {count(found['total_pages'], 'page')} in {found['took_ms']:.0f} ms", style="dim")
     return bool(found["hits"])
 
 

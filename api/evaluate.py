@@ -17,20 +17,24 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api.cli_client import ApiError, Client
+from api.numbers import Whole
 from index.errors import InvalidRequest
 
 DEPTH = 10
 _Place = tuple[str, int, str | None]
 """A page of a document, or its note under a prompt."""
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _GOOD_PART = 3
 """A quote inside the answer's words must be at least one part in so many of them."""
 
@@ -38,7 +42,7 @@ _GOOD_PART = 3
 class KnownPage(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     document: str = Field(min_length=1)
-    page: int = Field(ge=1)
+    page: Whole = Field(ge=1)
 
 
 class KnownQuestion(BaseModel):
@@ -145,6 +149,29 @@ async def run(
     return outcomes
 
 
+async def absent(client: Client, outcomes: Sequence[Outcome]) -> list[KnownPage]:
+    """Pages that questions name and that are not in the archive: each counts as missed, and may be a slip in the file.
+    Only those that no search brought are looked for. Raises `ApiError`.
+    """
+    named = [page for outcome in outcomes if not outcome.ranks for page in outcome.asked.pages]
+    return [page for page in dict.fromkeys(named) if not await _is_here(client, page)]
+
+
+async def _is_here(client: Client, known: KnownPage) -> bool:
+    if _UUID.fullmatch(known.document):
+        try:
+            return known.page <= (await client.document(known.document))["pages"]["total"]
+        except ApiError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return False
+    async for document in client.documents(known.document):
+        names = (document["filename"], *document["paths"], *(origin["path"] for origin in document["origins"]))
+        if _is_named(names, known.document) and known.page <= document["pages"]["total"]:
+            return True
+    return False
+
+
 def rows(outcomes: Sequence[Outcome]) -> list[Row]:
     """One for each kind, and one for all where there are several."""
     kinds = list(dict.fromkeys(outcome.asked.kind for outcome in outcomes))
@@ -198,11 +225,12 @@ def _mean(values: Iterable[float | bool]) -> float | None:
 
 def _is_known(hit: dict[str, Any], pages: Sequence[KnownPage]) -> bool:
     names = (hit["document_id"], hit["filename"], *hit.get("paths", ()))
-    return any(
-        hit["page"] == known.page
-        and any(name == known.document or name.endswith("/" + known.document) for name in names)
-        for known in pages
-    )
+    return any(hit["page"] == known.page and _is_named(names, known.document) for known in pages)
+
+
+def _is_named(names: Iterable[str], asked: str) -> bool:
+    """Whether one of the names is this, or a path that ends with it."""
+    return any(name == asked or name.endswith("/" + asked) for name in names)
 
 
 async def _paths(client: Client, document_id: str, known: dict[str, list[str]]) -> list[str]:

@@ -19,7 +19,8 @@ from worker.service import DocumentView
 
 _UNFINISHED = frozenset({DocumentState.ACCEPTED, DocumentState.READING})
 _RECONNECT_MS = 2000
-# Looking at a large archive may take a while; then it is done at most this share of the time.
+# Looking at a large archive may take a while; then it is done at most this share of the time. Heartbeats come all the
+# same: after one look that hung for a minute, silence for five would be taken for the end.
 _LOOKING_SHARE = 0.2
 
 
@@ -39,7 +40,7 @@ async def progress(context: Context, tenant: str, first: DocumentView) -> AsyncI
         except Unavailable:
             now = view
         took = time.monotonic() - started_at
-        pause = max(context.config.poll_s, took / _LOOKING_SHARE)
+        pause = max(context.config.poll_s, min(took / _LOOKING_SHARE, context.config.heartbeat_s))
         if (now.state, now.pages) != (view.state, view.pages):
             number += 1
             yield _event("progress", now, number)

@@ -37,6 +37,7 @@ ACCEPTED = {
 _OF_ONE = {"page_failures", "members", "member_failures"}
 DOCUMENTS = {
     "items": [{name: value for name, value in DOCUMENT.items() if name not in _OF_ONE}],
+    "total": 1,
     "next_cursor": None,
 }
 

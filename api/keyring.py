@@ -87,6 +87,8 @@ class KeyRing:
         key_id = key_id_of(token)
         key = self._find(key_id) if key_id else None
         if key is None or not key.matches(token):
+            if not self._is_closed():
+                return LOCAL_USER  # clients that cannot go without a key send any
             raise KeyNotValid("There is no such key. Was it copied whole?")
         return self._admit(key)
 

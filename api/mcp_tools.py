@@ -29,6 +29,7 @@ from pydantic import Field
 from api.access import COUNTED
 from api.cli_client import ApiError, Client
 from api.config import version
+from api.numbers import Whole
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -47,7 +48,7 @@ Connect = Callable[[Mapping[str, str]], AbstractAsyncContextManager[Client]]
 """A client that acts with the headers of a caller (empty over standard input and output)."""
 
 DocumentId = Annotated[str, Field(description="The document's id, as `search` and `ask` give it.")]
-PageNumber = Annotated[int, Field(ge=1, description="Pages count from 1.")]
+PageNumber = Annotated[Whole, Field(ge=1, description="Pages count from 1.")]
 Folder = Annotated[str | None, Field(description="Only this folder of an uploaded archive, with all below it.")]
 
 
@@ -60,7 +61,7 @@ def build(connect: Connect) -> MCPServer:
     async def search(
         query: Annotated[str, Field(description="Words or a question; quotes ask for an exact phrase.")],
         context: Context,
-        limit: Annotated[int, Field(ge=1, le=50)] = 8,
+        limit: Annotated[Whole, Field(ge=1, le=50)] = 8,
         folder: Folder = None,
     ) -> dict[str, Any]:
         """Find pages by meaning and by words, best first, each with the places that matched."""
@@ -91,7 +92,7 @@ def build(connect: Connect) -> MCPServer:
         document_id: DocumentId,
         page: PageNumber,
         context: Context,
-        width: Annotated[int, Field(ge=16, le=_MAX_WIDTH, description="Pixels.")] = 1000,
+        width: Annotated[Whole, Field(ge=16, le=_MAX_WIDTH, description="Pixels.")] = 1000,
     ) -> Image:
         """The upright page as a picture, as wide as asked for at most."""
         async with _calling(connect, context) as client:

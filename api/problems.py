@@ -119,6 +119,12 @@ CODES: dict[str, Code] = {
     "unsupported_media_type": Code(
         415, "Unsupported media type", "The request body or the file is of a type that cannot be read."
     ),
+    "range_not_satisfiable": Code(
+        416,
+        "No such range",
+        "The file has none of the bytes that `Range` asks for; `Content-Range` tells its length.",
+    ),
+    "headers_too_large": Code(431, "Headers too large", "The address and the headers of a request have over 64 KiB."),
     "checksum_mismatch": Code(460, "Wrong checksum", "The bytes do not have the checksum that came with them."),
     "host_not_allowed": Code(421, "Host not allowed", "The `Host` header is not a name of this service."),
     "invalid_request": Code(422, "Invalid request", "A value makes no sense; `errors` lists which and why."),
@@ -146,7 +152,8 @@ CODES: dict[str, Code] = {
 }
 
 _TUS_PATH, _TUS = "/v1/uploads", "1.0.0"
-_OPENAI_PATHS = ("/v1/chat/", "/v1/models")
+# Those that there are, and those that clients of OpenAI's API try next.
+_OPENAI_PATHS = ("/v1/chat/", "/v1/models", "/v1/completions", "/v1/embeddings", "/v1/responses")
 
 _CODE_OF_STATUS = {
     400: "bad_request",
@@ -154,8 +161,14 @@ _CODE_OF_STATUS = {
     405: "method_not_allowed",
     408: "upload_stalled",
     413: "too_large",
+    416: "range_not_satisfiable",
 }
 
+# The framework's word for whatever kept a body from being read.
+_UNREAD = "There was an error parsing the body"
+_UNREAD_DETAIL = (
+    "The body cannot be read as JSON in UTF-8. Compressed bodies, very deep nesting and very long numbers are not read."
+)
 _DETAIL_OF_STATUS = {
     404: "There is nothing at this address. /openapi.json lists all routes.",
     405: "This address does not take that method.",
@@ -288,8 +301,10 @@ def install(app: FastAPI, *, retry_after_s: int) -> None:
         status = error.status_code
         headers = dict(error.headers or {})
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
-            headers["Allow"] = ", ".join(request.app.state.methods.of(request.url.path)) or headers.get("Allow", "")
-        detail = _DETAIL_OF_STATUS.get(status, str(error.detail))
+            known = request.app.state.methods.of(request.url.path)
+            heads = {"HEAD"} if "GET" in known else set()  # `api.head` answers it
+            headers["Allow"] = ", ".join(sorted({*known, *heads})) or headers.get("Allow", "")
+        detail = _UNREAD_DETAIL if error.detail == _UNREAD else _DETAIL_OF_STATUS.get(status, str(error.detail))
         return problem(status, _CODE_OF_STATUS.get(status, "bad_request"), detail, headers=headers)
 
     app.add_exception_handler(FolioscopeError, on_ours)

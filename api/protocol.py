@@ -2,15 +2,23 @@
 
 uvicorn waits without end for the first request of a connection, and for the rest of headers that began; a few thousand
 connections that send a byte now and then would hold all of the process's files. Bodies are the application's business
-(`api.middleware`, `api.upload`).
+(`api.middleware`, `api.upload`). What is no HTTP at all never reaches the application; it is answered here, with a
+problem like everything else.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
+import uuid
 from typing import Any
 
+import h11
+from starlette.responses import Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from api import problems
+from api.middleware import SECURITY_HEADERS
 
 HEADER_TIMEOUT_S = 20.0
 
@@ -40,6 +48,22 @@ class PatientProtocol(H11Protocol):
         super().connection_lost(exc)
         self._unwatch()
 
+    def send_400_response(self, msg: str) -> None:
+        """Uvicorn's answers in plain text. Called while h11's error is handled, which says of which kind it is."""
+        del msg
+        error = sys.exception()
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            answer = _refusal(getattr(error, "error_status_hint", 400), str(error or ""))
+            told = {**SECURITY_HEADERS, "X-Request-ID": uuid.uuid4().hex, "Connection": "close"}
+            headers = [*answer.raw_headers, *((name.encode(), value.encode()) for name, value in told.items())]
+            response = h11.Response(
+                status_code=answer.status_code, headers=headers, reason=_REASONS[answer.status_code]
+            )
+            for event in (response, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        # Otherwise half an answer is out, to what turned out to be no request: only its end can be told.
+        self.transport.close()
+
     def _watch(self) -> None:
         """A request that is under way stops the clock; it runs on from the first byte of the next one's headers."""
         if self.cycle is not None and not self.cycle.response_complete:
@@ -57,3 +81,14 @@ class PatientProtocol(H11Protocol):
         self._deadline = None
         if not self.transport.is_closing():
             self.transport.close()
+
+
+_REASONS = {400: b"Bad Request", 431: b"Request Header Fields Too Large"}
+
+
+def _refusal(status: int, reason: str) -> Response:
+    """`reason` is in h11's words, which may quote a line of the request."""
+    if status == 431:
+        return problems.problem(431, "headers_too_large", "The address and headers of a request may have 64 KiB.")
+    detail = f"This is not a request of HTTP/1.1 ({reason[:100].rstrip('.')})."
+    return problems.problem(400, "bad_request", detail)

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from api import convert, examples_admin
 from api.config import version
 from api.context import AppContext
+from api.numbers import Whole
 from api.openapi import answers
 from api.routes_documents import DocumentId, document_id_of
 from api.routes_pages import PageNumber
@@ -69,7 +70,7 @@ async def read_failed_again(
         str | None,
         Query(max_length=100, description="`next_cursor` of the step before.", examples=["1772442847.25_pages"]),
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=1000, description="Pages, or files, of a step.", examples=[200])] = 200,
+    limit: Annotated[Whole, Query(ge=1, le=1000, description="Pages, or files, of a step.", examples=[200])] = 200,
 ) -> ReadFailedAgainJSON:
     """Try again all that failed of the key's tenant, a step at a time: failed pages, then files that did not open.
 

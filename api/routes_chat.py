@@ -8,7 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Body, Path, Request
 from fastapi.responses import StreamingResponse
 
 from api import answering, convert, examples, problems
@@ -37,13 +37,26 @@ from worker.asking.pipeline import Done, Event, Told
 
 router = APIRouter(tags=["questions"])
 
-_BORN = 1_767_225_600  # 2026-01-01, the day that /v1/models tells
+_THE_MODEL = ModelJSON(id=MODEL, created=1_767_225_600, owned_by="folioscope")  # 2026-01-01
 
 
 @router.get("/v1/models", responses=answers(200, "The one model there is.", examples.MODELS))
 async def get_models(_tenant: Tenant) -> ModelsJSON:
     """The models that chat completions can name: `folioscope`."""
-    return ModelsJSON(data=[ModelJSON(id=MODEL, created=_BORN, owned_by="folioscope")])
+    return ModelsJSON(data=[_THE_MODEL])
+
+
+@router.get(
+    "/v1/models/{model}",
+    responses=answers(200, "The model.", examples.MODELS["data"][0], "not_found", "invalid_request"),
+)
+async def get_model(
+    _tenant: Tenant, model: Annotated[str, Path(max_length=200, description="Its name.", examples=[MODEL])]
+) -> ModelJSON:
+    """One model by its name."""
+    if model != MODEL:
+        raise _no_model(model)
+    return _THE_MODEL
 
 
 @router.post(
@@ -79,7 +92,7 @@ async def create_chat_completion(
     Messages before it are the conversation that a follow-up refers to. Sampling settings and tools have no effect.
     """
     if asked.model != MODEL:
-        raise NotFound(f"There is no model {asked.model[:100]!r} here; the one there is is {MODEL!r}.")
+        raise _no_model(asked.model)
     question, turns = question_of(asked.messages)
     if not question:
         raise InvalidRequest("messages: there is no question of a user with text.")
@@ -138,6 +151,10 @@ async def _stream(
         end = chunk(completion_id, created, {}) | {"choices": []}
         yield _data({**end, "usage": usage(asked.messages, text).model_dump()})
     yield b"data: [DONE]\n\n"
+
+
+def _no_model(name: str) -> NotFound:
+    return NotFound(f"There is no model {name[:100]!r} here; the one there is is {MODEL!r}.")
 
 
 def _data(value: dict[str, Any]) -> bytes:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.responses import FileResponse, StreamingResponse
 
 from api import convert, events, examples, idempotency, upload
+from api.conditional import tidy_range, unchanged
 from api.context import AppContext
 from api.filenames import attachment
 from api.multipart import MAX_FIELD_BYTES
+from api.numbers import Whole
 from api.openapi import answers, binary
 from api.schemas import DocumentJSON, DocumentListJSON, ReceiptJSON
 from api.tenants import CurrentCaller, Tenant, WritingTenant
 from index.errors import NotFound
 from index.types import TextLayerPolicy
 from worker.idempotency import Stored
+from worker.listing import Order
 
 router = APIRouter(tags=["documents"])
 
@@ -150,7 +153,9 @@ async def add_document(
 
 @router.get(
     "/v1/documents",
-    responses=answers(200, "Documents, newest first.", examples.DOCUMENTS, "invalid_request", "store_unavailable"),
+    responses=answers(
+        200, "Documents, in the order asked for.", examples.DOCUMENTS, "invalid_request", "store_unavailable"
+    ),
 )
 async def list_documents(
     context: AppContext,
@@ -159,16 +164,43 @@ async def list_documents(
         str | None,
         Query(max_length=500, description="`next_cursor` of the page before.", examples=["1772442847.0_0b8f"]),
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=200, description="Most documents to return.", examples=[50])] = 50,
+    limit: Annotated[Whole, Query(ge=1, le=200, description="Most documents to return.", examples=[50])] = 50,
     uploaded: Annotated[
         bool, Query(description="Only what was uploaded by itself, without the members of archives.", examples=[True])
     ] = False,
+    name: Annotated[
+        str | None,
+        Query(
+            max_length=200,
+            description="Only those in whose file name or folders all of these words, or parts of words, stand.",
+            examples=["minutes 1952"],
+        ),
+    ] = None,
+    folder: Annotated[
+        str | None,
+        Query(
+            max_length=4096,
+            description="Only what lies in this folder or below it, members of archives too.",
+            examples=["council/1931"],
+        ),
+    ] = None,
+    troubled: Annotated[bool, Query(description="Only those that could not be read whole.", examples=[False])] = False,
+    order: Annotated[
+        Order,
+        Query(
+            description="`newest`, `oldest`, `name`, `pages` (most first) or `size` (largest first). A cursor is good "
+            "for the order that it came with.",
+            examples=["newest"],
+        ),
+    ] = Order.NEWEST,
 ) -> DocumentListJSON:
-    """List documents, newest first, without their members and page failures."""
+    """List documents, newest first unless asked otherwise, without their members and page failures."""
+    which: dict[str, Any] = {"uploaded_only": uploaded, "name": name, "folder": folder, "troubled": troubled}
     views, next_cursor = await context.call(
-        context.service.documents, tenant, cursor=cursor, limit=limit, uploaded_only=uploaded
+        context.service.documents, tenant, cursor=cursor, limit=limit, order=order, **which
     )
-    return DocumentListJSON(items=[convert.item(view) for view in views], next_cursor=next_cursor)
+    total = await context.call(context.service.count_documents, tenant, **which)
+    return DocumentListJSON(items=[convert.item(view) for view in views], total=total, next_cursor=next_cursor)
 
 
 @router.get(
@@ -231,16 +263,21 @@ async def document_events(document_id: DocumentId, context: AppContext, tenant: 
 @router.get(
     "/v1/documents/{document_id}/original",
     response_class=FileResponse,
-    responses=binary(
-        200,
-        "The bytes that were uploaded, as an attachment. Ranges are served.",
-        ["application/octet-stream", *sorted(_SAFE_TYPES)],
-        "not_found",
-        "invalid_request",
-        "store_unavailable",
-    ),
+    responses={
+        **binary(
+            200,
+            "The bytes that were uploaded, as an attachment. Ranges are served.",
+            ["application/octet-stream", *sorted(_SAFE_TYPES)],
+            "not_found",
+            "range_not_satisfiable",
+            "invalid_request",
+            "store_unavailable",
+        ),
+        206: {"description": "The bytes that `Range` asked for."},
+        304: {"description": "The client has them (`If-None-Match`)."},
+    },
 )
-async def get_original(document_id: DocumentId, context: AppContext, tenant: Tenant) -> FileResponse:
+async def get_original(request: Request, document_id: DocumentId, context: AppContext, tenant: Tenant) -> Response:
     """Download the original file."""
     manifest, path = await context.call(context.service.original, tenant, document_id_of(document_id))
     try:
@@ -248,15 +285,12 @@ async def get_original(document_id: DocumentId, context: AppContext, tenant: Ten
     except FileNotFoundError:
         # Deleted between the two calls.
         raise NotFound("There is no such document.") from None
+    etag = f'"{manifest.sha256}"'
+    headers = {"Cache-Control": "private, no-cache", "ETag": etag}
+    if unchanged(request, etag):
+        return Response(status_code=304, headers=headers)
+    tidy_range(request, etag, stat)
+    headers["Content-Disposition"] = attachment(manifest.filename)
+    headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     media_type = manifest.media_type if manifest.media_type in _SAFE_TYPES else "application/octet-stream"
-    return FileResponse(
-        path,
-        stat_result=stat,
-        media_type=media_type,
-        headers={
-            "Content-Disposition": attachment(manifest.filename),
-            "Content-Security-Policy": "default-src 'none'; sandbox",
-            "Cache-Control": "private, no-cache",
-            "ETag": f'"{manifest.sha256}"',
-        },
-    )
+    return FileResponse(path, stat_result=stat, media_type=media_type, headers=headers)

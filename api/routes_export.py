@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from datetime import datetime
 from importlib.util import find_spec
 from typing import Annotated, Literal
 
@@ -12,6 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from api import convert, examples, export
 from api.context import AppContext, Context
+from api.numbers import Moment
 from api.openapi import answers
 from api.schemas import FilterJSON
 from api.tenants import Tenant
@@ -52,10 +52,10 @@ async def get_export(
         list[str] | None, Query(max_length=20, description="Only these types.", examples=[["application/pdf"]])
     ] = None,
     created_from: Annotated[
-        datetime | None, Query(description="Only documents added since.", examples=["2026-01-01T00:00:00Z"])
+        Moment | None, Query(description="Only documents added since.", examples=["2026-01-01T00:00:00Z"])
     ] = None,
     created_to: Annotated[
-        datetime | None,
+        Moment | None,
         Query(description="Only documents added until then, that moment included.", examples=["2027-01-01T00:00:00Z"]),
     ] = None,
 ) -> StreamingResponse:

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from api import convert, examples
+from api.conditional import unchanged
 from api.context import AppContext
+from api.numbers import Whole
 from api.openapi import answers, binary
 from api.routes_documents import DocumentId, document_id_of
 from api.schemas import PageJSON
@@ -16,7 +18,7 @@ from index.types import PageState
 
 router = APIRouter(tags=["pages"])
 
-PageNumber = Annotated[int, Path(ge=1, le=1_000_000, description="Counts from 1.", examples=[2])]
+PageNumber = Annotated[Whole, Path(ge=1, le=1_000_000, description="Counts from 1.", examples=[2])]
 
 
 @router.get(
@@ -66,7 +68,7 @@ async def get_page_image(
     page: PageNumber,
     context: AppContext,
     tenant: Tenant,
-    width: Annotated[int, Query(ge=16, le=4000, description="In pixels.", examples=[1200])] = 1200,
+    width: Annotated[Whole, Query(ge=16, le=4000, description="In pixels.", examples=[1200])] = 1200,
     format: Annotated[Literal["png", "webp"], Query(description="Image format.", examples=["webp"])] = "webp",  # noqa: A002
 ) -> Response:
     """The page as an image, turned upright."""
@@ -76,8 +78,7 @@ async def get_page_image(
     etag = f'"{checked_id}-{page}-{width}-{format}-{point.rotation}"'
     settled = point.state is not PageState.PENDING
     headers = {"ETag": etag, "Cache-Control": "private, max-age=3600" if settled else "private, no-cache"}
-    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
-    if etag in known:
+    if unchanged(request, etag):
         return Response(status_code=304, headers=headers)
     image = await context.call_image(context.service.page_image, tenant, checked_id, page, width=width, kind=format)
     return Response(image, media_type=f"image/{format}", headers=headers)

@@ -18,6 +18,7 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Path, Request, Re
 from api import filenames, idempotency, upload
 from api.context import AppContext, Context
 from api.limits import UploadMeter
+from api.numbers import Whole
 from api.openapi import empty
 from api.problems import TusVersion, WrongChecksum
 from api.tenants import CurrentCaller, WritingTenant
@@ -37,10 +38,10 @@ _BATCH_BYTES = 1 << 20
 
 UploadId = Annotated[str, Path(description="An upload's id.", examples=["9c1185a5c5e9fc54612808977ee8f548"])]
 Length = Annotated[
-    int | None, Header(alias="Upload-Length", ge=0, description="Bytes of the whole file.", examples=[2481152])
+    Whole | None, Header(alias="Upload-Length", ge=0, description="Bytes of the whole file.", examples=[2481152])
 ]
 Offset = Annotated[
-    int | None, Header(alias="Upload-Offset", ge=0, description="Where these bytes begin.", examples=[0])
+    Whole | None, Header(alias="Upload-Offset", ge=0, description="Where these bytes begin.", examples=[0])
 ]
 Checksum = Annotated[
     str | None,
@@ -144,7 +145,13 @@ async def create_upload(
         if claim is not None and await context.call(claim.check, request_print) is not None:
             return await _begun_before(request, context, claim, tenant, has_bytes=has_bytes)
         created = await context.call(
-            context.service.uploads.create, tenant, length, filename=filename, text_layer=text_layer, password=password
+            context.service.uploads.create,
+            tenant,
+            length,
+            filename=filename,
+            text_layer=text_layer,
+            password=password,
+            metadata=_without_password(metadata or ""),
         )
         headers = {"Location": f"/v1/uploads/{created.id}"}
         if claim is not None:
@@ -187,7 +194,10 @@ async def get_upload(upload_id: UploadId, context: AppContext, tenant: WritingTe
     if standing.offset == standing.length and not standing.document_id:
         # All bytes were there when something broke off: nobody would send another request to end it.
         standing = await context.call(context.service.finish_upload, tenant, upload_id)
-    return _answer(200, _standing(standing) | {"Upload-Length": str(standing.length), "Cache-Control": "no-store"})
+    headers = {"Upload-Length": str(standing.length), "Cache-Control": "no-store"}
+    if standing.metadata:
+        headers["Upload-Metadata"] = standing.metadata
+    return _answer(200, _standing(standing) | headers)
 
 
 @router.patch(
@@ -330,6 +340,12 @@ def _policy(given: str | None) -> str:
         return TextLayerPolicy(given or "auto").value
     except ValueError:
         raise InvalidRequest("`text_layer` is `auto` or `never`.") from None
+
+
+def _without_password(header: str) -> str:
+    """The metadata as tus has `HEAD` give it back; a secret is not told again."""
+    pairs = [part.strip() for part in header.split(",") if part.strip().isascii()]
+    return ",".join(pair for pair in pairs if pair and pair.partition(" ")[0] != "password")
 
 
 def _metadata(header: str) -> dict[str, str]:

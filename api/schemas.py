@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from api.numbers import Moment, Whole
+
 BoxJSON = Annotated[list[float], Field(min_length=4, max_length=4)]
 SpanJSON = Annotated[list[int], Field(min_length=2, max_length=2)]
 
@@ -82,6 +84,7 @@ class DocumentJSON(DocumentItemJSON):
 
 class DocumentListJSON(Model):
     items: list[DocumentItemJSON]  # newest first
+    total: int  # of all steps of this listing together
     next_cursor: str | None = None
 
 
@@ -218,15 +221,15 @@ class FilterJSON(Model):
     document_ids: list[str] = Field(default=[], max_length=1000)
     folder: str | None = Field(default=None, max_length=4096)
     media_types: list[str] = Field(default=[], max_length=20)
-    created_from: datetime | None = None
-    created_to: datetime | None = None
+    created_from: Moment | None = None
+    created_to: Moment | None = None
 
 
 class SearchRequestJSON(Model):
     query: str = Field(min_length=1, max_length=2000)
     filter: FilterJSON = FilterJSON()
-    limit: int = Field(default=10, ge=1, le=100)
-    offset: int = Field(default=0, ge=0, le=1000)
+    limit: Whole = Field(default=10, ge=1, le=100)
+    offset: Whole = Field(default=0, ge=0, le=1000)
     group_by_document: bool = False
 
 

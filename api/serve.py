@@ -28,7 +28,7 @@ from api.config import ApiConfig
 from api.keyring import KeyRing
 from api.limits import Limits
 from api.protocol import PatientProtocol
-from index.errors import ConfigError
+from index.errors import ConfigError, InternalError
 from index.keys import KeyDirectory
 from index.usage import DailyUsage
 from worker.service import ServiceProtocol
@@ -158,6 +158,8 @@ def running(settings: Settings, listener: socket.socket, *, host: str) -> Iterat
         try:
             while not server.started and thread.is_alive():
                 time.sleep(0.01)
+            if not server.started:
+                raise InternalError("The HTTP server did not start; the log says why.")
             with _service_file(settings.data_dir / SERVICE_FILE, url):
                 yield Running(url, thread.is_alive)
         finally:
@@ -183,7 +185,7 @@ def _service_file(path: Path, url: str) -> Iterator[None]:
 def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM; requests that run are answered first, for a few seconds at most.
 
-    `announce` is told the URL once it answers.
+    `announce` is told the URL once it answers. `InternalError` when the server ends by itself.
     """
     check_address(settings)
     listener = bind(settings.host, settings.port)
@@ -193,8 +195,10 @@ def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
         gc.collect()
         gc.freeze()
         announce(service.url)
-        while service.alive() and not stop.wait(1.0):
-            pass
+        while not stop.wait(1.0):
+            if not service.alive():
+                # An exit code of its own: what supervises the service starts it again.
+                raise InternalError("The HTTP server ended by itself; the log says why.")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import cast
 
 import anyio
@@ -122,66 +123,104 @@ async def _receive(
     meter: UploadMeter,
     claim: Claim | None,
 ) -> tuple[DocumentView, bool] | Stored:
-    limit = context.config.max_upload_bytes
+    boundary = _boundary(request, context.config.max_upload_bytes)
+    await context.call(meter.check, max(1, content_length(request.headers)))
+    staged = await context.call(context.service.stage)
+    try:
+        writer = _Writer(context, staged, meter, hashing=claim is not None)
+        if boundary is None:
+            sent = await _take_raw(request, context, writer)
+        else:
+            sent = await _take_form(request, context, writer, boundary)
+        if not staged.size:
+            raise BadDocument("The file is empty.", code="empty")
+        # A form says for itself what it holds; a raw body's own header comes after the query.
+        name = (filename or sent.filename) if boundary is None else (sent.filename or filename)
+        path = sent.path or path
+        name = filenames.relative_path(path) if path else filenames.display_name(name or "")
+        policy = sent.text_layer or text_layer or TextLayerPolicy.AUTO
+        return await _accept(context, tenant, staged, writer, name, sent.password or None, policy, claim)
+    finally:
+        # Harmless after `accept`; and a cancelled request must not leave its file behind.
+        with anyio.CancelScope(shield=True):
+            await context.call(staged.discard)
+
+
+def _boundary(request: Request, limit: int) -> bytes | None:
+    """What parts the fields of a form; None for a body that is the file itself. Raises for what is neither."""
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     is_form = media_type == "multipart/form-data"
     if content_length(request.headers) > limit + (_FORM_OVERHEAD_BYTES if is_form else 0):
         raise _too_large(limit)
-    boundary = boundary_of(content_type) if is_form else b""
-    if not is_form and media_type.startswith(_NO_FILE_TYPES):
+    if is_form:
+        return boundary_of(content_type)
+    if media_type.startswith(_NO_FILE_TYPES):
         raise UnsupportedMedia(
             f"A body of type {media_type[:100]} is not a file. Send a form (curl -F file=@scan.pdf) or the file itself "
             "with a Content-Type such as application/octet-stream."
         )
-    await context.call(meter.check, max(1, content_length(request.headers)))
-    staged = await context.call(context.service.stage)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What a body, or the headers with it, says beside the file's bytes."""
+
+    filename: str | None
+    password: str | None
+    path: str | None = None
+    text_layer: TextLayerPolicy | None = None
+
+
+async def _take_form(request: Request, context: Context, writer: _Writer, boundary: bytes) -> _Sent:
+    form = UploadForm(boundary, writer.feed)
+    async for chunk in body(request, context.config):
+        form.write(chunk)
+        await writer.flush(at_least=_BATCH_BYTES)
+    form.finish()
+    await writer.flush()
+    fields = form.fields
+    return _Sent(form.filename, fields.get("password"), fields.get("path"), _policy(fields.get("text_layer")))
+
+
+async def _take_raw(request: Request, context: Context, writer: _Writer) -> _Sent:
+    async for chunk in body(request, context.config):
+        writer.feed(chunk)
+        await writer.flush(at_least=_BATCH_BYTES)
+    await writer.flush()
+    disposition = request.headers.get("content-disposition", "")
+    return _Sent(filenames.from_content_disposition(disposition), _header_text(request.headers.get(PASSWORD_HEADER)))
+
+
+async def _accept(
+    context: Context,
+    tenant: str,
+    staged: Staging,
+    writer: _Writer,
+    name: str,
+    password: str | None,
+    policy: TextLayerPolicy,
+    claim: Claim | None,
+) -> tuple[DocumentView, bool] | Stored:
+    """Make the whole file a document; with a `claim`, as its key was answered before or notes down now."""
+    known = False
+    if claim is not None and writer.sha256 is not None:
+        sha256 = writer.sha256.hexdigest()
+        request_print = fingerprint(sha256, name, password, policy.value)
+        if (stored := await context.call(claim.check, request_print)) is not None:
+            return stored
+        known = await context.call(_begin, context, claim, request_print, tenant, sha256)
     try:
-        writer = _Writer(context, staged, meter, hashing=claim is not None)
-        pace = _Pace(context.config)
-        if is_form:
-            form = UploadForm(boundary, writer.feed)
-            async for chunk in _chunks(request, pace):
-                form.write(chunk)
-                await writer.flush(at_least=_BATCH_BYTES)
-            form.finish()
-            name = form.filename or filename or ""
-            path = form.fields.get("path") or path
-            password = form.fields.get("password")
-            text_layer = _policy(form.fields.get("text_layer")) or text_layer
-        else:
-            async for chunk in _chunks(request, pace):
-                writer.feed(chunk)
-                await writer.flush(at_least=_BATCH_BYTES)
-            disposition = request.headers.get("content-disposition", "")
-            name = filename or filenames.from_content_disposition(disposition) or ""
-            password = _header_text(request.headers.get(PASSWORD_HEADER))
-        await writer.flush()
-        if not staged.size:
-            raise BadDocument("The file is empty.", code="empty")
-        name = filenames.relative_path(path) if path else filenames.display_name(name)
-        policy = text_layer or TextLayerPolicy.AUTO
-        known = False
-        if claim is not None and writer.sha256 is not None:
-            sha256 = writer.sha256.hexdigest()
-            request_print = fingerprint(sha256, name, password or None, policy.value)
-            if (stored := await context.call(claim.check, request_print)) is not None:
-                return stored
-            known = await context.call(_begin, context, claim, request_print, tenant, sha256)
-        try:
-            view, new = await context.call(
-                context.service.accept, tenant, staged, filename=name, password=password or None, text_layer=policy
-            )
-        except RequestError:
-            if claim is not None:
-                await context.call(claim.give_up)
-            raise
-        # Cut off after the document was accepted, and sent again, it is as new as it was then.
-        return view, new if claim is None else not known
-    finally:
-        # Harmless after `accept`; and a cancelled request must not leave its file behind.
-        with anyio.CancelScope(shield=True):
-            await context.call(staged.discard)
+        view, new = await context.call(
+            context.service.accept, tenant, staged, filename=name, password=password, text_layer=policy
+        )
+    except RequestError:
+        if claim is not None:
+            await context.call(claim.give_up)
+        raise
+    # Cut off after the document was accepted, and sent again, it is as new as it was then.
+    return view, new if claim is None else not known
 
 
 def _begin(context: Context, claim: Claim, request_print: str, tenant: str, sha256: str) -> bool:

@@ -80,7 +80,8 @@ class Source:
         return {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
 
     def _request(self, query: str) -> dict[str, Any]:
-        return {"query": query, "limit": self.limit, "filter": self.where}
+        # What models write may hold half a surrogate pair, which no request can carry.
+        return {"query": query.encode("utf-8", "replace").decode(), "limit": self.limit, "filter": self.where}
 
 
 def _path(hit: dict[str, Any]) -> str:
