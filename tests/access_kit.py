@@ -72,7 +72,9 @@ class KeyedApi(Api):
         headers, query = dict(headers or {}), {}
         for parameter in operation.get("parameters", []):
             where, called = parameter["in"], parameter["name"]
-            if where == "path":
+            if called == "model":  # of this service, and nobody's own
+                path = path.replace("{model}", "folioscope")
+            elif where == "path":
                 assert hasattr(ids, called), f"{name}: teach tests/access_kit.py what a {called} is"
                 path = path.replace(f"{{{called}}}", str(getattr(ids, called)))
             elif called == "document_id":

@@ -48,6 +48,7 @@ from worker.asking.selection import Considered
 from worker.decoding import Located
 from worker.engine.engine import Decoded, Finish
 from worker.engine.prompts import Prompt, Task
+from worker.folders import Folder
 from worker.idempotency import IdempotencyKeys
 from worker.overview import Inside, Overview
 from worker.read_again import Asked, Step
@@ -97,6 +98,7 @@ class FakeService:
         self.read_at_once = read_at_once
         self.write_error = None
         self.fail_with = None  # every call raises it
+        self.refused = 0  # calls that did
         self.staged = []
         self.accepted = []  # (tenant, filename, password, text_layer)
         self.views = {}
@@ -148,7 +150,16 @@ class FakeService:
         split = Split(tuple(PageSize(100, 100) for _ in texts))
         self.views[document_id] = replace(view, state=state, pages=counts, split=split)
 
-    def documents(self, tenant, *, cursor=None, limit=50, uploaded_only=False):
+    def count_documents(self, tenant, **which):
+        return len(self.views)
+
+    def folders(self, tenant, within=""):
+        return [Folder(f"{within}/letters".lstrip("/"), len(self.views))]
+
+    def reading(self, tenant):
+        return self.counts(tenant), 0
+
+    def documents(self, tenant, *, cursor=None, limit=50, **which):
         self._check()
         views = sorted(self.views.values(), key=lambda view: view.manifest.created_at, reverse=True)
         start = int(cursor or 0)
@@ -283,6 +294,7 @@ class FakeService:
 
     def _check(self):
         if self.fail_with:
+            self.refused += 1
             raise self.fail_with
 
     def _labels(self, view):
@@ -349,11 +361,11 @@ def serving(app):
             yield f"http://127.0.0.1:{port}"
         finally:
             server.should_exit = True
-            thread.join(10)
+            thread.join(60)
 
 
-def wait_for(condition, seconds=10.0):
-    """Until the condition holds; an assertion error after `seconds`."""
+def wait_for(condition, seconds=90.0):
+    """Until the condition holds; an assertion error after `seconds`, which no machine that is merely slow needs."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it never came true"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 ARGUMENTS = (
@@ -23,7 +23,8 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-TIMEOUT_MS = 15_000
+TIMEOUT_MS = 60_000
+expect.set_options(timeout=TIMEOUT_MS)
 
 
 def chromium() -> str:
@@ -69,7 +70,7 @@ def open_tab(browser: Browser, base: str, **options: object) -> Iterator[Tab]:
     tab.page.on("pageerror", lambda error: tab.complaints.append(f"uncaught: {error}"))
     try:
         yield tab
-        assert tab.unexpected() == []
+        assert tab.unexpected() == [], tab.complaints
     finally:
         context.close()
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import io
 import struct
 import tarfile
+import time
 import zipfile
 import zlib
 from pathlib import Path
 
 import pymupdf
+import pytest
 from PIL import Image, ImageChops, ImageDraw
+
+from index.errors import FolioscopeError
+from ingest.sandbox import SandboxRenderer
 
 LINES = ("Resolved that the minutes be approved", "Carried unanimously", "The meeting rose at noon")
 
@@ -221,8 +226,33 @@ def open_descriptors(pid: int | None = None) -> int:
     return len(list(Path(f"/proc/{pid}/fd" if pid else "/dev/fd").iterdir()))
 
 
+PATIENT = {"page_timeout_s": 250.0, "text_timeout_s": 250.0, "start_timeout_s": 250.0}
+"""Limits of a sandbox for pages that end by themselves: a machine that stands still for a while costs none of them."""
+
+
+def until(condition, seconds: float = 90.0) -> None:
+    """Until the condition holds; an assertion error after `seconds`."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.01)
+
+
 def difference(one: Image.Image, other: Image.Image) -> float:
     """Mean difference of two images of one size, 0..255."""
     assert one.size == other.size
     histogram = ImageChops.difference(one.convert("RGB"), other.convert("RGB")).convert("L").histogram()
     return sum(shade * count for shade, count in enumerate(histogram)) / (one.width * one.height)
+
+
+def the_child(renderer: SandboxRenderer) -> int:
+    """The process of a renderer's only child."""
+    (child,) = {*renderer._busy, *renderer._idle}
+    return child.pid
+
+
+def code_of(call) -> str:
+    """Of the error of ours that the call must raise."""
+    with pytest.raises(FolioscopeError) as refused:
+        call()
+    return refused.value.code

@@ -122,7 +122,7 @@ class FakeEngine:
         text = image.tobytes().rstrip(b"\0").decode()
         self.reads[text] += 1
         if self.gate:
-            self.gate.wait(10)
+            self.gate.wait(120)
         time.sleep(self.seconds)
         if self.fail.get(text):
             raise self.fail[text].pop(0)

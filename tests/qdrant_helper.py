@@ -191,7 +191,7 @@ class QdrantHelper:
             env=environment,
             cwd=ROOT,
         )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while True:
             try:
                 with urllib.request.urlopen(f"{self.url}/readyz", timeout=5):

@@ -77,9 +77,10 @@ class Process:
                 self._start()
 
     def kill(self, number=signal.SIGKILL):
-        self.process.send_signal(number)
+        with self._guard:  # not while the next one is being started
+            self.process.send_signal(number)
 
-    def end(self, number=signal.SIGTERM, timeout=40):
+    def end(self, number=signal.SIGTERM, timeout=120):
         """Ended and not started again; the exit code."""
         with self._guard:
             self._ended = True
@@ -104,6 +105,7 @@ class Stack:
         self.root = root
         self.data = root / "data"
         self.reads_file = root / "reads"
+        self._hold_dir = root / "hold"
         self.redis = RedisServer(root / "redis", password="stack secret")
         self.index = QdrantHelper(root / "qdrant", grpc=grpc)
         self.processes: dict[str, Process] = {}
@@ -115,12 +117,13 @@ class Stack:
             "FOLIOSCOPE_PAGE_PIXELS": "100000",
             "STACK_READ_S": str(read_s),
             "STACK_READS": str(self.reads_file),
+            "STACK_HOLD": str(self._hold_dir),
             **({"STACK_VISION": "1"} if vision else {}),
             **{name.upper(): str(value) for name, value in environment.items()},
         }
 
     def __enter__(self):
-        self.root.mkdir(parents=True, exist_ok=True)
+        self._hold_dir.mkdir(parents=True, exist_ok=True)
         self.redis.start()
         self.index.start()
         return self
@@ -200,6 +203,28 @@ class Stack:
     def reads(self):
         """How often each page was begun to be read, by the hash of its pixels."""
         return Counter(self.reads_file.read_text().split()) if self.reads_file.exists() else Counter()
+
+    def hold(self, what, after=0):
+        """From now on no reading (`read`) or decoding (`decode`) comes to its end but the next `after`, until
+        `release`."""
+        self._say(what, str(self.begun(what) + after))
+
+    def release(self, what):
+        (self._hold_dir / what).unlink()
+
+    def pace(self, seconds):
+        """From now on a reading takes so long."""
+        self._say("pace", str(seconds))
+
+    def begun(self, what):
+        """How many readings or decodings were begun."""
+        path = self.reads_file if what == "read" else self._hold_dir / f"{what}.begun"
+        return len(path.read_text().splitlines()) if path.exists() else 0
+
+    def _say(self, what, text):
+        new = self._hold_dir / f"{what}.new"
+        new.write_text(text)
+        new.replace(self._hold_dir / what)
 
     def verify(self):
         """`folioscope verify` finds nothing, and everything is read."""

@@ -1,6 +1,8 @@
 """The commands `folioscope worker`, `serve` and so on, with an engine that needs no weights: pages are read by hashing
 their pixels, as slowly as `STACK_READ_S` says. Run as `python -m tests.stack_service COMMAND ...`.
 
+Tests that need a moment to last make it last, in the directory `STACK_HOLD` (`Stack.hold`, `pace`).
+
 A page whose first pixel is of a deadly colour takes its reader down. Each reading appends a line to `STACK_READS`, so
 that tests can count them.
 """
@@ -13,6 +15,7 @@ import signal
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -51,12 +54,13 @@ class StubEngine:
         deadly = DEADLY.get(image.getpixel((0, 0)))
         self._lost |= image.getpixel((0, 0)) == POISON
         digest = hashlib.sha256(image.tobytes()).hexdigest()
-        _note(digest)
+        number = _note(digest)
         if deadly is not None:
             time.sleep(0.05)
             os.kill(os.getpid(), deadly)
             time.sleep(10)
-        time.sleep(float(os.environ.get("STACK_READ_S", "0.02")))
+        time.sleep(float(_told("pace") or os.environ.get("STACK_READ_S", "0.02")))
+        _wait_while_held("read", number)
         if self._lost:
             raise Unavailable("The GPU does not work for this process any more.", code="gpu_failed")
         text = f"page {digest}"
@@ -93,6 +97,7 @@ class StubVisionEngine(StubEngine):
         return None
 
     def decode(self, tokens, prompts, patience=None):
+        _wait_while_held("decode", _begun("decode"))
         time.sleep(float(os.environ.get("STACK_DECODE_S", "0")))
         return [self._decode(one, prompt) for one, prompt in zip(tokens, prompts, strict=True)]
 
@@ -105,10 +110,38 @@ class StubVisionEngine(StubEngine):
 
 
 def _note(line):
-    if path := os.environ.get("STACK_READS"):
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(handle, f"{line}\n".encode())
-        os.close(handle)
+    """Of all processes; how many lines there are with this one."""
+    return _append(os.environ.get("STACK_READS"), line)
+
+
+def _append(path, line):
+    if not path:
+        return 0
+    content = f"{line}\n".encode()
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(handle, content)
+    end = os.lseek(handle, 0, os.SEEK_CUR)
+    os.close(handle)
+    return end // len(content)  # lines of one file are of one length
+
+
+def _begun(what):
+    directory = os.environ.get("STACK_HOLD")
+    return _append(directory and Path(directory, f"{what}.begun"), ".")
+
+
+def _told(what):
+    """What the test says of it now; empty where it says nothing."""
+    try:
+        return Path(os.environ["STACK_HOLD"], what).read_text()
+    except (KeyError, FileNotFoundError):
+        return ""
+
+
+def _wait_while_held(what, number):
+    """Those beyond the first so many wait for as long as the test says so."""
+    while (first := _told(what)) and number > int(first):
+        time.sleep(0.01)
 
 
 def use_light_models():

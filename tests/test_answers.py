@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.answers_kit import BagEmbedder, page
+from tests.index_kit import processor_s
 from worker.answer import model
 from worker.answer.asking import Kind, Role, read_question
 from worker.answer.candidates import MAX_CANDIDATES, candidates_of
@@ -127,6 +127,15 @@ def test_sentences_that_differ_in_a_number_are_no_copies():
     question = '"the gates were repaired"'
     texts = [f"In {year} the gates were repaired by the old firm of the town." for year in (1921, 1922)]
     assert len(ask(question, *texts).citations) == 2
+
+
+def test_sentences_that_contradict_each_other_are_no_copies():
+    """A "not" more, or another name in the same words, is another statement, and both are cited."""
+    question = '"of the harbour"'
+    said = "The committee of the harbour resolved to lend the old charts {} to the Museum of Navigation at Kiel."
+    texts = [said.format(word) for word in ("again", "not again")]
+    texts.append(texts[0].replace("Navigation", "Botany"))
+    assert len(ask(question, *texts).citations) == 3
 
 
 GRAIN = """# Market
@@ -261,7 +270,7 @@ def test_sentences_are_embedded_once():
 
 
 def test_a_huge_page_is_answered_in_bounded_time():
-    """A "page" of a megabyte costs a second at most, and few embeddings."""
+    """A "page" of a megabyte costs about a second, not minutes, and few embeddings."""
     text = "The clerk wrote another line about nothing in particular today.\n" * 16_000
     at = len(text) // 2
     text = text[:at] + "\n\nThe lock gates were repaired by Jonas Ferrier in 1921.\n\n" + text[at:]
@@ -274,9 +283,8 @@ def test_a_huge_page_is_answered_in_bounded_time():
     hit = dataclasses.replace(hit, snippets=(snippet,), sentences=((where, where + 54, 0.8),))
     point = dataclasses.replace(point, text=text, words=())
     embedder = BagEmbedder()
-    began = time.perf_counter()
-    answer = ExtractiveAnswerer(embedder).answer(question, [(hit, point)])
-    assert time.perf_counter() - began < 3
+    with processor_s(20):
+        answer = ExtractiveAnswerer(embedder).answer(question, [(hit, point)])
     assert "Ferrier" in answer.citations[0].quote
     assert len(embedder.embedded) < 200
 
@@ -329,6 +337,13 @@ def test_memory_of_vectors_is_bounded_in_bytes():
         ("Which part of the building leaks?", Kind.ANY),
         ("What is the hourly rate of a clerk?", Kind.NUMBER),
         ("At what rate was the loan raised?", Kind.NUMBER),
+        ("Wann beginnt das Mietverhältnis?", Kind.DATE),
+        ("Wie viele Kinder sind gestorben?", Kind.NUMBER),
+        ("Was kostet eine Flasche?", Kind.MONEY),
+        ("Wer leitet die Schule?", Kind.PERSON),
+        ("Combien gagnent les infirmières ?", Kind.MONEY),
+        ("Combien de lettres sont inédites ?", Kind.NUMBER),
+        ("Pourquoi l'école est-elle fermée ?", Kind.REASON),
     ],
 )
 def test_the_kind_of_answer_is_read_from_the_question(question, kind):
@@ -350,6 +365,11 @@ def test_the_kind_of_answer_is_read_from_the_question(question, kind):
         (Kind.PERSON, "the tube was paid for by Lady Vivian", True),
         (Kind.PERSON, "Nothing was done about it.", False),
         (Kind.SHARE, "one patient in five", True),
+        (Kind.NUMBER, "es waren neunzehn Kinder", True),
+        (Kind.NUMBER, "quarante-cinq francs", True),
+        (Kind.MONEY, "Die Kaltmiete beträgt 742 €.", True),
+        (Kind.DATE, "am 5. März", True),
+        (Kind.NUMBER, "in Leipzig per cent and on the car", False),
         (Kind.CONTACT, "write to guides@kestrel.example", True),
         (Kind.NUMBER, "opened on 1921-05-02", False),
         (Kind.NUMBER, "opened on 2nd May 1921, 1,400 came", True),

@@ -5,9 +5,9 @@ Archive, service and app are the real ones; the server stands on a socket and do
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -28,6 +28,7 @@ class Misbehaving:
 
     def __init__(self):
         self.mode, self.claims, self.asked = "well", [GOOD], 0
+        self._over = threading.Event()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -45,13 +46,15 @@ class Misbehaving:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
     def close(self):
+        self._over.set()
         self._server.shutdown()
         self._server.server_close()
 
     def speak(self, handler):
         status = {"busy": 429, "busy once": 429 if self.asked == 1 else 200, "refused": 401}.get(self.mode, 200)
         if self.mode == "slow":
-            time.sleep(4)
+            self._over.wait(250)
+            return
         handler.send_response(status)
         handler.send_header("Content-Type", "text/html" if self.mode == "html" else "text/event-stream")
         handler.end_headers()
@@ -71,11 +74,11 @@ class Misbehaving:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     server = Misbehaving()
-    llm = LlmAnswerer(ChatModel(ChatConfig(server.url, "m", timeout_s=2.0)))
-    archive = Archive(tmp_path_factory.mktemp("data"), answerer=llm, embedder=BagEmbedder())
+    model = ChatModel(ChatConfig(server.url, "m", timeout_s=120.0))
+    archive = Archive(tmp_path_factory.mktemp("data"), answerer=LlmAnswerer(model), embedder=BagEmbedder())
     archive.upload(pdf(LETTER + " " * (-len(LETTER) % 3)))
     archive.settle()
-    yield Api(archive.library), server
+    yield Api(archive.library), server, model
     archive.close()
     server.close()
 
@@ -86,7 +89,7 @@ def well(served):
 
 
 def ask(served, mode="well"):
-    api, server = served
+    api, server, _ = served
     server.mode = mode
     return api.post("/v1/answers", json={"question": QUESTION})
 
@@ -106,10 +109,12 @@ def test_endpoint_that_behaves(served):
     [("slow", "llm_unavailable"), ("cut off", "llm_unavailable"), ("busy", "llm_unavailable"),
      ("html", "llm_unavailable"), ("refused", "llm_refused")],
 )  # fmt: skip
-def test_endpoint_in_trouble(served, mode, code):
+def test_endpoint_in_trouble(served, mode, code, monkeypatch):
     """Slow, cut off, busy without end, something else, a refused key: a problem that says so, an event where the
     stream has begun, and search goes on.
     """
+    if mode == "slow":  # it never answers; the others have all the time that they need
+        monkeypatch.setattr(served[2], "_config", dataclasses.replace(served[2]._config, timeout_s=1.0))
     assert_problem(ask(served, mode), 503, code)
     streamed = served[0].post("/v1/answers", json={"question": QUESTION, "stream": True}).text
     assert "event: error" in streamed
@@ -126,7 +131,7 @@ def test_endpoint_that_is_busy_once(served):
 
 def test_endpoint_that_is_down(tmp_path):
     """Nobody listens at the address."""
-    llm = LlmAnswerer(ChatModel(ChatConfig("http://127.0.0.1:9/v1", "m", timeout_s=5.0)))
+    llm = LlmAnswerer(ChatModel(ChatConfig("http://127.0.0.1:9/v1", "m", timeout_s=60.0)))
     archive = Archive(tmp_path, answerer=llm, embedder=BagEmbedder())
     archive.upload(pdf(LETTER + " " * (-len(LETTER) % 3)))
     archive.settle()

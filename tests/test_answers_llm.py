@@ -6,12 +6,14 @@ import json
 import socket
 import threading
 import time
+from contextlib import suppress
 
 import httpx
 import pytest
 
 from index.errors import Unavailable
 from tests.answers_kit import page
+from tests.index_kit import processor_s
 from worker.answer.chat import ChatConfig, ChatModel
 from worker.answer.claims import claims_of, figures_hold
 from worker.answer.excerpts import Excerpt, excerpts
@@ -38,7 +40,7 @@ def server(*replies, seen=None):
     return httpx.MockTransport(handle)
 
 
-def answerer(*replies, seen=None, timeout_s=5.0) -> LlmAnswerer:
+def answerer(*replies, seen=None, timeout_s=120.0) -> LlmAnswerer:
     config = ChatConfig("http://model.test/v1", "small", api_key="sk-very-secret", timeout_s=timeout_s)
     return LlmAnswerer(ChatModel(config, transport=server(*replies, seen=seen)))
 
@@ -197,7 +199,7 @@ def test_redirects_are_not_followed():
 def test_server_that_drips_is_given_up():
     """A real socket that sends a byte now and then cannot hold an answer longer than the time limit."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(20)
+        listener.settimeout(120)
         stop = threading.Event()
 
         def drip() -> None:
@@ -225,7 +227,7 @@ def test_server_that_drips_is_given_up():
         took = time.monotonic() - began
         stop.set()
         model.close()
-    assert took < 15  # one second on a calm machine; without the limit it would never end
+    assert took < 100  # one second on a calm machine; without the limit it would never end
 
 
 def test_every_page_is_shown_before_any_page_twice():
@@ -357,10 +359,9 @@ def test_replies_made_to_keep_us_busy():
     shown = [Excerpt(0, 0, len(text), text)]
     near = "".join("x" if n % 9 == 0 else c for n, c in enumerate(text[:9000]))
     replies = ["a" + " " * 200_000 + "b", says(*[("He.", [(1, near)] * 4)] * 12), '{"claims": [' + "}" * 100_000]
-    began = time.monotonic()
-    for reply in replies:
-        assert claims_of(reply, shown, "?") == []
-    assert time.monotonic() - began < 20  # each took minutes
+    with processor_s(20):  # each took minutes
+        for reply in replies:
+            assert claims_of(reply, shown, "?") == []
 
 
 def talking(speak):
@@ -376,7 +377,7 @@ def talking(speak):
             except TimeoutError:
                 continue
             with connection:
-                connection.settimeout(20)
+                connection.settimeout(250)
                 connection.recv(65536)
                 speak(connection, stop)
         listener.close()
@@ -408,24 +409,25 @@ def test_headers_that_drip_are_given_up():
     stop.set()
     model.close()
     assert caught.value.code == "llm_unavailable"
-    assert took < 15  # dripping lasts 500 seconds
+    assert took < 100  # one second on a calm machine; dripping lasts 500
 
 
 def test_who_leaves_does_not_wait_for_a_silent_model():
     """Cancelled while the model has not said a word yet, the request is dropped and its connection closed."""
-    closed = threading.Event()
+    asked, closed = threading.Event(), threading.Event()
 
     def silent(connection, stop):
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
-        while connection.recv(65536):
-            continue  # the rest of the request
+        asked.set()
+        with suppress(ConnectionError):
+            while connection.recv(65536):
+                continue  # the rest of the request
         closed.set()
 
     url, stop = talking(silent)
-    model = ChatModel(ChatConfig(url, "m", timeout_s=60.0))
-    leave_at = time.monotonic() + 0.5
-    assert list(model.stream("s", "u", lambda: time.monotonic() > leave_at)) == []
-    assert closed.wait(15)  # sixty seconds, were it not dropped
+    model = ChatModel(ChatConfig(url, "m", timeout_s=240.0))
+    assert list(model.stream("s", "u", asked.is_set)) == []
+    assert closed.wait(100)  # 240 seconds, were it not dropped
     stop.set()
     model.close()
 
@@ -438,7 +440,7 @@ def test_endpoint_cut_off_in_the_middle():
         connection.sendall(head + b"data: " + json.dumps({"choices": [{"delta": {"content": TWO[:90]}}]}).encode())
 
     url, stop = talking(cut)
-    model = ChatModel(ChatConfig(url, "m", timeout_s=10.0))
+    model = ChatModel(ChatConfig(url, "m", timeout_s=120.0))
     with pytest.raises(Unavailable) as caught:
         LlmAnswerer(model).answer("Pay?", [page(LETTER)])
     stop.set()
@@ -451,7 +453,7 @@ def test_odd_retry_after_is_no_reason_to_wait_for_ever(after):
     """429 with nonsense in Retry-After is tried again in good time."""
     good = says(("He earned 42 pounds.", [(1, "paid 42 pounds a year")]))
     busy = httpx.Response(429, headers={"retry-after": after})
-    assert answerer(busy, good, timeout_s=20).answer("Pay?", [page(LETTER)]).found
+    assert answerer(busy, good, timeout_s=120).answer("Pay?", [page(LETTER)]).found
 
 
 def test_refused_json_mode_is_remembered_only_where_it_helps():

@@ -80,7 +80,7 @@ def client():
     service = FakeService()
     with serving(create_app(service)) as url:
         api = openai.OpenAI(base_url=f"{url}/v1", api_key="none-needed", max_retries=0)
-        httpx.post(f"{url}/v1/documents", files={"file": ("minutes.pdf", TEXT)})
+        httpx.post(f"{url}/v1/documents", files={"file": ("minutes.pdf", TEXT)}, timeout=120)
         yield api, service
         api.close()
 
@@ -205,6 +205,25 @@ def test_documents_make_no_links_and_no_pictures():
         assert live not in content
 
 
+class Slow(FakeService):
+    """Answers longer than any client stays, and tells when it was stopped."""
+
+    def __init__(self):
+        super().__init__()
+        self.began, self.stopped = threading.Event(), threading.Event()
+
+    def converse(self, *_, cancelled, **__):
+        end = time.monotonic() + 200
+        try:
+            yield Selected("q", (), 1.0, 1.0)
+            self.began.set()
+            while not cancelled() and time.monotonic() < end:
+                time.sleep(0.05)
+        finally:
+            if time.monotonic() < end:
+                self.stopped.set()
+
+
 @pytest.mark.parametrize(
     ("path", "asked"),
     [("/v1/answers", {"question": "q"}),
@@ -212,50 +231,24 @@ def test_documents_make_no_links_and_no_pictures():
 )  # fmt: skip
 def test_client_that_gives_up_waiting_stops_the_work(path, asked):
     """Without a stream too: a client that has had enough is not worked for any longer."""
-    began, left = threading.Event(), threading.Event()
-
-    class Slow(FakeService):
-        def converse(self, *_, cancelled, **__):
-            try:
-                yield Selected("q", (), 1.0, 1.0)
-                began.set()
-                for _ in range(1200):  # a minute: far longer than the client stays
-                    if cancelled():
-                        return
-                    time.sleep(0.05)
-            finally:
-                left.set()
-
-    with serving(create_app(Slow())) as url:
+    slow = Slow()
+    with serving(create_app(slow)) as url:
         host, port = url.removeprefix("http://").split(":")
         body = json.dumps(asked).encode()
         with socket.create_connection((host, int(port))) as line:
             head = f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
             line.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-            assert began.wait(15)
-        assert left.wait(15)
+            assert slow.began.wait(90)
+        assert slow.stopped.wait(90)
 
 
 def test_client_that_goes_away_stops_the_work():
     """When the stream's reader closes, the answerer is told, in the middle of what it does."""
-    left = threading.Event()
-
-    class Slow(FakeService):
-        def converse(self, *_, cancelled, **__):
-            try:
-                yield Selected("q", (), 1.0, 1.0)
-                for _ in range(400):  # twenty seconds: far longer than the client stays
-                    if cancelled():
-                        return
-                    time.sleep(0.05)
-                yield Told("too late")
-            finally:
-                left.set()
-
-    with serving(create_app(Slow())) as url, httpx.Client(base_url=url) as client:
+    slow = Slow()
+    with serving(create_app(slow)) as url, httpx.Client(base_url=url, timeout=120) as client:
         with client.stream("POST", "/v1/answers", json={"question": "q", "stream": True}) as response:
             assert "selection" in next(response.iter_lines())
-        assert left.wait(15)
+        assert slow.stopped.wait(90)
 
 
 # -- questions that are none ------------------------------------------------------------------

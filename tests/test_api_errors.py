@@ -20,6 +20,19 @@ CASES = {
     "wrong method": (405, "method_not_allowed", "PUT", f"/v1/documents/{UNKNOWN_ID}", {}),
     "wrong method on a file": (405, "method_not_allowed", "POST", "/web/app.js", {}),
     "invalid parameter": (422, "invalid_request", "GET", "/v1/documents?limit=0", {}),
+    "a page with an underscore": (422, "invalid_request", "GET", f"/v1/documents/{UNKNOWN_ID}/pages/1_0", {}),
+    "a page with a fraction": (422, "invalid_request", "GET", f"/v1/documents/{UNKNOWN_ID}/pages/1.0", {}),
+    "a limit in Arabic digits": (422, "invalid_request", "GET", "/v1/documents?limit=١٠", {}),
+    "a limit with a plus": (422, "invalid_request", "GET", "/v1/documents?limit=+3", {}),
+    "a limit of true": (422, "invalid_request", "POST", "/v1/search", {"json": {"query": "tide", "limit": True}}),
+    "a year that is a second": (
+        422, "invalid_request", "POST", "/v1/search", {"json": {"query": "tide", "filter": {"created_from": 1931}}},
+    ),
+    "a year in an address": (422, "invalid_request", "GET", "/v1/export?created_from=1931", {}),
+    "a header with an underscore": (
+        422, "invalid_request", "POST", "/v1/uploads",
+        {"headers": {"Tus-Resumable": "1.0.0", "Upload-Length": "1_0", "Upload-Metadata": "filename YQ=="}},
+    ),
     "invalid body": (422, "invalid_request", "POST", "/v1/search", {"json": {}}),
     "json that is none": (
         400, "bad_request", "POST", "/v1/search",
@@ -78,8 +91,8 @@ def test_a_json_body_without_announced_size_is_bounded():
 
 def test_405_says_which_methods_there_are():
     """All of them, though each is a route of its own."""
-    assert Api().request("PUT", f"/v1/documents/{UNKNOWN_ID}").headers["allow"] == "DELETE, GET"
-    assert Api().request("DELETE", "/v1/documents").headers["allow"] == "GET, POST"
+    assert Api().request("PUT", f"/v1/documents/{UNKNOWN_ID}").headers["allow"] == "DELETE, GET, HEAD"
+    assert Api().request("DELETE", "/v1/documents").headers["allow"] == "GET, HEAD, POST"
 
 
 def test_503_says_when_to_try_again():
@@ -124,3 +137,18 @@ def test_request_ids_are_echoed_or_made():
     made = api.get("/livez", headers={"X-Request-ID": "a b"}).headers["x-request-id"]
     assert len(made) == 32
     assert api.get("/livez").headers["x-request-id"] != made
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x1f\x8b\x08 compressed",
+        b"[" * 100_000,
+        b'{"query": ' + b"9" * 5000 + b"}",
+        '{"query": "\xe9"}'.encode("latin-1"),
+    ],
+)
+def test_bodies_that_cannot_be_read_say_what_is(body):
+    """Compressed, nested without end, in another encoding: a problem that says what is read."""
+    response = Api().post("/v1/search", content=body, headers={"Content-Type": "application/json"})
+    assert "UTF-8" in assert_problem(response, 400, "bad_request")["detail"]

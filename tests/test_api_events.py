@@ -43,12 +43,17 @@ class Listener(threading.Thread):
     def run(self):
         # Not httpx: it loads certificates for each client, which takes longer than the test.
         host, _, path = self.url.removeprefix("http://").partition("/")
-        connection = http.client.HTTPConnection(host, timeout=20)
+        connection = http.client.HTTPConnection(host, timeout=120)
         connection.request("GET", f"/{path}")
         response = connection.getresponse()
         while line := response.readline():
             self.text += line.decode()
         connection.close()
+
+    def ended(self):
+        """Whether the stream ends, given the time that a slow machine needs."""
+        self.join(90)
+        return not self.is_alive()
 
 
 def test_progress_until_the_end(api):
@@ -60,8 +65,7 @@ def test_progress_until_the_end(api):
         for done in (1, 2, 3):
             api.service.settle(document, done)
             wait_for(lambda done=done: f'"done":{done}' in listener.text)
-        listener.join(5)
-        assert not listener.is_alive()
+        assert listener.ended()
     events, _ = parse(listener.text)
     assert [kind for kind, _ in events] == ["progress"] * 4 + ["end"]
     assert [data["pages"]["done"] for _, data in events] == [0, 1, 2, 3, 3]
@@ -88,10 +92,12 @@ def test_quiet_streams_have_heartbeats(api):
     document = api.add()
     with serving(api.app) as url:
         listener = Listener(f"{url}/v1/documents/{document}/events")
-        wait_for(lambda: len(parse(listener.text)[1]) >= 2)
+        wait_for(lambda: listener.text.count("\n:") >= 2)  # what came of an event may be half of it
         api.service.settle(document)
-        listener.join(5)
-    assert [kind for kind, _ in parse(listener.text)[0]] == ["progress", "progress", "end"]
+        assert listener.ended()
+    events, comments = parse(listener.text)
+    assert [kind for kind, _ in events] == ["progress", "progress", "end"]
+    assert len(comments) >= 2
 
 
 def test_deleting_ends_the_stream(api):
@@ -101,8 +107,7 @@ def test_deleting_ends_the_stream(api):
         listener = Listener(f"{url}/v1/documents/{document}/events")
         wait_for(lambda: "event: progress" in listener.text)
         api.service.delete("default", document)
-        listener.join(5)
-        assert not listener.is_alive()
+        assert listener.ended()
     assert parse(listener.text)[0][-1][0] == "end"
 
 
@@ -113,10 +118,11 @@ def test_an_outage_does_not_end_the_stream(api):
         listener = Listener(f"{url}/v1/documents/{document}/events")
         wait_for(lambda: "event: progress" in listener.text)
         api.service.fail_with = StoreUnavailable("away")
-        time.sleep(0.1)
+        refused = api.service.refused
+        wait_for(lambda: api.service.refused > refused + 1)
         api.service.fail_with = None
         api.service.settle(document)
-        listener.join(5)
+        assert listener.ended()
     assert parse(listener.text)[0][-1][1]["state"] == "done"
 
 
@@ -124,14 +130,17 @@ def test_a_client_that_goes_away_ends_the_work(api):
     """Nobody looks at the document any more."""
     document = api.add()
     with serving(api.app) as url:
-        with httpx.stream("GET", f"{url}/v1/documents/{document}/events") as response:
+        with httpx.stream("GET", f"{url}/v1/documents/{document}/events", timeout=120) as response:
             pieces = response.iter_text()
             next(pieces)
             wait_for(lambda: api.service.looks > 2)
-        time.sleep(0.3)
-        looks = api.service.looks
-        time.sleep(0.3)
-        assert api.service.looks == looks
+
+        def ended():
+            looks = api.service.looks
+            time.sleep(0.3)
+            return api.service.looks == looks
+
+        wait_for(ended)
 
 
 def test_streams_hold_no_threads(api):
@@ -140,12 +149,10 @@ def test_streams_hold_no_threads(api):
     with serving(api.app) as url:
         listeners = [Listener(f"{url}/v1/documents/{document}/events") for _ in range(50)]
         wait_for(lambda: all("event: progress" in listener.text for listener in listeners))
-        started = time.monotonic()
-        assert httpx.get(f"{url}/v1/documents/{document}", timeout=5).status_code == 200
-        assert time.monotonic() - started < 2
+        # Streams last until the document is read: a request that waited for one of them would wait for ever.
+        assert httpx.get(f"{url}/v1/documents/{document}", timeout=120).status_code == 200
         api.service.settle(document)
-        for listener in listeners:
-            listener.join(5)
+        assert all(listener.ended() for listener in listeners)
     assert all("event: end" in listener.text for listener in listeners)
 
 
@@ -156,6 +163,5 @@ def test_stopping_closes_streams_without_an_end(api):
         listener = Listener(f"{url}/v1/documents/{document}/events")
         wait_for(lambda: "event: progress" in listener.text)
         api.app.state.context.stopping = True
-        listener.join(5)
-        assert not listener.is_alive()
+        assert listener.ended()
     assert "event: end" not in listener.text

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from api import chat, problems, schemas, schemas_admin, schemas_webhooks
+from api import chat, problems, schemas, schemas_admin, schemas_listing, schemas_webhooks
 from tests.api_kit import Api
 
 SCHEMA = Api().app.openapi()
@@ -43,10 +43,13 @@ def test_all_routes_are_there():
         "PATCH /v1/uploads/{upload_id}",
         "DELETE /v1/uploads/{upload_id}",
         "GET /v1/export",
+        "GET /v1/folders",
+        "GET /v1/progress",
         "POST /v1/search",
         "POST /v1/answers",
         "POST /v1/chat/completions",
         "GET /v1/models",
+        "GET /v1/models/{model}",
         "POST /v1/session",
         "DELETE /v1/session",
         "POST /v1/webhooks",
@@ -107,7 +110,7 @@ def test_examples_fit_their_schemas(name):
         if content is None:
             continue
         name_of = content["schema"]["$ref"].rsplit("/", 1)[1]
-        parts = (schemas, schemas_admin, schemas_webhooks, chat)
+        parts = (schemas, schemas_admin, schemas_listing, schemas_webhooks, chat)
         model = next(getattr(part, name_of) for part in parts if hasattr(part, name_of))
         for example in [content["example"]] if "example" in content else _values(content):
             TypeAdapter(model).validate_python(example)

@@ -163,6 +163,102 @@ def test_listing_without_members(api, archive):
     assert {item["id"] for item in uploaded} == {packed, member}
 
 
+def test_listing_by_name(api, archive):
+    """`name` finds words and parts of words of file names and folders, members included; `total` counts all steps."""
+    add(api, pdf("one"), "Protokoll Müller 1952.pdf")
+    add(api, pdf("two"), "Protokoll 1953.pdf")
+    add(api, zip_of(rent_1952_pdf=pdf("three")), "estate.zip")
+    add(api, pdf("four"), "card 7.pdf", path="Box 3/Relief/card 7.pdf")
+    archive.settle()
+
+    def named(name, **more):
+        found = api.get("/v1/documents", params={"name": name, **more}).json()
+        return {item["filename"] for item in found["items"]}, found["total"]
+
+    assert named("1952") == ({"Protokoll Müller 1952.pdf", "rent_1952_pdf"}, 2)
+    assert named("1952", uploaded=True) == ({"Protokoll Müller 1952.pdf"}, 1)
+    assert named("MULLER proto") == ({"Protokoll Müller 1952.pdf"}, 1)
+    assert named("relief box") == ({"card 7.pdf"}, 1)
+    assert named("protokoll", limit=1) == ({"Protokoll 1953.pdf"}, 2)
+    assert named("protokoll 1954") == (set(), 0)
+    assert named("  ")[1] == api.get("/v1/documents").json()["total"] == 5
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ("newest", ["box.zip", "no 2.pdf", "No 1.pdf", "no 10.pdf"]),
+        ("oldest", ["no 10.pdf", "No 1.pdf", "no 2.pdf", "box.zip"]),
+        ("name", ["box.zip", "No 1.pdf", "no 2.pdf", "no 10.pdf"]),
+        ("pages", ["no 2.pdf", "no 10.pdf", "No 1.pdf", "box.zip"]),
+        ("size", None),
+    ],
+)
+def test_listing_in_an_order(api, archive, order, expected):
+    """Numbers in names count by their value; step by step it is the same as at once, none twice and none left out."""
+    for name, pages in (("no 10.pdf", ["a", "b"]), ("No 1.pdf", ["c"]), ("no 2.pdf", ["d", "e", "f"])):
+        add(api, pdf(*pages), name)
+    add(api, zip_of(member_pdf=pdf("g")), "box.zip")
+    archive.settle()
+    where = {"uploaded": True, "order": order}
+    whole = api.get("/v1/documents", params=where).json()["items"]
+    steps, cursor = [], {}
+    while cursor is not None:
+        step = api.get("/v1/documents", params={**where, "limit": 1, **cursor}).json()
+        steps += step["items"]
+        cursor = {"cursor": step["next_cursor"]} if step["next_cursor"] else None
+    assert steps == whole
+    if expected:
+        assert [item["filename"] for item in whole] == expected
+    else:
+        assert [item["size"] for item in whole] == sorted((item["size"] for item in whole), reverse=True)
+    assert_problem(api.get("/v1/documents", params={"order": "colour"}), 422, "invalid_request")
+
+
+def test_folders_and_what_lies_in_them(api, archive):
+    """Folders that were sent in and folders of archives are walked down alike; each lists all that lies below it."""
+    add(api, pdf("one"), "a.pdf", path="Box 10/Deeds/a.pdf")
+    add(api, pdf("two"), "b.pdf", path="Box 2/Deeds/b.pdf")
+    add(api, pdf("three"), "c.pdf", path="Box 2/c.pdf")
+    add(api, zip_of(Letters__d_pdf=pdf("four"), e_pdf=pdf("five")), "estate.zip")
+    archive.settle()
+
+    def inside(folder):
+        found = api.get("/v1/folders", params={"within": folder} if folder else {}).json()
+        return {one["path"]: one["documents"] for one in found["items"]}
+
+    def listed(folder):
+        found = api.get("/v1/documents", params={"folder": folder, "uploaded": True, "order": "name"}).json()
+        return [item["filename"] for item in found["items"]]
+
+    assert list(inside("").items()) == [("Box 2", 2), ("Box 10", 1), ("estate.zip", 2)]
+    assert inside("Box 2") == {"Box 2/Deeds": 1}
+    assert inside("estate.zip/") == {"estate.zip/Letters": 1}
+    assert inside("Box 2/Deeds") == inside("nowhere") == {}
+    assert listed("Box 2") == ["b.pdf", "c.pdf"]
+    assert listed("estate.zip/Letters") == ["d_pdf"]
+    assert listed("nowhere") == []
+
+
+def test_what_could_not_be_read_and_how_far_reading_is(api, archive):
+    """`troubled=true` lists what could not be read whole, with the archive around it; progress counts everything."""
+    add(api, pdf("fine"), "fine.pdf")
+    broken = add(api, pdf("good", "!render_timeout"), "half.pdf")
+    packed = add(api, zip_of(x_pdf=pdf("!locked")), "papers.zip")
+    assert api.get("/v1/progress").json()["unopened"] == 3
+    archive.settle()
+    told = api.get("/v1/progress").json()
+    assert told["unopened"] == 0
+    assert {part: told["pages"][part] for part in ("pending", "done", "failed")} == {
+        "pending": 0,
+        "done": 2,
+        "failed": 1,
+    }
+    found = api.get("/v1/documents", params={"troubled": True, "uploaded": True}).json()
+    assert {item["id"] for item in found["items"]} == {broken, packed}
+    assert found["total"] == 2
+
+
 def test_metrics_count_pages_by_state(api, archive):
     """From the store, at the time of the scrape."""
     add(api, pdf("one", "!render_timeout"))

@@ -172,7 +172,7 @@ def test_looking_up_does_not_wait_for_the_lock(catalog):
     with catalog.lock():
         thread = threading.Thread(target=look, daemon=True)
         thread.start()
-        thread.join(5)
+        thread.join(60)
         assert len(seen) == 2
 
 

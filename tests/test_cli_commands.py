@@ -277,7 +277,9 @@ def test_nobody_there(folioscope):
     assert "http://127.0.0.1:9" in result.err
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["add"], ["search"], ["search", "x", "--limit", "0"]])
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["add"], ["search"], ["search", "x", "--limit", "0"], ["search", "x", "--limit", "1_0"]]
+)
 def test_wrong_usage_is_2(folioscope, arguments):
     """With the usage on stderr."""
     result = folioscope(*arguments, url=False)
@@ -330,3 +332,20 @@ def test_locate_prints_places(folioscope, tmp_path):
     assert (result.code, result.out.strip()) == (0, "0.1000  0.1000  0.5000  0.2000")
     nowhere = folioscope("locate", document, 1, "tunnel", "--json")
     assert (nowhere.code, nowhere.json["boxes"]) == (3, [])
+
+
+def test_arguments_that_are_no_utf8(folioscope, files):
+    """Bytes of another encoding, as a shell hands them over: a question or an id with them, and no traceback."""
+    folioscope("add", files / "b.pdf")
+    odd = os.fsdecode(b"bridge \xff")
+    for command in (
+        ("search", odd),
+        ("ask", odd),
+        ("search", "bridge", "--folder", odd),
+        ("search", "--document", odd, "b"),
+    ):
+        result = folioscope(*command)
+        assert result.code in {0, 3}, result.err
+    for command in (("rm", odd, "--yes"), ("read-again", odd), ("decode", odd, "1"), ("locate", odd, "1", odd)):
+        result = folioscope(*command)
+        assert "There is no such document" in result.out + result.err

@@ -17,7 +17,7 @@ RUN = "import sys, pathlib, tests.cli_fake_main; from api import demo; demo.DATA
 
 def demonstrate(data, change=""):
     command = [sys.executable, "-c", f"{RUN}{change}; sys.exit(demo.main(['--exit']))", str(data)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_the_demonstration_in_a_log(tmp_path, texts):
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Search: ") == 3
     assert "Question: " in done.stdout
-    assert "2 of 2 pages in 1 documents were read" in done.stdout
+    assert "2 of 2 pages in 1 document were read" in done.stdout
     assert "\x1b" not in done.stdout + done.stderr
 
 

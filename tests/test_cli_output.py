@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from api import cli_documents
 from api.cli_output import bytes_of, count, failures, safe, snippet
 
 
@@ -88,3 +89,17 @@ def test_failures_name_page_and_member():
         "deep, page 3: timeout (tried 1 time)",
         "b .txt: empty: no bytes",
     ]
+
+
+@pytest.mark.parametrize(
+    ("remaining", "told"),
+    [
+        ({"points": 0, "blobs": 0, "archives": 0}, "nothing remains"),
+        ({"points": 2, "blobs": 3, "archives": 0}, "remaining: 2 points, 3 blobs"),
+        ({"points": 0, "archives": 1}, "nothing remains, but a kept archive's original still contains it"),
+        ({"points": 0, "archives": 3}, "nothing remains, but the originals of 3 kept archives still contain it"),
+    ],
+)
+def test_a_deletion_says_what_it_left(remaining, told):
+    """Leftovers by kind, and archives that hold the file still."""
+    assert cli_documents._remaining(remaining) == told

@@ -38,7 +38,7 @@ def environment(tmp_path):
 def folioscope(environment, *arguments):
     """(exit code, stdout, stderr) of one command."""
     command = [sys.executable, "-m", "api.cli", *map(str, arguments)]
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -81,7 +81,7 @@ def test_the_whole_way(environment, tmp_path):
         assert str(service.pid) in err
     finally:
         service.send_signal(signal.SIGTERM)
-        assert service.wait(30) == 0
+        assert service.wait(120) == 0
     code, out, err = folioscope(environment, "verify", "--json")
     assert (code, json.loads(out)["findings"]) == (0, []), err
     code, out, err = folioscope(environment, "rebuild", "--json")

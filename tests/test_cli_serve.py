@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import http.client
 import json
 import os
@@ -14,9 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from api import serve
-from index.errors import ConfigError
-from tests.api_kit import wait_for
+from api import cli_client, serve
+from index.errors import ConfigError, InternalError
+from tests.api_kit import FakeService, wait_for
+from worker import wiring
+from worker.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -40,7 +44,7 @@ class Process:
         finally:
             signal.signal(signal.SIGINT, before)
 
-    def end(self, timeout=20):
+    def end(self, timeout=120):
         """(exit code, stdout, stderr)"""
         out, err = self.process.communicate(timeout=timeout)
         return self.process.returncode, out, err
@@ -66,14 +70,14 @@ def serving(start, *arguments, **environment):
     """A process that serves, and (host, port)."""
     one = start("serve", "--port", "0", *arguments, **environment)
     file = one.data / "service.json"
-    wait_for(lambda: file.exists() or one.process.poll() is not None, 20)
+    wait_for(lambda: file.exists() or one.process.poll() is not None, 120)
     assert one.process.poll() is None, one.end()
     host, port = json.loads(file.read_text())["url"].removeprefix("http://").split(":")
     return one, (host, int(port))
 
 
 def get(address, path):
-    connection = http.client.HTTPConnection(*address, timeout=10)
+    connection = http.client.HTTPConnection(*address, timeout=120)
     connection.request("GET", path)
     return connection.getresponse()
 
@@ -101,10 +105,10 @@ def test_open_streams_do_not_hold_the_end_up(start, tmp_path):
     assert code == 0, err
     stream = get(address, f"/v1/documents/{json.loads(out)['id']}/events")
     assert stream.status == 200
-    started_at = time.monotonic()
     one.process.terminate()
-    assert one.end()[0] == 0
-    assert time.monotonic() - started_at < 5
+    code, _, err = one.end()
+    assert code == 0
+    assert "graceful shutdown" not in err, "the server waited for the stream as long as it waits at all"
     assert b"event: end" not in stream.read()
 
 
@@ -129,6 +133,16 @@ def test_without_a_service_commands_open_the_data_themselves(start, tmp_path):
     assert code == 0, err
     assert "✓ a.pdf  2 pages" in out
     assert "closed" in err
+
+
+def test_a_service_too_busy_to_answer_is_there(tmp_path, monkeypatch):
+    """Its address is taken, instead of opening the data that it holds; one where nobody listens is none."""
+    monkeypatch.setattr(cli_client, "_LOOK_S", 0.2)
+    with serve.bind("127.0.0.1", 0) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        (tmp_path / "service.json").write_text(json.dumps({"pid": os.getpid(), "url": url}))
+        assert asyncio.run(cli_client.running_url(tmp_path)) == url
+    assert asyncio.run(cli_client.running_url(tmp_path)) is None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": "x"}', '{"pid": 1, "url": 5}', '{"pid": 1, "url": "::"}'])
@@ -157,7 +171,7 @@ def test_assistants_are_answered(start):
     """The real server, as the command starts it, speaks MCP at /mcp."""
     _, address = serving(start)
     call = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
-    connection = http.client.HTTPConnection(*address, timeout=10)
+    connection = http.client.HTTPConnection(*address, timeout=120)
     accepts = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
     connection.request("POST", "/mcp", call, accepts | {"MCP-Protocol-Version": "2025-06-18"})
     answer = connection.getresponse()
@@ -201,7 +215,7 @@ def test_other_addresses_with_a_key(start):
     assert code == 0, err
     _, (_, port) = serving(start, "--host", "0.0.0.0")  # noqa: S104
     for headers, status in (({}, 401), ({"Authorization": f"Bearer {key.strip()}"}, 200)):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         connection.request("GET", "/v1/documents", headers={"Host": "archive.example", **headers})
         assert connection.getresponse().status == status
 
@@ -254,16 +268,18 @@ def test_unknown_addresses_are_said():
 
 
 def test_small_answers_do_not_wait_for_acknowledgements(start):
-    """On one connection, 50 of them: 40 ms each if the socket gathered small writes."""
+    """On one connection: 40 ms each, but for the first few, if the socket gathered small writes. On a busy machine most
+    may take as long, so the fastest are looked at.
+    """
     _, address = serving(start)
-    connection = http.client.HTTPConnection(*address, timeout=10)
+    connection = http.client.HTTPConnection(*address, timeout=120)
     times = []
-    for _ in range(50):
+    for _ in range(100):
         started_at = time.perf_counter()
         connection.request("GET", "/livez")
         connection.getresponse().read()
         times.append(time.perf_counter() - started_at)
-    assert sorted(times)[25] < 0.03
+    assert sorted(times[50:])[5] < 0.03
 
 
 def test_looking_is_not_logged(start):
@@ -275,3 +291,30 @@ def test_looking_is_not_logged(start):
     err = one.end()[2]
     assert "/livez" not in err
     assert "GET /nothing 404" in err
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_server_that_does_not_start_is_an_error(tmp_path, monkeypatch):
+    """Nothing is announced and no address is left for others to find, instead of an end as if all were well."""
+
+    @contextlib.contextmanager
+    def open_service(_settings):
+        yield FakeService()
+
+    @contextlib.asynccontextmanager
+    async def broken():
+        raise RuntimeError("a part that cannot start")
+        yield
+
+    def build_app(*given, **named):
+        app = build(*given, **named)
+        app.state.running.append(broken())
+        return app
+
+    build, announced = serve.build_app, []
+    monkeypatch.setattr(wiring, "open_service", open_service)
+    monkeypatch.setattr(serve, "build_app", build_app)
+    with pytest.raises(InternalError, match="did not start"):
+        serve.serve(Settings(data_dir=tmp_path, port=0), announce=announced.append)
+    assert announced == []
+    assert not (tmp_path / "service.json").exists()

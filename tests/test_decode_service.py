@@ -65,7 +65,7 @@ class Running:
 
     def add(self, content, filename="scan.png", **data):
         document = self.api.add(content, filename, **data)
-        until = time.monotonic() + 120
+        until = time.monotonic() + 600
         while self.api.get(f"/v1/documents/{document}").json()["state"] in {"accepted", "reading"}:
             assert time.monotonic() < until, "it is never read"
             time.sleep(0.05)

@@ -40,7 +40,7 @@ def two_cards(tmp_path):
 def _demonstrate(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", RUN, str(folder)]
     whole = {**os.environ, "FOLIOSCOPE_PORT": "0", **environment}
-    return subprocess.run(command, cwd=ROOT, env=whole, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, cwd=ROOT, env=whole, capture_output=True, text=True, timeout=800, check=False)
 
 
 def test_a_card_is_decoded_again_without_its_original(two_cards):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import weakref
 
@@ -21,26 +22,41 @@ def loaded():
     return model()
 
 
-def wait_for(condition, seconds=30):
+def wait_for(condition, seconds=90):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.002)
 
 
-def test_a_cancelled_future_frees_its_slot(loaded):
+def held(running, monkeypatch):
+    """The event that lets the engine's steps go on: until then a page that runs has not ended, whatever takes long."""
+    go, step = threading.Event(), running._steps.run
+
+    def run(*given):
+        assert go.wait(120)
+        return step(*given)
+
+    monkeypatch.setattr(running._steps, "run", run)
+    return go
+
+
+def test_a_cancelled_future_frees_its_slot(loaded, monkeypatch):
     """While it runs, and while it waits: the next page gets the only slot long before the first would have ended."""
     first, second, third = prefixes(loaded, (10, 11, 12))
     running = engine(loaded, slots=1, max_context=4096, max_new_tokens=4000)
+    go = held(running, monkeypatch)
     try:
         endless = running.submit(first)
         waiting = running.submit(second)
         wait_for(lambda: running._running)
         assert waiting.cancel()
         assert endless.cancel()
-        assert len(running.submit(third, max_new_tokens=5).result(60).tokens) == 5
+        go.set()
+        assert len(running.submit(third, max_new_tokens=5).result(120).tokens) == 5
         assert not running._running
     finally:
+        go.set()
         running.close()
 
 
@@ -77,8 +93,8 @@ def test_numbers_that_are_not_finite_fail_their_page_only(loaded):
         pages[1][4, 2] = float("nan")
         futures = [running.submit(prefix) for prefix in pages]
         with pytest.raises(InternalError, match="not finite"):
-            futures[1].result(60)
-        assert [futures[0].result(60).tokens, futures[2].result(60).tokens] == [expected[0], expected[2]]
+            futures[1].result(120)
+        assert [futures[0].result(120).tokens, futures[2].result(120).tokens] == [expected[0], expected[2]]
     finally:
         running.close()
 
@@ -99,8 +115,8 @@ def test_a_failing_prefill_fails_its_page_only(loaded, monkeypatch):
         monkeypatch.setattr(running._slots, "prefill", fails)
         futures = [running.submit(prefix) for prefix in pages]
         with pytest.raises(InternalError, match="no"):
-            futures[1].result(60)
-        assert [futures[0].result(60).tokens, futures[2].result(60).tokens] == [expected[0], expected[2]]
+            futures[1].result(120)
+        assert [futures[0].result(120).tokens, futures[2].result(120).tokens] == [expected[0], expected[2]]
     finally:
         running.close()
 
@@ -114,7 +130,7 @@ def test_a_failing_step_fails_what_runs_and_nothing_else(loaded, monkeypatch):
         step = running._steps.run
         monkeypatch.setattr(running._steps, "run", lambda *_: (_ for _ in ()).throw(ValueError("device lost")))
         with pytest.raises(InternalError, match="device lost"):
-            running.submit(first).result(60)
+            running.submit(first).result(120)
         monkeypatch.setattr(running._steps, "run", step)
         assert running.generate([second])[0].tokens == expected
     finally:
@@ -166,17 +182,20 @@ def test_the_old_slots_are_free_when_fewer_are_made(loaded, monkeypatch):
 def test_a_thread_that_ends_leaves_nobody_waiting(loaded, monkeypatch):
     """Trouble while recovering from trouble: every page gets an answer, and the engine says that it is not alive."""
     running = engine(loaded)
+    submitted = threading.Event()
 
     def broken(*_):
+        assert submitted.wait(120)  # else a thread that ends early refuses the pages that come after it
         raise RuntimeError("the device is gone")
 
     monkeypatch.setattr(running._slots, "prefill", broken)
     monkeypatch.setattr(running, "_prefill_failed", broken)
     monkeypatch.setattr(running, "_recover", broken)
     futures = [running.submit(prefix) for prefix in prefixes(loaded, (20, 25, 30))]
+    submitted.set()
     for future in futures:
         with pytest.raises(Unavailable):
-            future.result(30)
+            future.result(120)
     assert not running.alive
     with pytest.raises(Unavailable):
         running.submit(prefixes(loaded, (20,))[0])
@@ -241,14 +260,20 @@ def test_slots_are_planned_from_free_memory_and_taken_with_care():
         take(4, lambda _: (_ for _ in ()).throw(RuntimeError("something else")))
 
 
-def test_closing_answers_everybody(loaded):
+def test_closing_answers_everybody(loaded, monkeypatch):
     """What runs and what waits gets `Unavailable`; so does who comes afterwards."""
     running = engine(loaded, slots=1, max_context=4096, max_new_tokens=4000)
+    go = held(running, monkeypatch)
     futures = [running.submit(prefix) for prefix in prefixes(loaded, (10, 11))]
-    running.close()
+    wait_for(lambda: running._running)
+    closing = threading.Thread(target=running.close)
+    closing.start()
+    wait_for(lambda: not running.alive)
+    go.set()
+    closing.join()
     running.close()
     for future in futures:
         with pytest.raises(Unavailable):
-            future.result(60)
+            future.result(120)
     with pytest.raises(Unavailable):
         running.submit(prefixes(loaded, (5,))[0])

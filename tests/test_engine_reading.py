@@ -183,3 +183,42 @@ def test_orientation_alone(turn):
         draw.arc((30 + 40 * step, 80, 60 + 40 * step, 250), 20 * step, 20 * step + 200, "black", 3)
     assert engine().rotation(marks.rotate(turn, expand=True)) == 0
     assert engine().rotation(Image.new("RGB", (300, 300), "white")) == 0
+
+
+def sheet_with_back(pale: int) -> Image.Image:
+    """A page on whose lower half the other side shows through, `pale` shades darker than the paper."""
+    front = np.asarray(page()).astype(np.int16)
+    back = np.asarray(page().rotate(180).transpose(Image.Transpose.FLIP_TOP_BOTTOM)).astype(np.int16)
+    both = np.concatenate([front, 255 - (255 - back) * pale // 255])
+    return Image.fromarray(both.clip(0, 255).astype(np.uint8))
+
+
+def test_what_shows_through_from_the_other_side_is_not_read() -> None:
+    """Pale mirrored lines are no text of this side."""
+    assert likeness(engine().read([sheet_with_back(50)])[0].text) > 0.98
+
+
+def test_pale_writing_is_read_where_it_is_plain() -> None:
+    """Pencil under print, and a page that is pale as a whole."""
+    sheet = page((*PARAGRAPH, ""))
+    draw = ImageDraw.Draw(sheet)
+    draw.text((80, 880), "Copied from the book by J. Moyle", fill=(200, 200, 200), font=font(34))
+    assert "Copied from the book" in engine().read([sheet])[0].text
+    pale = Image.fromarray((215 - (255 - np.asarray(page()).astype(np.int16)) // 5).astype(np.uint8))
+    assert likeness(engine().read([pale])[0].text) > 0.98
+
+
+def test_columns_of_figures_on_a_sideways_page_are_no_lines() -> None:
+    """Seen sideways, figures under each other look like one; on the upright page they do not."""
+    sheet = Image.new("RGB", (1240, 1000), "white")
+    draw = ImageDraw.Draw(sheet)
+    rows = [("Pengarth", "61", "38"), ("Bodmin", "58", "33"), ("Launceston", "57", "31"), ("Helston", "62", "40")]
+    rows += [("Mevagissey", "59", "44"), ("Lostwithiel", "60", "39"), ("Camborne", "55", "36")]
+    draw.text((80, 60), "Weather at seven stations in the month of March", fill="black", font=font(34))
+    for k, row in enumerate(rows):
+        for x, text in zip((80, 500, 900), row, strict=True):
+            draw.text((x, 150 + 60 * k), text, fill="black", font=font(34))
+    reading = engine().read([sheet.rotate(90, expand=True)])[0]
+    assert reading.rotation == 90
+    for row in rows:
+        assert "| " + " | ".join(row) + " |" in reading.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -366,7 +367,7 @@ def test_an_engine_that_was_closed():
     made.close()
     made.close()
     for thread in threads:
-        thread.join(60)
+        thread.join(200)
     assert len(outcomes) == 4
     for call in (lambda: made.read([page(1)]), lambda: made.encode([page(1)])):
         with pytest.raises(Unavailable):
@@ -379,7 +380,7 @@ def test_a_batch_is_what_waited():
 
     def run(items):
         seen.append(list(items))
-        gate.wait(20)
+        assert gate.wait(120)
         if "bad" in items:
             raise ValueError("bad")
         return [item.upper() for item in items]
@@ -387,13 +388,13 @@ def test_a_batch_is_what_waited():
     batcher = Batcher(run, most=3, name="test")
     first = batcher.submit("a")
     while not seen:
-        pass
+        time.sleep(0.001)
     rest = [batcher.submit(item) for item in ("b", "bad", "c", "d")]
     gate.set()
-    assert first.result(20) == "A"
-    assert [future.result(20) for future in (rest[0], rest[2], rest[3])] == ["B", "C", "D"]
+    assert first.result(120) == "A"
+    assert [future.result(120) for future in (rest[0], rest[2], rest[3])] == ["B", "C", "D"]
     with pytest.raises(ValueError, match="bad"):
-        rest[1].result(20)
+        rest[1].result(120)
     assert seen[:2] == [["a"], ["b", "bad", "c"]]
     batcher.close()
     batcher.close()
@@ -449,7 +450,7 @@ def test_readers_fill_the_batches(tmp_path):
     """As many pages at once as are decoded at once; one for each processor with an engine that takes one at a time."""
     vision = choose(settings(tmp_path, engine="deepseek-ocr", weights=str(checkpoint()))).engine
     plain = choose(settings(tmp_path, engine="rapidocr")).engine
-    assert readers(settings(tmp_path), plain, 2) == 2
+    assert readers(settings(tmp_path), plain, 2) == 3
     assert readers(settings(tmp_path, device="cpu"), vision, 2) == 8
     assert readers(settings(tmp_path, device="cuda"), vision, 2) == 160
     assert readers(settings(tmp_path, slots=24), vision, 2) == 30

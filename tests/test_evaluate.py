@@ -70,6 +70,7 @@ def test_percentile_is_a_measured_value():
     ("line", "says"),
     [("{", "Line 2"), ('{"question": "x"}', "pages"), ('{"question": "", "pages": []}', "question"),
      ('{"question": "x", "pages": [{"document": "a", "page": 0}]}', "page"),
+     ('{"question": "x", "pages": [{"document": "a", "page": "1_0"}]}', "written in digits"),
      ('{"question": "x", "pages": [], "typo": 1}', "typo")],
 )  # fmt: skip
 def test_wrong_lines_are_named(line, says):
@@ -185,3 +186,20 @@ def test_cited_page_is_known_by_its_path(tmp_path):
         assert one.found
         assert one.page_right, hidden
     archive.close()
+
+
+def test_pages_that_are_not_in_the_archive_are_told():
+    """A slip in the file would look like a bad search: names, pages and ids that nobody has are listed once each."""
+    api = Api()
+    document = api.add(b"The lamp was lit at dusk.\fThe ferry was sold.", filename="log 1911.pdf")
+    never = "00000000-0000-5000-8000-000000000000"
+    slips = (("nope.pdf", 1), ("og 1911.pdf", 1), ("log 1911.pdf", 3), (document, 9), (never, 1))
+    asked = [question("zebra", pages=[page]) for page in (*slips, slips[0], ("log 1911.pdf", 2), (document, 1))]
+
+    async def main():
+        transport = httpx.ASGITransport(api.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            client = Client(http, in_process=True)
+            return await evaluate.absent(client, [outcome(one) for one in asked])
+
+    assert [(page.document, page.page) for page in asyncio.run(main())] == list(slips)

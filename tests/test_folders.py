@@ -71,6 +71,17 @@ def test_the_same_file_in_two_folders(api):
     assert folder_of(api, "letters") == folder_of(api, "copies") == ["may.pdf"]
 
 
+def test_a_read_file_that_comes_in_another_folder(api):
+    """Its pages, read long ago, are found in the new folder too, and are not read again."""
+    send(api, "same", "letters/may.pdf")
+    api.archive.settle()
+    reads = sum(api.archive.engine.reads.values())
+    send(api, "same", "copies/may.pdf")
+    api.archive.settle()
+    assert folder_of(api, "letters") == folder_of(api, "copies") == ["may.pdf"]
+    assert sum(api.archive.engine.reads.values()) == reads
+
+
 def test_raw_bodies_and_resumable_uploads_take_paths_too(api):
     """In the query, and in the metadata under either name that clients use."""
     raw = api.post("/v1/documents?path=box/raw.pdf", content=pdf("The quay, raw."), headers=api.headers)

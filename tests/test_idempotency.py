@@ -173,7 +173,7 @@ def test_concurrent_requests(api):
             async def pieces():
                 yield pdf("on")
                 begun.set()
-                await asyncio.to_thread(gate.wait, 20)
+                await asyncio.to_thread(gate.wait, 120)
                 yield b"e"
 
             first = asyncio.create_task(client.post("/v1/documents?filename=a.pdf", content=pieces(), headers=headers))
@@ -315,7 +315,7 @@ def test_a_killed_process_lets_go(tmp_path):
     code = (
         "import sys, time\nfrom pathlib import Path\nfrom worker.idempotency import IdempotencyKeys\n"
         "claim = IdempotencyKeys(Path(sys.argv[1])).claim('t', 'op', 'key')\nclaim.begin('f', '00', found=True)\n"
-        "print('held', flush=True)\ntime.sleep(60)\n"
+        "print('held', flush=True)\ntime.sleep(600)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"held\n"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from index import embedder_st
 from index.embedder_st import EmbedderConfig, SentenceEmbedder, build_embedder
 from index.embedder_weights import locate
 from index.errors import ConfigError
@@ -30,6 +33,12 @@ def cache(tmp_path_factory):
 @pytest.fixture(scope="module")
 def embedder(cache):
     return build_embedder(None, cache)
+
+
+@pytest.fixture(scope="module")
+def exact(cache):
+    """OpenVINO in float32."""
+    return build_embedder(None, cache, EmbedderConfig(int8=False))
 
 
 @pytest.fixture(scope="module")
@@ -75,26 +84,35 @@ def test_unknown_models_are_refused_without_a_download(tmp_path):
 
 
 @pytest.mark.models
-def test_openvino_agrees_with_torch(embedder, reference):
+def test_openvino_agrees_with_torch(exact, reference):
     """The converted graph runs, and its vectors are those of sentence-transformers in float32."""
-    assert embedder.runtime == "openvino"
-    ours, theirs = embedder.embed(TEXTS), reference.embed(TEXTS)
+    assert exact.runtime == "openvino"
+    ours, theirs = exact.embed(TEXTS), reference.embed(TEXTS)
     assert ours.dtype == np.float32
     assert (ours * theirs).sum(axis=1).min() > 0.9999
     assert np.allclose(np.linalg.norm(ours, axis=1), 1, atol=1e-5)
 
 
 @pytest.mark.models
-def test_parts_average_to_the_whole(embedder, reference):
+def test_a_text_has_one_vector_in_any_company(embedder):
+    """To the last bit: alone, among texts of other lengths and in another order, for int8 would make much of little."""
+    texts = [*TEXTS, "coal", "ship", "harbour", *(" ".join(TEXTS[0].split()[:n]) for n in range(1, 11))]
+    alone = np.concatenate([embedder.embed([text]) for text in texts])
+    assert np.array_equal(embedder.embed(texts), alone)
+    assert np.array_equal(embedder.embed(texts[::-1]), alone[::-1])
+
+
+@pytest.mark.models
+def test_parts_average_to_the_whole(exact, reference):
     """Sums of token vectors over all parts point where the text's own vector does, nearly: [CLS] and [SEP] are
     left out; both backends agree on each part."""
     text = "The boiler burst in March. The coal was bought in Leeds."
     parts = [(0, 26), (27, len(text))]
-    (sums, counts), (theirs, their_counts) = (e.embed_parts([text], [parts])[0] for e in (embedder, reference))
+    (sums, counts), (theirs, their_counts) = (e.embed_parts([text], [parts])[0] for e in (exact, reference))
     assert counts.tolist() == their_counts.tolist() == [6, 7]
     assert np.allclose(sums, theirs, atol=1e-3)
     whole = sums.sum(axis=0)
-    assert whole / np.linalg.norm(whole) @ embedder.embed([text])[0] > 0.98
+    assert whole / np.linalg.norm(whole) @ exact.embed([text])[0] > 0.98
 
 
 @pytest.mark.models
@@ -162,3 +180,40 @@ def test_the_cache_is_used_again(cache, embedder):
     again.warm()
     assert again.runtime == "openvino"
     assert sorted(p.stat().st_mtime_ns for p in cache.rglob("model.bin"))[: len(made)] == made
+
+
+@pytest.mark.models
+def test_a_cache_may_be_named_from_where_one_stands(tmp_path, monkeypatch):
+    """`serve --data mine` converts into `mine` here, although the conversion runs in a directory of its own."""
+    monkeypatch.chdir(tmp_path)
+    assert build_embedder(None, Path("mine")).runtime == "openvino"
+    assert list(tmp_path.glob("mine/*/meta.json"))
+
+
+@pytest.mark.parametrize("made", ["link", "open to others", "a file"])
+def test_a_temporary_folder_that_others_may_write_to_is_not_used(made, tmp_path, monkeypatch):
+    """Its name can be guessed, so somebody else's graph may lie there: another folder is drawn, for this user alone."""
+    monkeypatch.setattr(embedder_st.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(embedder_st.tempfile, "tempdir", str(tmp_path))
+    guessed, theirs = tmp_path / f"folioscope-{os.getuid()}", tmp_path / "theirs"
+    theirs.mkdir()
+    if made == "link":
+        guessed.symlink_to(theirs)
+    elif made == "a file":
+        guessed.write_text("x")
+    else:
+        guessed.mkdir()
+        guessed.chmod(0o777)
+    drawn = embedder_st._scratch()
+    assert drawn.parent == tmp_path
+    assert drawn not in {guessed, theirs}
+    assert drawn.stat().st_mode & 0o777 == 0o700
+    assert embedder_st._scratch() != drawn
+
+
+def test_ones_own_temporary_folder_is_used_again(tmp_path, monkeypatch):
+    """Where nobody was there first it is made for this user alone, and found the next time."""
+    monkeypatch.setattr(embedder_st.tempfile, "gettempdir", lambda: str(tmp_path))
+    folder = embedder_st._scratch()
+    assert folder == tmp_path / f"folioscope-{os.getuid()}" == embedder_st._scratch()
+    assert folder.stat().st_mode & 0o777 == 0o700

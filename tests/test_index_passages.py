@@ -27,6 +27,8 @@ def _sentences(text):
         ("At 14s. 6d. a yard. He paid 3l. 4s. 0d. Then", ["At 14s. 6d. a yard.", "He paid 3l. 4s. 0d.", "Then"]),
         ("Karl Weiß, geb. 07.11.1933. Er kam.", ["Karl Weiß, geb. 07.11.1933.", "Er kam."]),
         ("The train left at 5 p.m. from Garth. It was late.", ["The train left at 5 p.m. from Garth.", "It was late."]),
+        ("Sold to Thos. Cowan of Leith. He paid.", ["Sold to Thos. Cowan of Leith.", "He paid."]),
+        ("The Steam Navigation Co. Ltd. met. It rose.", ["The Steam Navigation Co. Ltd. met.", "It rose."]),
         ("Founded in 1894. The line closed.", ["Founded in 1894.", "The line closed."]),
         ("ran over the\nend of a line. Next", ["ran over the\nend of a line.", "Next"]),
         ("昨日は雨でした。今日は晴れです。", ["昨日は雨でした。", "今日は晴れです。"]),

@@ -74,7 +74,7 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path, grpc):
                     errors.append(error)
                     return
 
-        writer = threading.Thread(target=write)
+        writer = threading.Thread(target=write, daemon=True)
         writer.start()
         for _ in range(5):
             before = len(acknowledged)
@@ -106,7 +106,7 @@ def test_a_server_that_is_not_there(grpc):
     config = ServerConfig(f"http://127.0.0.1:{port}", grpc=grpc, grpc_port=port, patience_s=0.5)
     with pytest.raises(StoreUnavailable, match="does not answer"):
         ServerStore.open(config, HashEmbedder())
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - begun < 120
 
 
 @pytest.mark.parametrize("grpc", [True, False], ids=["grpc", "rest"])
@@ -187,7 +187,7 @@ def test_verify_and_a_new_start_over_a_server(server, tmp_path, monkeypatch):
     wiring.drop_index(settings)
 
 
-def _until(condition, timeout_s=60.0):
+def _until(condition, timeout_s=120.0):
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+from types import SimpleNamespace
 
 import pytest
 from index_kit import NOW, HashEmbedder, commit, fill, labels, same_bits, tokens_of
 from store_contract import ALL, StoreContract
 
 from index import edge_shard
-from index.errors import ConfigError
+from index.errors import ConfigError, StorageFull
 from index.schema import facts
+from index.store import PageUpdate
 from index.store_edge import EdgeStore, StoreConfig
 from index.types import PageKey, SearchFilter
 from index.words import WordsConfig
@@ -39,6 +42,34 @@ def test_everything_is_there_after_reopening(tmp_path):
     store = EdgeStore.open(tmp_path, embedder)
     assert store.search("t", "manager", ALL, limit=1)[0].key == PageKey("t", "d", 1)
     assert store.search("t", "instalation", ALL, limit=1)[0].key == PageKey("t", "d", 1)
+    store.close()
+
+
+def test_a_disk_that_is_nearly_full_takes_no_pages(tmp_path, monkeypatch):
+    """Qdrant's mapped files would end the process on one: it is said in time, states and deletions still go through."""
+    embedder, disk, free = HashEmbedder(), os.statvfs(tmp_path), [1 << 40]
+    monkeypatch.setattr(
+        os, "statvfs", lambda _: SimpleNamespace(f_bavail=free[0] // disk.f_frsize, f_frsize=disk.f_frsize)
+    )
+    store = EdgeStore.open(tmp_path, embedder, StoreConfig(least_free=128 << 20, flush_every=1))
+    key = PageKey("t", "d", 1)
+    store.add_pending([key], labels(), NOW)
+    free[0] = 100 << 20
+    for change in (
+        lambda: store.add_pending([PageKey("t", "d", 2)], labels(), NOW),
+        lambda: store.update([commit(embedder, key, "A page.")]),
+    ):
+        with pytest.raises(StorageFull, match="Less than 128 MiB"):
+            change()
+    assert store.update([PageUpdate(key, NOW, attempts=1)]) == [True]
+    free[0] = 1 << 20
+    with pytest.raises(StorageFull, match="Less than 64 MiB"):
+        store.update([PageUpdate(key, NOW, attempts=2)])
+    assert store.get([key])[0].attempts == 1
+    assert store.delete("t", "d") == 1
+    free[0] = 1 << 40
+    fill(store, embedder, "t", "e", ["The page that waited."])
+    assert store.search("t", "waited", ALL, limit=1)[0].key == PageKey("t", "e", 1)
     store.close()
 
 

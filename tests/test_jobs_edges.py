@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 
 from index.errors import StorageFull
-from index.types import DocumentState
+from index.types import DocumentState, PageKey
 from ingest.archives import Member
 from tests.kit import TENANT, Archive, FakeEngine, pdf
 from tests.test_jobs import archive, zipped  # noqa: F401  the fixture
@@ -251,3 +253,21 @@ def test_what_is_too_deep_does_not_depend_on_what_came_first(archive, first):  #
     assert {view.state for view in views} == {DocumentState.DONE}
     assert sorted(view.pages.done for view in views) == [2, 3]
     assert not any(view.split.member_failures for view in views)
+
+
+def test_a_page_that_is_deleted_while_it_waits_for_its_turn_is_not_read(archive, monkeypatch):  # noqa: F811
+    """That is no failure to be tried again, and nothing of it comes back."""
+    document = archive.upload(pdf("one"))
+    archive.jobs.expand(TENANT, document)
+    archive.rung.clear()
+
+    @contextlib.contextmanager
+    def turn(*, alone):
+        archive.library.delete(TENANT, document)
+        yield
+
+    monkeypatch.setattr(archive.jobs, "_lanes", SimpleNamespace(enter=turn))
+    archive.jobs.read(PageKey(TENANT, document, 1))
+    assert archive.rung == []
+    assert not archive.engine.reads
+    assert archive.store.count(TENANT).total == 0

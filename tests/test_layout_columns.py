@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from layout_kit import OTHER, PROSE, Page, flat, in_order, rule
 
@@ -187,3 +189,112 @@ def test_text_that_runs_up_the_margin() -> None:
     text = page.composed(shuffle=4).text
     assert flat(PROSE * 3) in text
     assert "printed at Westport" in text
+
+
+@pytest.mark.parametrize("longer", [0.0, 0.4, 1.2])
+def test_a_column_goes_on_below_the_end_of_its_neighbour(longer: float) -> None:
+    """Its lines there may be longer by a hair than those beside the other column: they do not bar the gutter."""
+    page = Page()
+    y = page.text(50, 60, 240, "Left begins. " + PROSE)
+    longest = max(line.box.x1 for line in page.lines) + longer / 600
+    page.text(302, 60, 240, "Right stands beside. " + OTHER)
+    for _ in range(3):
+        page.line(50, y, "the longest line of all that stand in a column", 10)
+        line = page.lines[-1]
+        box = replace(line.box, x1=longest)
+        page.lines[-1] = replace(line, box=box, page_box=box)
+        y += 13
+    page.text(50, y, 240, "And left ends here. " + OTHER)
+    text = page.composed(shuffle=3).text
+    assert in_order(text, "Left begins.", "the longest line", "And left ends here.", "Right stands beside.")
+
+
+def test_a_line_run_together_over_a_narrow_gutter_is_parted() -> None:
+    """A reader took one line of either column for one; the edges of the lines around tell where to cut."""
+    page = Page()
+    page.text(50, 60, 240, PROSE * 2)
+    page.text(296, 60, 240, OTHER * 2)
+    left = [line for line in page.lines if line.box.x0 < 0.2]
+    right = [line for line in page.lines if line.box.x0 > 0.4]
+    one, two = left[9], right[9]
+    both = replace(one, text=f"{one.text} {two.text}", box=one.box.union(two.box), page_box=one.box.union(two.box))
+    page.lines = [line for line in page.lines if line not in (one, two)]
+    page.lines.append(replace(both, words=one.words + two.words))
+    assert in_order(page.composed(shuffle=3).text, PROSE + PROSE, OTHER + OTHER)
+
+
+def test_full_width_lines_over_columns_are_not_parted() -> None:
+    """A space that chances to stand over the gutter cuts no line of an abstract."""
+    page = Page()
+    y = page.text(50, 60, 490, PROSE * 2)
+    page.text(50, y + 14, 238, OTHER * 2)
+    page.text(302, y + 14, 238, OTHER * 2)
+    assert in_order(page.composed(shuffle=3).text, PROSE + PROSE, OTHER + OTHER, OTHER + OTHER)
+
+
+def test_numbers_of_lines_between_columns() -> None:
+    """As in patents: they part no line of either column."""
+    page = Page()
+    page.text(50, 60, 230, PROSE * 3)
+    page.text(330, 60, 230, OTHER * 3)
+    for k in (5, 10, 15, 20):
+        page.line(300, 60 + 13 * (k - 1) + 0.5, str(k), 8)
+    text = page.composed(shuffle=2).text
+    assert "|" not in text
+    words = " ".join(word for word in text.split() if not word.isdecimal())
+    assert in_order(words, PROSE * 3, OTHER * 3)
+
+
+NAMES = ("Abbott G.", "Ackroyd L.", "Adams & Co.", "Aitken D.", "Allsop P.", "Amery J.", "Anstey P.", "Appleby N.")
+
+
+def test_a_directory_is_read_down_its_columns() -> None:
+    """Level entries with numbers look like a table; the alphabet runs on from column to column."""
+    page = Page()
+    more = [name.replace("A", "B", 1) for name in NAMES]
+    for k, (first, second) in enumerate(zip(NAMES, more, strict=True)):
+        page.row(60 + 13 * k, [(50, first), (200, str(210 + 17 * k)), (300, second), (450, str(501 + 13 * k))])
+    text = page.composed(shuffle=2).text
+    assert in_order(text, *NAMES, *more)
+    assert "| Abbott G. | 210 |" in text
+
+
+def test_a_numbered_list_is_read_down_its_columns() -> None:
+    """So do numbers that count on; without that it stays a table."""
+    page, other = Page(), Page()
+    for k, name in enumerate(NAMES):
+        y = 60 + 13 * k
+        page.row(y, [(50, str(21 + k)), (90, name), (300, str(29 + k)), (340, f"{name[::-1]}")])
+        other.row(y, [(50, str(21 + k)), (90, name), (300, str(7 * k % 40)), (340, f"{name[::-1]}")])
+    assert in_order(page.composed(shuffle=2).text, "21", "28", "29", "36")
+    assert f"| 22 | {NAMES[1]} | 7 |" in other.composed(shuffle=2).text
+
+
+def test_two_blocks_over_the_fields_of_a_form() -> None:
+    """The sender's places stand together, and the title is not read before the second."""
+    page = Page()
+    left, right = ("Infirmary", "Canal Road", "Chester"), ("Ward 6 North", "Tel 01244 555", "Date 22 May 2006")
+    for k in range(3):
+        page.row(60 + 13 * k, [(50, left[k]), (400, right[k])])
+    page.line(50, 118, "DISCHARGE SUMMARY", 15)
+    fields = [("Patient: Edith Hargreaves", "NHS No: 485 777"), ("Born: 4 July 1931", "Hospital No: 119")]
+    fields.append(("Admitted: 15 May 2006", "Discharged: 21 May"))
+    for k, cells in enumerate(fields):
+        page.row(152 + 13 * k, [(50, cells[0]), (290, cells[1])])
+    page.text(50, 210, 500, PROSE)
+    text = page.composed(shuffle=2).text
+    assert in_order(text, *left, *right, "DISCHARGE SUMMARY", "Patient: Edith Hargreaves")
+    assert in_order(text, "DISCHARGE SUMMARY", "Hospital No: 119", PROSE)
+
+
+def test_signatures_side_by_side_are_blocks() -> None:
+    """Four short level lines for each of two people: one person after the other."""
+    page = Page()
+    y = page.text(50, 60, 500, PROSE * 2) + 40
+    sides = (
+        ("SIGNED by the Landlord", "in the presence of:", "Edwin Mossop", "Solicitor, Whitby"),
+        ("SIGNED by the Tenant", "in the presence of:", "Clara Yelland", "Bank clerk, Whitby"),
+    )
+    for k in range(4):
+        page.row(y + 12 * k, [(50, sides[0][k]), (330, sides[1][k])])
+    assert in_order(page.composed(shuffle=2).text, *sides[0], *sides[1])

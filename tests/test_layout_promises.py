@@ -6,13 +6,18 @@ import math
 import random
 import time
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from layout_kit import OTHER, PROSE, Page, check_spans, grid
 
 from index.types import Box
+from worker.layout import gutters
 from worker.layout.compose import compose
 from worker.layout.lines import Composed, Line, LineWord
+from worker.layout.pieces import CUT_GAP, Piece, Token, canonical, join_near
+from worker.layout.rows import Row
+from worker.layout.tables import find_tables
 
 WORDS = st.text(st.sampled_from("abcdeXYZ019.,:;-|#*•é文"), min_size=1, max_size=9)
 COORD = st.floats(-0.1, 1.1, allow_nan=False)
@@ -134,3 +139,36 @@ def test_dense_page_is_quick() -> None:
         page.composed()
         times.append(time.process_time() - start)
     assert min(times) < 0.12
+
+
+def made_piece(text: str, x0: float, y0: float, x1: float, height: float) -> Piece:
+    return Piece(x0, y0, x1, y0 + height, height, False, (Token(text, Box(0, 0, 1, 1)),), ((x0, x1),))
+
+
+def test_rows_set_evenly_that_are_no_table_are_taken_apart_in_time() -> None:
+    """1,200 rows of two cells of words, as a printed listing has them, are neither too deep nor too many."""
+    height = 1 / 4096
+    across = (("left", 0.1, 0.3), ("right", 0.6, 0.8))
+    rows = [Row([made_piece(text, a, 2 * k * height, b, height) for text, a, b in across]) for k in range(1200)]
+    assert find_tables(rows) == []
+
+
+def test_a_wide_title_is_one_line_however_many_lines_begin_between_its_words() -> None:
+    """How many other lines a page has changes nothing about which words stand together."""
+    for lines in (40, 120):
+        title = [made_piece("GRAND", 0.1, 0.01, 0.2, 0.04), made_piece("OPENING", 0.25, 0.01, 0.4, 0.04)]
+        below = [made_piece("line", 0.245, 0.1 + k * 0.007, 0.5, 0.005) for k in range(lines)]
+        joined = join_near(canonical([*title, *below]), CUT_GAP)
+        assert joined[0].text == "GRAND OPENING"
+        assert len(joined) == lines + 1
+
+
+def test_no_page_looks_for_gutters_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of words far apart has a gap at each, and the search ends before it has followed them all."""
+    row = canonical(made_piece("ab", k / 300, 0.5, k / 300 + 0.001, 0.001) for k in range(300))
+    followed = []
+    grow = gutters._grow
+    monkeypatch.setattr(gutters, "_grow", lambda *given: followed.append(given[1:3]) or grow(*given))
+    monkeypatch.setattr(gutters, "_MOST_WORK", 100 * len(row))
+    gutters.find_gutters(row)
+    assert len(followed) == 100

@@ -164,3 +164,58 @@ def test_leaders_are_seen_from_the_end(text, leads):
     started = time.process_time()
     assert has_leader(text) is leads
     assert time.process_time() - started < 5
+
+
+def test_a_date_beside_an_address_is_no_part_of_its_lines() -> None:
+    """A letter's date and reference stand far to the right of the first two lines of the address."""
+    page = Page()
+    for k, text in enumerate(("The Harbour Master", "Harbour Office", "PENGARTH")):
+        page.line(60, 80 + 13 * k, text)
+    page.line(440, 80, "26 February 1993")
+    page.line(440, 93, "Our reference 118/pt")
+    page.text(60, 150, 480, PROSE)
+    text = page.composed(shuffle=2).text
+    assert "The Harbour Master\nHarbour Office\nPENGARTH" in text
+    assert text.index("PENGARTH") < text.index("26 February 1993") < text.index("Our reference 118/pt")
+
+
+def test_names_and_offices_in_two_rows_stay_rows() -> None:
+    """Nothing tells them from an address but that it goes on."""
+    page = Page()
+    for k, (name, office) in enumerate((("Captain R. Moyle", "Chairman"), ("Mrs. E. Laity", "Secretary"))):
+        page.row(80 + 13 * k, [(60, name), (400, office)])
+    page.text(60, 150, 480, PROSE)
+    text = flat(page.composed(shuffle=2).text)
+    assert "Captain R. Moyle Chairman Mrs. E. Laity Secretary" in text
+
+
+def test_labels_beside_labels_are_two_lists() -> None:
+    """The head of a form in two halves: what belongs together stays together."""
+    page = Page()
+    left = [
+        ("Patient:", "Edith Penhale"),
+        ("Born:", "14 June 1938"),
+        ("Number:", "448 1207"),
+        ("Address:", "Fore Street"),
+    ]
+    right = [("Admitted:", "2 May"), ("Discharged:", "11 May"), ("Consultant:", "Dr Rowse"), ("Surgery:", "Bridgend")]
+    for k, (a, b) in enumerate(zip(left, right, strict=True)):
+        page.row(80 + 14 * k, [(50, a[0]), (130, a[1]), (330, b[0]), (420, b[1])])
+    page.text(50, 170, 500, PROSE)
+    text = flat(page.composed(shuffle=4).text)
+    assert flat(" ".join(" ".join(pair) for pair in (*left, *right))) in text
+
+
+def test_second_lines_of_a_table_set_well_apart_belong_to_the_first() -> None:
+    """A head of two lines over rows with white between them is one row; rows close under each other are rows."""
+    rows = [("3 Jan.", "William", "Row"), ("10 Jan.", "Elizabeth", "Lank"), ("24 Jan.", "Philip", "Penrose")]
+    rows += [("7 Feb.", "Susan", "Mellon"), ("14 Feb.", "James", "Wenford")]
+    for step in (28, 14):
+        page = Page()
+        page.row(60, [(50, "When"), (150, "Child's"), (300, "Abode")])
+        page.row(72, [(50, "baptized"), (150, "name")])
+        for k, row in enumerate(rows):
+            page.row(72 + step * (k + 1), list(zip((50, 150, 300), row, strict=True)))
+        text = page.composed(shuffle=1).text
+        assert ("| When baptized | Child's name | Abode |" in text) == (step == 28), text
+        assert "| 10 Jan. | Elizabeth | Lank |" in text

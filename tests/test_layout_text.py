@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from layout_kit import OTHER, PROSE, Page, flat, grid
+from layout_kit import OTHER, PROSE, Page, flat, grid, rule
 
 from index.types import RegionKind
 
@@ -176,3 +176,40 @@ def test_drop_cap() -> None:
         page.line(72, 61 + 12 * k, line)
     page.text(50, 97, 200, "who had walked along it with two men and a lamp in his hand all night.")
     assert page.composed(shuffle=2).text.startswith("The committee met at noon in the old customs house")
+
+
+def test_bold_headings_that_fill_their_line_are_parted_from_the_text() -> None:
+    """In capitals over the text, or under a sentence that ends at the line's end; bold words in a line are none."""
+    page = Page()
+    y = page.text(50, 60, 200, PROSE)
+    page.line(54, y, "PICTURES AT THE OLD TOWN HALL AND ELSEWHER", 9, bold=True)
+    y = page.text(50, y + 12, 200, OTHER)
+    text = page.composed().text
+    assert "PICTURES AT THE OLD TOWN HALL AND ELSEWHER\n\nNobody could say" in text
+    assert "PICTURES" not in text.split("\n\n")[0]
+
+
+def test_three_names_under_each_other_are_three_lines() -> None:
+    """Nobody set them as running text, narrow as their column is."""
+    page = Page()
+    for k, (a, b) in enumerate(
+        (("Captain R. Moyle", "Mrs. E. Laity"), ("Mr. A. Bray", "Mr. P. Uren"), ("Dr. Lane", "Miss Tink"))
+    ):
+        page.row(60 + 13 * k, [(80, a), (320, b)])
+    page.text(50, 120, 500, PROSE)
+    text = page.composed().text
+    assert "Captain R. Moyle\nMr. A. Bray\nDr. Lane" in text
+    assert "Mrs. E. Laity\nMr. P. Uren\nMiss Tink" in text
+
+
+def test_text_of_a_cell_that_spans_columns_is_not_cut_at_a_loose_space() -> None:
+    """Upright lines of other rows do not reach into it; its own row has one."""
+    page = Page()
+    page.row(103, [(55, "Decision"), (155, "Refused"), (305, "Charge"), (405, "none")])
+    page.line(55, 123, "Conditions")
+    page.line(155, 123, "Draws too much for any vacant berth")
+    rules = [rule(50, y - 0.4, 550, y + 0.4) for y in (100, 120, 140)]
+    rules += [rule(x - 0.4, 100, x + 0.4, 140) for x in (50, 150, 550)]
+    rules += [rule(x - 0.4, 100, x + 0.4, 120) for x in (267.5, 400)]  # between two words below
+    text = page.composed(rules).text
+    assert "Draws too much for any vacant berth" in text

@@ -141,6 +141,8 @@ def test_a_page_without_end_costs_one_question(tmp_path):
         answer = archive.ask(QUESTION)
         assert (answer["decoded"], answer["missing"][0]["code"]) == ([], "decode_timeout")
         archive.engine.gate = None
+        archive.decoding = DecodingConfig()  # enough of it also where the machine stops for a while
+        archive.restart()
         archive.late_s += FIRST_S + 1
         assert archive.ask(QUESTION)["found"]
     finally:

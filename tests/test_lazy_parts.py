@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import Future
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,12 +24,14 @@ from index.types import (
     Region,
     RegionKind,
     SearchFilter,
+    Statement,
     VisionFormat,
 )
 from tests.answers_kit import page
 from tests.index_kit import NOW, HashEmbedder, labels, reading, tokens_of
+from worker import patience
 from worker.answer.asking import read_question
-from worker.asking import checking
+from worker.asking import checking, decoding
 from worker.asking.decoding import DecodingConfig, Effort
 from worker.asking.needs import Matching, candidates, covered, needs_of
 from worker.patience import Patience
@@ -142,15 +144,25 @@ def test_a_quote_that_is_not_there_does_not_stand():
     assert not checking.stands(replace(good, quote="", start=0, end=0), there)
 
 
-def test_dropped_citations_take_their_marks_along():
-    """The others move up in the text; without any the answer is not found."""
+def test_dropped_citations_take_their_statements_along():
+    """A statement goes with the last citation it rests on, the others move up; without any the answer is not found."""
     there = point(1, text="a b c")
     citations = tuple(cited(there, word, there.text) for word in "abc")
-    answer = Answer("q", True, "First. [1] [2] Second. [3] In [9].", citations, 0.9)
-    less = checking.without(answer, [1])
-    assert (less.text, [one.quote for one in less.citations]) == ("First. [1] Second. [2] In [9].", ["a", "c"])
-    none = checking.without(answer, [0, 1, 2])
+    said = (Statement("First.", (0, 1)), Statement("Second.", (1,)), Statement("Third.", (2,)))
+    answer = Answer("q", True, "First. [1] [2] Second. [2] Third. [3]", citations, 0.9, statements=said)
+    now = {there.key: there}
+    less = checking.without(answer, [1], now)
+    assert (less.text, [one.quote for one in less.citations]) == ("First. [1] Third. [2]", ["a", "c"])
+    none = checking.without(answer, [0, 1, 2], now)
     assert (none.found, none.text, none.citations) == (False, "Not found in these documents.", ())
+
+
+def test_an_answer_of_quotes_is_worded_anew_from_those_left():
+    """Its text is nothing but what it quotes."""
+    there = point(1, text="a b c")
+    citations = tuple(cited(there, word, there.text) for word in "ac")
+    left = checking.without(Answer("q", True, "“a” [1] “c” [2]", citations, 0.9), [0], {there.key: there})
+    assert (left.text, left.citations) == ("“c” [1]", citations[1:])
 
 
 # -- patience and effort ----------------------------------------------------------------------
@@ -222,15 +234,23 @@ def test_an_effort_remembers_what_it_did_and_what_it_could_not():
     ]
 
 
-def test_time_is_counted_while_something_is_decoded():
+def test_time_is_counted_while_something_is_decoded(monkeypatch):
     """What waits for a model or a person between two pages costs nothing of the budget."""
-    effort = Effort(DecodingConfig(seconds=0.2), lambda: False)
+    at = [0.0]
+    clock = SimpleNamespace(perf_counter=lambda: at[0], monotonic=lambda: at[0])
+    monkeypatch.setattr(decoding, "time", clock)
+    monkeypatch.setattr(patience, "time", clock)
+
+    def take(seconds):
+        at[0] += seconds
+
+    effort = Effort(DecodingConfig(seconds=10), lambda: False)
     left = []
     attempt(effort, 1, lambda patience: left.append(patience.left_s))
-    time.sleep(0.3)
-    attempt(effort, 2, lambda patience: left.append(patience.left_s))
-    assert left[1] > 0.05
-    attempt(effort, 3, lambda patience: time.sleep(0.25))
+    take(300)
+    attempt(effort, 2, lambda patience: left.append(patience.left_s) or take(4))
+    attempt(effort, 3, lambda patience: left.append(patience.left_s) or take(7))
+    assert left == [10, 10, 6]
     assert effort.spent
 
 

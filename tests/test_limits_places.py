@@ -33,7 +33,7 @@ class SlowAnswers(FakeService):
             self.running += 1
             self.most = max(self.most, self.running)
         try:
-            assert self.gate.wait(30)
+            assert self.gate.wait(120)
         finally:
             with self.guard:
                 self.running -= 1
@@ -51,7 +51,7 @@ def test_dropped_streams_do_not_pass_the_limit(tmp_path, path):
     if "chat" in path:
         question = {"model": "folioscope", "stream": True, "messages": [{"role": "user", "content": "What?"}]}
     statuses = []
-    with serving(app) as url, httpx.Client(base_url=url, headers=headers, timeout=20, trust_env=False) as client:
+    with serving(app) as url, httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False) as client:
         for _ in range(8):
             with client.stream("POST", path, json=question) as stream:
                 statuses.append(stream.status_code)
@@ -88,7 +88,7 @@ def test_an_answer_that_cannot_begin_keeps_no_place(tmp_path):
         at_once()
         yield
 
-    with serving(app) as url, httpx.Client(base_url=url, headers=keyed.key(), timeout=20, trust_env=False) as client:
+    with serving(app) as url, httpx.Client(base_url=url, headers=keyed.key(), timeout=60, trust_env=False) as client:
         for bad in (at_once, at_the_first_step):
             service.converse = bad
             for stream in (True, False):
@@ -105,9 +105,12 @@ def test_a_place_is_given_back_once():
     limits = Limits(concurrent_answers=1)
     key = type("Key", (), {"key_id": "a", "limits": type("L", (), {"concurrent_answers": None})})
     place = limits.answer(key)
-    for thread in [threading.Thread(target=place.give_back) for _ in range(8)]:
+    threads = [threading.Thread(target=place.give_back) for _ in range(8)]
+    for thread in threads:
         thread.start()
-    wait_for(lambda: limits._answering["a"] == 0)
+    for thread in threads:
+        thread.join()
+    assert limits._answering["a"] == 0
     with limits.answer(key), pytest.raises(Exception, match="at once"):
         limits.answer(key)
 

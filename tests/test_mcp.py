@@ -111,7 +111,7 @@ def test_over_http():
     with serving(create_app(FakeService())) as url:
 
         async def main():
-            async with httpx.AsyncClient(base_url=url) as http:
+            async with httpx.AsyncClient(base_url=url, timeout=60) as http:
                 await http.post("/v1/documents", files={"file": ("minutes.pdf", TEXT)})
             async with McpClient(f"{url}/mcp") as client:
                 found = (await client.call_tool("search", {"query": "bridge"})).structured_content
@@ -143,9 +143,9 @@ def test_guarded_like_everything_else():
     with serving(create_app(FakeService())) as url:
         call = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
         accept = {"Accept": "application/json, text/event-stream"}
-        foreign = httpx.post(f"{url}/mcp", json=call, headers=accept | {"Origin": "https://evil.test"})
+        foreign = httpx.post(f"{url}/mcp", json=call, headers=accept | {"Origin": "https://evil.test"}, timeout=60)
         assert foreign.status_code == 403
-        rebound = httpx.post(f"{url}/mcp", json=call, headers=accept | {"Host": "evil.test"})
+        rebound = httpx.post(f"{url}/mcp", json=call, headers=accept | {"Host": "evil.test"}, timeout=60)
         assert rebound.status_code == 421
 
 
@@ -185,7 +185,7 @@ def test_keys_and_tenants_over_http(tmp_path):
         call = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
         accept = {"Accept": "application/json, text/event-stream"}
         for headers in ({}, {"Authorization": "Bearer fsk_nonsense"}):
-            assert httpx.post(f"{url}/mcp", json=call, headers=accept | headers).status_code == 401
+            assert httpx.post(f"{url}/mcp", json=call, headers=accept | headers, timeout=60).status_code == 401
         seen = asyncio.run(told(url, theirs))
         assert [failed for failed, _ in seen] == [False] * 4
         assert "412 pounds" in seen[0][1]

@@ -15,6 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.access_kit import ADMIN, READ, KeyedApi
 from tests.api_kit import Api, assert_problem
 from tests.kit import Archive, pdf
+from tests.stack_redis import free_port
+from tests.test_logs import only_of_this_thread
 from worker import logs, metrics, tracing
 
 
@@ -83,13 +85,12 @@ def test_errors_are_counted_by_code(api):
 
 def test_a_worker_serves_its_own_metrics():
     """From a thread, at the address that it was told; stopped, the port is free again."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     stop = metrics.start_metrics_server(port, queue_depth=lambda: 3)
     try:
         with metrics.step("embed"):
             pass
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:  # noqa: S310
             found = samples(answer.read().decode())
         assert of(found, "folioscope_queue_depth") == 3
         assert of(found, "folioscope_step_seconds_count", step="embed") >= 1
@@ -145,6 +146,7 @@ def test_log_lines_name_request_key_document_and_page(api, capsys):
     headers = api.key()
     ids = api.fill(headers)
     logs.configure("DEBUG", as_json=True)
+    only_of_this_thread()
     try:
         api.get(f"/v1/documents/{ids.document_id}/pages/1", headers=headers | {"X-Request-ID": "trace-1"})
         api.get(f"/v1/documents/{ids.document_id}/pages/77", headers=headers)
@@ -154,7 +156,7 @@ def test_log_lines_name_request_key_document_and_page(api, capsys):
     finally:
         for name in ("folioscope", "uvicorn"):
             logging.getLogger(name).handlers, logging.getLogger(name).propagate = [], True
-    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
     looked, missed = [line for line in lines if line["logger"] == "folioscope.access"][:2]
     assert (looked["request_id"], looked["tenant"], looked["page"]) == ("trace-1", "default", "1")
     assert looked["document_id"] == ids.document_id

@@ -19,7 +19,7 @@ def read(document, page):
     return Read(PageKey("default", document, page))
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
@@ -37,7 +37,7 @@ def queues():
 
     yield make
     for queue in made:
-        queue.close(timeout_s=5)
+        queue.close(timeout_s=60)
 
 
 def test_rung_many_times_done_once(queues):
@@ -60,7 +60,7 @@ def test_rung_while_it_runs_is_done_again_later(queues):
         running[job] += 1
         most[job] = max(most[job], running[job])
         runs[job] += 1
-        go_on.wait(5)
+        assert go_on.wait(60)
         running[job] -= 1
 
     queue = queues(run, readers=3)
@@ -95,13 +95,13 @@ def test_reading_does_not_hold_up_expanding(queues):
         if isinstance(job, Expand):
             expanded.set()
         else:
-            go_on.wait(5)
+            assert go_on.wait(60)
 
     queue = queues(run)
     queue.start()
     queue.ring([read("a", page) for page in range(1, 10)])
     queue.ring([Expand("default", "b")])
-    assert expanded.wait(5)
+    assert expanded.wait(60)
     go_on.set()
 
 
@@ -154,18 +154,24 @@ def test_a_bug_in_one_job_stops_no_other(queues):
 
 def test_close_waits_for_running_jobs_only(queues):
     """Closing lets a running job end and starts no other."""
-    started, done = threading.Event(), []
+    started, go_on, done = threading.Event(), threading.Event(), []
 
     def run(job):
         started.set()
-        time.sleep(0.1)
+        assert go_on.wait(60)
+        time.sleep(0.1)  # who did not wait for it would be back before
         done.append(job)
 
     queue = queues(run, readers=1)
     queue.start()
     queue.ring([read("a", 1), read("a", 2)])
-    started.wait(5)
-    queue.close(timeout_s=5)
+    assert started.wait(60)
+    queue.close(timeout_s=0.01)  # closed while the first one runs
+    assert done == []
+    closing = threading.Thread(target=queue.close, kwargs={"timeout_s": 60})
+    closing.start()
+    go_on.set()
+    closing.join(60)
     assert done == [read("a", 1)]
 
 
@@ -188,14 +194,14 @@ def test_a_large_archive_does_not_hold_up_opening(queues):
 
     def run(job):
         if job.document_id == "archive":
-            go_on.wait(5)
+            assert go_on.wait(60)
         else:
             opened.set()
 
     queue = queues(run)
     queue.start()
     queue.ring([Expand("default", "archive"), Expand("default", "letter")])
-    assert opened.wait(2)
+    assert opened.wait(60)
     go_on.set()
 
 

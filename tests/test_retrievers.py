@@ -21,7 +21,7 @@ TEXT = b"The bridge fund stands at 412 pounds.\fThe ferry was sold in 1931. Nobo
 @pytest.fixture(scope="module")
 def url():
     with serving(create_app(FakeService())) as url:
-        httpx.post(f"{url}/v1/documents", files={"file": ("minutes.pdf", TEXT)})
+        httpx.post(f"{url}/v1/documents", files={"file": ("minutes.pdf", TEXT)}, timeout=60)
         yield url
 
 
@@ -109,3 +109,9 @@ def test_page_deleted_after_it_was_found(find):
 
     (page,) = find(Source(transport=httpx.MockTransport(answer)), "ferry")
     assert (page.id, page.text) == ("there#1", "The ferry.")
+
+
+def test_half_a_surrogate_pair_is_no_trouble(url):
+    """What a model wrote may hold one: it is searched for without, and no error of an encoding comes back."""
+    source = Source(url)  # over a service that looks for the whole query in its pages
+    assert source.find("ferry \ud83d") == asyncio.run(source.find_async("ferry \udc00")) == []

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import logging
 import os
 import random
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from index.errors import StoreUnavailable
+from index.errors import StorageFull, StoreUnavailable
 from worker.claims import NOBODY, Claims
 from worker.crashes import CrashLogs
+from worker.elected import ElectedThread
 from worker.lanes import Lanes
 
 HOLD = """
@@ -22,7 +27,7 @@ from pathlib import Path
 from worker.claims import Claims
 with Claims(Path(sys.argv[1]), "dead").hold("page", "the job") as claim:
     print(claim is not None, flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -76,6 +81,61 @@ def test_giving_up_in_order_blames_nobody(tmp_path):
     assert [job for job, _ in claims.left()] == ["job"]
     with claims.hold("page") as claim:
         assert claim.left_by == NOBODY
+
+
+def test_a_full_disk_is_said_as_such(tmp_path, monkeypatch):
+    """Whoever claims on a full disk is told to wait, like everybody else there, and holds nothing."""
+    claims = Claims(tmp_path, "one")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(StorageFull), claims.hold("page", "job"):
+            raise AssertionError("it was held")
+    assert not claims.held("page")
+    with claims.hold("page") as claim:
+        assert claim is not None
+
+
+def test_no_file_stays_open_where_there_are_no_locks(tmp_path, monkeypatch):
+    """A file system that refuses to lock is an error each time, and costs nothing each time."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    thread = ElectedThread("t", tmp_path / "lock", lambda: None, every_s=1, shutdown_s=1, log=logging.getLogger("t"))
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    claims = Claims(tmp_path, "one")
+    for _ in range(10):
+        with pytest.raises(OSError, match="No locks"), claims.hold("page", "job"):
+            raise AssertionError("it was held")
+        with pytest.raises(OSError, match="No locks"):
+            thread._elected()
+    assert not [path for path in map(os.path.realpath, Path("/proc/self/fd").iterdir()) if str(tmp_path) in path]
+
+
+def test_work_that_outlasts_its_stop_keeps_the_lock(tmp_path):
+    """Nobody is elected beside it; once it has ended, the next one is."""
+    begun, end = threading.Event(), threading.Event()
+
+    def elected(name, work, **options):
+        return ElectedThread(name, tmp_path / "lock", work, log=logging.getLogger(name), **options)
+
+    def work():
+        begun.set()
+        end.wait(60)
+
+    first = elected("first", work, every_s=0.001, shutdown_s=0.01)
+    second = elected("second", lambda: None, every_s=1, shutdown_s=1)
+    first.start()
+    assert begun.wait(60)
+    first.stop()
+    assert not second._elected()
+    end.set()
+    first._thread.join(60)
+    assert second._elected()
 
 
 def test_claims_exclude_each_other_under_load(tmp_path):
@@ -147,7 +207,7 @@ def test_lanes():
             alone[0] -= 1
     stop.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert not wrong
 
 

@@ -10,7 +10,7 @@ from engine_deepseek_kit import checkpoint, page
 
 from tests.stack_kit import Stack, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 DOCUMENTS = 12
 
 
@@ -39,17 +39,19 @@ def test_pages_of_many_documents_share_batches(tmp_path, room):
         folioscope_mode="tiny",
         folioscope_max_tokens=48,
         folioscope_slots=4,
+        folioscope_read_queue="read.gpu",
         stack_work=tmp_path / "work",
         stack_room=room,
     ) as stack:
         api = stack.start_api()
         documents = [api.upload(tiff(number)) for number in range(DOCUMENTS)]
+        stack.start_worker("keeper", queues="housekeeping")  # opens them
+        until(lambda: all(api.pages(one)["total"] for one in documents), "all pages wait")
         module, arguments = "tests.stack_gpu_service", ("worker", "--name", "gpu", "--queues", "decode,read.gpu")
         worker = stack.start("gpu", *arguments, "--threads", "6", module=module)
-        stack.start_worker("keeper", queues="housekeeping")  # opens them
         api.wait(documents)
         assert all(api.document(one)["state"] == "done" for one in documents)
-        until(stack.queue_is_empty, "the queue is empty", 60)
+        until(stack.queue_is_empty, "the queue is empty")
         truth = stack.truth()
         points = list(truth.store.scan(None))
         truth.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
@@ -33,7 +32,7 @@ def at_once(*calls):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(240)
     return found
 
 
@@ -63,7 +62,15 @@ def test_a_worker_decodes_what_a_question_needs(tmp_path):
         assert (shown["decoded"], shown["text"].startswith("markdown ")) == (True, True)
         assert ask(second, kept)["decoded"] == []
 
-        answer, _ = at_once(lambda: ask(first, dropped), lambda: deleted_while_decoding(second, dropped))
+        stack.hold("decode")
+        before = stack.begun("decode")
+
+        def deleted_while_decoding():
+            until(lambda: stack.begun("decode") > before, "it is decoded")
+            assert second.http.delete(f"/v1/documents/{dropped}").status_code == 200
+            stack.release("decode")
+
+        answer, _ = at_once(lambda: ask(first, dropped), deleted_while_decoding)
         assert [one["code"] for one in answer["missing"]] == ["deleted"]
         truth = stack.truth()
         try:
@@ -71,8 +78,3 @@ def test_a_worker_decodes_what_a_question_needs(tmp_path):
             assert truth.store.get([PageKey("default", kept, 1)])[0].tried == ("markdown",)
         finally:
             truth.close()
-
-
-def deleted_while_decoding(api, document):
-    time.sleep(DECODE_S / 3)
-    assert api.http.delete(f"/v1/documents/{document}").status_code == 200

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 def test_how_the_stack_stands_and_reading_again(tmp_path):
     """Workers and queues as they are; all pages read again by whoever works; without a broker the page says so."""
-    with Stack(tmp_path, read_s=0.15) as stack:
+    with Stack(tmp_path) as stack:
         api = stack.start_api()
 
         def seen():
@@ -23,9 +23,16 @@ def test_how_the_stack_stands_and_reading_again(tmp_path):
         assert (nobody["stack"], nobody["workers"], nobody["documents"]) == (True, [], 0)
         assert nobody["disk"]["free"] > 0
         document = api.upload(scan(*(f"page {n}" for n in range(24))))
+        stack.hold("read")
         stack.start_worker("w1")
-        until(lambda: any(one["jobs"] for one in seen()["workers"]), "it says what it does")
-        told = seen()
+        told = {}
+
+        def works():
+            told.update(seen())
+            return any(one["jobs"] for one in told["workers"])
+
+        until(works, "it says what it does")
+        stack.release("read")
         worker = told["workers"][0]
         assert (worker["name"], worker["queues"]) == ("w1", ["housekeeping", "read.cpu"])
         assert worker["seen_s"] < 10

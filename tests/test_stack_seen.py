@@ -85,15 +85,19 @@ def test_traces_logs_and_metrics_of_api_and_worker(tmp_path):
         failed = api.http.post(f"/v1/documents/{good}/pages/2/decode", json={"prompt": "bug"})
         assert (failed.status_code, failed.json()["code"]) == (500, "internal_error")
 
-        told = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
-        counted = {
-            (one.name, *one.labels.values()): one.value
-            for family in text_string_to_metric_families(told)
-            for one in family.samples
-        }
+        def counted():
+            told = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False, timeout=60).text
+            return {
+                (one.name, *one.labels.values()): one.value
+                for family in text_string_to_metric_families(told)
+                for one in family.samples
+            }
+
+        # A page is done a moment before its worker has counted it.
+        until(lambda: counted().get(("folioscope_page_attempts_total", "done")) == 2, "both pages are counted")
+        found = counted()
         for step in ("render", "read", "embed", "commit"):
-            assert counted["folioscope_step_seconds_count", step] == 2
-        assert counted["folioscope_page_attempts_total", "done"] == 2
+            assert found["folioscope_step_seconds_count", step] == 2
         front = api.http.get("/metrics").text
         pages = [family for family in text_string_to_metric_families(front) if family.name == "folioscope_pages"]
         assert {one.labels["state"]: one.value for one in pages[0].samples}["done"] == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -12,6 +13,32 @@ from index.keys import KeyDirectory, KeyLimits, Scope
 from tests.api_kit import wait_for
 from tests.stack_kit import Stack, scan, until
 from tests.webhook_kit import Receiver, status, verified
+
+
+def counted_together(stack, apis):
+    """That requests of a key count over both; False where one of them counted for itself, since the broker had not
+    answered it in time, or where it took so long that nearly all came back.
+    """
+
+    def alone():
+        said = [stack.processes[name].said() for name in ("one", "two")]
+        return [
+            (one.count("counted by each process for itself"), one.count("over all processes again")) for one in said
+        ]
+
+    limits = KeyLimits(requests_per_minute=6)
+    token, _ = KeyDirectory(stack.data).create(
+        name="k", tenant="default", scopes=frozenset(Scope), now=datetime.now(UTC), limits=limits
+    )
+    limited = {"Authorization": f"Bearer {token}"}
+    began, before = time.monotonic(), alone()
+    statuses = [api.http.get("/v1/models", headers=limited).status_code for api in apis * 5]
+    come_back = (time.monotonic() - began) / 10  # one every ten seconds
+    if alone() != before or any(away > back for away, back in before) or come_back > 3:
+        return False
+    if not 6 <= statuses.count(200) <= 7 + come_back or set(statuses) != {200, 429}:
+        pytest.fail(f"{statuses} in {10 * come_back:.0f} s")
+    return True
 
 
 @pytest.mark.slow
@@ -34,18 +61,11 @@ def test_one_of_two_api_processes_sends_and_the_other_takes_over(tmp_path):
         for api in (first, second):
             api.http.headers["Authorization"] = "Bearer " + "x" * 40
         stack.start_worker()
-        limits = KeyLimits(requests_per_minute=6)
-        token, _ = KeyDirectory(stack.data).create(
-            name="k", tenant="default", scopes=frozenset(Scope), now=datetime.now(UTC), limits=limits
-        )
-        limited = {"Authorization": f"Bearer {token}"}
-        statuses = [api.http.get("/v1/models", headers=limited).status_code for api in (first, second) * 5]
-        assert 6 <= statuses.count(200) <= 8, statuses  # one comes back every ten seconds
-        assert set(statuses) == {200, 429}
+        until(lambda: counted_together(stack, (first, second)), "the broker answered them in time")
         hook = second.http.post("/v1/webhooks", json={"url": receiver.host}).json()
         documents = [first.upload(scan("one")), second.upload(scan("two", "three"))]
         second.wait(documents)
-        wait_for(lambda: receiver.got, 60)
+        wait_for(lambda: receiver.got, 240)
         stack.processes["one"].end(signal.SIGKILL)  # it got the lock, having been there first
         documents.append(second.upload(scan("four")))
         second.wait(documents)
@@ -53,8 +73,8 @@ def test_one_of_two_api_processes_sends_and_the_other_takes_over(tmp_path):
         def told():
             return {got.message["data"]["document_id"] for got in receiver.got} == set(documents)
 
-        until(told, "all ends are told", 60)
-        until(lambda: second.http.get("/v1/webhooks").json()["items"][0]["waiting"] == 0, "nothing waits", 60)
+        until(told, "all ends are told")
+        until(lambda: second.http.get("/v1/webhooks").json()["items"][0]["waiting"] == 0, "nothing waits")
         ids = {}
         for got in receiver.got:
             assert verified(hook["secret"], got)["type"] == "document.done"

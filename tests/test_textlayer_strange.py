@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from index.types import Box
+from ingest.child_text import layer_from
 from ingest.renderer import LayerWord, TextLayer
 from ingest.sandbox import SandboxRenderer
 from worker.textlayer import read_layer, without_unseen
@@ -123,3 +124,74 @@ def test_soft_hyphens_divide_at_the_end_of_a_line_and_nowhere_else() -> None:
     ]
     text = read_layer(TextLayer(tuple(words), 0.0, 0.0), 1000, 1000).text
     assert text == "invisible hyphens and a division of the last of the words"
+
+
+def _as_mupdf_tells(lines: list[str], hyphen: float = 3.0) -> TextLayer:
+    """The layer made of lines as MuPDF gives them, 10 points high, a letter 5 wide and a soft hyphen `hyphen`."""
+    told = []
+    for row, text in enumerate(lines):
+        x, y, chars = 50.0, 60.0 + 12 * row, []
+        for char in text:
+            width = hyphen if char == "\u00ad" else 5.0
+            chars.append({"c": char, "bbox": (x, y, x + width, y + 10), "origin": (x, y + 8)})
+            x += width
+        span = {"size": 10.0, "flags": 0, "font": "Serif", "chars": chars}
+        told.append({"dir": (1.0, 0.0), "wmode": 0, "spans": [span]})
+    made = layer_from([{"lines": told}], [], [], (600.0, 800.0), lambda _: True)
+    assert made is not None
+    words = tuple(
+        LayerWord(text, Box(*box), block, line, size, bold, invisible)
+        for text, *box, block, line, size, bold, invisible in made["words"]
+    )
+    return TextLayer(words, made["unmapped"], 0.0)
+
+
+def test_hyphens_that_a_font_keeps_under_the_soft_one_are_hyphens() -> None:
+    """One glyph serves both signs in many fonts, and MuPDF may tell the soft one: years and compounds keep theirs, and
+    dashes between numbers stay. A page that paints it at line ends alone divides words there, and what is not painted
+    is nothing.
+    """
+    lines = [
+        "The years 1841\u00ad1902 and 11 \u00ad 16 of the well\u00adknown sub\u00ad",
+        "committee of 1841\u00ad",
+        "1902.",
+    ]
+    text = read_layer(_as_mupdf_tells(lines), 600, 800).text
+    assert flat(text) == "The years 1841-1902 and 11 - 16 of the well-known subcommittee of 1841-1902."
+    lines = ["The report of the sub\u00ad", "committee of 1841\u00ad", "1902."]
+    assert flat(read_layer(_as_mupdf_tells(lines), 600, 800).text) == "The report of the subcommittee of 1841-1902."
+    lines = ["Hyphens that are in\u00advis\u00adible"]
+    assert read_layer(_as_mupdf_tells(lines, hyphen=0.0), 600, 800).text == "Hyphens that are invisible"
+
+
+def test_letterspaced_words_of_a_layer_are_words() -> None:
+    """Also where the gap between two of them ended MuPDF's line."""
+    words = []
+    x = 0.1
+    for number, word in enumerate(("DEED", "OF", "SALE")):
+        for letter in word:
+            words.append(LayerWord(letter, Box(x, 0.1, x + 0.012, 0.115), 0, number, 9.0, False, False))
+            x += 0.018
+        x += 0.012
+    assert read_layer(TextLayer(tuple(words), 0.0, 0.0), 1000, 1000).text == "DEED OF SALE"
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("slope", [-0.03, 0.0, 0.02])
+def test_a_layer_that_lies_askew_with_its_scan_is_levelled(slope: float) -> None:
+    """Rows of short cells far apart stay rows, and every word keeps its box on the page."""
+    words = []
+    rows = [("Rope of hemp, tarred", "14.10"), ("Lamp of brass, used", "9.50"), ("Net for herring", "3.00")] * 4
+    for row, cells in enumerate(rows):
+        for at, text in zip((0.1, 0.8), cells, strict=True):
+            for k, part in enumerate(text.split()):
+                x, y = at + 0.06 * k, 0.2 + 0.016 * row
+                y += slope * (x - 0.5)  # a square page
+                words.append(LayerWord(part, Box(x, y, x + 0.05, y + 0.012), row, int(at > 0.5), 9.0, False, True))
+    page = read_layer(TextLayer(tuple(words), 0.0, 1.0), 1000, 1000)
+    assert page.text.count("| Rope of hemp, tarred | 14.10 |") == 4
+    assert page.text.count("| Net for herring | 3.00 |") == 4
+    assert {word.box for word in page.words} == {word.box for word in words}

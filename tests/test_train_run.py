@@ -130,23 +130,6 @@ def test_the_last_whole_state_is_found(tmp_path):
     assert read_state(tmp_path) is None
 
 
-def test_the_encoder_settles_where_it_is_left_alone(tmp_path):
-    """When a stage without seeing begins, the encoder becomes its moving average and stays so; the decoder goes on."""
-    run = Run(tmp_path, QUICK)
-    one = run.curriculum.stages[0]
-    stages = (replace(one, share=0.5), replace(one, share=0.5, seeing=False))
-    run.curriculum = replace(run.curriculum, stages=stages)
-    _steps(run, 4)
-    average = {name: weight.clone() for name, weight in run.average.items()}
-    before = {name: weight.clone() for name, weight in _weights(run).items()}
-    _steps(run, 3)
-    after = _weights(run)
-    for name, weight in after.items():
-        if "vision_tower" in name or "multi_modal_projector" in name:
-            assert torch.equal(weight, average[name]), name
-    assert any(not torch.equal(after[name], before[name]) for name in after if "language_model" in name)
-
-
 def test_a_run_is_shipped(tmp_path):
     """The command copies the checkpoint in place of another, with hashes by which the package knows it."""
     from worker.engine.mini import packaged
@@ -175,13 +158,13 @@ def test_sigterm_saves(tmp_path):
     """A run that is told to end saves what it has and ends well."""
     command = [sys.executable, "-m", "worker.train", "run", str(tmp_path), "--form", "tiny", "--batches", "100000"]
     with subprocess.Popen([*command, "--threads", "1"], stdout=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while not (tmp_path / "curve.jsonl").exists():
             assert process.poll() is None, process.stdout.read()
             assert time.monotonic() < deadline
             time.sleep(0.2)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=120)
+        process.communicate(timeout=240)
     assert process.returncode == 0
     assert json.loads((tmp_path / "state" / "progress.json").read_text())["batch"] >= 25
 

@@ -16,7 +16,7 @@ from tusclient.client import TusClient
 import worker.uploads
 from api.app import create_app
 from index.errors import BadDocument, Conflict, NotFound, StorageFull, TooLarge
-from tests.api_kit import Api, FakeService, assert_problem, serving, wait_for
+from tests.api_kit import UNKNOWN_ID, Api, FakeService, assert_problem, serving, wait_for
 from worker.uploads import ResumableUploads, UploadConfig
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -38,6 +38,15 @@ def collected(seen):
         return "the-document"
 
     return finish
+
+
+def free(service, upload_id, offset):
+    """Whether it has so many bytes and nobody is writing to it."""
+    try:
+        with service.uploads.appending("default", upload_id, offset):
+            return True
+    except Conflict:
+        return False
 
 
 def begin(api, content, **metadata):
@@ -225,7 +234,7 @@ def test_forgotten_uploads_expire(tmp_path):
         kept.create("t", 4, filename="c")
     kept.create("other", 4, filename="c")
     now[0] += 101
-    assert kept.sweep() >= 1
+    kept.create("t", 4, filename="d")  # the place of the forgotten one
     with pytest.raises(NotFound):
         kept.get("t", old.id)
     assert kept.get("t", moving.id).offset == 0
@@ -247,7 +256,7 @@ def test_a_public_client_uploads_in_pieces():
         # The program dies; another one goes on by the address alone.
         rest = client.uploader(file_stream=io.BytesIO(content), chunk_size=1 << 20, url=sender.url)
         rest.upload()
-        head = httpx.head(sender.url, headers=TUS)
+        head = httpx.head(sender.url, headers=TUS, timeout=60)
     document = head.headers["folioscope-document"]
     assert head.headers["upload-offset"] == head.headers["upload-length"] == "300000"
     (view,) = service.views.values()
@@ -256,11 +265,42 @@ def test_a_public_client_uploads_in_pieces():
     assert service.original("default", document)[1].read_bytes() == content
 
 
+def test_metadata_comes_back_but_for_the_password():
+    """As tus has it for `HEAD`, until the upload is a document; a secret is told to nobody again."""
+    api = Api()
+    name, secret = (base64.b64encode(text.encode()).decode() for text in ("häfen.pdf", "sesame"))
+    told = f"filename {name}, password {secret},is_confidential"
+    place = api.post("/v1/uploads", headers=TUS | {"Upload-Length": "5", "Upload-Metadata": told}).headers["location"]
+    head = api.request("HEAD", place, headers=TUS)
+    assert head.headers["upload-metadata"] == f"filename {name},is_confidential"
+    plain = api.post("/v1/uploads", headers=TUS | {"Upload-Length": "5"}).headers["location"]
+    assert "upload-metadata" not in api.request("HEAD", plain, headers=TUS).headers
+    done = api.request("PATCH", place, headers=BYTES | {"Upload-Offset": "0"}, content=b"hello")
+    assert done.status_code == 204
+    assert "upload-metadata" not in api.request("HEAD", place, headers=TUS).headers
+
+
+def test_a_method_in_a_header_is_the_method():
+    """For who may send no PATCH and no DELETE, as tus has it; on uploads alone, and guarded as those are."""
+    api = Api()
+    place = begin(api, b"hello world", filename="a.pdf")
+    as_patch, as_delete = ({"X-HTTP-Method-Override": method} for method in ("PATCH", "delete"))
+    foreign = {"Origin": "http://evil.example", "Upload-Offset": "0"}
+    assert_problem(api.post(place, headers=BYTES | as_patch | foreign, content=b"x"), 403, "origin_not_allowed")
+    sent = api.post(place, headers=BYTES | as_patch | {"Upload-Offset": "0"}, content=b"hello")
+    assert (sent.status_code, sent.headers["upload-offset"]) == (204, "5")
+    assert_problem(api.post(place, headers=TUS | {"X-HTTP-Method-Override": "GET"}), 405, "method_not_allowed")
+    assert api.post(place, headers=TUS | as_delete).status_code == 204
+    assert api.request("HEAD", place, headers=TUS).status_code == 404
+    document = f"/v1/documents/{UNKNOWN_ID}"
+    assert_problem(api.post(document, headers=as_delete), 405, "method_not_allowed")
+
+
 def test_bytes_of_a_broken_line_are_kept():
     """A client that vanishes in the middle of a request has lost nothing that had arrived."""
     service = FakeService()
     with serving(create_app(service)) as url:
-        api = httpx.Client(base_url=url)
+        api = httpx.Client(base_url=url, timeout=60)
         place = api.post("/v1/uploads", headers=TUS | {"Upload-Length": "100000"}).headers["location"]
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as line:
@@ -269,7 +309,7 @@ def test_bytes_of_a_broken_line_are_kept():
             line.sendall(head.encode() + b"x" * 40_000)
             threading.Event().wait(0.3)
         upload_id = place.rsplit("/", 1)[1]
-        wait_for(lambda: service.uploads.get("default", upload_id).offset == 40_000)
+        wait_for(lambda: free(service, upload_id, 40_000))
         rest = api.patch(place, headers=BYTES | {"Upload-Offset": "40000"}, content=b"y" * 60_000)
     assert rest.status_code == 204
     assert (
@@ -349,7 +389,9 @@ def test_cut_bytes_with_a_checksum_are_not_kept():
     """Where a sum was announced, half of the bytes cannot be known to be right."""
     service = FakeService()
     with serving(create_app(service)) as url:
-        place = httpx.post(f"{url}/v1/uploads", headers=TUS | {"Upload-Length": "100000"}).headers["location"]
+        place = httpx.post(f"{url}/v1/uploads", headers=TUS | {"Upload-Length": "100000"}, timeout=60).headers[
+            "location"
+        ]
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as line:
             head = f"PATCH {place} HTTP/1.1\r\nHost: {host}:{port}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
@@ -358,15 +400,8 @@ def test_cut_bytes_with_a_checksum_are_not_kept():
             line.sendall(head.encode() + b"x" * 40_000)
         upload_id = place.rsplit("/", 1)[1]
 
-        def free():
-            try:
-                with service.uploads.appending("default", upload_id, 0):
-                    return True
-            except Conflict:
-                return False
-
-        wait_for(free)
-        assert httpx.head(url + place, headers=TUS).headers["upload-offset"] == "0"
+        wait_for(lambda: free(service, upload_id, 0))
+        assert httpx.head(url + place, headers=TUS, timeout=60).headers["upload-offset"] == "0"
 
 
 def test_problems_speak_the_protocol():

@@ -12,6 +12,7 @@ from tests.test_jobs import zipped
 from worker import maintenance
 from worker.maintenance import _verify
 from worker.settings import Settings
+from worker.splits import Splits
 from worker.wiring import Truth
 
 
@@ -24,7 +25,7 @@ def archive(tmp_path):
 
 def found(archive):
     """Codes and subjects, of what verify finds."""
-    truth = Truth(archive.blobs, archive.catalog, archive.store, archive.embedder, None)
+    truth = Truth(archive.blobs, archive.catalog, archive.store, archive.embedder, None, Splits(archive.catalog))
     return {(finding.code, finding.subject) for finding in _verify(truth, lambda _done, _total: None).findings}
 
 

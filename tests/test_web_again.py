@@ -70,13 +70,14 @@ def test_words_are_marked_on_the_picture(tab: Tab, service: ShelfService, letter
 
 def test_what_was_asked_of_another_page_does_not_arrive(tab: Tab, service: ShelfService, letter: str):
     """Turning the page while it is read again: the late answer is dropped."""
-    service.delays["describe"] = 0.6
+    service.held.add("describe")
     page = tab.goto(f"#/doc/{letter}/page/1")
     page.locator(".again summary").click()
     page.locator(".again").get_by_role("button", name="Read").click()
     expect(page.locator(".again-out")).to_contain_text("Reading")
     page.get_by_role("button", name="Next page").click()
     expect(page.locator("#page-number")).to_have_value("2")
+    service.held.clear()
     page.wait_for_timeout(900)
     expect(page.locator(".again-out")).to_be_hidden()
     expect(page.locator(".again").get_by_role("button", name="Read")).to_be_enabled()

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 import threading
-import time
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
 from index.errors import Unavailable
-from tests.api_kit import serving
+from tests.api_kit import serving, wait_for
 from tests.browser_kit import Tab, ask_more, open_tab, turn
 from tests.lazy_kit import LazyArchive
 from tests.web_kit import ShelfService
@@ -48,7 +47,7 @@ def answered(shelf: ShelfService, page: Page, **more: object) -> dict[str, objec
 
 def test_the_text_comes_piece_by_piece_and_can_be_stopped(tab: Tab, shelf: ShelfService):
     """Words appear while others are still to come; Stop ends the work at the service and keeps what there is."""
-    shelf.word_s = 0.4
+    shelf.most_words = 3
     page = tab.goto(KEYS)
     text = page.locator("#answer .answer-text")
     expect(text).to_contain_text("The harbour master,")
@@ -58,11 +57,9 @@ def test_the_text_comes_piece_by_piece_and_can_be_stopped(tab: Tab, shelf: Shelf
     expect(turn(page, 1).locator(".turn-ended")).to_contain_text("Stopped.")
     expect(text).to_contain_text("The harbour master,")
     assert "store houses" not in text.text_content()
-    deadline = time.monotonic() + 10
-    while not shelf.given_up and time.monotonic() < deadline:
-        page.wait_for_timeout(50)
+    wait_for(lambda: page.wait_for_timeout(50) or shelf.given_up)
     assert shelf.given_up == 1, "the service went on for nobody"
-    shelf.word_s = 0.0
+    shelf.most_words = None
     page.get_by_role("button", name="Ask again").click()
     expect(text).to_contain_text("the store houses.")
     expect(turn(page, 1)).not_to_have_attribute("aria-busy", "true")
@@ -72,7 +69,7 @@ def test_the_text_comes_piece_by_piece_and_can_be_stopped(tab: Tab, shelf: Shelf
 def test_follow_ups_keep_the_conversation(tab: Tab, shelf: ShelfService):
     """The second question names the conversation of the first, both stay in view, a new conversation begins anew."""
     page = tab.goto(KEYS)
-    expect(turn(page, 1).locator(".chip").first).to_be_visible()
+    expect(turn(page, 1).locator(".evidence-link").first).to_be_visible()
     expect(page.get_by_role("heading", name="Who keeps the keys")).to_have_css("position", "absolute")
     ask_more(page, "And the tender for the north quay?")
     expect(turn(page, 2).locator(".answer-text")).to_contain_text("accepted on 9 March")
@@ -91,7 +88,7 @@ def test_the_conversation_asks_for_a_new_id_first_and_names_it_then(tab: Tab, sh
     sent = []
     tab.page.on("request", lambda r: r.url.endswith("/v1/answers") and sent.append(r.post_data_json))
     page = tab.goto(KEYS)
-    expect(turn(page, 1).locator(".chip").first).to_be_visible()
+    expect(turn(page, 1).locator(".evidence-link").first).to_be_visible()
     ask_more(page, "Is it the north quay?")
     expect(turn(page, 2).locator(".answer-text")).to_contain_text("north quay")
     assert [(one["stream"], one["conversation_id"]) for one in sent] == [(True, "new"), (True, "0" * 32)]
@@ -100,9 +97,9 @@ def test_the_conversation_asks_for_a_new_id_first_and_names_it_then(tab: Tab, sh
 def test_back_returns_to_the_conversation(tab: Tab, shelf: ShelfService):
     """A page opened from a source, closed, another search and Back: the conversation is there, and not asked again."""
     page = tab.goto(KEYS)
-    expect(turn(page, 1).locator(".chip").first).to_be_visible()
+    expect(turn(page, 1).locator(".evidence-link").first).to_be_visible()
     ask_more(page, "And the tender for the north quay?")
-    expect(turn(page, 2).locator(".chip").first).to_be_visible()
+    expect(turn(page, 2).locator(".evidence-link").first).to_be_visible()
     turn(page, 2).locator(".answer-text .chip").click()
     expect(page.locator(".page-text mark")).to_contain_text("accepted on 9 March")
     page.keyboard.press("Escape")
@@ -213,7 +210,7 @@ def test_a_service_that_is_away_fails_the_turn_only(tab: Tab, shelf: ShelfServic
     """Offline: the follow-up fails with words, the conversation stays, and goes on afterwards."""
     tab.expected = ("ERR_INTERNET_DISCONNECTED",)
     page = tab.goto(KEYS)
-    expect(turn(page, 1).locator(".chip").first).to_be_visible()
+    expect(turn(page, 1).locator(".evidence-link").first).to_be_visible()
     tab.context.set_offline(True)
     ask_more(page, "And the tender for the north quay?")
     expect(turn(page, 2).locator(".failure")).to_have_text("Folioscope does not answer.")
@@ -292,10 +289,10 @@ def test_the_conversation_by_keyboard_alone(tab: Tab, shelf: ShelfService):
     page.keyboard.press("/")
     page.keyboard.type("Who keeps the keys of the store houses?")
     page.keyboard.press("Enter")
-    expect(turn(page, 1).locator(".chip").first).to_be_visible()
+    expect(turn(page, 1).locator(".evidence-link").first).to_be_visible()
     page.keyboard.press("ArrowDown")
     expect(page.locator(".evidence-link").first).to_be_focused()
-    shelf.word_s = 0.4
+    shelf.most_words = 2
     page.get_by_label("Ask a follow-up question").focus()
     page.keyboard.type("And the tender for the north quay?")
     page.keyboard.press("Enter")
@@ -310,7 +307,7 @@ def test_a_long_conversation_on_a_narrow_screen(browser, site: str, shelf: Shelf
     """Nothing runs out of a window of 320 pixels, and the field for more is in view after each answer."""
     with open_tab(browser, site, viewport={"width": 320, "height": 640}, color_scheme=scheme) as tab:
         page = tab.goto(KEYS)
-        expect(turn(page, 1).locator(".chip").first).to_be_visible()
+        expect(turn(page, 1).locator(".evidence-link").first).to_be_visible()
         for number, question in enumerate(
             ("And the tender for the north quay?", "Who discovered " + "x" * 80 + "?"), 2
         ):
@@ -351,3 +348,24 @@ def test_a_page_is_really_read_for_the_answer(browser, tmp_path):
     finally:
         gate.set()
         archive.close()
+
+
+def test_what_was_told_of_a_page_that_is_gone_does_not_stay(tab: Tab, shelf: ShelfService):
+    """The end of the stream counts: a statement whose page was lost meanwhile goes, and its page is named."""
+    page = tab.goto()
+    told = "The ferry paid 42 pounds. [1] "
+    gone = {
+        "document_id": shelf.find("letter.pdf"),
+        "page": 2,
+        "code": "read_anew",
+        "reason": "The page was read anew.",
+    }
+    done = answered(shelf, page, missing=[gone], incomplete=True)
+    body = events(("text", {"text": told}), ("text", {"text": f"{ANSWER} [2]"}), ("done", done))
+    page.route("**/v1/answers", lambda route: route.fulfill(content_type="text/event-stream", body=body))
+    page.locator("#q").fill("Who keeps the keys of the store houses?")
+    page.keyboard.press("Enter")
+    expect(turn(page, 1).locator(".missing")).to_contain_text("letter.pdfpage 2 – The page was read anew.")
+    expect(turn(page, 1).locator(".answer-text")).to_contain_text("Captain Edith Rowan")
+    expect(turn(page, 1)).not_to_contain_text("42 pounds")
+    expect(turn(page, 1).locator(".answer-text .chip")).to_have_count(1)

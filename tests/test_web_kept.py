@@ -18,7 +18,7 @@ from index.keys import KeyDirectory, Scope
 from index.passages import embed_passages
 from index.store import PageUpdate
 from index.types import PageKey, PageReading
-from tests.api_kit import serving
+from tests.api_kit import serving, wait_for
 from tests.browser_kit import Tab, ask_more, open_tab, turn
 from tests.kit import TENANT
 from tests.lazy_kit import LazyArchive
@@ -44,9 +44,9 @@ def shelf(service: ShelfService) -> ShelfService:
 
 def two_turns(tab: Tab) -> Page:
     page = tab.goto(KEYS)
-    expect(turn(page, 1).locator(".chip").first).to_be_visible()
+    expect(turn(page, 1).locator(".evidence-link").first).to_be_visible()
     ask_more(page, MORE)
-    expect(turn(page, 2).locator(".chip").first).to_be_visible()
+    expect(turn(page, 2).locator(".evidence-link").first).to_be_visible()
     return page
 
 
@@ -67,7 +67,7 @@ def test_a_reload_keeps_the_conversation(tab: Tab, shelf: ShelfService):
     expect(turn(page, 1).get_by_text("Answered before this page was loaded again.")).to_be_visible()
     turn(page, 1).get_by_role("button", name="Ask again").click()
     expect(turn(page, 1).get_by_text("Answered before")).to_have_count(0)
-    assert len(shelf.asked) == 4
+    wait_for(lambda: page.wait_for_timeout(50) or len(shelf.asked) == 4)
 
 
 def test_a_new_conversation_is_new(tab: Tab, shelf: ShelfService):
@@ -87,7 +87,7 @@ def test_a_new_conversation_is_new(tab: Tab, shelf: ShelfService):
     page.get_by_role("button", name="New conversation").click()
     page.locator("#q").fill("Who keeps the keys of the store houses?")
     page.keyboard.press("Enter")
-    expect(turn(page, 1).locator(".chip").first).to_be_visible()
+    expect(turn(page, 1).locator(".evidence-link").first).to_be_visible()
     expect(page.locator("#answer .turn")).to_have_count(1)
     assert [one["conversation_id"] for one in sent] == ["new"]
 
@@ -97,8 +97,8 @@ def test_what_was_under_way_at_the_reload_is_not_lost(tab: Tab, shelf: ShelfServ
     the page still hears that its connection ends is the browser's).
     """
     page = tab.goto(KEYS)
-    expect(turn(page, 1).locator(".chip").first).to_be_visible()
-    shelf.word_s = 0.4
+    expect(turn(page, 1).locator(".evidence-link").first).to_be_visible()
+    shelf.most_words = 2
     ask_more(page, MORE)
     expect(turn(page, 2).locator(".answer-text")).to_contain_text("The tender")
     page.reload()
@@ -106,7 +106,7 @@ def test_what_was_under_way_at_the_reload_is_not_lost(tab: Tab, shelf: ShelfServ
         re.compile("The page was loaded again before this was answered|The answer broke off here")
     )
     expect(turn(page, 2).locator(".answer-text")).to_contain_text("The tender")
-    shelf.word_s = 0.0
+    shelf.most_words = None
     turn(page, 2).get_by_role("button", name="Ask again").click()
     expect(turn(page, 2).locator(".answer-text")).to_contain_text("accepted on 9 March")
     assert [question for question, _ in shelf.asked] == [shelf.asked[0][0], MORE, MORE]
@@ -152,6 +152,7 @@ def test_what_is_kept_may_be_damaged(tab: Tab, shelf: ShelfService, damaged: str
 
 def test_what_is_kept_stays_text(tab: Tab, shelf: ShelfService):
     """Markup in a restored answer is characters, its ids are parts of addresses, its pictures are of this service."""
+    tab.expected = ("404",)  # there is no document of that name, which is asked for with its name in one piece
     page = two_turns(tab)
     evil = "<img src=x onerror=window.hurt=1> [here](javascript:window.hurt=1) [1]"
     asked = []
@@ -186,7 +187,7 @@ def test_signing_out_and_deleting_forget(browser, shelf: ShelfService, tmp_path)
         page = tab.goto(KEYS)
         page.get_by_label("Key", exact=True).fill(token)
         page.get_by_role("button", name="Open the archive").click()
-        expect(turn(page, 1).locator(".chip").first).to_be_visible()
+        expect(turn(page, 1).locator(".evidence-link").first).to_be_visible()
         assert "Edith Rowan" in page.evaluate(kept)
         page.get_by_role("link", name="Folioscope, all documents").click()
         page.get_by_role("button", name="Delete letter.pdf").click()
@@ -212,7 +213,7 @@ def test_quotes_are_checked_on_the_page_image(browser, tmp_path):
             tab.expected = ("status of 503", "ERR_INTERNET_DISCONNECTED")
             page = tab.goto("?q=Who was the lighthouse keeper at Cape Wrath?")
             verdict = turn(page, 1).locator(".evidence .verdict")
-            expect(turn(page, 1).locator(".chip").first).to_be_visible()
+            expect(turn(page, 1).locator(".evidence-link").first).to_be_visible()
             expect(verdict).to_have_count(0)
             tab.context.set_offline(True)
             page.get_by_role("button", name=CHECK).click()

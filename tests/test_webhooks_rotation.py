@@ -18,9 +18,11 @@ from tests.kit import TENANT
 from tests.webhook_kit import URL, Receiver, Telling, verified
 from worker.webhooks.desk import Webhooks
 from worker.webhooks.hooks import MAX_FORMER
+from worker.webhooks.sender import SenderConfig
 from worker.webhooks.targets import HostRules
 
 DAY = timedelta(days=1)
+PATIENT = SenderConfig(timeout_s=60.0)
 
 
 def opened(secret, got):
@@ -42,7 +44,7 @@ def test_both_secrets_sign_during_the_overlap(tmp_path):
     overlap the former ones end at once.
     """
     with Receiver() as receiver:
-        desk = Webhooks(tmp_path, HostRules([receiver.host]))
+        desk = Webhooks(tmp_path, HostRules([receiver.host]), config=PATIENT)
         hook = desk.register("default", receiver.host)
         assert " " not in sent(desk, receiver, hook).headers["webhook-signature"]
         rotated = desk.rotate("default", hook.hook_id, DAY).hook
@@ -61,10 +63,11 @@ def test_both_secrets_sign_during_the_overlap(tmp_path):
 def test_an_overlap_ends_by_itself(tmp_path):
     """When its time is over the former secret signs nothing, whether or not its file was tidied."""
     with Receiver() as receiver:
-        desk = Webhooks(tmp_path, HostRules([receiver.host]))
+        desk = Webhooks(tmp_path, HostRules([receiver.host]), config=PATIENT)
         hook = desk.register("default", receiver.host)
+        before = datetime.now(UTC)
         rotated = desk.rotate("default", hook.hook_id, timedelta(seconds=0.5)).hook
-        assert rotated.rotating_until(datetime.now(UTC)) is not None
+        assert rotated.rotating_until(before) is not None
         time.sleep(1.6)  # messages are signed by the second
         got = sent(desk, receiver, hook)
         assert (opened(rotated.secret, got), opened(hook.secret, got)) == (True, False)
@@ -97,7 +100,7 @@ def test_former_secrets_are_forgotten(tmp_path):
 def test_two_rotations_at_once_lose_no_secret(tmp_path):
     """Whoever is told a secret can verify with it, however many ask at the same time, a deletion among them."""
     with Receiver() as receiver:
-        desk = Webhooks(tmp_path, HostRules([receiver.host]))
+        desk = Webhooks(tmp_path, HostRules([receiver.host]), config=PATIENT)
         hook = desk.register("default", receiver.host)
         others = [Webhooks(tmp_path, HostRules([receiver.host])) for _ in range(MAX_FORMER)]
         with ThreadPoolExecutor(MAX_FORMER) as pool:

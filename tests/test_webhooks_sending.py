@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import threading
 import time
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from standardwebhooks.webhooks import WebhookVerificationError
@@ -29,7 +32,9 @@ from worker.webhooks.post import post
 from worker.webhooks.sender import Sender, SenderConfig
 from worker.webhooks.targets import HostRules
 
-FAST = SenderConfig(first_s=0.05, longest_s=0.2, timeout_s=1.0)
+# Long enough for a receiver on a machine that stops for a while; only who is to be given up has the short time.
+FAST = SenderConfig(first_s=0.05, longest_s=0.2, timeout_s=60.0)
+IMPATIENT = replace(FAST, timeout_s=1.0)
 
 
 class Sending:
@@ -68,14 +73,14 @@ class Sending:
     def send(self):
         """One look, and all that it began."""
         self.sender.look()
-        wait_for(self.sender.idle)
+        wait_for(self.sender.idle, 90)
 
     def until(self, condition):
         def looked():
             self.send()
             return condition()
 
-        wait_for(looked, 30)
+        wait_for(looked, 90)
 
     def view(self):
         (view,) = self.desk.list("default")
@@ -128,17 +133,16 @@ def test_a_message_is_signed_as_the_standard_says(sending):
 def test_what_is_not_taken_is_tried_again(sending, behaviour, reason):
     """With the same id and a new signature, until it is; whatever the receiver did before."""
     with Receiver(behaviour, status(200)) as receiver:
-        made = sending(receiver)
+        made = sending(receiver, config=IMPATIENT if behaviour is dripping else FAST)
         hook = made.desk.register("default", f"{receiver.host}/hook")
         made.put(hook)
-        began = time.monotonic()
-        made.send()
-        assert time.monotonic() - began < 10
+        made.send()  # whose limit is a small part of the minutes that all drops take
         (waiting,) = made.desk.outbox.waiting("default", hook.hook_id)
         told = json.loads(waiting.read_text())
         assert told["attempts"] == 1
         assert reason in told["last_error"]
         assert made.view().last_success is None
+        made.config = FAST
         made.open()  # a restart in between changes nothing
         made.until(lambda: made.view().waiting == 0)
         assert {got.id for got in receiver.got} == {f"msg_{1:032x}"}
@@ -155,19 +159,20 @@ def test_what_counts_is_the_status(sending, behaviour):
         made.put(made.desk.register("default", receiver.host))
         began = time.monotonic()
         made.send()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < FAST.timeout_s  # its end is not waited for
         assert (made.view().waiting, made.view().failed) == (0, ())
         assert len(receiver.got) == 1
 
 
 def test_nobody_listens(sending):
     """Refused connections are failures like others."""
-    with Receiver() as receiver:
-        pass
-    made = sending(receiver)
-    hook = made.desk.register("default", receiver.host)
-    made.put(hook)
-    made.send()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody else can listen there meanwhile
+        nobody = SimpleNamespace(host=f"http://127.0.0.1:{taken.getsockname()[1]}")
+        made = sending(nobody)
+        hook = made.desk.register("default", nobody.host)
+        made.put(hook)
+        made.send()
     assert "refused" in json.loads(made.desk.outbox.waiting("default", hook.hook_id)[0].read_text())["last_error"]
 
 
@@ -190,7 +195,7 @@ def test_given_up_after_a_day_and_disabled(sending):
     takes a test.
     """
     with Receiver(status(500)) as receiver:
-        made = sending(receiver, config=SenderConfig(timeout_s=2.0))
+        made = sending(receiver, config=SenderConfig(timeout_s=60.0))
         hook = made.desk.register("default", receiver.host)
         made.put(hook)
         made.send()
@@ -217,7 +222,7 @@ def test_given_up_after_a_day_and_disabled(sending):
 def test_a_hook_that_works_is_not_disabled_for_one_message(sending):
     """Something in it may be at fault: it alone is given up."""
     with Receiver(status(500)) as receiver:
-        made = sending(receiver, config=SenderConfig(timeout_s=2.0))
+        made = sending(receiver, config=SenderConfig(timeout_s=60.0))
         hook = made.desk.register("default", receiver.host)
         made.put(hook)
         made.send()
@@ -244,17 +249,23 @@ def test_gone_is_the_end(sending):
 
 def test_a_slow_hook_holds_nobody_up(sending):
     """Another tenant's messages go out while it is waited for."""
-    with Receiver(dripping) as slow, Receiver() as quick:
+    go_on = threading.Event()
+
+    def held(handler):
+        assert go_on.wait(60)
+        status(204)(handler)
+
+    with Receiver(held) as slow, Receiver() as quick:
         made = sending(slow, quick)
         made.put(made.desk.register("slow", slow.host))
         hook = made.desk.register("default", quick.host)
         for number in range(2, 5):
             made.put(hook, number=number, about=f"{number:08d}-0000-4000-8000-000000000000")
-        began = time.monotonic()
         made.sender.look()
-        wait_for(lambda: len(quick.got) == 3)
-        assert time.monotonic() - began < FAST.timeout_s or not made.sender.idle()
-        wait_for(made.sender.idle)
+        wait_for(lambda: slow.got and len(quick.got) == 3, 50)
+        go_on.set()
+        wait_for(made.sender.idle, 90)
+        assert made.desk.list("slow")[0].waiting == 0
 
 
 def test_deleted_hooks_and_documents_get_nothing(sending):
@@ -305,7 +316,7 @@ def test_what_was_checked_is_connected_to(monkeypatch, sending):
 
         monkeypatch.setattr(socket, "getaddrinfo", resolve)
         target = rules.target(f"http://localhost:{receiver.port}/")
-        outcome = post(target, rules.addresses(target), b"{}", {}, timeout_s=5)
+        outcome = post(target, rules.addresses(target), b"{}", {}, timeout_s=60)
         assert (outcome.status, asked) == (204, ["localhost"])
 
 

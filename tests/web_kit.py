@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from index.catalog import Entry
 from index.errors import NotFound
 from index.store import PageCounts
 from index.types import (
@@ -48,12 +49,20 @@ from worker.asking.selection import Considered
 from worker.decoding import Located
 from worker.engine.engine import Decoded, Finish
 from worker.engine.prompts import Prompt, Task
+from worker.folders import Folder, folders
+from worker.listing import Order, chosen, step
 from worker.overview import Disk, FailedDocument, FailedPage, Inside, Overview, QueueFacts, WorkerState
 from worker.read_again import Asked, Step
 from worker.service import DocumentView, Readiness, Receipt
 
 OLD_ERROR_S = 0.8
 STOP = frozenset("a an and are at by did do for how in is it of on the to was what when where who why".split())  # noqa: SIM905
+
+
+def _wait_while(condition, seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while condition() and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 @dataclass
@@ -100,6 +109,12 @@ class ShelfService:
         self.asked: list[tuple[str, str | None]] = []  # question, conversation
         self.sent: list[str] = []  # names and paths, as they were accepted
         self.accept_s = 0.0  # that taking a file takes
+        # Tests that need a moment to last make it last with these, and take them away again.
+        self.most_files: int | None = None  # that are taken; those after them wait
+        self.most_pages: int | None = None  # of a document that are read
+        self.most_words: int | None = None  # of an answer that are told
+        self.held: set[str] = set()  # queries and tasks that wait
+        self._files = 0
         self.stays_broken = False  # what is read again fails again
         self.inside = Inside(
             queues=(QueueFacts("open", 0), QueueFacts("read", 3)),
@@ -153,6 +168,10 @@ class ShelfService:
         self, tenant: str, staged: _Staged, *, filename: str, password: str | None = None, text_layer: object = None
     ) -> tuple[DocumentView, bool]:
         time.sleep(self.accept_s)
+        with self._lock:
+            self._files += 1
+            number = self._files
+        _wait_while(lambda: self.most_files is not None and number > self.most_files)
         data = bytes(staged.data)
         self.sent.append(filename)
         name = filename.rpartition("/")[2]
@@ -176,12 +195,33 @@ class ShelfService:
             self._shelf[manifest.document_id] = item
             return self._view(item), known is None
 
-    def documents(
-        self, tenant: str, *, cursor: str | None = None, limit: int = 50, uploaded_only: bool = False
-    ) -> tuple[list[DocumentView], None]:
-        inside = {id_ for id_, item in self._shelf.items() if any(origin.archive_id for origin in item.origins)}
-        items = [item for id_, item in self._shelf.items() if not (uploaded_only and id_ in inside)]
-        return [self._view(item) for item in reversed(items)][:limit], None
+    def get(self, tenant: str, document_id: str) -> Entry | None:
+        """As the `Catalog` of what is shelved."""
+        item = self._shelf.get(document_id)
+        return Entry(item.manifest, item.origins or (Origin(None, ""),)) if item else None
+
+    def _entries(self) -> list[Entry]:
+        return [entry for id_ in reversed(list(self._shelf)) if (entry := self.get("default", id_))]
+
+    def _listed(self, *, troubled: bool = False, **which) -> list[Entry]:
+        only = {id_ for id_, item in self._shelf.items() if item.broken or item.error} if troubled else None
+        return list(chosen(self._entries(), catalog=self, only=only, **which))
+
+    def documents(self, tenant, *, cursor=None, limit=50, order=Order.NEWEST, uploaded_only=False, name=None, **which):
+        entries = self._listed(uploaded_only=uploaded_only, name=name, **which)
+        pages = {id_: len(item.pages) for id_, item in self._shelf.items()}
+        pages_of = lambda entry: pages[entry.manifest.document_id]  # noqa: E731
+        found, next_cursor = step(entries, cursor, limit, order=order, pages_of=pages_of)
+        return [self._view(self._shelf[entry.manifest.document_id]) for entry in found], next_cursor
+
+    def count_documents(self, tenant, *, uploaded_only=False, name=None, **which) -> int:
+        return len(self._listed(uploaded_only=uploaded_only, name=name, **which))
+
+    def folders(self, tenant: str, within: str = "") -> list[Folder]:
+        return folders(self, self._entries(), within)
+
+    def reading(self, tenant: str) -> tuple[PageCounts, int]:
+        return self.counts(tenant), 0
 
     def document(self, tenant: str, document_id: str) -> DocumentView:
         item = self._get(document_id)
@@ -215,6 +255,7 @@ class ShelfService:
     def decode(self, tenant: str, document_id: str, page: int, prompt: Prompt) -> Decoded:
         self.prompts.append(prompt)
         time.sleep(self.delays.get(prompt.task.value, 0.0))
+        _wait_while(lambda: prompt.task.value in self.held)
         if self.decode_error:
             raise self.decode_error
         text = f"Under {prompt.task.value}: a bar chart of dues, 1874 to 1878."
@@ -279,6 +320,7 @@ class ShelfService:
     def search(self, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int = 0) -> SearchResult:
         self.queries.append(query)
         time.sleep(self.delays.get(query, 0.0))
+        _wait_while(lambda: query in self.held)
         terms = _terms(query)
         points = list(self._points(where))
         phrase = query.strip('"').lower() if query.startswith('"') and self.phrases else ""
@@ -316,6 +358,7 @@ class ShelfService:
         )
         yield Selected(question, considered, 1.0, 0.1)
         for n, word in enumerate(re.findall(r"\S+\s*", answer.text)):
+            _wait_while(lambda n=n: self.most_words is not None and n >= self.most_words and not cancelled())
             if cancelled():
                 self.given_up += 1
                 return
@@ -353,7 +396,8 @@ class ShelfService:
         """How many pages have been looked at by now."""
         if not item.page_s:
             return len(item.pages)
-        return min(len(item.pages), int((time.monotonic() - item.since) / item.page_s))
+        most = len(item.pages) if self.most_pages is None else min(self.most_pages, len(item.pages))
+        return min(most, int((time.monotonic() - item.since) / item.page_s))
 
     def _view(self, item: Shelved) -> DocumentView:
         parts = [self._shelf[member] for _, member in item.members if member in self._shelf] or [item]

@@ -156,8 +156,8 @@ class Telling:
         self.ends._clock = lambda: clock() + self.late
 
     def look(self):
-        """Two looks, which may have to list anew."""
-        for _ in range(2):
+        """Looks, which may have to list anew; each may end for lack of time on a machine that stops for a while."""
+        for _ in range(3):
             self.ends._listed_at.clear()
             self.ends.look()
 

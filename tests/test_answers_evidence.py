@@ -1,0 +1,34 @@
+"""What speaks for a candidate: the features that tell a sentence from its neighbours, and what a place looks like."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.answers_kit import BagEmbedder, page
+from worker.answer.features import FEATURES
+from worker.answer_extractive import ExtractiveAnswerer
+
+
+def _evidence(question, text):
+    """The features of each candidate of a page, by its text."""
+    found = [page(text, question=question)]
+    rows = ExtractiveAnswerer(BagEmbedder()).evidence(question, found)
+    return {text[e.candidate.start : e.candidate.end]: dict(zip(FEATURES, e.row, strict=True)) for e in rows}
+
+
+def test_the_sentence_that_has_the_words_is_told_from_its_neighbours():
+    """`around` is nearly the same for a sentence and the one beside it; `own` is not."""
+    rows = _evidence(
+        "How many forms were not dated?",
+        "We drew a sample of 90 forms. All were signed, but 17 were not dated. Then tea.",
+    )
+    said = rows["All were signed, but 17 were not dated."]
+    assert said["own"] > rows["Then tea."]["own"]
+    assert said["own"] <= said["around"]
+
+
+@pytest.mark.parametrize("text", ["Born at: Drammen\nAge: 27", "| Name | Born at |\n|---|---|\n| Aas | Drammen |"])
+def test_a_place_needs_no_preposition_in_a_form_or_table(text):
+    """The label or the header stands for it."""
+    rows = _evidence("Where was the mate born?", text)
+    assert next(row for said, row in rows.items() if "Drammen" in said)["hint"] == 1.0

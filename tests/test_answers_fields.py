@@ -1,0 +1,50 @@
+"""Fields of forms: a line whose label is asked for answers for the thing that the page names, and for no other."""
+
+from __future__ import annotations
+
+import pytest
+
+from index.matching import Matcher
+from tests.answers_kit import BagEmbedder, page
+from worker.answer.asking import read_question
+from worker.answer.candidates import candidates_of
+from worker.answer.features import Found, look
+from worker.answer.fields import fields_asked
+from worker.answer_extractive import ExtractiveAnswerer
+
+PERMIT = (
+    "BUILDING PERMIT\n\nPermit No.: BP-2017-00977\nIssued: 07/02/2017\nExpires: 01/02/2019\nOwner: Lindqvist Trust\n"
+)
+PERMIT += "Property: 9 Harbor View Terrace\nIssued by: K. Odom"
+
+
+@pytest.mark.parametrize(
+    ("question", "quote"),
+    [
+        ("When does the permit BP-2017-00977 expire?", "Expires: 01/02/2019"),
+        ("Who owns 9 Harbor View Terrace?", "Owner: Lindqvist Trust"),
+        ("Who issued BP-2017-00977?", "Issued by: K. Odom"),
+        ("When was bp 2017-00977 issued?", "Issued: 07/02/2017"),
+    ],
+)
+def test_a_named_field_of_a_named_form_is_quoted(question, quote):
+    """A line whose label is asked for, on the page of the thing that is named, with a value of the kind asked for."""
+    answer = ExtractiveAnswerer(BagEmbedder()).answer(question, [page(PERMIT, question=question)])
+    assert [one.quote for one in answer.citations] == [quote]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "When does the permit BP-2017-00978 expire?",
+        "Who owns 12 Harbor View Terrace?",
+        "Who inspected BP-2017-00977?",
+        "When does the demolition permit BP-2017-00977 expire?",
+    ],
+)
+def test_a_field_of_another_thing_is_not_quoted_for_it(question):
+    """Another number, another house, a label that is not there, a word that is not on the page."""
+    asked = read_question(question)
+    found = Found(PERMIT, "", candidates_of(PERMIT, 0))
+    look(asked, Matcher(asked.plan), found, ())
+    assert fields_asked(asked, [found]) == []

@@ -1,0 +1,88 @@
+"""Notes in the margin stand apart from the lines beside them; what belongs to a line stays in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.layout_kit import OTHER, PROSE, Page, flat, in_order
+
+
+def paragraphs(page: Page, x: float, width: float, beside: dict[int, list[str]], at: float, size: float = 8.0) -> None:
+    """Four paragraphs; `beside[k]` are the lines of a note that begins level with paragraph `k`."""
+    y = 60.0
+    for k, text in enumerate((PROSE, OTHER, PROSE, OTHER)):
+        for row, line in enumerate(beside.get(k, ())):
+            page.line(at, y + 1 + 1.2 * size * row, line, size)
+        y = page.text(x, y, width, text, indent=10)
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.7])
+def test_notes_of_one_and_two_lines_on_the_left_come_before_their_paragraph(jitter: float) -> None:
+    """None of their words stands inside a line of the text, and every paragraph is whole."""
+    page = Page(jitter=jitter, seed=5)
+    paragraphs(page, 150, 400, {0: ["Report of the", "surveyor"], 2: ["Of the mortar"]}, at=40)
+    text = page.composed(shuffle=3).text
+    assert in_order(text, "Report of the surveyor", PROSE, OTHER, "Of the mortar", PROSE, OTHER)
+
+
+def test_notes_on_the_right_come_after_their_paragraph() -> None:
+    """Also initials that say who is to act."""
+    page = Page()
+    paragraphs(page, 50, 400, {1: ["The ferry", "and her paint"], 2: ["RM"]}, at=470)
+    text = page.composed(shuffle=4).text
+    assert in_order(text, PROSE, OTHER, "The ferry and her paint", PROSE, "RM", OTHER)
+
+
+def test_a_note_that_goes_on_beside_the_next_paragraph_is_one_note() -> None:
+    """It is read where it begins."""
+    page = Page()
+    lines = [f"line {word} of a long note" for word in ("one", "two", "three", "four", "five", "six", "seven")]
+    paragraphs(page, 170, 380, {1: lines}, at=40)
+    assert in_order(page.composed(shuffle=2).text, PROSE, *lines, OTHER, PROSE, OTHER)
+
+
+def test_speakers_stay_with_what_they_say() -> None:
+    """Names of the text's own type, level with the line that they begin, are no notes."""
+    page = Page()
+    y = 60.0
+    for name, speech in (("MASTER.", PROSE), ("BOY.", OTHER), ("MASTER.", PROSE)):
+        page.line(50, y, name)
+        y = page.text(130, y, 400, speech) + 4
+    text = flat(page.composed(shuffle=1).text)
+    assert f"MASTER. {flat(PROSE)}" in text
+    assert f"BOY. {flat(OTHER)}" in text
+
+
+@pytest.mark.parametrize("marks", [("5", "10", "15"), ("12.", "13.", "14."), ("To:", "From:", "Re:")])
+def test_numbers_and_labels_stay_in_their_lines(marks: tuple[str, str, str]) -> None:
+    """Numbers of lines and clauses, and labels, are read with the line that they stand before, small as they are."""
+    page = Page()
+    paragraphs(page, 110, 400, {k: [mark] for k, mark in enumerate(marks)}, at=60)
+    text = flat(page.composed(shuffle=6).text)
+    for mark, paragraph in zip(marks, (PROSE, OTHER, PROSE), strict=True):
+        assert f"{mark} {flat(paragraph)[:40]}" in text
+
+
+def test_sums_beside_the_text_stay_in_their_lines() -> None:
+    """An amount at the end of an entry is no note."""
+    page = Page()
+    paragraphs(page, 50, 400, {0: ["12.50"], 2: ["8.75"]}, at=500)
+    text = page.composed().text
+    assert text.index("12.50") < text.index("Nobody could say")
+    assert not text.rstrip().endswith("8.75")
+
+
+def test_a_note_close_beside_the_text_is_cut_out_of_its_line() -> None:
+    """A reader ran the note and the line together: lines around end where the gap is."""
+    page = Page()
+    paragraphs(page, 50, 400, {1: ["The ferry"]}, at=457)
+    note = next(line for line in page.lines if line.text == "The ferry")
+    line = next(line for line in page.lines if line.text.startswith("Nobody could say"))
+    page.lines = [other for other in page.lines if other not in (note, line)]
+    box = line.box.union(note.box)
+    text = f"{line.text} {note.text}"
+    page.lines.append(replace(line, text=text, box=box, page_box=box, words=line.words + note.words))
+    text = page.composed(shuffle=4).text
+    assert in_order(text, PROSE, OTHER, "The ferry", PROSE)

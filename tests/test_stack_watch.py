@@ -1,0 +1,98 @@
+"""A worker's watch over itself: what hangs or grows ends, and nothing keeps the watch from looking."""
+
+from __future__ import annotations
+
+import errno
+from types import SimpleNamespace
+
+import pytest
+
+from tests.api_kit import wait_for
+from worker import watch
+from worker.broker import WorkerFacts
+from worker.crashes import CrashLogs
+from worker.watch import Watch, WatchConfig
+
+
+class Beats:
+    def __init__(self):
+        self.left, self.told = [], []
+
+    def beat(self, facts):
+        self.told.append(facts)
+
+    def leave(self, name):
+        self.left.append(name)
+
+
+@pytest.mark.parametrize(("oldest_s", "exits"), [(9.0, []), (11.0, [70])])
+def test_a_job_that_hangs_ends_its_worker_as_a_crash(tmp_path, monkeypatch, oldest_s, exits):
+    """The crash log says which job, so that its attempt stands."""
+    ended = []
+    monkeypatch.setattr("os._exit", ended.append)
+    crashes = CrashLogs(tmp_path)
+    crashes.arm("w")
+    facts = WorkerFacts("w", (), "", 1, oldest_s, 0, 0)
+    Watch(Beats(), crashes, lambda: facts, lambda: "the page", WatchConfig(hard_limit_s=10)).look()
+    assert ended == exits
+    assert crashes.crashed("w") == bool(exits)
+    crashes.disarm()
+
+
+def test_a_worker_above_its_memory_ends_once(tmp_path, monkeypatch):
+    """It asks itself to end in order, one time, and below the limit never."""
+    signals = []
+    monkeypatch.setattr("os.kill", lambda _pid, number: signals.append(number))
+    size = [100]
+    watch = Watch(
+        Beats(),
+        CrashLogs(tmp_path),
+        lambda: WorkerFacts("w", (), "", 0, 0.0, 0, size[0]),
+        str,
+        WatchConfig(memory_bytes=200),
+    )
+    watch.look()
+    assert signals == []
+    size[0] = 201
+    watch.look()
+    watch.look()
+    assert signals == [15]
+
+
+def test_a_full_disk_keeps_no_hanging_worker_alive(tmp_path, monkeypatch):
+    """What cannot be written about its end is left out."""
+    ended = []
+    monkeypatch.setattr("os._exit", ended.append)
+    crashes = CrashLogs(tmp_path)
+    crashes.arm("w")
+
+    def full(_text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    file = crashes._file
+    monkeypatch.setattr(crashes, "_file", SimpleNamespace(write=full, fileno=file.fileno))
+    facts = WorkerFacts("w", (), "", 1, 11.0, 0, 0)
+    Watch(Beats(), crashes, lambda: facts, lambda: "the page", WatchConfig(hard_limit_s=10)).look()
+    assert ended == [watch.EXIT_HUNG]
+    monkeypatch.setattr(crashes, "_file", file)
+    crashes.disarm()
+
+
+def test_the_watch_outlives_its_own_errors(tmp_path, monkeypatch):
+    """A look that fails is followed by others, and the worker goes on being heard of."""
+    monkeypatch.setattr(watch, "BEAT_S", 0.01)
+    asked, beats = [], Beats()
+
+    def facts():
+        asked.append(1)
+        if len(asked) < 3:
+            raise OSError(errno.ENFILE, "Too many open files")
+        return WorkerFacts("w", (), "", 0, 0.0, 0, 0)
+
+    watching = Watch(beats, CrashLogs(tmp_path), facts, str, WatchConfig())
+    watching.start()
+    try:
+        wait_for(lambda: len(asked) > 4)
+    finally:
+        watching.stop()
+    assert beats.told
