@@ -5,6 +5,7 @@
 # make lint     style, formatting and import contracts
 # make bench    all benchmarks (needs tesseract for the comparisons)
 # make lock     pin the newest versions that work together
+# make clean    remove what these commands made: .venv, the demonstration's archive, what benchmarks keep
 
 PYTHON ?= python3
 VENV := .venv
@@ -17,7 +18,7 @@ ARGS ?=
 .PHONY: help demo serve test lint bench lock browser compose clean
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n '/^#/!q; s/^# //p' Makefile
 
 $(VENV)/.run: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -1,8 +1,12 @@
-"""Questions with and without an answer: the samples', and the development archives in `answering_dev/`.
+"""Questions with and without an answer: the samples', and the development archives in `answering_dev/` and
+`answering_users/`.
 
 A development archive is one text file: `%% document PATH` and `%% page` begin pages, `%% questions` begins the
 questions, each `? question` and below it `= answer string @PATH PAGE` or `= none`. All its answers are checked to
-stand on their page. They were written for choosing weights, and are about other things than the samples.
+stand on their page. They were written for choosing weights, and are about other things than the samples. Those of
+`answering_dev` ask mostly in other words than the page's; those of `answering_users` as people type: keywords, names
+misspelt or turned round, identifiers and dates in other forms, what is not there but nearly is. Some of their pages
+give orders to a model.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from pathlib import Path
 from benchmarks.finding_texts import SAMPLES, Place, texts, truth
 
 DEVELOPMENT = Path(__file__).resolve().parent / "answering_dev"
+USERS = Path(__file__).resolve().parent / "answering_users"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,11 @@ def sample(source: str = "truth", samples: Path = SAMPLES) -> AskedArchive:
 def development() -> list[AskedArchive]:
     """All development archives; `ValueError` when an answer does not stand on its page."""
     return [_parse(path) for path in sorted(DEVELOPMENT.glob("*.txt"))]
+
+
+def users() -> list[AskedArchive]:
+    """The archives with questions as people type them."""
+    return [_parse(path) for path in sorted(USERS.glob("*.txt"))]
 
 
 def _parse(path: Path) -> AskedArchive:

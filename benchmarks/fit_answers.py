@@ -1,6 +1,8 @@
 """Refit the weights of `worker/answer/model.py`: a conditional logit with "no answer" as one more choice.
 
-    python -m benchmarks.fit_answers [--ridge 0.0002]
+    python -m benchmarks.fit_answers [--ridge 0.002] [--towards WEIGHTS.json]
+
+With `--towards` the ridge draws to the weights in that file (`{"BIAS": ..., "meaning": ...}`) and not to zero.
 
 For each question the answerer's own evidence is collected (through search over the archive, as in the service). A
 question with an answer should choose a candidate that holds it, and (half the weight) at least one on the right
@@ -12,6 +14,7 @@ right pages and right refusals, and both shares on each archive when it was left
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.answering_sets import AskedArchive, development, sample
+from benchmarks.answering_sets import AskedArchive, development, sample, users
 from benchmarks.finding import Archive
 from benchmarks.finding_texts import CACHE
 from benchmarks.report import table
@@ -67,10 +70,14 @@ def collect(archive: AskedArchive, answerer: ExtractiveAnswerer, embedder, split
     return cases
 
 
-def fit(cases: list[Case], ridge: float) -> tuple[np.ndarray, float]:
-    """Weights and bias of the highest likelihood, less `ridge` times the squared weights."""
-    weights = torch.zeros(len(FEATURES), dtype=torch.float64, requires_grad=True)
-    bias = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+def fit(cases: list[Case], ridge: float, towards: dict[str, float] | None = None) -> tuple[np.ndarray, float]:
+    """Weights and bias of the highest likelihood, less `ridge` times their squared distance from `towards` or, without
+    it, the squared weights.
+    """
+    before = towards or {}
+    prior = torch.tensor([before.get(name, 0.0) for name in FEATURES], dtype=torch.float64)
+    weights = prior.clone().requires_grad_()
+    bias = torch.full((1,), before.get("BIAS", 0.0), dtype=torch.float64, requires_grad=True)
     data = [
         (torch.tensor(c.rows, dtype=torch.float64), torch.tensor(c.holds), torch.tensor(c.on_page), c.answerable)
         for c in cases
@@ -90,7 +97,9 @@ def fit(cases: list[Case], ridge: float) -> tuple[np.ndarray, float]:
             for right in (holds, on_page) if answerable else ():
                 if right.any():  # else search did not bring the page: nothing to learn
                     total = total + 0.5 * (everything - torch.logsumexp(scores[right], 0))
-        total = total / len(data) + ridge * (weights**2).sum()
+        total = total / len(data) + ridge * ((weights - prior) ** 2).sum()
+        if towards:
+            total = total + ridge * (bias - before.get("BIAS", 0.0)) ** 2
         total.backward()
         return total
 
@@ -127,22 +136,24 @@ def best_threshold(o: np.ndarray) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--ridge", type=float, default=0.0002)
+    parser.add_argument("--ridge", type=float, default=0.002)
+    parser.add_argument("--towards", type=Path)
     arguments = parser.parse_args()
+    towards = json.loads(arguments.towards.read_text()) if arguments.towards else None
     embedder = build_embedder(None, CACHE / "models")
     answerer = ExtractiveAnswerer(embedder)
-    cases = [c for a in development() for c in collect(a, answerer, embedder, {"dev"})]
+    cases = [c for a in (*development(), *users()) for c in collect(a, answerer, embedder, {"dev"})]
     cases += collect(sample(), answerer, embedder, {"tune"})
     left_out = {}
     for name in dict.fromkeys(c.archive for c in cases):
-        weights, bias = fit([c for c in cases if c.archive != name], arguments.ridge)
+        weights, bias = fit([c for c in cases if c.archive != name], arguments.ridge, towards)
         left_out[name] = outcomes([c for c in cases if c.archive == name], weights, bias)
     threshold = best_threshold(np.concatenate(list(left_out.values())))
     rows = [[name, len(o), *shares(o, threshold)] for name, o in left_out.items()]
     everything = np.concatenate(list(left_out.values()))
     rows.append(["all", len(everything), *shares(everything, threshold)])
     print(table(["left out", "questions", "page right", "quote right", "refusals right"], rows))
-    weights, bias = fit(cases, arguments.ridge)
+    weights, bias = fit(cases, arguments.ridge, towards)
     print(
         f"\nBIAS = {bias:.2f}\nTHRESHOLD = {threshold}\nWEIGHTS =",
         {name: round(float(w), 2) for name, w in zip(FEATURES, weights, strict=True)},

@@ -62,7 +62,7 @@ class Service:
             view = self.http.get(f"/v1/documents/{document}").json()
             if view["state"] not in {"accepted", "reading"}:
                 return view
-            time.sleep(0.05)
+            time.sleep(0.2)  # about as often as a browser asks: each look counts pages, which reading waits for
 
     def upload(self, name: str, content: bytes | Iterator[bytes]) -> str:
         response = self.http.post(
