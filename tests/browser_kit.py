@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, expect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 ARGUMENTS = (
@@ -48,6 +48,23 @@ class Tab:
     context: BrowserContext
     complaints: list[str] = field(default_factory=list)
     expected: tuple[str, ...] = ()
+    deleted: list[str] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+
+    def heard(self, message: ConsoleMessage) -> None:
+        """A warning or an error of the console, unless it is what may still be under way when the page deletes a document.
+
+        A row's picture, say, that was asked for before and comes to be served after the deletion: 404.
+        """
+        address = message.location["url"]
+        late = "status of 404" in message.text and any(address.startswith(gone + "/") for gone in self.deleted)
+        if message.type in ("error", "warning") and not late:
+            self.complaints.append(f"{message.type}: {message.text}")
+            self.places.append(address)
+
+    def asked(self, request: Request) -> None:
+        if request.method == "DELETE":
+            self.deleted.append(request.url)
 
     def goto(self, address: str = "") -> Page:
         self.page.goto(self.base + "/" + address)
@@ -66,11 +83,12 @@ def open_tab(browser: Browser, base: str, **options: object) -> Iterator[Tab]:
         "addEventListener('securitypolicyviolation', (e) => console.error('CSP', e.violatedDirective, e.blockedURI))"
     )
     tab = Tab(context.new_page(), base, context)
-    tab.page.on("console", lambda m: m.type in ("error", "warning") and tab.complaints.append(f"{m.type}: {m.text}"))
+    tab.page.on("console", tab.heard)
+    tab.page.on("request", tab.asked)
     tab.page.on("pageerror", lambda error: tab.complaints.append(f"uncaught: {error}"))
     try:
         yield tab
-        assert tab.unexpected() == [], tab.complaints
+        assert tab.unexpected() == [], list(zip(tab.complaints, tab.places, strict=True))
     finally:
         context.close()
 
