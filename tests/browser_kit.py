@@ -52,7 +52,7 @@ class Tab:
     places: list[str] = field(default_factory=list)
 
     def heard(self, message: ConsoleMessage) -> None:
-        """A warning or an error of the console, unless it is what may still be under way when the page deletes a document.
+        """A warning or an error of the console, unless of what may still be under way when a document is deleted.
 
         A row's picture, say, that was asked for before and comes to be served after the deletion: 404.
         """
