@@ -5,9 +5,9 @@
 The path is the service's: search over the archive in a store of its own, eight pages, answer. `page right` is the
 share of questions with an answer whose first citation is on a page that answers; `quote right` that a citation
 holds (part of) the answer's own words; `wrong page` cites another; `refused` says "not found". Of questions without
-an answer `right refusals` say so. The baseline quotes the sentence nearest in meaning on the first page found, above
-a cosine chosen on the `tune` half. The answerer's weights were fitted on that half and on the development archives
-(benchmarks/fit_answers.py), so that only `report` is new to it.
+an answer `right refusals` say so. `without the judge` is the answerer where that cannot run. The baseline quotes the
+sentence nearest in meaning on the first page found, above a cosine chosen on the `tune` half. The answerer's weights
+were fitted on that half and on the development archives (benchmarks/fit_answers.py): only `report` is new to it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from benchmarks.finding_texts import CACHE, SAMPLES
 from benchmarks.report import publish, table
 from index.embedder import Embedder
 from index.embedder_st import build_embedder
+from index.judge_model import SentenceJudge
 from index.store_edge import StoreConfig
 from index.types import Answer, Hit, PagePoint, SearchFilter
 from worker.answer.quoting import NOT_FOUND, cite
@@ -130,6 +131,8 @@ def main() -> None:
     parser.add_argument("--samples", type=Path, default=SAMPLES)
     arguments = parser.parse_args()
     embedder = build_embedder(None, CACHE / "models")
+    judge = SentenceJudge(CACHE / "models")
+    judge.ready()
     archives = [sample(source, arguments.samples) for source in arguments.texts]
     header = ["system", "questions", "n", "page right", "quote right", "wrong page", "refused",
               "n without", "right refusals", "p50 ms", "p95 ms"]  # fmt: skip
@@ -140,7 +143,8 @@ def main() -> None:
             found_pages(held, "warm up")
             tune = [q for q in archive.questions if q.split != "report"]
             systems: dict[str, Answering] = {
-                "Folioscope": ExtractiveAnswerer(embedder),
+                "Folioscope": ExtractiveAnswerer(embedder, judge),
+                "without the judge": ExtractiveAnswerer(embedder),
                 "nearest sentence": tuned_baseline(held, tune),
             }
             for name, system in systems.items():

@@ -41,7 +41,9 @@ from benchmarks.search import TENANT as BIG_TENANT
 from benchmarks.search import Pages, fill
 from benchmarks.service import Service
 from index.embedder import Embedder
-from index.embedder_st import available_cores, build_embedder
+from index.embedder_st import build_embedder
+from index.graphs import available_cores
+from index.judge_model import SentenceJudge
 from index.store_edge import EdgeStore
 from tests.api_kit import serving
 from tests.kit import Archive, pdf
@@ -79,7 +81,7 @@ class Sampled(Archive):
         super().__init__(
             root,
             engine=TokenEngine(),
-            answerer=ExtractiveAnswerer(embedder),
+            answerer=ExtractiveAnswerer(embedder, SentenceJudge(CACHE / "models")),
             embedder=embedder,
             reading=ReadingConfig(lazy=lazy),
             vision_dim=DIM,

@@ -1,6 +1,7 @@
-"""Refit the weights of `worker/answer/model.py`: a conditional logit with "no answer" as one more choice.
+"""Refit the weights of `worker/answer/judged.py`, or `--without-judge` those of `worker/answer/model.py`: a conditional
+logit with "no answer" as one more choice.
 
-    python -m benchmarks.fit_answers [--ridge 0.002] [--towards WEIGHTS.json]
+    python -m benchmarks.fit_answers [--without-judge] [--ridge 0.002] [--towards WEIGHTS.json]
 
 With `--towards` the ridge draws to the weights in that file (`{"BIAS": ..., "meaning": ...}`) and not to zero.
 
@@ -16,7 +17,8 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +29,16 @@ from benchmarks.finding import Archive
 from benchmarks.finding_texts import CACHE
 from benchmarks.report import table
 from index.embedder_st import build_embedder
+from index.judge_model import SentenceJudge
 from index.store_edge import StoreConfig
 from index.types import SearchFilter
+from worker.answer import judged
 from worker.answer.asking import read_question
 from worker.answer.features import FEATURES
 from worker.answer_extractive import ExtractiveAnswerer
 
 PAGES = 8
+JUDGE = "judge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +69,20 @@ def collect(archive: AskedArchive, answerer: ExtractiveAnswerer, embedder, split
                 at = page.text.find(asked.answer) if right else -1
                 on_page.append(right)
                 holds.append(at >= 0 and e.candidate.start < at + len(asked.answer) and at < e.candidate.end)
-            rows = np.array([e.row for e in evidence]).reshape(-1, len(FEATURES))
+            rows = np.array([[*e.row, e.odds] for e in evidence]).reshape(-1, len(FEATURES) + 1)
             cases.append(Case(archive.name, rows, np.array(holds), np.array(on_page), bool(asked.places)))
         held.store.close()
     return cases
 
 
-def fit(cases: list[Case], ridge: float, towards: dict[str, float] | None = None) -> tuple[np.ndarray, float]:
+def fit(
+    cases: list[Case], names: Sequence[str], ridge: float, towards: dict[str, float] | None = None
+) -> tuple[np.ndarray, float]:
     """Weights and bias of the highest likelihood, less `ridge` times their squared distance from `towards` or, without
-    it, the squared weights.
+    it, the squared weights. `names` are those of the cases' columns.
     """
     before = towards or {}
-    prior = torch.tensor([before.get(name, 0.0) for name in FEATURES], dtype=torch.float64)
+    prior = torch.tensor([before.get(name, 0.0) for name in names], dtype=torch.float64)
     weights = prior.clone().requires_grad_()
     bias = torch.full((1,), before.get("BIAS", 0.0), dtype=torch.float64, requires_grad=True)
     data = [
@@ -138,25 +145,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ridge", type=float, default=0.002)
     parser.add_argument("--towards", type=Path)
+    parser.add_argument("--without-judge", action="store_true")
     arguments = parser.parse_args()
     towards = json.loads(arguments.towards.read_text()) if arguments.towards else None
     embedder = build_embedder(None, CACHE / "models")
-    answerer = ExtractiveAnswerer(embedder)
+    judge = None if arguments.without_judge else SentenceJudge(CACHE / "models")
+    answerer = ExtractiveAnswerer(embedder, judge)
     cases = [c for a in (*development(), *users()) for c in collect(a, answerer, embedder, {"dev"})]
     cases += collect(sample(), answerer, embedder, {"tune"})
+    names = FEATURES if judge is None else (*judged.WEIGHTS, JUDGE)
+    columns = [(*FEATURES, JUDGE).index(name) for name in names]
+    cases = [replace(c, rows=c.rows[:, columns]) for c in cases]
     left_out = {}
     for name in dict.fromkeys(c.archive for c in cases):
-        weights, bias = fit([c for c in cases if c.archive != name], arguments.ridge, towards)
+        weights, bias = fit([c for c in cases if c.archive != name], names, arguments.ridge, towards)
         left_out[name] = outcomes([c for c in cases if c.archive == name], weights, bias)
     threshold = best_threshold(np.concatenate(list(left_out.values())))
     rows = [[name, len(o), *shares(o, threshold)] for name, o in left_out.items()]
     everything = np.concatenate(list(left_out.values()))
     rows.append(["all", len(everything), *shares(everything, threshold)])
     print(table(["left out", "questions", "page right", "quote right", "refusals right"], rows))
-    weights, bias = fit(cases, arguments.ridge, towards)
+    weights, bias = fit(cases, names, arguments.ridge, towards)
     print(
         f"\nBIAS = {bias:.2f}\nTHRESHOLD = {threshold}\nWEIGHTS =",
-        {name: round(float(w), 2) for name, w in zip(FEATURES, weights, strict=True)},
+        {name: round(float(w), 2) for name, w in zip(names, weights, strict=True)},
     )
 
 

@@ -4,7 +4,8 @@
 
 Converts the shipped model (or `MODEL`, as `FOLIOSCOPE_EMBEDDER` names one) and leaves a folder with the OpenVINO
 graph, the tokenizer and `manifest.json`: which model it was, the SHA-256 of the files that it was made of, and that of
-each file in the folder. This is done where torch is installed, once, such as in a stage of an image's build.
+each file in the folder; in `judge/` the graph of the answers' judge (`index/judge_model.py`). This is done where torch
+is installed, once, such as in a stage of an image's build.
 
 `FOLIOSCOPE_EMBEDDER_PREPARED` names the folder. Before it is used every file is hashed again, and a folder for the
 shipped model must say that it was made of the official files. All problems are `ConfigError`.
@@ -20,12 +21,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from index import judge_convert
 from index.embedder_convert import GRAPH, convert
 from index.embedder_weights import DEFAULT_SHA256, SHIPPED_NAME, ModelFiles, is_shipped, locate, sha256
 from index.errors import ConfigError
 
 _MANIFEST = "manifest.json"
-_FILES = ("model.xml", "model.bin", "tokenizer.json", "meta.json")
+_GRAPHS = f"{GRAPH}+{judge_convert.NAME}-{judge_convert.GRAPH}"
+"""The format: what graphs are in the folder. With other weights of the judge it is another."""
+_FILES = (
+    *("model.xml", "model.bin", "tokenizer.json", "meta.json"),
+    *(f"{judge_convert.FOLDER}/{name}" for name in judge_convert.FILES),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +70,17 @@ def locate_prepared(directory: Path, model: str | None) -> PreparedFiles:
         graph = manifest["graph"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _refused(directory, f"its {_MANIFEST} cannot be read ({type(error).__name__}: {error})") from error
-    if graph != GRAPH:
-        raise _refused(directory, f"it is of format {graph}, and this version reads {GRAPH}")
+    if graph != _GRAPHS:
+        raise _refused(directory, f"it is of format {graph}, and this version reads {_GRAPHS}")
     named = SHIPPED_NAME.rpartition("@")[0] if is_shipped(model) else str(model)
     if prepared.name.rpartition("@")[0] not in {named, Path(named).name}:
         raise _refused(directory, f"it holds {prepared.name}, and FOLIOSCOPE_EMBEDDER means {named}")
     return prepared
+
+
+def judge_folder(directory: Path) -> Path:
+    """Where the judge's graph is in a folder of prepared files, which the embedder verifies as a whole."""
+    return directory / judge_convert.FOLDER
 
 
 def prepare(target: Path, model: str | None = None) -> PreparedFiles:
@@ -82,18 +94,18 @@ def prepare(target: Path, model: str | None = None) -> PreparedFiles:
     try:
         made = staging / "made"
         meta = convert(files.directory, made)
+        judge_convert.convert(made / judge_convert.FOLDER)
         written = {name: sha256(made / name) for name in _FILES}
         manifest = {
             "name": files.name,
             "dim": meta["dim"],
-            "graph": GRAPH,
+            "graph": _GRAPHS,
             "source": _source(files),
             "files": written,
         }
         (made / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-        for path in made.iterdir():
-            path.chmod(0o644)  # whoever runs the service reads what somebody else has built
-        made.chmod(0o755)
+        for path in (made, *made.rglob("*")):  # whoever runs the service reads what somebody else has built
+            path.chmod(0o755 if path.is_dir() else 0o644)
         made.replace(target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)

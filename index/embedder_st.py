@@ -12,16 +12,10 @@ Thread-safe. Long inputs are cut at the model's own limit.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import logging
 import os
-import queue
-import stat
-import subprocess
-import sys
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -31,7 +25,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from index import embedder_int8
+from index import embedder_int8, graphs
 from index.embedder import Embedder
 from index.embedder_convert import GRAPH, averages_tokens
 from index.embedder_prepared import PreparedFiles, locate_prepared
@@ -152,42 +146,14 @@ class SentenceEmbedder:
 
     def _converted(self) -> Path:
         """The directory of the converted graph, made now where there is none."""
-        import openvino
-
-        root = (self._cache or _scratch()).resolve()  # the conversion runs in another directory
-        runtime = openvino.__version__.split("-")[0]
-        key = f"{self._files.name}-{GRAPH}-openvino-{runtime}"
-        target = root / key.replace("/", "--").replace("@", "-")
-        if (target / "meta.json").is_file():
-            return target
-        root.mkdir(parents=True, exist_ok=True)
-        log.info("converting the embedding model for OpenVINO, once, into %s", target)
-        done = subprocess.run(
-            [sys.executable, "-m", "index.embedder_convert", str(self._files.directory), str(target)],
-            capture_output=True,
-            text=True,
-            timeout=self._config.convert_timeout_s,
-            check=False,
-            cwd=Path(__file__).resolve().parent.parent,
+        files = self._files
+        return graphs.made(
+            self._cache,
+            f"{files.name}-{GRAPH}",
+            "meta.json",
+            lambda target: ["index.embedder_convert", *map(str, (files.directory, target))],
+            self._config.convert_timeout_s,
         )
-        if done.returncode != 0:
-            lines = (done.stdout or done.stderr).strip().splitlines()
-            raise RuntimeError(lines[-1] if lines else f"conversion ended with status {done.returncode}")
-        return target
-
-
-def _scratch() -> Path:
-    """A folder of this user's among the temporary ones. Its name can be guessed: where somebody else was there first,
-    their graph is not run, and the model is converted into a folder of a drawn name, anew at each start.
-    """
-    root = Path(tempfile.gettempdir()) / f"folioscope-{os.getuid()}"
-    with contextlib.suppress(FileExistsError):
-        root.mkdir(mode=0o700)
-    found = root.lstat()  # of the name itself: a link leads where somebody else likes
-    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
-        return root
-    log.warning("%s is not this user's alone and is not used; set a cache folder", root)
-    return Path(tempfile.mkdtemp(prefix="folioscope-"))
 
 
 class _OpenVino:
@@ -207,14 +173,14 @@ class _OpenVino:
         self._max_tokens = int(meta["max_tokens"])
         self._tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
         self._tokenizer.enable_truncation(self._max_tokens)
-        self._streams = config.threads or available_cores()
+        self._streams = config.threads or graphs.available_cores()
         core = ov.Core()
         model = core.read_model(str(directory / "model.xml"))
         int8 = config.int8 and embedder_int8.pays() and meta["cosine_int8"] >= embedder_int8.MIN_COSINE
         if int8:
             embedder_int8.quantise(model)
 
-        def ready(streams: int) -> _Requests:
+        def ready(streams: int) -> graphs.Requests:
             # float32 on purpose for all else: without AMX, bf16 and f16 measured slower here, and less exact.
             properties = {
                 **(embedder_int8.PROPERTIES if int8 else {}),
@@ -222,7 +188,7 @@ class _OpenVino:
                 "NUM_STREAMS": str(streams),
                 "INFERENCE_NUM_THREADS": self._streams,
             }
-            return _Requests(core.compile_model(model, "CPU", properties))
+            return graphs.Requests(core.compile_model(model, "CPU", properties))
 
         self._many = ready(self._streams)
         self._one = ready(1) if self._streams > 1 else self._many
@@ -297,25 +263,8 @@ class _OpenVino:
         return {"input_ids": tokens, "attention_mask": mask}
 
 
-class _Requests:
-    """Inference requests of a compiled model, used again: each owns the memory of its results."""
-
-    def __init__(self, compiled: Any) -> None:
-        self._compiled = compiled
-        self._idle: queue.SimpleQueue = queue.SimpleQueue()
-
-    def take(self) -> Any:
-        try:
-            return self._idle.get_nowait()
-        except queue.Empty:
-            return self._compiled.create_infer_request()
-
-    def put(self, request: Any) -> None:
-        self._idle.put(request)
-
-
 def _finish(
-    running: deque[tuple[list[int], Any]], requests: _Requests
+    running: deque[tuple[list[int], Any]], requests: graphs.Requests
 ) -> Iterator[tuple[list[int], np.ndarray, np.ndarray]]:
     """Wait for the oldest of those that run, and give what it computed."""
     rows, request = running[0]
@@ -323,11 +272,6 @@ def _finish(
     yield rows, request.get_output_tensor(0).data, request.get_output_tensor(1).data
     running.popleft()
     requests.put(request)
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def pool_parts(

@@ -7,3 +7,5 @@ import os
 # Before any import of a model library: nothing may be looked for on a network.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
+# A service converts the judge of answers at its start, seconds for each fresh data directory: only in tests about it.
+os.environ.setdefault("FOLIOSCOPE_JUDGE", "false")

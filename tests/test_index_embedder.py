@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from index import embedder_st
+from index import graphs
 from index.embedder_st import EmbedderConfig, SentenceEmbedder, build_embedder
 from index.embedder_weights import locate
 from index.errors import ConfigError
@@ -193,8 +193,8 @@ def test_a_cache_may_be_named_from_where_one_stands(tmp_path, monkeypatch):
 @pytest.mark.parametrize("made", ["link", "open to others", "a file"])
 def test_a_temporary_folder_that_others_may_write_to_is_not_used(made, tmp_path, monkeypatch):
     """Its name can be guessed, so somebody else's graph may lie there: another folder is drawn, for this user alone."""
-    monkeypatch.setattr(embedder_st.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(embedder_st.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(graphs.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(graphs.tempfile, "tempdir", str(tmp_path))
     guessed, theirs = tmp_path / f"folioscope-{os.getuid()}", tmp_path / "theirs"
     theirs.mkdir()
     if made == "link":
@@ -204,16 +204,16 @@ def test_a_temporary_folder_that_others_may_write_to_is_not_used(made, tmp_path,
     else:
         guessed.mkdir()
         guessed.chmod(0o777)
-    drawn = embedder_st._scratch()
+    drawn = graphs.scratch()
     assert drawn.parent == tmp_path
     assert drawn not in {guessed, theirs}
     assert drawn.stat().st_mode & 0o777 == 0o700
-    assert embedder_st._scratch() != drawn
+    assert graphs.scratch() != drawn
 
 
 def test_ones_own_temporary_folder_is_used_again(tmp_path, monkeypatch):
     """Where nobody was there first it is made for this user alone, and found the next time."""
-    monkeypatch.setattr(embedder_st.tempfile, "gettempdir", lambda: str(tmp_path))
-    folder = embedder_st._scratch()
-    assert folder == tmp_path / f"folioscope-{os.getuid()}" == embedder_st._scratch()
+    monkeypatch.setattr(graphs.tempfile, "gettempdir", lambda: str(tmp_path))
+    folder = graphs.scratch()
+    assert folder == tmp_path / f"folioscope-{os.getuid()}" == graphs.scratch()
     assert folder.stat().st_mode & 0o777 == 0o700

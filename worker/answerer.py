@@ -31,6 +31,15 @@ class TellingAnswerer(Answerer, Protocol):
         ...
 
 
+@runtime_checkable
+class LoadingAnswerer(Answerer, Protocol):
+    """An answerer with something to load before its first answer."""
+
+    def load(self) -> None:
+        """Load it now. Never raises: what cannot be loaded is told by the log, or by the first answer."""
+        ...
+
+
 def last(steps: Generator[str | Decoding, None, Answer]) -> Answer:
     """The answer at the end of its steps, for who does not listen."""
     while True:

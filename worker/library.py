@@ -29,7 +29,7 @@ from index.types import (
     TextLayerPolicy,
 )
 from worker import listing
-from worker.answerer import Answerer
+from worker.answerer import Answerer, LoadingAnswerer
 from worker.asking.conversation import Conversations, Turn
 from worker.asking.cooldown import Cooldowns
 from worker.asking.decoding import DecodingConfig
@@ -103,6 +103,12 @@ class Library:
         )
         self._readiness = readiness
         self._max_upload_bytes = max_upload_bytes
+        self._answerer = answerer
+
+    def load(self) -> None:
+        """Load what the first question would wait for."""
+        if isinstance(self._answerer, LoadingAnswerer):
+            self._answerer.load()
 
     # -- documents ----------------------------------------------------------------------------
 

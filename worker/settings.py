@@ -214,6 +214,11 @@ class Settings(BaseSettings):
         description="A sentence-transformers model by name or path instead of the packaged all-MiniLM-L6-v2. "
         "Recorded in the index; changing it needs `folioscope rebuild`.",
     )
+    judge: bool = Field(
+        default=True,
+        description="`extractive` has the few most promising sentences read together with the question by a small "
+        "model. False: some 100 MB less memory, and clearly worse answers and refusals.",
+    )
     embedder_prepared: Path | None = Field(
         default=None,
         description="A folder in which that model was made ready by `python -m index.embedder_prepared FOLDER`: this "

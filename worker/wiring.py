@@ -17,6 +17,7 @@ from index.blobs_dir import DirBlobStore
 from index.catalog_dir import DirCatalog
 from index.embedder import Embedder
 from index.errors import ConfigError
+from index.judge import Judge
 from index.ownership import Ownership
 from index.store_edge import EdgeStore, StoreConfig
 from worker.answerer import Answerer
@@ -166,7 +167,15 @@ def build_answerer(settings: Settings, embedder: Embedder, decoder: PageDecoder)
         return DecoderAnswerer(decoder, _decoding_config(settings))
     from worker.answer_extractive import ExtractiveAnswerer
 
-    return ExtractiveAnswerer(embedder)
+    return ExtractiveAnswerer(embedder, build_judge(settings) if settings.judge else None)
+
+
+def build_judge(settings: Settings) -> Judge:
+    from index.embedder_prepared import judge_folder
+    from index.judge_model import SentenceJudge
+
+    prepared = settings.embedder_prepared
+    return SentenceJudge(settings.data_dir / "cache", prepared=judge_folder(prepared) if prepared else None)
 
 
 class Bell:

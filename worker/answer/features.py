@@ -81,6 +81,7 @@ class Evidence:
     candidate: Candidate
     row: np.ndarray
     around: np.ndarray  # (terms,) best quality in the candidate and around it
+    odds: float = 0.0  # what a judge says of it
 
 
 def look(question: Question, matcher: Matcher, found: Found, sentences: Sequence[tuple[int, int, float]]) -> None:

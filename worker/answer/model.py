@@ -45,6 +45,6 @@ def score(row: np.ndarray) -> float:
     return float(_VECTOR @ row) + BIAS
 
 
-def confidence(log_odds: float) -> float:
+def confidence(log_odds: float, threshold: float = THRESHOLD) -> float:
     """0..1, 0.5 where the answerer is as ready to stay silent."""
-    return 1.0 / (1.0 + math.exp(min(60.0, max(-60.0, THRESHOLD - log_odds))))
+    return 1.0 / (1.0 + math.exp(min(60.0, max(-60.0, threshold - log_odds))))

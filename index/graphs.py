@@ -1,0 +1,80 @@
+"""Converted graphs of models: made once in a process of their own, cached, computed by requests that are used again."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+
+def made(cache: Path | None, name: str, marker: str, command: Callable[[Path], list[str]], timeout_s: float) -> Path:
+    """The directory of a converted graph, made now where there is none. `command` gives the module and its arguments
+    for a target directory; it writes `marker` last. `RuntimeError` with its last line where it fails.
+    """
+    import openvino
+
+    root = (cache or scratch()).resolve()  # the conversion runs in another directory
+    runtime = openvino.__version__.split("-")[0]
+    target = root / f"{name}-openvino-{runtime}".replace("/", "--").replace("@", "-")
+    if (target / marker).is_file():
+        return target
+    root.mkdir(parents=True, exist_ok=True)
+    log.info("converting a model for OpenVINO, once, into %s", target)
+    done = subprocess.run(
+        [sys.executable, "-m", *command(target)],
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+        cwd=Path(__file__).resolve().parent.parent,
+    )
+    if done.returncode != 0:
+        lines = (done.stdout or done.stderr).strip().splitlines()
+        raise RuntimeError(lines[-1] if lines else f"conversion ended with status {done.returncode}")
+    return target
+
+
+def scratch() -> Path:
+    """A folder of this user's among the temporary ones. Its name can be guessed: where somebody else was there first,
+    their graph is not run, and the model is converted into a folder of a drawn name, anew at each start.
+    """
+    root = Path(tempfile.gettempdir()) / f"folioscope-{os.getuid()}"
+    with contextlib.suppress(FileExistsError):
+        root.mkdir(mode=0o700)
+    found = root.lstat()  # of the name itself: a link leads where somebody else likes
+    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
+        return root
+    log.warning("%s is not this user's alone and is not used; set a cache folder", root)
+    return Path(tempfile.mkdtemp(prefix="folioscope-"))
+
+
+class Requests:
+    """Inference requests of a compiled model, used again: each owns the memory of its results."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+        self._idle: queue.SimpleQueue = queue.SimpleQueue()
+
+    def take(self) -> Any:
+        try:
+            return self._idle.get_nowait()
+        except queue.Empty:
+            return self._compiled.create_infer_request()
+
+    def put(self, request: Any) -> None:
+        self._idle.put(request)
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,169 @@
+"""`Judge` on the processor: the packaged embedding model's encoder, taught to read question and sentence together.
+
+A cross-encoder (Nogueira & Cho 2019, arXiv 1901.04085) that also sees the neighbours: the question, [SEP], and the
+piece in its context; the head sees the mean of the piece's own tokens. Each pair is computed by itself and padded to a
+width that its own length decides, so its number does not depend on the others. int8 where the processor has it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from index import embedder_int8, graphs
+from index.judge import Said
+from index.judge_convert import GRAPH, META
+from index.judge_weights import NAME
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeConfig:
+    """Limits in tokens (word pieces), as in training; and how the model runs."""
+
+    question: int = 60
+    piece: int = 90
+    beside: int = 45
+    """Of what stands before, and of what stands after."""
+    bucket: int = 16
+    threads: int = 0
+    """Cores that compute; 0 = all."""
+    int8: bool = True
+    most_difference: float = 0.5
+    """Log-odds by which int8 may differ on the conversion's sample; else all is float32."""
+    convert_timeout_s: float = 300.0
+
+
+DEFAULT_JUDGE = JudgeConfig()
+
+
+class SentenceJudge:
+    """`prepared` is a folder that holds the graph (`index/embedder_prepared.py`); else it is made, once for each
+    `cache_dir`.
+    """
+
+    def __init__(
+        self, cache_dir: Path | None, config: JudgeConfig = DEFAULT_JUDGE, *, prepared: Path | None = None
+    ) -> None:
+        self._cache = cache_dir
+        self._config = config
+        self._prepared = prepared
+        self._lock = threading.Lock()
+        self._pairs: _Pairs | None = None
+        self._failed = False
+
+    def ready(self) -> bool:
+        """See `index.judge.Judge`."""
+        with self._lock:
+            if self._pairs is None and not self._failed:
+                try:
+                    self._pairs = _Pairs(self._prepared or self._made(), self._config)
+                except Exception as error:
+                    self._failed = True
+                    log.warning("the judge of answers cannot run (%s); answers are made without it", error)
+        return self._pairs is not None
+
+    def judge(self, question: str, pieces: Sequence[Said]) -> np.ndarray:
+        """See `index.judge.Judge`."""
+        if not self.ready():
+            raise RuntimeError("the judge is not ready")
+        return self._pairs.odds(question, pieces)
+
+    def _made(self) -> Path:
+        return graphs.made(
+            self._cache,
+            f"{NAME}-{GRAPH}",
+            META,
+            lambda target: ["index.judge_convert", str(target)],
+            self._config.convert_timeout_s,
+        )
+
+
+class _Pairs:
+    def __init__(self, directory: Path, config: JudgeConfig) -> None:
+        import openvino as ov
+        from tokenizers import Tokenizer
+
+        meta = json.loads((directory / META).read_text(encoding="utf-8"))
+        self._config = config
+        self._tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self._cls, self._sep = (self._tokenizer.token_to_id(name) for name in ("[CLS]", "[SEP]"))
+        self._streams = config.threads or graphs.available_cores()
+        core = ov.Core()
+        model = core.read_model(str(directory / "judge.xml"))
+        int8 = config.int8 and embedder_int8.pays() and meta["difference_int8"] <= config.most_difference
+        if int8:
+            embedder_int8.quantise(model)
+        properties = {
+            **(embedder_int8.PROPERTIES if int8 else {}),
+            "INFERENCE_PRECISION_HINT": "f32",
+            "NUM_STREAMS": str(self._streams),
+            "INFERENCE_NUM_THREADS": self._streams,
+        }
+        self._requests = graphs.Requests(core.compile_model(model, "CPU", properties))
+
+    def odds(self, question: str, pieces: Sequence[Said]) -> np.ndarray:
+        limits = self._config
+        texts = [question, *(text for piece in pieces for text in (piece.before, piece.text, piece.after))]
+        asked, *rest = (one.ids for one in self._tokenizer.encode_batch(texts, add_special_tokens=False))
+        asked = asked[: limits.question]
+        result = np.zeros(len(pieces), np.float32)
+        running: deque[tuple[int, Any]] = deque()
+        try:
+            for number in range(len(pieces)):
+                before, piece, after = rest[3 * number : 3 * number + 3]
+                if len(running) >= self._streams:
+                    self._finish(running, result)
+                request = self._requests.take()
+                running.append((number, request))
+                request.start_async(
+                    self._inputs(asked, before[-limits.beside :], piece[: limits.piece], after[: limits.beside])
+                )
+            while running:
+                self._finish(running, result)
+        finally:
+            # Left early: what still computes owns its memory until it is done.
+            for _, request in running:
+                request.wait()
+                self._requests.put(request)
+        return result
+
+    def _inputs(self, asked: list[int], before: list[int], piece: list[int], after: list[int]) -> dict[str, np.ndarray]:
+        """All `(1, T)`: ids, mask and types int64; the question's and the piece's places float32."""
+        ids = [self._cls, *asked, self._sep, *before, *piece, *after, self._sep]
+        width = -(-len(ids) // self._config.bucket) * self._config.bucket
+        context = len(asked) + 2
+        first = context + len(before)
+        tokens, mask, types = (np.zeros((1, width), np.int64) for _ in range(3))
+        question, said = (np.zeros((1, width), np.float32) for _ in range(2))
+        tokens[0, : len(ids)] = ids
+        mask[0, : len(ids)] = 1
+        types[0, context : len(ids)] = 1
+        question[0, 1 : 1 + len(asked)] = 1
+        said[0, first : first + len(piece)] = 1
+        return {
+            "input_ids": tokens,
+            "attention_mask": mask,
+            "token_type_ids": types,
+            "asked": question,
+            "said": said,
+        }
+
+    def _finish(self, running: deque[tuple[int, Any]], result: np.ndarray) -> None:
+        """Wait for the oldest of those that run, and keep what it computed."""
+        number, request = running[0]
+        request.wait()
+        result[number] = request.get_output_tensor(0).data[0]
+        running.popleft()
+        self._requests.put(request)

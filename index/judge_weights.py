@@ -1,0 +1,30 @@
+"""What the judge's weights are: the packaged embedding model's, the change that was fitted to them, and a head.
+
+The change is a safetensors file: for each weight of the encoder that was trained its difference from the published
+model's, and `head.*`. `benchmarks/fit_judge.py` makes it; what it was fitted on and what it does is in
+`docs/decisions/2026-11-22-a-judge-for-answers.md`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from index.embedder_weights import ModelFiles, locate, sha256
+from index.errors import ConfigError
+
+CHANGE = Path(__file__).resolve().parent / "weights" / "judge.safetensors"
+CHANGE_SHA256 = "2e76d50ab2ca5e40241d5e6764357c45e48236532720b30825728eb1a9e7b524"
+NAME = f"judge@{CHANGE_SHA256[:8]}"
+
+
+def verified() -> ModelFiles:
+    """The packaged model's files, after these and the change were hashed; else `ConfigError`."""
+    found = sha256(CHANGE) if CHANGE.is_file() else "nothing"
+    if found != CHANGE_SHA256:
+        raise ConfigError(
+            f"The file {CHANGE} has sha256 {found}, not {CHANGE_SHA256}. It is not the one that came with Folioscope: "
+            "install Folioscope again."
+        )
+    files = locate("all-MiniLM-L6-v2")
+    files.verify()
+    return files
