@@ -11,7 +11,7 @@ import pytest
 
 from tests.answers_kit import BagEmbedder, page
 from tests.index_kit import processor_s
-from worker.answer import model
+from worker.answer import judged, model
 from worker.answer.asking import Kind, Role, read_question
 from worker.answer.candidates import MAX_CANDIDATES, candidates_of
 from worker.answer.features import FEATURES
@@ -472,4 +472,9 @@ def test_the_page_about_answers_states_the_weights_in_use():
     for names, values in re.findall(r"^\| ([\w, ]+) \| .* \| ([-\d., ]+) \|$", text, flags=re.MULTILINE):
         stated |= {n.strip(): float(v) for n, v in zip(names.split(","), values.split(","), strict=True)}
     assert {name: stated[name] for name in FEATURES} == model.WEIGHTS
+    judges: dict[str, float] = {}
+    for names, values in re.findall(r"^\| ([\w, ]+) \| .* \| ([-\d., ]+) \| [-\d., –]+ \|$", text, flags=re.MULTILINE):
+        judges |= {n.strip(): float(v) for n, v in zip(names.split(","), values.split(","), strict=True)}
+    assert judges == judged.WEIGHTS | {"judge": judged.JUDGE}
+    assert f"With the judge the bias is {judged.BIAS}, the threshold {judged.THRESHOLD}." in text
     assert f"The bias is {model.BIAS}, the threshold {model.THRESHOLD}." in text

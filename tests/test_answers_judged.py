@@ -34,7 +34,7 @@ class FakeJudge:
 
     def judge(self, question: str, pieces: Sequence[Said]) -> np.ndarray:
         self.shown += pieces
-        return np.array([8.0 if any(w in p.text for w in self.words) else -12.0 for p in pieces], np.float32)
+        return np.array([30.0 if any(w in p.text for w in self.words) else -30.0 for p in pieces], np.float32)
 
 
 def ask(judge: FakeJudge | None, question: str = QUESTION, text: str = TEXT, embedder: BagEmbedder | None = None):
@@ -59,7 +59,7 @@ def test_what_it_denies_is_not_quoted():
 
 
 def test_it_is_shown_words_with_their_neighbours():
-    """No Markdown, the piece itself and what stands before and after it; some eight pieces at most, of any page."""
+    """No Markdown, the piece itself and what stands before and after it; four pieces at most."""
     judge = FakeJudge("painted")
     ask(judge)
     (piece,) = [one for one in judge.shown if one.text == "The ferry was painted."]
@@ -67,15 +67,17 @@ def test_it_is_shown_words_with_their_neighbours():
     assert piece.after == "Old nets were burned on the beach. Rain fell."
     many = FakeJudge("nothing")
     ask(many, text="\n\n".join(f"Craft number {n} got a colour in {1900 + n}." for n in range(60)))
-    assert len(many.shown) == 8
+    assert len(many.shown) == 4
     assert all(len(one.before) <= judged._BESIDE and len(one.after) <= judged._BESIDE for one in many.shown)
 
 
-def test_nothing_else_is_embedded():
-    """Search has compared the sentences; the judge takes the place of further comparing."""
-    embedder = BagEmbedder()
-    ask(FakeJudge("painted"), embedder=embedder)
-    assert embedder.embedded == []
+def test_words_are_compared_only_where_they_could_decide():
+    """What the judge denies cannot be saved by likeness of words, so none is looked for."""
+    thorough, quick = BagEmbedder(), BagEmbedder()
+    ask(FakeJudge("painted"), embedder=thorough)
+    ask(FakeJudge("nothing of this"), embedder=quick)
+    assert "ferry" in thorough.embedded
+    assert "ferry" not in quick.embedded
 
 
 @pytest.mark.parametrize("question", ['"painted"', QUESTION])
@@ -102,8 +104,11 @@ def test_it_is_loaded_when_the_answerer_is():
 
 
 def test_weights_are_of_features_there_are():
-    """And without anything said for it, a candidate is below the threshold."""
-    assert set(judged.WEIGHTS) <= set(FEATURES)
+    """And without anything said for it, a candidate is below the threshold. The bound on comparing words holds only
+    while likeness speaks for a candidate.
+    """
+    assert set(judged.WEIGHTS) == set(FEATURES)
+    assert all(judged.WEIGHTS[name] > 0 for name in ("alike", "weakest", "focus"))
     assert judged.JUDGE > 0
     assert judged.BIAS < judged.THRESHOLD
 

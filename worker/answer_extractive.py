@@ -5,17 +5,16 @@ with `NOT_FOUND` and no citation when nothing on these pages supports an answer,
 words alone. Documents are text to it, whatever they say.
 
 The steps: read the question (`asking`), cut pages into candidates (`candidates`), measure what speaks for each
-(`features`; search has compared every sentence in its context already), have the few most promising ones read by the
-judge and add it up (`judged`), quote (`quoting`). Without a judge these few are embedded by themselves, and the
-question's words compared with theirs (`model`; `vectors` remembers the embeddings). Look-ups of identifiers and quoted
-phrases go by spelling (`lookup`). The same question over the same pages gets the same answer. Thread-safe.
+(`features`; search has compared every sentence in its context already, so only a dozen are embedded by themselves, and
+`vectors` remembers them), have the judge read the few most promising ones, add it up (`judged`, or `model` where there
+is no judge), quote (`quoting`). Look-ups of identifiers and quoted phrases go by spelling (`lookup`). The same question
+over the same pages gets the same answer. Thread-safe.
 """
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -31,19 +30,15 @@ from worker.answer.lookup import look_up
 from worker.answer.quoting import NOT_FOUND, cite, without_copies, wording
 from worker.answer.vectors import Vectors
 
-log = logging.getLogger(__name__)
-
 Pages = Sequence[tuple[Hit, PagePoint]]
 
 MAX_CITATIONS = 3
 MAX_QUESTION = 2000
 """Characters of a question that are looked at, as many as search looks at."""
 _CLOSER_LOOK = 4
-"""Candidates whose words are compared one by one with the question's, where there is no judge."""
+"""Candidates that the judge reads, and whose words are compared one by one with the question's."""
 _HEARD = 8
-"""Candidates that the judge reads or, without one, that are embedded by themselves; search has compared all of them
-within their context.
-"""
+"""Candidates that are embedded by themselves; search has compared all of them within their context."""
 _SECOND = 0.7
 """Another candidate is cited too when its log-odds are at most this much below the best."""
 _CACHE_BYTES = 64 * 1024 * 1024
@@ -94,9 +89,8 @@ class ExtractiveAnswerer:
         if lines := fields_asked(asked, found):
             lines = without_copies(lines, lambda c: pages[c.page][1].text[c.start : c.end])[:MAX_CITATIONS]
             return [cite(*pages[c.page], (c.start, c.end), SURE) for c in lines], SURE
-        odds = self._odds(asked, found, evidence)
-        threshold = model.THRESHOLD if odds is None else judged.THRESHOLD
-        ranked, top = self._ranked(asked, found, evidence) if odds is None else _ranked_by(odds, threshold)
+        threshold, _ = self._adding()
+        ranked, top = self._ranked(asked, found, evidence)
         if not ranked:
             return [], model.confidence(top, threshold)
         near = [(s, c) for s, c in ranked if s >= max(threshold, top - _SECOND)]
@@ -111,9 +105,8 @@ class ExtractiveAnswerer:
         if asked.empty:
             return []
         found, evidence = self._evidence(asked, Matcher(asked.plan), pages, _candidates(pages))
-        if self._odds(asked, found, evidence) is None:
-            for one in evidence:
-                self._liken(asked, found, one)
+        for one in evidence:
+            self._liken(asked, found, one)
         return evidence
 
     def _evidence(
@@ -131,26 +124,21 @@ class ExtractiveAnswerer:
             rows.bar_unnamed(asked, found[-1])
         evidence = features.sift(features.measure(asked, found, keep=_HEARD), _HEARD)
         evidence = [e for e in evidence if not self._misnamed(asked, found[e.candidate.page], e.candidate)]
-        in_context = any(hit.sentences for hit, _ in pages)
-        reader = self._reader()
-        if evidence and not (reader and in_context):
+        if evidence:
             vectors = self._vectors.of([asked.text, *(e.candidate.voiced for e in evidence)])
-            features.deepen(evidence, vectors[1:] @ vectors[0], in_context=in_context)
-        if reader is None:
+            features.deepen(evidence, vectors[1:] @ vectors[0], in_context=any(hit.sentences for hit, _ in pages))
             evidence = features.sift(evidence, _CLOSER_LOOK)
+            if (reader := self._reader()) is not None:
+                pieces = [judged.piece(found[e.candidate.page].text, e.candidate) for e in evidence]
+                for one, odds in zip(evidence, reader.judge(asked.text, pieces), strict=True):
+                    one.odds = float(odds)
         return found, evidence
 
-    def _odds(
-        self, asked: Question, found: list[features.Found], evidence: list[features.Evidence]
-    ) -> list[tuple[float, Candidate]] | None:
-        """The candidates with their log-odds, the judge having read them; None without a judge."""
-        reader = self._reader()
-        if reader is None:
-            return None
-        pieces = [judged.piece(found[e.candidate.page].text, e.candidate) for e in evidence]
-        for one, odds in zip(evidence, reader.judge(asked.text, pieces), strict=True):
-            one.odds = float(odds)
-        return [(judged.score(e), e.candidate) for e in evidence]
+    def _adding(self) -> tuple[float, Callable[[features.Evidence], float]]:
+        """The threshold and the sum of evidence, with a judge or without."""
+        if self._reader() is None:
+            return model.THRESHOLD, lambda e: model.score(e.row)
+        return judged.THRESHOLD, judged.score
 
     def _ranked(
         self, asked: Question, found: list[features.Found], evidence: list[features.Evidence]
@@ -162,29 +150,36 @@ class ExtractiveAnswerer:
         cited should every word of the question be meant by one of its own: nothing is decided otherwise than if all
         were.
         """
-        ranges = [self._range(asked, found, e) for e in evidence]
+        threshold, score = self._adding()
+        ranges = [self._range(asked, found, e, score) for e in evidence]
         known = {n: low for n, (low, high) in enumerate(ranges) if low == high}
         while True:
             best = max([*known.values(), *(low for low, _ in ranges)], default=-np.inf)
-            least = max(model.THRESHOLD, best - _SECOND)
+            least = max(threshold, best - _SECOND)
             open_ = [n for n in range(len(evidence)) if n not in known and ranges[n][1] >= least]
             if not open_:
                 break
             most = max(open_, key=lambda n: ranges[n][1])
             self._liken(asked, found, evidence[most])
-            known[most] = model.score(evidence[most].row)
-        ranked = [(s, evidence[n].candidate) for n, s in known.items() if s >= model.THRESHOLD]
+            known[most] = score(evidence[most])
+        ranked = [(s, evidence[n].candidate) for n, s in known.items() if s >= threshold]
         highest = [known.get(n, high) for n, (_, high) in enumerate(ranges)]
         return sorted(ranked, key=lambda p: -p[0]), max((s for s, _ in ranked), default=max(highest, default=-np.inf))
 
-    def _range(self, asked: Question, found: list[features.Found], evidence: features.Evidence) -> tuple[float, float]:
+    def _range(
+        self,
+        asked: Question,
+        found: list[features.Found],
+        evidence: features.Evidence,
+        score: Callable[[features.Evidence], float],
+    ) -> tuple[float, float]:
         """The lowest and the highest log-odds that comparing the candidate's words can lead to."""
         scores = []
         for likeness in (1.0, 0.0):
             best = np.zeros(len(asked.plan.terms), np.float32)
             best[features.words_to_liken(asked, evidence)] = likeness
             features.soften(asked, found, evidence, best)
-            scores.append(model.score(evidence.row))
+            scores.append(score(evidence))
         return scores[1], scores[0]
 
     def _spoken_of(self, asked: Question, page: features.Found, chosen: Candidate) -> list[Candidate]:
@@ -212,12 +207,6 @@ class ExtractiveAnswerer:
             vectors = self._vectors.of([*(terms[i].form for i in needed), *words])
             best[needed] = (vectors[: len(needed)] @ vectors[len(needed) :].T).max(axis=1)
         features.soften(asked, found, evidence, best)
-
-
-def _ranked_by(odds: list[tuple[float, Candidate]], threshold: float) -> tuple[list[tuple[float, Candidate]], float]:
-    """Those that may be cited, best first, and the highest log-odds there are."""
-    ranked = sorted(odds, key=lambda p: -p[0])
-    return [p for p in ranked if p[0] >= threshold], ranked[0][0] if ranked else -np.inf
 
 
 def _candidates(pages: Pages) -> list[list[Candidate]]:

@@ -1,5 +1,4 @@
-"""How the evidence adds up where a judge (`index/judge.py`) has read the candidates: as in `model`, but what the judge
-says takes the place of comparing vectors and single words.
+"""How the evidence adds up where a judge (`index/judge.py`) has read the candidates: as in `model`, and what it says.
 
 Weights and threshold are fitted by `benchmarks/fit_answers.py`; docs/answers.md says on what.
 """
@@ -13,31 +12,37 @@ from index.passages import plain
 from worker.answer.candidates import Candidate
 from worker.answer.features import FEATURES, Evidence
 
-BIAS = -0.88
-JUDGE = 0.41
+BIAS = -3.69
+JUDGE = 0.32
 """The weight of the judge's log-odds."""
 WEIGHTS: dict[str, float] = {
-    "context": 1.42,
-    "around": 1.37,
-    "own": 0.95,
-    "names": -1.11,
-    "unfit": -1.58,
-    "hint": 0.92,
-    "unhinted": -0.87,
-    "heading": -0.76,
-    "short": -0.52,
-    "gap": 2.04,
+    "meaning": 3.82,
+    "context": 1.62,
+    "beside": 0.57,
+    "around": -2.86,
+    "own": 0.22,
+    "alike": 3.75,
+    "weakest": 1.06,
+    "focus": 1.19,
+    "names": -1.18,
+    "unfit": -3.05,
+    "hint": 0.74,
+    "unhinted": -1.53,
+    "heading": -1.45,
+    "short": -0.30,
+    "echo": -0.72,
+    "gap": 7.40,
 }
 THRESHOLD = 0.2
 """Below it nothing is quoted; docs/answers.md has the shares for others."""
 
-_VECTOR = np.array([WEIGHTS.get(name, 0.0) for name in FEATURES], np.float32)
+_VECTOR = np.array([WEIGHTS[name] for name in FEATURES], np.float32)
 _BESIDE = 220
 """Characters before and after a candidate that the judge is shown: some 45 word pieces, as in its training."""
 
 
 def score(evidence: Evidence) -> float:
-    """The log-odds that a candidate answers the question; its `odds` must be there."""
+    """The log-odds that a candidate answers the question; what the judge says of it must be there."""
     return float(_VECTOR @ evidence.row) + JUDGE * evidence.odds + BIAS
 
 
