@@ -109,3 +109,15 @@ def test_which_processors_have_int8(machine, cpuinfo, expected, tmp_path, monkey
     monkeypatch.setattr(embedder_int8.platform, "machine", lambda: machine)
     monkeypatch.setattr(embedder_int8, "_CPUINFO", told)
     assert embedder_int8.pays.__wrapped__() is expected
+
+
+@pytest.mark.parametrize(("shape", "narrowed"), [([-1, -1, 64], 1), ([-1, 64], 0), ([1, 64], 0)])
+def test_only_layers_over_tokens_are_narrowed(shape, narrowed):
+    """A layer that sees one vector for a text, as the judge's head does, stays float32: its int8 products were noise."""
+    import openvino as ov
+    from openvino import opset13 as ops
+
+    given = ops.parameter(shape, np.float32)
+    weights = ops.constant(np.ones((32, 64), np.float32))
+    model = ov.Model([ops.matmul(given, weights, False, True)], [given])
+    assert embedder_int8.quantise(model) == narrowed

@@ -121,6 +121,15 @@ def test_nothing_is_too_long_or_too_little(judge):
 
 
 @pytest.mark.models
+def test_every_load_says_the_same(cache, judge):
+    """The same log-odds from each of several loads of the graph, to the last bit."""
+    question = "Who had to pay a penalty for theft?"
+    first = judge.judge(question, PIECES)
+    for _ in range(8):
+        assert np.array_equal(SentenceJudge(cache).judge(question, PIECES), first)
+
+
+@pytest.mark.models
 def test_the_graph_is_made_once(cache, judge, monkeypatch):
     """A second judge with the same cache converts nothing."""
     assert judge.ready()
