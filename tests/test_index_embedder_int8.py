@@ -113,7 +113,7 @@ def test_which_processors_have_int8(machine, cpuinfo, expected, tmp_path, monkey
 
 @pytest.mark.parametrize(("shape", "narrowed"), [([-1, -1, 64], 1), ([-1, 64], 0), ([1, 64], 0)])
 def test_only_layers_over_tokens_are_narrowed(shape, narrowed):
-    """A layer that sees one vector for a text, as the judge's head does, stays float32: its int8 products were noise."""
+    """A layer that sees one vector for a text, as the head of the judge does, stays float32: int8 gave noise."""
     import openvino as ov
     from openvino import opset13 as ops
 
