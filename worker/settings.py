@@ -217,7 +217,7 @@ class Settings(BaseSettings):
     judge: bool = Field(
         default=True,
         description="`extractive` has the few most promising sentences read together with the question by a small "
-        "model. False: some 100 MB less memory, and clearly worse answers and refusals.",
+        "model. False: some 130 MB less memory, fewer right answers and refusals.",
     )
     embedder_prepared: Path | None = Field(
         default=None,
