@@ -17,7 +17,7 @@ import argparse
 import math
 import random
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -125,10 +125,10 @@ def loss(model: Model, batch: Sequence[AskedPage]) -> torch.Tensor:
 
 def batches(pages: Sequence[AskedPage], size: int, rng: random.Random) -> Iterator[list[AskedPage]]:
     """All pages once, in a drawn order; those of a series stay together."""
+    sizes = Counter(page.group for page in pages)
     groups = defaultdict(list)
     for number, page in enumerate(pages):
-        series = len([p for p in pages if p.group == page.group]) <= size
-        groups[page.group if series else f"{page.group} {number}"].append(page)
+        groups[page.group if sizes[page.group] <= size else f"{page.group} {number}"].append(page)
     order = list(groups.values())
     rng.shuffle(order)
     line = [page for group in order for page in group]
