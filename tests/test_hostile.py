@@ -20,6 +20,7 @@ from api.app import create_app
 from api.cli_client import Client
 from api.mcp_tools import build
 from index.embedder_st import build_embedder
+from index.judge_model import SentenceJudge
 from index.types import SearchFilter, TextLayerPolicy
 from tests.hostile_kit import HARMLESS, HOSTILE, NORMAL, QUESTIONS, SECRET, Obedient
 from tests.index_kit import processor_s
@@ -74,10 +75,12 @@ def put(archive, tenant, files):
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory):
-    embedder = build_embedder(None, tmp_path_factory.mktemp("cache"))
+    cache = tmp_path_factory.mktemp("cache")
+    embedder = build_embedder(None, cache)
     model = Obedient()
     llm = LlmAnswerer(ChatModel(ChatConfig(model.url, "obedient")))
-    answerers = {"extractive": ExtractiveAnswerer(embedder), "llm": llm}
+    extractive = ExtractiveAnswerer(embedder, SentenceJudge(cache))
+    answerers = {"extractive": extractive, "without judge": ExtractiveAnswerer(embedder), "llm": llm}
     archive = Archive(tmp_path_factory.mktemp("data"), answerer=answerers["extractive"], embedder=embedder)
     put(archive, TENANT, NORMAL)
     put(archive, "other", {"vault.pdf": SECRET})
@@ -98,7 +101,7 @@ def test_planted_pages_are_near_the_questions(planted):
     assert len(seen) >= 40
 
 
-@pytest.mark.parametrize("name", ["extractive", "llm"])
+@pytest.mark.parametrize("name", ["extractive", "without judge", "llm"])
 def test_planted_documents_change_no_answer(planted, name):
     """Every answer is the same, to the letter, before and after fifty documents about its subject gave their orders."""
     before = planted.before[name]
@@ -111,7 +114,7 @@ def test_planted_documents_change_no_answer(planted, name):
     assert "vault.pdf" not in told
 
 
-@pytest.mark.parametrize("name", ["extractive", "llm"])
+@pytest.mark.parametrize("name", ["extractive", "without judge", "llm"])
 def test_the_test_can_fail(planted, name, monkeypatch):
     """Were the orders not seen, answers would change; even then without live links or text of another tenant."""
     shown = len(planted.model.shown)
