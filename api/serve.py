@@ -160,7 +160,7 @@ def running(settings: Settings, listener: socket.socket, *, host: str) -> Iterat
                 time.sleep(0.01)
             if not server.started:
                 raise InternalError("The HTTP server did not start; the log says why.")
-            threading.Thread(target=service.load, name="load", daemon=True).start()
+            threading.Thread(target=service.prepare, name="prepare", daemon=True).start()
             with _service_file(settings.data_dir / SERVICE_FILE, url):
                 yield Running(url, thread.is_alive)
         finally:

@@ -25,6 +25,9 @@ class Said:
 class Judge(Protocol):
     """Thread-safe. Loads its model on first use, not on construction."""
 
+    def prepare(self) -> None:
+        """Make what takes long to make, in another process, without loading it. Never raises: `ready` tells."""
+
     def ready(self) -> bool:
         """Whether it can judge. Loads the model; False, from then on, where that fails (the log says why)."""
 

@@ -61,6 +61,15 @@ class SentenceJudge:
         self._pairs: _Pairs | None = None
         self._failed = False
 
+    def prepare(self) -> None:
+        """See `index.judge.Judge`. The graph in memory takes 130 MB, which a service that nobody asks does not need."""
+        with self._lock:
+            if self._pairs is None and not self._failed and self._prepared is None:
+                try:
+                    self._made()
+                except Exception as error:
+                    self._fail(error)
+
     def ready(self) -> bool:
         """See `index.judge.Judge`."""
         with self._lock:
@@ -68,8 +77,7 @@ class SentenceJudge:
                 try:
                     self._pairs = _Pairs(self._prepared or self._made(), self._config)
                 except Exception as error:
-                    self._failed = True
-                    log.warning("the judge of answers cannot run (%s); answers are made without it", error)
+                    self._fail(error)
         return self._pairs is not None
 
     def judge(self, question: str, pieces: Sequence[Said]) -> np.ndarray:
@@ -77,6 +85,10 @@ class SentenceJudge:
         if not self.ready():
             raise RuntimeError("the judge is not ready")
         return self._pairs.odds(question, pieces)
+
+    def _fail(self, error: Exception) -> None:
+        self._failed = True
+        log.warning("the judge of answers cannot run (%s); answers are made without it", error)
 
     def _made(self) -> Path:
         return graphs.made(

@@ -111,10 +111,10 @@ class FakeService:
         self.uploads = ResumableUploads(Path(self._directory.name) / "uploads", UploadConfig(limit))
         self.idempotency = IdempotencyKeys(Path(self._directory.name) / "idempotency")
         self.webhooks = Webhooks(Path(self._directory.name) / "webhooks", HostRules())
-        self.loaded = threading.Event()
+        self.prepared = threading.Event()
 
-    def load(self) -> None:
-        self.loaded.set()
+    def prepare(self) -> None:
+        self.prepared.set()
 
     def stage(self):
         self._check()

@@ -25,8 +25,11 @@ class FakeJudge:
     def __init__(self, *words: str, ready: bool = True) -> None:
         self.words = words
         self.shown: list[Said] = []
-        self.asked = 0
+        self.asked = self.prepared = 0
         self._ready = ready
+
+    def prepare(self) -> None:
+        self.prepared += 1
 
     def ready(self) -> bool:
         self.asked += 1
@@ -96,11 +99,12 @@ def test_look_ups_need_no_judge():
     assert judge.shown == []
 
 
-def test_it_is_loaded_when_the_answerer_is():
+def test_it_is_prepared_when_the_answerer_is():
+    """And not loaded: that takes memory, and waits for the first question."""
     judge = FakeJudge()
-    ExtractiveAnswerer(BagEmbedder(), judge).load()
-    assert judge.asked == 1
-    ExtractiveAnswerer(BagEmbedder()).load()
+    ExtractiveAnswerer(BagEmbedder(), judge).prepare()
+    assert (judge.prepared, judge.asked) == (1, 0)
+    ExtractiveAnswerer(BagEmbedder()).prepare()
 
 
 def test_weights_are_of_features_there_are():

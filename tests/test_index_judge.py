@@ -133,8 +133,12 @@ def test_every_load_says_the_same(cache, judge):
 def test_the_graph_is_made_once(cache, judge, monkeypatch):
     """A second judge with the same cache converts nothing."""
     assert judge.ready()
+    SentenceJudge(cache).prepare()
     monkeypatch.setattr(graphs.subprocess, "run", lambda *_a, **_k: pytest.fail("converted again"))
-    assert SentenceJudge(cache).ready()
+    again = SentenceJudge(cache)
+    again.prepare()
+    assert again._pairs is None
+    assert again.ready()
 
 
 def test_a_judge_that_cannot_run_says_so_once(tmp_path, monkeypatch, caplog):
@@ -148,6 +152,7 @@ def test_a_judge_that_cannot_run_says_so_once(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(judge_model.graphs, "made", fail)
     judge = SentenceJudge(tmp_path)
     with caplog.at_level(logging.WARNING):
+        judge.prepare()
         assert not judge.ready()
         assert not judge.ready()
     assert len(tries) == 1

@@ -52,10 +52,10 @@ class ExtractiveAnswerer:
         self._vectors = Vectors(embedder, cache_bytes)
         self._judge = judge
 
-    def load(self) -> None:
-        """See `worker.answerer.LoadingAnswerer`."""
+    def prepare(self) -> None:
+        """See `worker.answerer.PreparingAnswerer`."""
         if self._judge is not None:
-            self._judge.ready()
+            self._judge.prepare()
 
     def _reader(self) -> Judge | None:
         return self._judge if self._judge is not None and self._judge.ready() else None

@@ -32,11 +32,11 @@ class TellingAnswerer(Answerer, Protocol):
 
 
 @runtime_checkable
-class LoadingAnswerer(Answerer, Protocol):
-    """An answerer with something to load before its first answer."""
+class PreparingAnswerer(Answerer, Protocol):
+    """An answerer with something to make before its first answer."""
 
-    def load(self) -> None:
-        """Load it now. Never raises: what cannot be loaded is told by the log, or by the first answer."""
+    def prepare(self) -> None:
+        """Make it now. Never raises: what cannot be made is told by the log."""
         ...
 
 

@@ -29,7 +29,7 @@ from index.types import (
     TextLayerPolicy,
 )
 from worker import listing
-from worker.answerer import Answerer, LoadingAnswerer
+from worker.answerer import Answerer, PreparingAnswerer
 from worker.asking.conversation import Conversations, Turn
 from worker.asking.cooldown import Cooldowns
 from worker.asking.decoding import DecodingConfig
@@ -105,10 +105,10 @@ class Library:
         self._max_upload_bytes = max_upload_bytes
         self._answerer = answerer
 
-    def load(self) -> None:
-        """Load what the first question would wait for."""
-        if isinstance(self._answerer, LoadingAnswerer):
-            self._answerer.load()
+    def prepare(self) -> None:
+        """Make what the first question would wait for."""
+        if isinstance(self._answerer, PreparingAnswerer):
+            self._answerer.prepare()
 
     # -- documents ----------------------------------------------------------------------------
 
