@@ -13,13 +13,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from index import embedder_int8
+from index import embedder_int8, graphs
 
 GRAPH = "v3"
 """Version of what is made here: older graphs in a cache are left alone, older prepared ones refused."""
@@ -101,21 +99,12 @@ def convert(model_directory: Path, target: Path) -> dict[str, object]:
         "cosine_int8": round(cosine_to_torch(narrowed, **embedder_int8.PROPERTIES), 6),
         "averages": averages_tokens(model),
     }
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
-    try:
+    with graphs.whole(target, "meta.json") as staging:
         ov.save_model(graph, staging / "model.xml", compress_to_fp16=False)
         fast.no_padding()
         fast.no_truncation()
         fast.save(str(staging / "tokenizer.json"))
         (staging / "meta.json").write_text(json.dumps(meta))
-        try:
-            staging.rename(target)
-        except OSError:  # another process was faster: its result is the same
-            if not (target / "meta.json").is_file():
-                raise
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return meta
 
 

@@ -6,11 +6,12 @@ import contextlib
 import logging
 import os
 import queue
+import shutil
 import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,24 @@ def made(cache: Path | None, name: str, marker: str, command: Callable[[Path], l
         lines = (done.stdout or done.stderr).strip().splitlines()
         raise RuntimeError(lines[-1] if lines else f"conversion ended with status {done.returncode}")
     return target
+
+
+@contextlib.contextmanager
+def whole(target: Path, marker: str) -> Iterator[Path]:
+    """A directory to write into that becomes `target` when the block ends, or is gone where it fails. Where another
+    process was faster, as `marker` in `target` tells, its result is the same and stays.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
+    try:
+        yield staging
+        try:
+            staging.rename(target)
+        except OSError:
+            if not (target / marker).is_file():
+                raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def scratch() -> Path:

@@ -12,11 +12,10 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from index import embedder_int8
+from index import embedder_int8, graphs
 from index.judge_weights import CHANGE, NAME, verified
 
 GRAPH = "v1"
@@ -114,19 +113,10 @@ def convert(target: Path) -> dict[str, object]:
     embedder_int8.quantise(narrowed)
     meta = {"name": NAME, "graph": GRAPH, "difference": round(exact, 5)}
     meta["difference_int8"] = round(difference(narrowed, **embedder_int8.PROPERTIES), 5)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
-    try:
+    with graphs.whole(target, META) as staging:
         ov.save_model(graph, staging / "judge.xml", compress_to_fp16=False)
         shutil.copyfile(files.directory / "tokenizer.json", staging / "tokenizer.json")
         (staging / META).write_text(json.dumps(meta))
-        try:
-            staging.rename(target)
-        except OSError:  # another process was faster: its result is the same
-            if not (target / META).is_file():
-                raise
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return meta
 
 
