@@ -37,7 +37,9 @@ class Catalog(Protocol):
         """What is known of a document."""
 
     def entries(self, tenant: str | None = None) -> Iterator[Entry]:
-        """All documents, newest first; `None` spans tenants (recovery and verify only)."""
+        """All documents, newest first; `None` spans tenants (recovery and verify only). What other processes changed
+        may be missing for a second, but not for who holds the lock.
+        """
 
     def split(self, tenant: str, document_id: str, found: Split | None = None) -> Split | None:
         """The split. With `found`: record it first, unless a final one is recorded already."""

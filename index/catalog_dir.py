@@ -5,7 +5,9 @@ in), `secret.json` (a password, mode 0600) and `opening.json` (openings that nev
 All are written whole, fsynced, and never changed; only a split that another look could add to is
 replaced by a later one, and so is the count of openings.
 
-Manifests are kept in memory, since listings need them sorted.
+Manifests are kept in memory (`index/catalog_memory.py`). Who holds the lock sees all that other processes changed
+before: the length of `catalog.lock` counts changes of manifests, origins and passwords. It grows without holding
+anything, which needs no room on a full disk.
 """
 
 from __future__ import annotations
@@ -14,30 +16,24 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import logging
 import os
 import re
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 from index.catalog import Entry
+from index.catalog_memory import ID, Stamp, TenantCache, load, stamp_of, time_of
 from index.errors import InvalidRequest
-from index.files import make_directory, remove, write_atomic
-from index.types import Manifest, MemberFailure, Origin, PageSize, Split, TextLayerPolicy, Tombstone
+from index.files import make_directory, remove, storage_errors, write_atomic
+from index.types import Manifest, MemberFailure, Origin, PageSize, Split, Tombstone
 
-log = logging.getLogger("folioscope.catalog")
-
-_Stamp = tuple[int, int]
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-# Splits and tombstones change while a document lives; they are read when they are asked for.
 _SPLITS_KEPT = 20_000
-_NOT_OF_ENTRY = frozenset({"split.json", "gone.json", "opening.json"})
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class DirCatalog:
@@ -49,11 +45,13 @@ class DirCatalog:
         self._guard = threading.RLock()
         self._depth = 0
         self._lock_path = root / "catalog.lock"
-        self._cache: dict[str, _TenantCache] = {}
+        self._lock_file: IO[str] | None = None
+        self._changes = -1
+        self._cache: dict[str, TenantCache] = {}
         # Not `_guard`: looking something up must not wait for a long deletion that holds the lock.
         self._cache_guard = threading.Lock()
         # Kept with the stamp of their file, since other processes change them. Document ids are unique across tenants.
-        self._splits: dict[str, tuple[_Stamp, Split]] = {}
+        self._splits: dict[str, tuple[Stamp, Split]] = {}
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -67,17 +65,35 @@ class DirCatalog:
                 return
             with self._lock_path.open("a") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
+                changes = os.fstat(file.fileno()).st_size
+                if changes != self._changes:
+                    self._changes = changes
+                    with self._cache_guard:
+                        for cache in self._cache.values():
+                            cache.outdated()
+                self._lock_file = file
                 self._depth = 1
                 try:
                     yield
                 finally:
                     self._depth = 0
+                    self._lock_file = None
+
+    def _count_change(self) -> None:
+        """Tell other processes that what they remember is old. Before the change, or a kill in between would hide it.
+        The caller holds the lock.
+        """
+        assert self._lock_file is not None
+        with storage_errors():
+            os.ftruncate(self._lock_file.fileno(), self._changes + 1)
+        self._changes += 1
 
     def add(self, manifest: Manifest, origin: Origin, password: str | None = None) -> bool:
         stem = self._stem(manifest.tenant, manifest.document_id)
         if stem is None:
             raise InvalidRequest(f"{manifest.tenant!r} or {manifest.document_id!r} cannot name a document.")
         with self.lock():
+            self._count_change()
             # A tombstone of the same bytes is over: they were uploaded again.
             remove(stem.with_suffix(".gone.json"))
             cache, origin_path = self._tenant(manifest.tenant), _origin_path(stem, origin)
@@ -127,12 +143,12 @@ class DirCatalog:
 
     def _recorded(self, document_id: str, path: Path) -> Split | None:
         """The split in a file. Without the lock, which a long deletion may hold: files are replaced whole."""
-        stamp = _stamp(path)
+        stamp = stamp_of(path)
         known = self._splits.get(document_id)
         if known is not None and known[0] == stamp:
             return known[1]
         split = _load_split(path) if stamp is not None else None
-        if split is not None and stamp is not None and _stamp(path) == stamp:
+        if split is not None and stamp is not None and stamp_of(path) == stamp:
             if len(self._splits) >= _SPLITS_KEPT:
                 self._splits.clear()
             self._splits[document_id] = (stamp, split)
@@ -149,7 +165,7 @@ class DirCatalog:
         with self.lock():
             if not stem.with_suffix(".json").exists():
                 return 0
-            began = int((_load(path) or {}).get("began", 0)) + 1
+            began = int((load(path) or {}).get("began", 0)) + 1
             write_atomic(path, _dump({"began": began}), replace=True)
             return began
 
@@ -160,8 +176,8 @@ class DirCatalog:
         unfinished = []
         for path in self._root.glob("*/*.gone.json"):
             manifest = path.with_name(path.name.replace(".gone.json", ".json"))
-            if manifest.exists() and (stone := _load(path)):
-                unfinished.append(Tombstone(**{**stone, "deleted_at": _time(stone["deleted_at"])}))
+            if manifest.exists() and (stone := load(path)):
+                unfinished.append(Tombstone(**{**stone, "deleted_at": time_of(stone["deleted_at"])}))
         return unfinished
 
     def forget(self, tenant: str, document_id: str, origin: Origin | None = None) -> None:
@@ -169,6 +185,7 @@ class DirCatalog:
         if stem is None:
             return
         with self.lock():
+            self._count_change()
             cache = self._tenant(tenant)
             parts = cache.parts(document_id)
             if origin is not None:
@@ -190,14 +207,15 @@ class DirCatalog:
 
     def damaged(self) -> list[Path]:
         """Files that are no JSON any more."""
-        return [path for path in self._root.glob("*/*.json") if _load(path) is None and path.exists()]
+        return [path for path in self._root.glob("*/*.json") if load(path) is None and path.exists()]
 
     def complete(self) -> bool:
         """Whether a blob or a page that no manifest names is really left over, and may be removed: not while manifests
         are damaged, and not in an empty catalog, which is what one looks like that was not mounted or restored.
         """
-        names = [path.name.removesuffix(".json") for path in self._root.glob("*/*.json")]
-        return bool(names) and sum(bool(_ID.fullmatch(name)) for name in names) == len(list(self.entries()))
+        with self.lock():  # what another process adds between the two looks would be taken for damage
+            names = [path.name.removesuffix(".json") for path in self._root.glob("*/*.json")]
+            return bool(names) and sum(bool(ID.fullmatch(name)) for name in names) == len(list(self.entries()))
 
     def sweep(self) -> None:
         """Remove what a crash left: half-written files, and passwords of documents that were never accepted.
@@ -213,128 +231,15 @@ class DirCatalog:
 
     def _stem(self, tenant: str, document_id: str) -> Path | None:
         """Path without suffix; None for what cannot be an id (and could name another file)."""
-        if not _TENANT.fullmatch(tenant) or not _ID.fullmatch(document_id):
+        if not _TENANT.fullmatch(tenant) or not ID.fullmatch(document_id):
             return None
         return self._root / tenant / document_id
 
-    def _tenant(self, tenant: str) -> _TenantCache:
+    def _tenant(self, tenant: str) -> TenantCache:
         with self._cache_guard:
             if tenant not in self._cache:
-                self._cache[tenant] = _TenantCache(self._root / tenant)
+                self._cache[tenant] = TenantCache(self._root / tenant)
             return self._cache[tenant]
-
-
-class _TenantCache:
-    """Entries of one tenant's directory in memory.
-
-    Changes made through this object are seen at once. Those of other processes are seen at once
-    by id (every change touches the manifest), and in listings after a second: a listing of a large
-    directory costs a scan.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._guard = threading.Lock()
-        self._entries: dict[str, Entry] = {}
-        self._names: dict[str, frozenset[str]] = {}
-        self._stamps: dict[str, _Stamp] = {}
-        self._stamp = -1
-        self._next_look = 0.0
-        self._sorted: list[Entry] | None = None
-
-    def renew(self, document_id: str) -> None:
-        """Read one document's files again."""
-        with self._guard:
-            prefix = f"{document_id}."
-            parts = frozenset(path.name.removeprefix(prefix) for path in self._directory.glob(f"{prefix}*"))
-            self._put(document_id, parts - _NOT_OF_ENTRY)
-
-    def parts(self, document_id: str) -> frozenset[str]:
-        """The files of a document but split and tombstone, without a scan where they are known."""
-        if document_id not in self._names and (self._directory / f"{document_id}.json").exists():
-            self.renew(document_id)
-        return self._names.get(document_id, frozenset())
-
-    def put(self, document_id: str, parts: frozenset[str]) -> None:
-        """Read one document's files, which are these, again."""
-        with self._guard:
-            self._put(document_id, parts)
-
-    def entry(self, document_id: str) -> Entry | None:
-        if _stamp(self._directory / f"{document_id}.json") != self._stamps.get(document_id):
-            self.renew(document_id)
-        return self._entries.get(document_id)
-
-    def entries(self) -> list[Entry]:
-        with self._guard:
-            if time.monotonic() >= self._next_look:
-                self._look()
-                self._next_look = time.monotonic() + 1.0
-            if self._sorted is None:
-                self._sorted = sorted(
-                    self._entries.values(),
-                    key=lambda entry: (entry.manifest.created_at, entry.manifest.document_id),
-                    reverse=True,
-                )
-            return self._sorted
-
-    def _look(self) -> None:
-        try:
-            stamp = self._directory.stat().st_mtime_ns
-        except FileNotFoundError:
-            return
-        if stamp == self._stamp:
-            return
-        found: dict[str, set[str]] = {}
-        with os.scandir(self._directory) as files:
-            for file in files:
-                document_id, _, part = file.name.partition(".")
-                if _ID.fullmatch(document_id) and part not in _NOT_OF_ENTRY:
-                    found.setdefault(document_id, set()).add(part)
-        for document_id in self._names.keys() | found.keys():
-            parts = frozenset(found.get(document_id, ()))
-            if parts != self._names.get(document_id):
-                self._put(document_id, parts)
-        self._stamp = stamp
-
-    def _put(self, document_id: str, parts: frozenset[str]) -> None:
-        # Before reading, so that a change while it is read is seen the next time.
-        stamp = _stamp(self._directory / f"{document_id}.json")
-        entry = self._read(document_id, parts) if "json" in parts else None
-        if entry is None or stamp is None:
-            self._names.pop(document_id, None)
-            self._stamps.pop(document_id, None)
-            self._entries.pop(document_id, None)
-        else:
-            self._names[document_id] = parts
-            self._stamps[document_id] = stamp
-            self._entries[document_id] = entry
-        self._sorted = None
-
-    def _read(self, document_id: str, parts: frozenset[str]) -> Entry | None:
-        stem = self._directory / document_id
-        facts = _load(stem.with_suffix(".json"))
-        if facts is None:
-            return None
-        origins = [_load(stem.with_suffix(f".{part}")) for part in sorted(parts) if part.startswith("origin-")]
-        secret = _load(stem.with_suffix(".secret.json")) or {}
-        manifest = Manifest(
-            **{
-                **facts,
-                "created_at": _time(facts["created_at"]),
-                "text_layer": TextLayerPolicy(facts["text_layer"]),
-            }
-        )
-        return Entry(manifest, tuple(Origin(**origin) for origin in origins if origin), secret.get("password"))
-
-
-def _stamp(path: Path) -> _Stamp | None:
-    """Changes with the file; None where there is none."""
-    try:
-        facts = path.stat()
-    except FileNotFoundError:
-        return None
-    return facts.st_mtime_ns, facts.st_ino
 
 
 def _touch(manifest: Path) -> None:
@@ -349,7 +254,7 @@ def _origin_path(stem: Path, origin: Origin) -> Path:
 
 
 def _load_split(path: Path) -> Split | None:
-    facts = _load(path)
+    facts = load(path)
     if facts is None:
         return None
     return replace(
@@ -368,17 +273,3 @@ def _encode(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(type(value).__name__)
-
-
-def _load(path: Path) -> dict | None:
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        log.error("%s is damaged; `folioscope verify` lists such files", path)
-        return None
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 
 import pytest
@@ -11,15 +12,56 @@ from index.blobs_dir import DirBlobStore
 from index.catalog_dir import DirCatalog
 from index.errors import StoreUnavailable
 from index.ownership import Ownership
+from index.store import PageCounts
 from index.types import Manifest, Origin, PageSize, Split
+from worker.deletion import Deletion
 
 SHA = "ab" * 32
 DOCUMENT = ids.document_id("default", SHA)
+START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def manifest(hour=1):
-    at = datetime(2026, 1, 1, hour, tzinfo=UTC)
-    return Manifest("default", DOCUMENT, SHA, 3, "a.pdf", "application/pdf", at)
+    return Manifest("default", DOCUMENT, SHA, 3, "a.pdf", "application/pdf", START.replace(hour=hour))
+
+
+class NoPages:
+    """A `Store` of documents that were not opened yet."""
+
+    def count(self, *_args, **_where):
+        return PageCounts()
+
+    def delete(self, *_args):
+        return 0
+
+
+class Process:
+    """What one process of a stack knows of the shared directory."""
+
+    def __init__(self, root):
+        self.catalog = DirCatalog(root)
+        self.blobs = DirBlobStore(root)
+        self.deletion = Deletion(self.blobs, self.catalog, NoPages(), lambda: START)
+
+    def accept(self, content, origin=None, tenant="default"):
+        staged = self.blobs.stage(100)
+        staged.write(content)
+        with self.catalog.lock():
+            blob = self.blobs.commit(staged)
+            document_id = ids.document_id(tenant, blob.sha256)
+            facts = Manifest(tenant, document_id, blob.sha256, blob.size, "a.pdf", "application/pdf", START)
+            self.catalog.add(facts, origin or Origin(None, "a.pdf"))
+        return facts
+
+
+@pytest.fixture
+def front(tmp_path):
+    return Process(tmp_path)
+
+
+@pytest.fixture
+def worker(tmp_path):
+    return Process(tmp_path)
 
 
 @pytest.fixture
@@ -84,3 +126,101 @@ def test_one_service_or_one_stack(tmp_path):
     with pytest.raises(StoreUnavailable):
         Ownership(tmp_path, shared=True)
     alone.release()
+
+
+def test_what_was_just_accepted_is_not_swept(front, worker):
+    """A process that listed the archive a moment ago, and tidies up, knows what another one accepted since."""
+    front.accept(b"first")
+    list(worker.catalog.entries())
+    facts = front.accept(b"second")
+    worker.deletion.finish()
+    assert front.blobs.check(facts.sha256)
+
+
+def test_what_just_came_is_deleted_with_its_archive(front, worker):
+    """A member that another process found a moment ago goes with the archive."""
+    box = front.accept(b"box")
+    list(front.catalog.entries())
+    member = worker.accept(b"member", Origin(box.document_id, "in/a.pdf"))
+    receipt = front.deletion.delete("default", box.document_id)
+    assert receipt.documents_deleted == 2
+    assert worker.catalog.get("default", member.document_id) is None
+    assert list(front.blobs.blobs()) == []
+
+
+def test_bytes_that_another_tenant_just_sent_stay(front, worker):
+    """The blob of a deleted document is kept for who sent the same bytes to another process a moment ago."""
+    mine = front.accept(b"same")
+    worker.accept(b"other", tenant="theirs")
+    list(front.catalog.entries())
+    theirs = worker.accept(b"same", tenant="theirs")
+    front.deletion.delete("default", mine.document_id)
+    assert worker.blobs.check(theirs.sha256)
+
+
+def test_what_was_just_deleted_is_not_there_under_the_lock(front, worker):
+    """Who holds the lock does not count on a document that another process deleted a moment ago."""
+    facts = front.accept(b"first")
+    list(worker.catalog.entries())
+    front.catalog.forget("default", facts.document_id)
+    with worker.catalog.lock():
+        assert list(worker.catalog.entries()) == []
+
+
+def test_a_kill_within_a_change_hides_nothing(front, worker, monkeypatch):
+    """What a process had written when it was killed is seen by who holds the lock next."""
+    front.accept(b"first")
+    list(worker.catalog.entries())
+
+    def killed(*_args):
+        raise SystemExit
+
+    monkeypatch.setattr("index.catalog_memory.TenantCache.put", killed)
+    with pytest.raises(SystemExit):
+        front.accept(b"second")
+    monkeypatch.undo()
+    with worker.catalog.lock():
+        assert len(list(worker.catalog.entries())) == 2
+
+
+def test_looking_under_the_lock_costs_a_scan_only_after_a_change(front, worker, monkeypatch):
+    """Deletions one after the other do not list the directory each time."""
+    kept, gone = front.accept(b"first"), worker.accept(b"second")
+    with front.catalog.lock():
+        assert len(list(front.catalog.entries())) == 2
+
+    def refuse(*_args):
+        raise AssertionError("the directory was listed")
+
+    monkeypatch.setattr("time.monotonic", lambda: 0.0)
+    monkeypatch.setattr("os.scandir", refuse)
+    monkeypatch.setattr("pathlib.Path.glob", refuse)
+    front.catalog.forget("default", gone.document_id)
+    with front.catalog.lock():
+        assert [one.manifest for one in front.catalog.entries("default")] == [kept]
+
+
+def test_two_ways_in_of_which_one_is_not_known_here(two):
+    """A process that adds or takes away a way in keeps those that another one added since."""
+    first, second = two
+    ways = [Origin("box", f"{number}.pdf") for number in range(4)]
+    first.add(manifest(), ways[0])
+    second.add(manifest(), ways[1])
+    first.add(manifest(), ways[2])
+    assert set(first.get("default", DOCUMENT).origins) == set(ways[:3])
+    second.add(manifest(), ways[3])
+    first.forget("default", DOCUMENT, ways[0])
+    assert set(first.get("default", DOCUMENT).origins) == set(ways[1:])
+
+
+def test_a_change_within_one_tick_of_the_file_system_is_listed(two, tmp_path, monkeypatch):
+    """Two changes may leave the same time on a directory: the second is listed all the same."""
+    first, second = two
+    first.add(manifest(), Origin(None, "a.pdf"))
+    folder = tmp_path / "documents/default"
+    before = folder.stat()
+    assert len(list(second.entries("default"))) == 1
+    first.forget("default", DOCUMENT)
+    os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
+    monkeypatch.setattr("time.monotonic", lambda: float("inf"))
+    assert list(second.entries("default")) == []

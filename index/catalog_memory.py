@@ -1,0 +1,160 @@
+"""What a catalog directory holds of one tenant, in memory: listings need all manifests, sorted.
+
+Changes made through this object are seen at once. Those of other processes are seen at once by id (every change
+touches the manifest), in listings after a second, since listing a large directory costs a scan, and at once in
+listings too after `outdated`. Knows the files of a document, not who may change them when.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import threading
+import time
+from datetime import datetime
+from pathlib import Path
+
+from index.catalog import Entry
+from index.types import Manifest, Origin, TextLayerPolicy
+
+log = logging.getLogger("folioscope.catalog")
+
+ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+Stamp = tuple[int, int]
+
+# Splits and tombstones change while a document lives; they are read when they are asked for.
+_NOT_OF_ENTRY = frozenset({"split.json", "gone.json", "opening.json"})
+_LOOK_S = 1.0
+_SETTLED_NS = 2_000_000_000
+"""File systems tell times in steps of up to two seconds: a directory that was changed so shortly before may be changed
+again without another time."""
+
+
+class TenantCache:
+    """Entries of one tenant's directory. Thread-safe."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._guard = threading.Lock()
+        self._entries: dict[str, Entry] = {}
+        self._names: dict[str, frozenset[str]] = {}
+        self._stamps: dict[str, Stamp] = {}
+        self._stamp = -1
+        self._next_look = 0.0
+        self._sorted: list[Entry] | None = None
+
+    def parts(self, document_id: str) -> frozenset[str]:
+        """The files of a document but split and tombstone, without a scan where they are known."""
+        self._refresh(document_id)
+        return self._names.get(document_id, frozenset())
+
+    def put(self, document_id: str, parts: frozenset[str]) -> None:
+        """Read one document's files, which are these, again."""
+        with self._guard:
+            self._put(document_id, parts)
+
+    def entry(self, document_id: str) -> Entry | None:
+        self._refresh(document_id)
+        return self._entries.get(document_id)
+
+    def outdated(self) -> None:
+        """Another process changed something: the next listing looks again, whatever the directory's time says."""
+        with self._guard:
+            self._stamp = -1
+            self._next_look = 0.0
+
+    def entries(self) -> list[Entry]:
+        with self._guard:
+            if time.monotonic() >= self._next_look:
+                self._look()
+                self._next_look = time.monotonic() + _LOOK_S
+            if self._sorted is None:
+                self._sorted = sorted(
+                    self._entries.values(),
+                    key=lambda entry: (entry.manifest.created_at, entry.manifest.document_id),
+                    reverse=True,
+                )
+            return self._sorted
+
+    def _refresh(self, document_id: str) -> None:
+        """Read one document's files again, if they changed."""
+        if stamp_of(self._directory / f"{document_id}.json") == self._stamps.get(document_id):
+            return
+        with self._guard:
+            prefix = f"{document_id}."
+            parts = frozenset(path.name.removeprefix(prefix) for path in self._directory.glob(f"{prefix}*"))
+            self._put(document_id, parts - _NOT_OF_ENTRY)
+
+    def _look(self) -> None:
+        try:
+            stamp = self._directory.stat().st_mtime_ns
+        except FileNotFoundError:
+            return
+        if stamp == self._stamp:
+            return
+        found: dict[str, set[str]] = {}
+        with os.scandir(self._directory) as files:
+            for file in files:
+                document_id, _, part = file.name.partition(".")
+                if ID.fullmatch(document_id) and part not in _NOT_OF_ENTRY:
+                    found.setdefault(document_id, set()).add(part)
+        for document_id in self._names.keys() | found.keys():
+            parts = frozenset(found.get(document_id, ()))
+            if parts != self._names.get(document_id):
+                self._put(document_id, parts)
+        self._stamp = stamp if time.time_ns() - stamp > _SETTLED_NS else -1
+
+    def _put(self, document_id: str, parts: frozenset[str]) -> None:
+        # Before reading, so that a change while it is read is seen the next time.
+        stamp = stamp_of(self._directory / f"{document_id}.json")
+        entry = self._read(document_id, parts) if "json" in parts else None
+        if entry is None or stamp is None:
+            self._names.pop(document_id, None)
+            self._stamps.pop(document_id, None)
+            self._entries.pop(document_id, None)
+        else:
+            self._names[document_id] = parts
+            self._stamps[document_id] = stamp
+            self._entries[document_id] = entry
+        self._sorted = None
+
+    def _read(self, document_id: str, parts: frozenset[str]) -> Entry | None:
+        stem = self._directory / document_id
+        facts = load(stem.with_suffix(".json"))
+        if facts is None:
+            return None
+        origins = [load(stem.with_suffix(f".{part}")) for part in sorted(parts) if part.startswith("origin-")]
+        secret = load(stem.with_suffix(".secret.json")) or {}
+        manifest = Manifest(
+            **{
+                **facts,
+                "created_at": time_of(facts["created_at"]),
+                "text_layer": TextLayerPolicy(facts["text_layer"]),
+            }
+        )
+        return Entry(manifest, tuple(Origin(**origin) for origin in origins if origin), secret.get("password"))
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Changes with the file; None where there is none."""
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return None
+    return facts.st_mtime_ns, facts.st_ino
+
+
+def load(path: Path) -> dict | None:
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        log.error("%s is damaged; `folioscope verify` lists such files", path)
+        return None
+
+
+def time_of(text: str) -> datetime:
+    return datetime.fromisoformat(text)
