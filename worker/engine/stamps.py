@@ -1,8 +1,8 @@
 """Coloured ink over black print: a stamp on a letter, a registrar's blue pencil through its first line.
 
 Where the two meet, a detector takes stamp and line for one thing, far higher than a line, in which nothing is read.
-There the coloured ink is painted over with the paper's colour, and what is left is looked at again. What the stamp
-says stays where it stands clear of the print. Grey scans do not tell one ink from the other.
+There the coloured ink is filtered out, and what is left is looked at again. What the stamp says stays where it stands
+clear of the print. Grey scans do not tell one ink from the other.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from worker.engine.geometry import Slab
 
 _TALL = 1.5  # times the page's common line: two things taken for one
 _LONG = 4.0  # times as long as high, by the common line
-_COLOUR = 45  # shades between what an ink takes from one colour of the light and from another
-_INK = 70  # shades darker than the paper
+_COLOUR = 0.18  # between the shares that an ink takes from one colour of the light and from another
+_INK = 0.27  # of the paper's light
+_MEET = 0.05  # of the smaller slab
 _SHARE = 0.01  # of the pixels: enough ink of either kind to be writing
 
 
@@ -30,37 +31,56 @@ def without_stamps(
     find: Callable[[np.ndarray], Sequence[Slab]],
 ) -> tuple[np.ndarray, list[Slab]]:
     """The page `(height, width, 3)` and its slabs, those in which coloured and black ink meet replaced by the black
-    lines in them. Slabs keep their places; readings of replaced ones leave `known`.
+    lines there; a stamp across several lines has cut them short, so these are found again as well. `known`, readings by
+    the index of their slab, is brought in step.
     """
-    kept = list(slabs)
-    if not kept:
-        return pixels, kept
-    common = float(np.median([item.short_side for item in kept]))
+    if not slabs:
+        return pixels, []
+    common = float(np.median([item.short_side for item in slabs]))
+    replaced: set[int] = set()
+    found: list[Slab] = []
     for index, item in enumerate(slabs):
-        if item.height < _TALL * common or item.width < _LONG * common:
+        if index in replaced or item.height < _TALL * common or item.width < _LONG * common:
             continue
-        left, top, right, bottom = _around(item, pixels.shape, common)
+        met = [k for k, other in enumerate(slabs) if k not in replaced and (k == index or _meet(item, other))]
+        left, top, right, bottom = _around([slabs[k] for k in met], pixels.shape, common)
         part = pixels[top:bottom, left:right]
-        mask = _only(item, slabs, index, left, top, part.shape)
-        cleaned = _cleaned(part, mask)
+        cleaned = _cleaned(part, _only(item, slabs, index, left, top, part.shape), _mask(item, left, top, part.shape))
         if cleaned is None:
             continue
         lines = [replace(line, x=line.x + left, y=line.y + top) for line in find(cleaned)]
-        others = [*slabs[:index], *slabs[index + 1 :]]
-        lines = [line for line in lines if line.height < _TALL * common and _inside(line, item)]
-        lines = [line for line in lines if not any(_inside(line, other) for other in others)]
-        if not lines:
+        others = [other for k, other in enumerate(slabs) if k not in met]
+        lines = [line for line in lines if line.height < _TALL * common]
+        lines = [line for line in lines if not any(_inside(line, other) for other in (*others, *found))]
+        if not any(_inside(line, item) for line in lines):
             continue
         pixels = pixels.copy()
         pixels[top:bottom, left:right] = cleaned
-        kept[index] = lines[0]
-        kept.extend(lines[1:])
-        known.pop(index, None)
-    return pixels, kept
+        found.extend(lines)
+        # What was cut short is replaced; what is not found again stays.
+        replaced.update(k for k in met if k == index or any(_meet(line, slabs[k]) for line in lines))
+    if not replaced:
+        return pixels, list(slabs)
+    left_over = [k for k in range(len(slabs)) if k not in replaced]
+    readings = {place: known[k] for place, k in enumerate(left_over) if k in known}
+    known.clear()
+    known.update(readings)
+    return pixels, [*(slabs[k] for k in left_over), *found]
 
 
-def _around(item: Slab, shape: tuple[int, ...], margin: float) -> tuple[int, int, int, int]:
-    corners = item.corners()
+def _meet(item: Slab, other: Slab) -> bool:
+    """Do two slabs share a good part of the smaller one?"""
+    shared = cv2.rotatedRectangleIntersection(_rectangle(item), _rectangle(other))[1]
+    area = cv2.contourArea(shared) if shared is not None else 0.0
+    return area > _MEET * min(item.width * item.height, other.width * other.height)
+
+
+def _rectangle(item: Slab) -> tuple[tuple[float, float], tuple[float, float], float]:
+    return (item.x, item.y), (item.width, item.height), item.angle
+
+
+def _around(items: Sequence[Slab], shape: tuple[int, ...], margin: float) -> tuple[int, int, int, int]:
+    corners = np.concatenate([item.corners() for item in items])
     left, top = np.maximum(0, corners.min(axis=0) - margin).astype(int)
     right, bottom = np.minimum((shape[1], shape[0]), corners.max(axis=0) + margin).astype(int)
     return int(left), int(top), int(right), int(bottom)
@@ -68,27 +88,39 @@ def _around(item: Slab, shape: tuple[int, ...], margin: float) -> tuple[int, int
 
 def _only(item: Slab, slabs: Sequence[Slab], index: int, left: int, top: int, shape: tuple[int, ...]) -> np.ndarray:
     """Where the slab is and no other is, on the part of the page from `left` and `top`."""
-    mask = np.zeros(shape[:2], np.uint8)
-    cv2.fillConvexPoly(mask, np.round(item.corners() - (left, top)).astype(np.int32), 1)
+    mask = _mask(item, left, top, shape).astype(np.uint8)
     for other, neighbour in enumerate(slabs):
         if other != index:
             cv2.fillConvexPoly(mask, np.round(neighbour.corners() - (left, top)).astype(np.int32), 0)
     return mask.astype(bool)
 
 
-def _cleaned(part: np.ndarray, mask: np.ndarray) -> np.ndarray | None:
-    """The part without its coloured ink; None where there is not both coloured ink and black."""
-    if not mask.any():
+def _mask(item: Slab, left: int, top: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Where the slab is on such a part."""
+    mask = np.zeros(shape[:2], np.uint8)
+    cv2.fillConvexPoly(mask, np.round(item.corners() - (left, top)).astype(np.int32), 1)
+    return mask.astype(bool)
+
+
+def _cleaned(part: np.ndarray, own: np.ndarray, mask: np.ndarray) -> np.ndarray | None:
+    """The part without the coloured ink in `mask`; None where there is not both coloured ink and black in `own`."""
+    if not own.any():
         return None
-    paper = np.percentile(part[mask], 80, axis=0)
-    taken = np.clip(paper - part.astype(np.float32), 0, None)  # by the ink, from each colour of the light
+    paper = np.percentile(part[own], 80, axis=0)
+    # What the ink takes of each colour of the light that the paper gives: on red paper, too, black takes most of all.
+    taken = np.clip(1 - part / np.maximum(paper, 1), 0, None).astype(np.float32)
     coloured = (taken.max(axis=2) - taken.min(axis=2) > _COLOUR) & mask
     black = (taken.min(axis=2) > _INK) & mask & ~coloured
-    if min(coloured[mask].mean(), black[mask].mean()) < _SHARE:
+    if min(coloured[own].mean(), black[own].mean()) < _SHARE:
         return None
-    fringe = cv2.dilate(coloured.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & mask & ~black
+    # As a photographer would, with a filter of the stamp's colour, through which its ink is hardly seen: print stays.
+    ink = np.median(taken[coloured], axis=0)
+    through = int(ink.argmin())
+    strength = np.clip((taken.max(axis=2) - taken.min(axis=2)) / (ink.max() - ink.min()), 0, 1)
+    light = np.clip((1 - taken[..., through]) / (1 - strength * ink[through]), 0, 1)
+    near = cv2.dilate(coloured.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool) & mask
     cleaned = part.copy()
-    cleaned[fringe | coloured] = paper
+    cleaned[near] = (light[near, None] * paper).astype(np.uint8)
     return cleaned
 
 
