@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -265,3 +266,45 @@ def test_controls_are_lettered_as_the_page_is(tab: Tab, shelf: ShelfService):
     for control in ("#ask", "#add", "#q", "#f-type", ".crumb"):
         assert page.locator(control).first.evaluate(family) == own, control
     assert page.locator("#ask").evaluate(size) == page.locator("body").evaluate(size)
+
+
+@pytest.mark.parametrize("width", [320, 400])
+@pytest.mark.parametrize("with_key", [False, True])
+def test_nothing_covers_anything_in_a_narrow_top(browser, site: str, shelf: ShelfService, width: int, with_key: bool):
+    """The name is there whole or not at all, and no button lies over another, with a key and while pages are read."""
+    with open_tab(browser, site, viewport={"width": width, "height": 640}) as tab:
+        page = tab.goto()
+        expect(page.locator("#documents li").first).to_be_visible()
+        if with_key:
+            page.evaluate("document.getElementById('sign-out').hidden = false")
+            page.locator("#activity").evaluate(
+                "a => { a.hidden = false; a.textContent = `Reading 12 of 1,400 pages`; }"
+            )
+        brand = page.locator(".brand").bounding_box()
+        word = page.locator(".brand-word").bounding_box()
+        shown = word["y"] < brand["y"] + brand["height"]
+        assert not shown or word["x"] + word["width"] <= brand["x"] + brand["width"]
+        mark = page.locator(".brand-mark").bounding_box()
+        buttons = [one.bounding_box() for one in page.locator(".top-actions > :visible").all()]
+        boxes = [*buttons, word if shown else mark]
+        assert all(box["x"] >= 0 and box["x"] + box["width"] <= width for box in boxes)
+        for box, other in combinations(boxes, 2):
+            beside = box["x"] + box["width"] <= other["x"] + 1 or other["x"] + other["width"] <= box["x"] + 1
+            below = box["y"] + box["height"] <= other["y"] + 1 or other["y"] + other["height"] <= box["y"] + 1
+            assert beside or below, (box, other)
+        if with_key:
+            assert page.locator("#activity").bounding_box()["height"] < 40
+
+
+@pytest.mark.parametrize("width", [1280, 1024])
+def test_what_is_above_the_list_stands_in_one_row(browser, site: str, shelf: ShelfService, width: int):
+    """Finding by name, order, filter, text and selection are beside each other where there is room for them."""
+    with open_tab(browser, site, viewport={"width": width, "height": 640}) as tab:
+        page = tab.goto()
+        expect(page.locator("#order")).to_be_visible()
+        page.locator("#library-named").evaluate("a => { a.hidden = false; }")  # as with more documents
+        boxes = [page.locator("#named").bounding_box()]
+        boxes += [one.bounding_box() for one in page.locator("#library-tools > :visible").all()]
+        assert len(boxes) > 3
+        middles = [box["y"] + box["height"] / 2 for box in boxes]
+        assert max(middles) - min(middles) < 8
