@@ -4,7 +4,8 @@ Qdrant marks deleted points and reuses their place some day; their text stays re
 files and in its write-ahead log. For archives of hospitals and law firms that is not good enough. So a
 deletion leaves a note beside the shard, and the next opening copies the points that remain into a new
 shard and throws the old files away: some seconds for 10,000 pages. Larger indexes (from 2,000 pages on where
-there are vision tokens) are not copied while somebody waits for a start; `folioscope rebuild` cleans those.
+there are vision tokens) are not copied while somebody waits for a start; `folioscope rebuild` cleans those. Nor is one
+for whose copy the disk has no room, until it has.
 
     DIRECTORY/unclean      there were deletions since the last copy
     DIRECTORY/shard.new    being written; complete only once `shard` is gone
@@ -29,6 +30,8 @@ MAX_POINTS_WITH_TOKENS = 2_000
 """Vision tokens are most of a point's bytes, and make copying some 10 ms a page."""
 _PIECE = 64
 _PIECE_WITH_TOKENS = 4  # some 10 MB a page as Python's numbers
+_SPARE = 128 << 20
+"""Bytes beside the copy and its log, which holds all of it once more and begins with two files of 32 MB."""
 
 
 def note_deletion(directory: Path) -> None:
@@ -59,6 +62,13 @@ def clean(
         log.warning("the index files still hold text of deleted documents; `folioscope rebuild` makes them anew")
         return shard
     path, new, old = directory / "shard", directory / "shard.new", directory / "shard.old"
+    # Looked at before: Qdrant writes to mapped files, and where the disk gets full that ends the process.
+    if shutil.disk_usage(directory).free < 2 * _allocated(path) + _SPARE:
+        log.warning(
+            "the index files still hold text of deleted documents: there is no room to copy them; the next start tries "
+            "again"
+        )
+        return shard
     copy = create(new)
     offset = None
     while True:
@@ -84,3 +94,8 @@ def clean(
     remove(directory / "unclean")
     log.info("the index was copied without deleted documents: %d pages", points)
     return q.EdgeShard.load(str(path))
+
+
+def _allocated(directory: Path) -> int:
+    """Bytes on the disk; many of Qdrant's files are longer than what was ever written to them."""
+    return sum(path.stat().st_blocks * 512 for path in directory.rglob("*") if path.is_file())

@@ -94,6 +94,21 @@ def test_a_large_index_is_not_copied_at_the_start(directory, monkeypatch):
     assert (directory / "unclean").exists()
 
 
+def test_an_index_is_not_copied_onto_a_full_disk(directory, monkeypatch, caplog):
+    """A copy that met a full disk would end the process at each start: the note stays until there is room."""
+    allocated = sum(path.stat().st_blocks * 512 for path in (directory / "shard").rglob("*"))
+    usage = shutil.disk_usage(directory)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=allocated))
+        store = EdgeStore.open(directory, HashEmbedder())
+    assert len(content(store)) == 149
+    store.close()
+    assert (directory / "unclean").exists()
+    assert "no room" in caplog.text
+    EdgeStore.open(directory, HashEmbedder()).close()
+    assert leaks(directory) == []
+
+
 @pytest.mark.parametrize("step", [1, 2])
 def test_a_copy_that_was_cut_short(directory, monkeypatch, step):
     """Killed before or between the two renames, the next opening has all pages and no deleted text."""
