@@ -2,6 +2,8 @@
 
 A narrow gutter is no wider than a loose space, and on one line alone nothing tells them apart. The lines around do:
 where several of them end at one place, or begin at one, and hardly any runs on across it, a gap there is no space.
+Where lines are run together one and all, as over the columns of a treaty in two languages, many of them, one under the
+other, have a gap at one place, and begin level behind it.
 Takes and gives pieces in canonical order.
 """
 
@@ -22,33 +24,102 @@ _FEWEST = 3  # lines with either edge
 _TEXT = 5  # lines with the one edge, beside a note
 _NOTE = 0.4  # of the text's width
 _LONG = 8.0  # type sizes; shorter pieces end where they like
+_SPACE = 0.28  # type sizes: a gap at all
+_FLUSH = 0.25  # type sizes: words that begin level
+_CHANNEL = 8  # lines run together; in fewer, words may chance to begin level
+_CERTAIN = 12  # lines that never chance to
+_LOOSER = 1.3  # times the other gaps of these lines
 
 
 def part_at_edges(pieces: Sequence[Piece]) -> list[Piece]:
     """The pieces, cut where a gap between two words stands at the edge of the columns around."""
     heights = [piece.yc for piece in pieces]
     parted: list[Piece] = []
-    for piece in pieces:
+    channels = _channels(pieces)
+    for k, piece in enumerate(pieces):
         reach = _AROUND * piece.size
-        cuts = []
-        for i in _gaps(piece):
+        cuts = sorted(channels.get(k, ()))
+        for i in _gaps(piece) if not cuts else ():
             around = pieces[bisect_left(heights, piece.yc - reach) : bisect_right(heights, piece.yc + reach)]
             if _is_edge(piece, i, around):
                 cuts.append(i)
         bounds = itertools.pairwise([0, *cuts, len(piece.tokens)])
-        parted.extend([piece] if not cuts else [part(piece, a, b) for a, b in bounds])
+        parts = [piece] if not cuts else [part(piece, a, b) for a, b in bounds]
+        if k in channels:
+            for i, (before, after) in zip(cuts, itertools.pairwise(parts), strict=True):
+                _clear(before, after, channels[k][i])
+        parted.extend(parts)
     return canonical(parted) if len(parted) > len(pieces) else list(pieces)
 
 
-def _gaps(piece: Piece) -> Iterator[int]:
+def _gaps(piece: Piece, times: float = _WIDER) -> Iterator[int]:
     """Words of a line before which there is more white than between its others."""
     gaps = [b[0] - a[1] for a, b in itertools.pairwise(piece.edges)]
     if not gaps or max(gaps) < _WIDE * piece.size:
         return
     usual = median(gaps) if len(gaps) > 2 else 0.0
     for i, gap in enumerate(gaps, 1):
-        if gap >= _WIDE * piece.size and gap >= _WIDER * usual:
+        if gap >= _WIDE * piece.size and gap >= times * usual:
             yield i
+
+
+def _channels(pieces: Sequence[Piece]) -> dict[int, dict[int, float]]:
+    """Where lines that are run together one and all are to be cut: by the index of their piece the words, and the place
+    where these columns begin.
+    """
+    cuts: dict[int, dict[int, float]] = {}
+    seen: dict[int, int] = {}  # by the place: the last piece as far as which was looked
+    unit = _FLUSH * median(piece.size for piece in pieces) if pieces else 1.0
+    for k, piece in enumerate(pieces):
+        for i in _gaps(piece, _LOOSER):
+            at = piece.edges[i][0]
+            place = int(at / unit)
+            if any(seen.get(near, -1) >= k for near in (place - 1, place, place + 1)):
+                continue
+            run = {k: i}
+            _follow(pieces, k, at, -1, run)
+            seen[place] = _follow(pieces, k, at, 1, run)
+            if _is_channel([(pieces[n], word) for n, word in run.items()], at):
+                edge = median(pieces[n].edges[word][0] for n, word in run.items())
+                for n, word in run.items():
+                    cuts.setdefault(n, {})[word] = edge
+    return cuts
+
+
+def _follow(pieces: Sequence[Piece], k: int, at: float, step: int, run: dict[int, int]) -> int:
+    """Go up or down from piece `k` along a gap that ends at `at` until a line runs on across it, noting in `run` which
+    word of each line stands behind it: where that ended.
+    """
+    size = pieces[k].size
+    before = at - _FLUSH * size
+    while 0 <= k + step < len(pieces):
+        other = pieces[k + step]
+        if other.x0 < before - size and other.x1 > at + size:
+            edges = itertools.pairwise(other.edges)
+            word = next((i for i, (a, b) in enumerate(edges, 1) if a[1] <= before <= b[0]), None)
+            if word is None or other.edges[word][0] - other.edges[word - 1][1] < _SPACE * size:
+                break
+            run[k + step] = word
+        elif other.x0 < before < at < other.x1:
+            break
+        k += step
+    return k
+
+
+def _is_channel(run: Sequence[tuple[Piece, int]], at: float) -> bool:
+    """Do the lines begin level behind their gaps, and are these wider than their others or too many for chance?"""
+    flush = [(piece, i) for piece, i in run if abs(piece.edges[i][0] - at) < _FLUSH * piece.size]
+    if len(flush) < max(_CHANNEL, 0.8 * len(run)):
+        return False
+    columns = min(median(at - piece.x0 for piece, _ in flush), median(piece.x1 - at for piece, _ in flush))
+    if columns < _LONG * flush[0][0].size:
+        return False
+    wider = []
+    for piece, i in flush:
+        gaps = sorted(b[0] - a[1] for a, b in itertools.pairwise(piece.edges))
+        usual = max(gaps[len(gaps) // 2], 1e-9)
+        wider.append((piece.edges[i][0] - piece.edges[i - 1][1]) / usual)
+    return len(flush) >= _CERTAIN or median(wider) >= _LOOSER
 
 
 def _is_edge(piece: Piece, i: int, around: Sequence[Piece]) -> bool:
@@ -70,6 +141,12 @@ def _is_edge(piece: Piece, i: int, around: Sequence[Piece]) -> bool:
     left, right = end - piece.x0, piece.x1 - start
     noted = (ending >= _TEXT and right < _NOTE * left) or (beginning >= _TEXT and left < _NOTE * right)
     return noted and crossing == 0
+
+
+def _clear(before: Piece, after: Piece, edge: float) -> None:
+    """Keep the white before `edge` free: readers' boxes stand out beyond the letters, here by as much as there is."""
+    before.x1 = max(before.x0, min(before.x1, edge - _WIDE * before.size))
+    after.x0 = min(after.x1, max(after.x0, edge))
 
 
 def _has_gap(piece: Piece, x: float) -> bool:
