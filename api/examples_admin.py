@@ -37,6 +37,7 @@ OVERVIEW = {
                 "code": "render_timeout",
                 "attempts": 3,
                 "failed_at": "2026-03-02T09:15:40Z",
+                "paths": ["council.zip/1931/minutes-1931.pdf"],
             }
         ],
         "more_pages": 0,

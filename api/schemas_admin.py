@@ -45,6 +45,7 @@ class FailedPageJSON(Model):
     code: str
     attempts: int
     failed_at: datetime | None = None
+    paths: list[str]  # by which it came: of a member, with its archive in front
 
 
 class FailedDocumentJSON(Model):
@@ -54,6 +55,7 @@ class FailedDocumentJSON(Model):
     filename: str
     code: str
     message: str
+    paths: list[str]
 
 
 class FailuresJSON(Model):

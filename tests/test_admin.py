@@ -12,6 +12,7 @@ from index.types import PageState
 from tests.access_kit import ADMIN, READ, WRITE, KeyedApi
 from tests.api_kit import UNKNOWN_ID, assert_problem, wait_for
 from tests.cli_kit import fake_cli
+from tests.ingest_kit import zip_bytes
 from tests.kit import TENANT, Archive, pdf
 from worker.broker import WorkerFacts
 from worker.jobs import now
@@ -124,6 +125,16 @@ def test_the_overview_counts_all_and_names_ones_own(api):
     assert ("ours.pdf", 2, "page_too_large") in listed
     assert [one["code"] for one in seen["failures"]["documents"]] == ["damaged"]
     assert seen["engine"] == "fake@1"
+
+
+def test_a_failed_member_is_named_with_its_archive(api):
+    """Many archives hold a `scan.pdf`: the paths say which of them it is, for files and for pages."""
+    members = {"1911/torn.pdf": pdf("!broken"), "1911/huge.pdf": pdf("Good.", "!page_too_large")}
+    api.post("/v1/documents", files={"file": ("box.zip", zip_bytes(members))}, headers=api.key("ours"))
+    api.archive.settle()
+    failures = api.get("/v1/admin/overview", headers=api.key("ours", ADMIN)).json()["failures"]
+    assert [one["paths"] for one in failures["documents"]] == [["box.zip/1911/torn.pdf"]]
+    assert [one["paths"] for one in failures["pages"]] == [["box.zip/1911/huge.pdf"]]
 
 
 def test_who_may_see_and_who_may_ask(api):

@@ -16,7 +16,7 @@ from index.keys import KeyDirectory, Scope
 from tests.api_kit import serving
 from tests.browser_kit import Tab, open_tab
 from tests.web_kit import ShelfService
-from worker.overview import Disk, Inside, WorkerState
+from worker.overview import Disk, FailedDocument, FailedPage, Inside, WorkerState
 
 pytest_plugins = ("tests.browser_fixtures",)
 pytestmark = pytest.mark.browser
@@ -144,6 +144,21 @@ def test_names_and_messages_stay_text(tab: Tab, service: ShelfService):
     expect(fact(page, "workers").locator("td").first).to_have_text(EVIL)
     assert page.evaluate("window.hurt") is None
     assert page.locator("img[src='x']").count() == 0
+
+
+def test_a_failed_member_is_named_with_its_archive(tab: Tab, service: ShelfService, monkeypatch):
+    """The archive and the folders stand beside the name, as text; what was sent in by itself has none."""
+    lone, inside = FailedDocument("a", "scan.pdf", "damaged", "Torn."), f"{EVIL}.zip/1911/scan.pdf"
+    seen = replace(
+        service.overlook("default"),
+        failed_documents=(lone, replace(lone, document_id="b", paths=(inside,))),
+        failed_pages=(FailedPage("c", "scan.pdf", 2, "render_timeout", 3, None, ("box.zip/scan.pdf",)),),
+    )
+    monkeypatch.setattr(service, "overlook", lambda _tenant: seen)
+    page = tab.goto("#/admin")
+    names = page.locator(".failed > li > .failed-row")
+    expect(names).to_have_text(["scan.pdf", f"scan.pdf in {EVIL}.zip / 1911", "scan.pdf in box.zip"])
+    assert page.evaluate("window.hurt") is None
 
 
 @pytest.mark.parametrize("width", [320, 768])

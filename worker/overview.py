@@ -18,6 +18,7 @@ from pathlib import Path
 from index.catalog import Catalog
 from index.store import PageCounts, Store
 from index.types import PageState
+from worker.labels import paths
 from worker.service import Readiness
 from worker.splits import Splits
 
@@ -77,6 +78,7 @@ class FailedPage:
     code: str
     attempts: int
     failed_at: datetime | None
+    paths: tuple[str, ...] = ()  # by which it came: of a member, with its archive in front
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class FailedDocument:
     filename: str
     code: str
     message: str
+    paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,7 @@ class Overlook:
         reserved_bytes: int = 0,
         splits: Splits | None = None,
     ) -> None:
+        self._catalog = catalog
         self._splits = splits or Splits(catalog)
         self._store = store
         self._inside = inside
@@ -178,8 +182,15 @@ class Overlook:
             documents += 1
             unopened += split.pages is None
             if split.code is not None and entry.manifest.tenant == tenant:
-                manifest = entry.manifest
-                failed.append(FailedDocument(manifest.document_id, manifest.filename, split.code, split.message))
+                failed.append(
+                    FailedDocument(
+                        entry.manifest.document_id,
+                        entry.manifest.filename,
+                        split.code,
+                        split.message,
+                        paths(self._catalog, entry) if len(failed) < MOST_LISTED else (),
+                    )
+                )
         return documents, unopened, failed
 
     def _pages(self, tenant: str) -> tuple[Counter[str], list[FailedPage]]:
@@ -190,9 +201,8 @@ class Overlook:
             codes[code] += 1
             if point.key.tenant == tenant:
                 key, labels = point.key, point.labels
-                listed.append(
-                    FailedPage(key.document_id, labels.filename, key.page, code, point.attempts, point.updated_at)
-                )
+                facts = (key.document_id, labels.filename, key.page, code, point.attempts, point.updated_at)
+                listed.append(FailedPage(*facts, labels.paths))
         listed.sort(key=lambda one: (one.failed_at.timestamp() if one.failed_at else 0.0, -one.page), reverse=True)
         return codes, listed
 

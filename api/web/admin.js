@@ -152,26 +152,32 @@ export function createAdmin(root) {
       on: { click },
     });
 
-  const failedName = (id, filename, code) =>
+  const failedName = (id, filename, paths, code) =>
     h(
       "div",
       { class: "failed-row" },
-      h("bdi", { class: "name", text: filename }),
+      h("div", {}, h("bdi", { class: "name", text: filename }), failedWhere(paths)),
       // Without its password another try ends as the last one did.
       isPasswordCode(code) ? null : againButton(filename, id, () => again([id])),
     );
 
-  function failedDocument({ document_id: id, filename, code, message }) {
+  /** The archive and the folders it lies in: many archives have a `scan.pdf`. */
+  function failedWhere([path = ""]) {
+    const folders = path.split("/").slice(0, -1).join(" / ");
+    return folders ? h("span", { class: "quiet" }, " in ", h("bdi", { text: folders })) : null;
+  }
+
+  function failedDocument({ document_id: id, filename, paths, code, message }) {
     return h(
       "li",
       {},
-      failedName(id, filename, code),
+      failedName(id, filename, paths, code),
       h("p", { class: "quiet", text: reason(code, message) }),
     );
   }
 
   function failedPages(pages) {
-    const [{ document_id: id, filename }] = pages;
+    const [{ document_id: id, filename, paths }] = pages;
     const pageRow = ({ page, code, attempts }) =>
       h(
         "li",
@@ -187,7 +193,7 @@ export function createAdmin(root) {
     return h(
       "li",
       {},
-      failedName(id, filename),
+      failedName(id, filename, paths),
       h(
         "details",
         { dataset: { key: `pages-${id}` } },
