@@ -15,22 +15,21 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
-from datetime import datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
 from index.catalog import Entry
-from index.catalog_memory import ID, Stamp, TenantCache, load, stamp_of, time_of
+from index.catalog_memory import ID, Stamp, TenantCache, stamp_of
+from index.catalog_records import dump, is_damaged, load, manifest_of, openings_of, origin_of, split_of, tombstone_of
 from index.errors import InvalidRequest
 from index.files import make_directory, remove, storage_errors, write_atomic
-from index.types import Manifest, MemberFailure, Origin, PageSize, Split, Tombstone
+from index.types import Manifest, Origin, Split, Tombstone
 
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SPLITS_KEPT = 20_000
@@ -103,12 +102,14 @@ class DirCatalog:
                 remove(stem.with_suffix(".secret.json"))
                 parts -= {"secret.json"}
             if password is not None:
-                write_atomic(stem.with_suffix(".secret.json"), _dump({"password": password}), replace=True, mode=0o600)
+                write_atomic(stem.with_suffix(".secret.json"), dump({"password": password}), replace=True, mode=0o600)
                 parts |= {"secret.json"}
-            write_atomic(origin_path, _dump(asdict(origin)))
+            # What is damaged is written anew: sending a document in again is how people mend it.
+            write_atomic(origin_path, dump(asdict(origin)), replace=load(origin_path, origin_of) is None)
             # The manifest last: a document exists when its manifest does.
-            new = write_atomic(stem.with_suffix(".json"), _dump(asdict(manifest)))
-            split = None if new else _load_split(stem.with_suffix(".split.json"))
+            unread = load(stem.with_suffix(".json"), manifest_of) is None
+            new = write_atomic(stem.with_suffix(".json"), dump(asdict(manifest)), replace=unread)
+            split = None if new else load(stem.with_suffix(".split.json"), split_of)
             if split is not None and split.error_code:
                 # Sent again to be tried again: until that is done, the old failure says nothing.
                 remove(stem.with_suffix(".split.json"))
@@ -137,7 +138,7 @@ class DirCatalog:
         with self.lock():
             split = self._recorded(document_id, path)
             if (split is None or not split.final) and stem.with_suffix(".json").exists():
-                write_atomic(path, _dump(asdict(found)), replace=True)
+                write_atomic(path, dump(asdict(found)), replace=True)
                 split = self._recorded(document_id, path)
             return split
 
@@ -147,7 +148,7 @@ class DirCatalog:
         known = self._splits.get(document_id)
         if known is not None and known[0] == stamp:
             return known[1]
-        split = _load_split(path) if stamp is not None else None
+        split = load(path, split_of) if stamp is not None else None
         if split is not None and stamp is not None and stamp_of(path) == stamp:
             if len(self._splits) >= _SPLITS_KEPT:
                 self._splits.clear()
@@ -165,19 +166,19 @@ class DirCatalog:
         with self.lock():
             if not stem.with_suffix(".json").exists():
                 return 0
-            began = int((load(path) or {}).get("began", 0)) + 1
-            write_atomic(path, _dump({"began": began}), replace=True)
+            began = (load(path, openings_of) or 0) + 1
+            write_atomic(path, dump({"began": began}), replace=True)
             return began
 
     def bury(self, tombstone: Tombstone | None = None) -> list[Tombstone]:
         if tombstone is not None and (stem := self._stem(tombstone.tenant, tombstone.document_id)):
-            write_atomic(stem.with_suffix(".gone.json"), _dump(asdict(tombstone)))
+            write_atomic(stem.with_suffix(".gone.json"), dump(asdict(tombstone)))
             return [tombstone]
         unfinished = []
         for path in self._root.glob("*/*.gone.json"):
             manifest = path.with_name(path.name.replace(".gone.json", ".json"))
-            if manifest.exists() and (stone := load(path)):
-                unfinished.append(Tombstone(**{**stone, "deleted_at": time_of(stone["deleted_at"])}))
+            if manifest.exists() and (stone := load(path, tombstone_of)):
+                unfinished.append(stone)
         return unfinished
 
     def forget(self, tenant: str, document_id: str, origin: Origin | None = None) -> None:
@@ -206,8 +207,8 @@ class DirCatalog:
         return stem is not None and stem.with_suffix(".gone.json").exists()
 
     def damaged(self) -> list[Path]:
-        """Files that are no JSON any more."""
-        return [path for path in self._root.glob("*/*.json") if load(path) is None and path.exists()]
+        """Files that do not hold what they should."""
+        return [path for path in self._root.glob("*/*.json") if is_damaged(path)]
 
     def complete(self) -> bool:
         """Whether a blob or a page that no manifest names is really left over, and may be removed: not while manifests
@@ -251,25 +252,3 @@ def _touch(manifest: Path) -> None:
 def _origin_path(stem: Path, origin: Origin) -> Path:
     digest = hashlib.sha256(f"{origin.archive_id}|{origin.path}".encode("utf-8", "surrogatepass")).hexdigest()
     return stem.with_suffix(f".origin-{digest[:16]}.json")
-
-
-def _load_split(path: Path) -> Split | None:
-    facts = load(path)
-    if facts is None:
-        return None
-    return replace(
-        Split(**facts),
-        pages=tuple(PageSize(**size) for size in facts["pages"]),
-        members=tuple((member[0], member[1]) for member in facts["members"]),
-        member_failures=tuple(MemberFailure(**failure) for failure in facts["member_failures"]),
-    )
-
-
-def _dump(facts: dict[str, object]) -> bytes:
-    return json.dumps(facts, ensure_ascii=True, default=_encode, indent=1).encode()
-
-
-def _encode(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(type(value).__name__)

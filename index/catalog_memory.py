@@ -7,19 +7,14 @@ listings too after `outdated`. Knows the files of a document, not who may change
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import re
 import threading
 import time
-from datetime import datetime
 from pathlib import Path
 
 from index.catalog import Entry
-from index.types import Manifest, Origin, TextLayerPolicy
-
-log = logging.getLogger("folioscope.catalog")
+from index.catalog_records import load, manifest_of, origin_of, password_of
 
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 Stamp = tuple[int, int]
@@ -122,19 +117,13 @@ class TenantCache:
 
     def _read(self, document_id: str, parts: frozenset[str]) -> Entry | None:
         stem = self._directory / document_id
-        facts = load(stem.with_suffix(".json"))
-        if facts is None:
+        manifest = load(stem.with_suffix(".json"), manifest_of)
+        if manifest is None:
             return None
-        origins = [load(stem.with_suffix(f".{part}")) for part in sorted(parts) if part.startswith("origin-")]
-        secret = load(stem.with_suffix(".secret.json")) or {}
-        manifest = Manifest(
-            **{
-                **facts,
-                "created_at": time_of(facts["created_at"]),
-                "text_layer": TextLayerPolicy(facts["text_layer"]),
-            }
-        )
-        return Entry(manifest, tuple(Origin(**origin) for origin in origins if origin), secret.get("password"))
+        names = sorted(part for part in parts if part.startswith("origin-"))
+        origins = [load(stem.with_suffix(f".{part}"), origin_of) for part in names]
+        password = load(stem.with_suffix(".secret.json"), password_of)
+        return Entry(manifest, tuple(origin for origin in origins if origin), password)
 
 
 def stamp_of(path: Path) -> Stamp | None:
@@ -144,17 +133,3 @@ def stamp_of(path: Path) -> Stamp | None:
     except FileNotFoundError:
         return None
     return facts.st_mtime_ns, facts.st_ino
-
-
-def load(path: Path) -> dict | None:
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        log.error("%s is damaged; `folioscope verify` lists such files", path)
-        return None
-
-
-def time_of(text: str) -> datetime:
-    return datetime.fromisoformat(text)

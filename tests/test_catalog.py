@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from index import ids
+from index.catalog import Entry
 from index.catalog_dir import DirCatalog
 from index.errors import InvalidRequest
 from index.types import Manifest, MemberFailure, Origin, PageSize, Split, Tombstone
@@ -206,17 +207,42 @@ def test_forgetting_leaves_nothing_that_another_process_wrote(catalog, tmp_path)
     assert list((tmp_path / "documents/default").iterdir()) == []
 
 
-def test_a_damaged_manifest_hides_its_document_only(catalog, tmp_path):
+DAMAGE = [b"", b"{", b"\0\0", b"null", b"[1]", b'"x"', b'{"a": 1}']
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_manifest_hides_its_document_only(catalog, tmp_path, damage):
     """One unreadable file breaks no listing, is named, and makes the catalog incomplete: nothing is tidied up then."""
     catalog.add(manifest(1), Origin(None, "x"))
     catalog.add(manifest(2), Origin(None, "x"))
     assert catalog.complete()
     broken = tmp_path / "documents/default" / f"{manifest(1).document_id}.json"
-    broken.write_bytes(b"{")
+    broken.write_bytes(damage)
     fresh = DirCatalog(tmp_path)
     assert [entry.manifest for entry in fresh.entries()] == [manifest(2)]
     assert fresh.damaged() == [broken]
     assert not fresh.complete()
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_sending_a_document_in_again_mends_its_files(catalog, tmp_path, damage):
+    """Whatever of them is damaged: each counts as absent until then, and is written anew."""
+    facts, origin, split = manifest(1), Origin(None, "x"), Split(pages=(PageSize(1, 2),))
+    catalog.add(facts, origin, "pw")
+    catalog.split("default", facts.document_id, split)
+    files = sorted((tmp_path / "documents/default").glob("*.json"))
+    assert len(files) == 4
+    for path in files:
+        path.write_bytes(damage)
+    fresh = DirCatalog(tmp_path)
+    assert sorted(fresh.damaged()) == files
+    assert fresh.get("default", facts.document_id) is None
+    assert fresh.split("default", facts.document_id) is None
+    assert fresh.add(facts, origin, "pw")
+    assert fresh.split("default", facts.document_id, split) == split
+    assert fresh.get("default", facts.document_id) == Entry(facts, (origin,), "pw")
+    assert fresh.damaged() == []
+    assert not fresh.add(facts, origin, "pw")
 
 
 def test_an_empty_catalog_is_not_complete(catalog):

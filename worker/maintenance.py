@@ -88,7 +88,8 @@ def _verify(truth: Truth, progress: Callable[[int, int], None]) -> Verification:
             findings.append(Finding("id_wrong", manifest.document_id, message))
     findings += _compare_members(truth, entries)
     findings += [
-        Finding("file_damaged", path.name, "this file of the catalog is no JSON") for path in truth.catalog.damaged()
+        Finding("file_damaged", path.name, "this file of the catalog does not hold what it should")
+        for path in truth.catalog.damaged()
     ]
     findings += [
         Finding("deletion_unfinished", stone.document_id, "the next start of the service ends it")

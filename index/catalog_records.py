@@ -1,0 +1,92 @@
+"""The files of a catalog directory as what they mean, and back.
+
+A file that is cut off, overwritten or of another shape than this version writes is damaged: it is logged and counts as
+absent, so that it costs its own document and no other.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from index.types import Manifest, MemberFailure, Origin, PageSize, Split, TextLayerPolicy, Tombstone
+
+log = logging.getLogger("folioscope.catalog")
+
+Facts = dict[str, Any]
+Record = TypeVar("Record")
+# What JSON of another shape makes of the functions below.
+_MISSHAPEN = (ValueError, TypeError, LookupError, AttributeError)
+
+
+def load(path: Path, make: Callable[[Facts], Record]) -> Record | None:
+    """What `make` makes of a file. None where there is none, or it is damaged."""
+    try:
+        return make(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except _MISSHAPEN:
+        log.error("%s is damaged; `folioscope verify` lists such files", path)
+        return None
+
+
+def dump(facts: Facts) -> bytes:
+    return json.dumps(facts, ensure_ascii=True, default=_encode, indent=1).encode()
+
+
+def manifest_of(facts: Facts) -> Manifest:
+    times = {"created_at": datetime.fromisoformat(facts["created_at"])}
+    return Manifest(**{**facts, **times, "text_layer": TextLayerPolicy(facts["text_layer"])})
+
+
+def origin_of(facts: Facts) -> Origin:
+    return Origin(**facts)
+
+
+def split_of(facts: Facts) -> Split:
+    return replace(
+        Split(**facts),
+        pages=tuple(PageSize(**size) for size in facts["pages"]),
+        members=tuple((member[0], member[1]) for member in facts["members"]),
+        member_failures=tuple(MemberFailure(**failure) for failure in facts["member_failures"]),
+    )
+
+
+def tombstone_of(facts: Facts) -> Tombstone:
+    return Tombstone(**{**facts, "deleted_at": datetime.fromisoformat(facts["deleted_at"])})
+
+
+def password_of(facts: Facts) -> str:
+    return str(facts["password"])
+
+
+def openings_of(facts: Facts) -> int:
+    """How often the opening of a document began and did not end."""
+    return int(facts["began"])
+
+
+def is_damaged(path: Path) -> bool:
+    """Whether a file with one of the catalog's names does not hold what it should."""
+    part = path.name.partition(".")[2]
+    make = origin_of if part.startswith("origin-") else _OF_PART.get(part, dict)
+    return load(path, make) is None and path.exists()
+
+
+_OF_PART: dict[str, Callable[[Facts], object]] = {
+    "json": manifest_of,
+    "split.json": split_of,
+    "gone.json": tombstone_of,
+    "secret.json": password_of,
+    "opening.json": openings_of,
+}
+
+
+def _encode(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(type(value).__name__)
