@@ -53,6 +53,36 @@ def test_only_one_has_a_claim(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_wish_that_comes_as_the_claim_ends_is_not_lost(tmp_path, monkeypatch):
+    """Whoever leaves the wish when its holder has looked for wishes the last time takes the claim itself."""
+    claims = Claims(tmp_path, "one")
+    held = claims.hold("page")
+    held.__enter__()
+    touch = Path.touch
+
+    def late(path, *args, **options):
+        held.__exit__(None, None, None)
+        touch(path, *args, **options)
+
+    monkeypatch.setattr(Path, "touch", late)
+    with Claims(tmp_path, "two").hold("page") as claim:
+        assert claim is not None
+    assert not claim.again
+
+
+def test_a_wish_that_a_dead_process_left_is_over(tmp_path):
+    """Whoever has the claim next does what was wished for, and need not do it twice."""
+    process = holder(tmp_path)
+    claims = Claims(tmp_path, "next")
+    with claims.hold("page") as claim:
+        assert claim is None
+    process.kill()
+    process.wait()
+    with claims.hold("page") as claim:
+        assert claim is not None
+    assert not claim.again
+
+
 def test_a_claim_ends_with_its_process(tmp_path):
     """After SIGKILL the next one gets it, is told who had it, and the job is listed until then."""
     process = holder(tmp_path)

@@ -1,9 +1,7 @@
-"""What happens between a message and its job, and what housekeeping rings for: over the real jobs and store, without a
-broker."""
+"""What happens between a message and its job, and who keeps house: over the real jobs and store, without a broker."""
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from types import SimpleNamespace
@@ -14,12 +12,11 @@ from index.errors import StorageFull, StoreUnavailable
 from index.store import PageUpdate
 from index.types import PageKey, PageState
 from tests.api_kit import wait_for
-from tests.kit import TENANT, Archive, pdf
-from worker import messages
-from worker.broker import WorkerFacts
+from tests.kit import TENANT, Archive
+from tests.reconcile_kit import attempt, uploaded
 from worker.claims import Claims
 from worker.crashes import CrashLogs
-from worker.housekeeping import Housekeeper, HousekeepingConfig, Reconciler
+from worker.housekeeping import Housekeeper, HousekeepingConfig
 from worker.jobs import now
 from worker.queue import Expand, Read
 from worker.shell import Activity, JobShell, dump, load
@@ -53,21 +50,6 @@ def archive(tmp_path):
     archive = Archive(tmp_path)
     yield archive
     archive.close()
-
-
-def uploaded(archive, *texts):
-    """A document that is opened and not read."""
-    document_id = archive.upload(pdf(*texts))
-    archive.jobs.expand(TENANT, document_id)
-    archive.rung.clear()
-    return document_id
-
-
-def attempt(archive, key, left_by):
-    """What a process that died in the middle of a page leaves."""
-    archive.store.update([PageUpdate(key, now(), attempts=1, error_code="")])
-    (archive.root / "claims").mkdir(exist_ok=True)
-    (archive.root / "claims" / messages.claim_name(Read(key))).write_text(f"{left_by}\n{dump(Read(key))}")
 
 
 def test_a_page_is_read_once_however_often_it_is_rung_for(archive):
@@ -198,165 +180,6 @@ def test_jobs_as_lines():
         assert load(dump(job)) == job
     assert load('["folioscope.read", ["t"') is None
     assert load("[1, 2]") is None
-
-
-class FakeBroker:
-    def __init__(self):
-        self.depths = {}
-        self.emptied = False
-        self.served = ()
-
-    def workers(self):
-        return [WorkerFacts("w", self.served, "", 0, 0.0, 0, 0)]
-
-    def discard(self, queue):
-        del self.depths[queue]
-
-    def depth(self, queues):
-        return sum(self.depths.get(queue, 0) for queue in queues)
-
-    def was_emptied(self):
-        self.emptied, was = False, self.emptied
-        return was
-
-
-class FakeQueue:
-    def __init__(self):
-        self.rung = []
-
-    def ring(self, jobs):
-        self.rung.extend(jobs)
-
-    def unsent(self):
-        return 0
-
-
-class House:
-    """A reconciler over an archive; `look` says what it rang for, as if no moment had passed since it last rang."""
-
-    def __init__(self, archive, **config):
-        self.queue, self.broker = FakeQueue(), FakeBroker()
-        self.reconciler = Reconciler(
-            archive.catalog,
-            archive.store,
-            self.queue,
-            self.broker,
-            Claims(archive.root / "claims", "house"),
-            archive.recovery,
-            read_queue=lambda: messages.READ_CPU,
-            config=HousekeepingConfig(**config),
-        )
-
-    def look(self, *, forget=True):
-        self.queue.rung.clear()
-        if forget:
-            self.reconciler._rung.clear()
-        self.reconciler.look()
-        return list(self.queue.rung)
-
-
-def test_pages_are_rung_for_when_none_waits(archive):
-    """Lost messages are rung for again once the broker's list is empty, never beside those that wait, at most so many
-    at once, and not again a moment later."""
-    document_id = uploaded(archive, *(f"page {n}" for n in range(10)))
-    keys = [PageKey(TENANT, document_id, page) for page in range(1, 11)]
-    house = House(archive, refill=6)
-    house.broker.depths[messages.READ_CPU] = 1
-    assert house.look() == []
-    house.broker.depths.clear()
-    rung = house.look()
-    assert len(rung) == 6
-    assert set(rung) <= {Read(key) for key in keys}
-    second = house.look(forget=False)
-    assert not set(second) & set(rung)
-    for key in keys:
-        archive.jobs.read(key)
-    assert house.look() == []
-
-
-def test_messages_that_nobody_will_take_are_thrown_away(archive):
-    """Those of a queue that no worker serves and that pages do not go to; the pages are rung for where they go now."""
-    document_id = uploaded(archive, "one")
-    house = House(archive)
-    house.broker.depths = {messages.READ_GPU: 5, messages.HOUSEKEEPING: 1}
-    house.broker.served = (messages.READ_GPU,)
-    assert house.look() == [Read(PageKey(TENANT, document_id, 1))]
-    assert house.broker.depths == {messages.READ_GPU: 5, messages.HOUSEKEEPING: 1}
-    house.broker.served = (messages.DECODE,)
-    house.broker.depths[messages.READ_CPU] = 2  # nobody serves it now, but pages go there
-    house.look()
-    assert house.broker.depths == {messages.HOUSEKEEPING: 1, messages.READ_CPU: 2}
-
-
-def test_what_was_found_is_kept_while_messages_wait(archive):
-    """Rung for at the next look, without another comparison."""
-    unopened = archive.upload(pdf("never opened"))
-    house = House(archive)
-    house.broker.depths[messages.HOUSEKEEPING] = 1
-    assert house.look() == []
-    assert not house.reconciler._due
-    house.broker.depths.clear()
-    assert house.look() == [Expand(TENANT, unopened)]
-
-
-def test_a_page_that_is_being_read_is_not_rung_for(archive):
-    """Its claim says so."""
-    document_id = uploaded(archive, "one", "two")
-    house = House(archive)
-    with Claims(archive.root / "claims", "w1").hold(messages.claim_name(Read(PageKey(TENANT, document_id, 1)))):
-        assert house.look() == [Read(PageKey(TENANT, document_id, 2))]
-
-
-def test_what_a_dead_worker_held_is_rung_for_at_once(archive):
-    """Even while many messages wait: documents and pages."""
-    document_id = uploaded(archive, "one", "two")
-    key = PageKey(TENANT, document_id, 2)
-    attempt(archive, key, "killed")
-    other = archive.upload(pdf("other"))
-    (archive.root / "claims" / other).write_text(f"killed\n{dump(Expand(TENANT, other))}")
-    house = House(archive)
-    house.reconciler._compared_at, house.reconciler._due = time.monotonic(), False
-    house.broker.depths = dict.fromkeys(messages.QUEUES, 100)
-    assert set(house.look()) == {Read(key), Expand(TENANT, other)}
-    assert house.look(forget=False) == []
-    attempt(archive, key, "killed again")
-    os.utime(archive.root / "claims" / messages.claim_name(Read(key)), (1, 1))
-    assert house.look(forget=False) == [Read(key)]
-
-
-def test_an_emptied_broker_makes_all_documents_be_compared(archive):
-    """Documents that were never opened are rung for; also those whose pages the index has lost."""
-    opened = uploaded(archive, "one")
-    archive.jobs.read(PageKey(TENANT, opened, 1))
-    house = House(archive)
-    assert house.look() == []
-    new = archive.upload(pdf("new"))
-    assert house.look() == []
-    house.broker.emptied = True
-    assert house.look() == [Expand(TENANT, new)]
-    archive.jobs.expand(TENANT, new)
-    archive.jobs.read(PageKey(TENANT, new, 1))
-    archive.store.delete(TENANT, opened)
-    house.broker.emptied = True
-    assert house.look() == [Expand(TENANT, opened)]
-
-
-def test_a_comparison_that_failed_stays_due(archive):
-    """While the index is away nothing can be compared; what was to be found is found when it is back."""
-    house = House(archive)
-    house.look()
-    new = archive.upload(pdf("new"))
-    count = archive.store.count
-    archive.store.count = _away
-    house.broker.emptied = True
-    with pytest.raises(StoreUnavailable):
-        house.look()
-    archive.store.count = count
-    assert house.look() == [Expand(TENANT, new)]
-
-
-def _away(*_args, **_options):
-    raise StoreUnavailable("down")
 
 
 def test_tidying_up_that_fails_holds_nothing_up(tmp_path):

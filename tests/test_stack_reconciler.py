@@ -1,0 +1,179 @@
+"""What housekeeping of many processes rings for: what was lost, what was never opened, and what a dead worker held."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from index.errors import StoreUnavailable
+from index.types import PageKey, PageSize, Split
+from tests.kit import TENANT, Archive, pdf
+from tests.reconcile_kit import House, attempt, uploaded
+from worker import messages
+from worker.claims import Claims
+from worker.jobs import now
+from worker.labels import labels
+from worker.queue import Expand, Read
+from worker.shell import dump
+
+
+@pytest.fixture
+def archive(tmp_path):
+    archive = Archive(tmp_path)
+    yield archive
+    archive.close()
+
+
+def test_pages_are_rung_for_when_none_waits(archive):
+    """Lost messages are rung for again once the broker's list is empty, never beside those that wait, at most so many
+    at once, and not again a moment later."""
+    document_id = uploaded(archive, *(f"page {n}" for n in range(10)))
+    keys = [PageKey(TENANT, document_id, page) for page in range(1, 11)]
+    house = House(archive, refill=6)
+    house.broker.depths[messages.READ_CPU] = 1
+    assert house.look() == []
+    house.broker.depths.clear()
+    rung = house.look()
+    assert len(rung) == 6
+    assert set(rung) <= {Read(key) for key in keys}
+    second = house.look(forget=False)
+    assert not set(second) & set(rung)
+    for key in keys:
+        archive.jobs.read(key)
+    assert house.look() == []
+
+
+def test_messages_that_nobody_will_take_are_thrown_away(archive):
+    """Those of a queue that no worker serves and that pages do not go to; the pages are rung for where they go now."""
+    document_id = uploaded(archive, "one")
+    house = House(archive)
+    house.broker.depths = {messages.READ_GPU: 5, messages.HOUSEKEEPING: 1}
+    house.broker.served = (messages.READ_GPU,)
+    assert house.look() == [Read(PageKey(TENANT, document_id, 1))]
+    assert house.broker.depths == {messages.READ_GPU: 5, messages.HOUSEKEEPING: 1}
+    house.broker.served = (messages.DECODE,)
+    house.broker.depths[messages.READ_CPU] = 2  # nobody serves it now, but pages go there
+    house.look()
+    assert house.broker.depths == {messages.HOUSEKEEPING: 1, messages.READ_CPU: 2}
+
+
+def test_what_was_found_is_kept_while_messages_wait(archive):
+    """Rung for at the next look, without another comparison."""
+    unopened = archive.upload(pdf("never opened"))
+    house = House(archive)
+    house.broker.depths[messages.HOUSEKEEPING] = 1
+    assert house.look() == []
+    assert not house.reconciler._due
+    house.broker.depths.clear()
+    assert house.look() == [Expand(TENANT, unopened)]
+
+
+def test_a_page_that_is_being_read_is_not_rung_for(archive):
+    """Its claim says so."""
+    document_id = uploaded(archive, "one", "two")
+    house = House(archive)
+    with Claims(archive.root / "claims", "w1").hold(messages.claim_name(Read(PageKey(TENANT, document_id, 1)))):
+        assert house.look() == [Read(PageKey(TENANT, document_id, 2))]
+
+
+def test_what_a_dead_worker_held_is_rung_for_at_once(archive):
+    """Even while many messages wait: documents and pages."""
+    document_id = uploaded(archive, "one", "two")
+    key = PageKey(TENANT, document_id, 2)
+    attempt(archive, key, "killed")
+    other = archive.upload(pdf("other"))
+    (archive.root / "claims" / other).write_text(f"killed\n{dump(Expand(TENANT, other))}")
+    house = House(archive)
+    house.reconciler._compared_at, house.reconciler._due = time.monotonic(), False
+    house.broker.depths = dict.fromkeys(messages.QUEUES, 100)
+    assert set(house.look()) == {Read(key), Expand(TENANT, other)}
+    assert house.look(forget=False) == []
+    attempt(archive, key, "killed again")
+    os.utime(archive.root / "claims" / messages.claim_name(Read(key)), (1, 1))
+    assert house.look(forget=False) == [Read(key)]
+
+
+def test_an_emptied_broker_makes_all_documents_be_compared(archive):
+    """Documents that were never opened are rung for; also those whose pages the index has lost."""
+    opened = uploaded(archive, "one")
+    archive.jobs.read(PageKey(TENANT, opened, 1))
+    house = House(archive)
+    assert house.look() == []
+    new = archive.upload(pdf("new"))
+    assert house.look() == []
+    house.broker.emptied = True
+    assert house.look() == [Expand(TENANT, new)]
+    archive.jobs.expand(TENANT, new)
+    archive.jobs.read(PageKey(TENANT, new, 1))
+    archive.store.delete(TENANT, opened)
+    house.broker.emptied = True
+    assert house.look() == [Expand(TENANT, opened)]
+
+
+def test_a_comparison_that_failed_stays_due(archive):
+    """While the index is away nothing can be compared; what was to be found is found when it is back."""
+    house = House(archive)
+    house.look()
+    new = archive.upload(pdf("new"))
+    count = archive.store.count
+    archive.store.count = _away
+    house.broker.emptied = True
+    with pytest.raises(StoreUnavailable):
+        house.look()
+    archive.store.count = count
+    assert house.look() == [Expand(TENANT, new)]
+
+
+def _away(*_args, **_options):
+    raise StoreUnavailable("down")
+
+
+def test_what_was_lost_again_is_rung_for_again(archive, monkeypatch):
+    """Remembered is a ring for half a minute: a message that was lost too is not waited for longer."""
+    key = PageKey(TENANT, uploaded(archive, "one"), 1)
+    house = House(archive)
+    assert house.look() == [Read(key)]
+    assert house.look(forget=False) == []
+    later = time.monotonic() + 60
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert house.look(forget=False) == [Read(key)]
+
+
+def test_what_waits_to_be_sent_is_not_rung_for(archive):
+    """Before the broker has it: a page is never rung for beside its own message."""
+    document_id = uploaded(archive, "one")
+    house = House(archive)
+    house.queue.waiting = 1
+    assert house.look() == []
+    house.queue.waiting = 0
+    assert house.look() == [Read(PageKey(TENANT, document_id, 1))]
+
+
+def test_a_document_of_which_pages_are_missing_is_opened_again(archive):
+    """Also when others of its pages are there: whoever opened it died half-way. In one process as in many."""
+    document_id = archive.upload(pdf("one", "two"))
+    archive.catalog.split(TENANT, document_id, Split(pages=(PageSize(595.0, 842.0),) * 2))
+    first = PageKey(TENANT, document_id, 1)
+    archive.store.add_pending([first], labels(archive.catalog, archive.catalog.get(TENANT, document_id)), now())
+    archive.jobs.read(first)
+    assert House(archive).look() == [Expand(TENANT, document_id)]
+    archive.rung.clear()
+    archive.recovery.reconcile()
+    assert archive.rung == [Expand(TENANT, document_id)]
+
+
+def test_pages_of_a_deleted_document_go(archive):
+    """A power cut may take the end of a deletion out of the index's log; pages of others stay."""
+    kept, gone = uploaded(archive, "kept"), uploaded(archive, "gone")
+    archive.catalog.forget(TENANT, gone)
+    House(archive).look()
+    assert {point.key.document_id for point in archive.store.scan(None)} == {kept}
+
+
+def test_pages_of_a_document_that_came_back_stay(archive):
+    """It was sent in again between the look and the removal."""
+    document_id = uploaded(archive, "one")
+    archive.recovery.drop_unowned([(TENANT, document_id)])
+    assert archive.store.count(TENANT).total == 1
