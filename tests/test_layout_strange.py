@@ -8,7 +8,7 @@ import time
 import pytest
 
 from index.types import Box, RegionKind
-from tests.layout_kit import HEIGHT, OTHER, PROSE, WIDTH, Page
+from tests.layout_kit import HEIGHT, OTHER, PROSE, WIDTH, Page, grid, in_order
 from worker.layout.kinds import has_leader
 from worker.layout.lines import Line, LineWord
 
@@ -219,3 +219,34 @@ def test_second_lines_of_a_table_set_well_apart_belong_to_the_first() -> None:
         text = page.composed(shuffle=1).text
         assert ("| When baptized | Child's name | Abode |" in text) == (step == 28), text
         assert "| 10 Jan. | Elizabeth | Lank |" in text
+
+
+def test_heads_that_run_up_stay_in_the_cells_of_their_columns() -> None:
+    """A register with narrow columns; readers give boxes far higher than wide for their heads."""
+    page = Page()
+    page.line(62, 150, "Name")
+    heads = ["Monday", "Tuesday", "Wednesday", "Total"]
+    for k, head in enumerate(heads):
+        x0, height = 205 + 30 * k, len(head) * 5
+        box = Box(x0 / WIDTH, (160 - height) / HEIGHT, (x0 + 10) / WIDTH, 160 / HEIGHT)
+        page.lines.append(Line(head, box, box, (LineWord(head, box),), 0.98, 10 / HEIGHT))
+    rows = [
+        ("Annie Bright", "7", "8", "8", "23"),
+        ("Charles Coe", "8", "8", "6", "22"),
+        ("Ellen Dow", "5", "8", "8", "21"),
+    ]
+    for k, row in enumerate(rows):
+        page.row(170 + 20 * k, [(62, row[0]), *((207 + 30 * n, text) for n, text in enumerate(row[1:]))])
+    lines = grid([60, 200, 230, 260, 290, 320], [100, 165, 185, 205, 225])
+    text = page.composed(lines).text
+    assert text.splitlines()[0] == "| Name | Monday | Tuesday | Wednesday | Total |"
+    assert "| Charles Coe | 8 | 8 | 6 | 22 |" in text
+
+
+def test_heads_that_run_up_over_no_lines_follow_each_other_from_the_left() -> None:
+    page = Page()
+    page.text(60, 300, 400, PROSE)
+    for k, head in enumerate(["gamma", "alpha", "delta", "beta"]):
+        box = Box((205 + 30 * k) / WIDTH, (150 + 3 * k) / HEIGHT, (215 + 30 * k) / WIDTH, (190 - 4 * k) / HEIGHT)
+        page.lines.append(Line(head, box, box, (LineWord(head, box),), 0.98, 10 / HEIGHT))
+    assert in_order(page.composed(shuffle=3).text, "gamma", "alpha", "delta", "beta")

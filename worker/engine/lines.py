@@ -19,6 +19,7 @@ _DOUBTFUL, _PLAIN = 0.9, 0.97  # scores of a line that may be none, and of one t
 _PALE = 0.35  # of the usual contrast; writing shows through with 0.2 to 0.3, pencil has more
 _FEWEST_PLAIN, _MOST_PLAIN = 3, 12
 _TALL = 2.5  # height over width, and over the common height of lines, of text that runs up or down
+_TALLISH = 1.5  # and of text that may, where it is not surely read as level
 
 
 def read_lines(
@@ -46,6 +47,10 @@ def read_lines(
         if index in shown_through:
             continue
         line = _vertical(pixels, item, level, read) if index in standing else _level(item, found[index], level)
+        if index not in standing and _may_stand(item, common) and (line is None or line.score < _DOUBTFUL):
+            vertical = _vertical(pixels, item, level, read)
+            if vertical is not None and vertical.score > (_DOUBTFUL if line is None else line.score):
+                line = vertical
         if line is not None:
             lines.append(line)
     return without_specks(lines)
@@ -72,6 +77,10 @@ def _contrast(pixels: np.ndarray, item: Slab) -> float:
 def _stands(item: Slab, common: float) -> bool:
     """Whether the text runs up or down the page; narrow characters on their own do not."""
     return item.height > _TALL * item.width and item.height > _TALL * common
+
+
+def _may_stand(item: Slab, common: float) -> bool:
+    return item.height > _TALLISH * item.width and item.height > _TALLISH * common
 
 
 def _level(item: Slab, parts: Sequence[tuple[Slab, Recognised]], level: Levelling) -> Line | None:

@@ -43,10 +43,15 @@ def compose(lines: Sequence[Line], *, width: int, height: int, rules: Sequence[B
     from_right = reads_left(lines)
     if from_right:
         pieces, rules = mirrored(pieces, aspect), mirrored_rules(rules)
-    astray = [piece for piece in pieces if _runs_up(piece) or _runs_askew(piece)]
-    pieces = [piece for piece in pieces if not (_runs_up(piece) or _runs_askew(piece))]
+    askew = [piece for piece in pieces if _runs_askew(piece) and not _runs_up(piece)]
+    pieces = [piece for piece in pieces if not _runs_askew(piece) or _runs_up(piece)]
     groups = touching(rules, aspect)
+    # Text that runs up stays in its cell: the head of a narrow column.
     ruled, rest = take_ruled(pieces, groups)
+    upright = [piece for piece in rest if _runs_up(piece)]
+    rest = [piece for piece in rest if not _runs_up(piece)]
+    astray = [*sorted(upright, key=lambda p: (p.x0, p.key)), *askew]
+    pieces = [piece for piece in pieces if not _runs_up(piece)]
     framed, rest = take_framed(rest, groups)
     furniture = take_furniture(rest)
     notes, body = take_notes(furniture.body)
@@ -75,9 +80,9 @@ def compose(lines: Sequence[Line], *, width: int, height: int, rules: Sequence[B
 
 
 def _runs_up(piece: Piece) -> bool:
-    """Text that runs up or down the margin: it stands beside many lines and belongs to none."""
-    height = piece.y1 - piece.y0
-    return height > 2.5 * (piece.x1 - piece.x0) and len(piece.text) > 2 and height > 0.05
+    """Text that runs up or down, in the margin or at the head of a narrow column: it belongs to no line."""
+    height, width = piece.y1 - piece.y0, piece.x1 - piece.x0
+    return height > 1.8 * max(width, piece.size) and len(piece.text) > 2
 
 
 def _runs_askew(piece: Piece) -> bool:
