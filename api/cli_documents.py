@@ -102,10 +102,10 @@ async def add(
             output.say(f"    {line}", style="yellow")
     if not wait and client.in_process and added.ids:
         output.note("No service is running: the files are stored, and read once one runs (folioscope serve).")
-    if missing or (added.failed and len(files) == 1 and not added.ids):
+    if added.failed and not added.ids:
         return ERROR
     whole = all(document["state"] in {"done", "accepted", "reading"} for document in documents)
-    return OK if whole and not added.failed else PARTIAL
+    return OK if whole and added.ids and not added.failed else PARTIAL
 
 
 async def _upload(

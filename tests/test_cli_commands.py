@@ -84,14 +84,14 @@ def test_add_of_one_bad_file_is_an_error(folioscope, files):
 
 
 def test_other_files_in_folders_are_skipped(folioscope, files, monkeypatch):
-    """Nobody meant to add them; one that was named is an error."""
+    """Nobody meant to add them; one that was named is an error, and a folder of nothing else is nothing found."""
 
     def refuse(*_arguments, **_facts):
         raise UnsupportedMedia("This is no document.")
 
     monkeypatch.setattr(folioscope.service, "accept", refuse)
     skipped = folioscope("add", files, "--json")
-    assert (skipped.code, [line["skipped"] for line in skipped.lines]) == (0, [True] * 3)
+    assert (skipped.code, [line["skipped"] for line in skipped.lines]) == (3, [True] * 3)
     assert folioscope("add", files / "a.pdf").code == 1
 
 
@@ -103,12 +103,14 @@ def test_add_without_waiting(folioscope, files):
 
 
 def test_add_goes_on_after_a_path_that_is_not_there(folioscope, files):
-    """It is named, the others are added, and the exit code is 1."""
+    """It is named, the others are added: exit code 3, as after any part that failed; 1 where nothing was added."""
     result = folioscope("add", files / "b.pdf", files / "nowhere.pdf", files / "a.pdf")
-    assert result.code == 1
+    assert result.code == 3
     assert "nowhere.pdf: There is no such file or folder." in result.err
     assert [accepted[1] for accepted in folioscope.service.accepted] == ["b.pdf", "a.pdf"]
     assert folioscope("add", files / "nowhere.pdf").code == 1
+    (files / "a.pdf").write_bytes(b"")
+    assert folioscope("add", files / "nowhere.pdf", files / "a.pdf").code == 1
 
 
 def test_add_stays_inside_the_folder(folioscope, files, tmp_path):
