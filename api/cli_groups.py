@@ -47,7 +47,7 @@ def create_key(name: str, tenant: str, scopes: tuple[str, ...], lifetime: str | 
         name=name,
         tenant=tenant,
         scopes=scopes,
-        lifetime=None if lifetime is None else cli_keys.Lifetime()(lifetime),
+        lifetime=None if lifetime is None else cli_keys.lifetime_of(lifetime),
         limits=KeyLimits(options["requests_per_minute"], options["answers"], options["bytes_per_day"]),
     )
 

@@ -16,22 +16,21 @@ from worker.settings import Settings
 
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "y": timedelta(days=365)}
 _LONGEST = 100 * _UNITS["y"]
+_MOST_DIGITS = 9  # of a hundred years in minutes there are eight
 
 
-class Lifetime(click.ParamType):
+def lifetime_of(value: str) -> timedelta:
     """`90d`, `12h`, `1y`: from now on."""
+    number, unit = value[:-1], value[-1:]
+    if not (number.isascii() and number.isdecimal() and unit in _UNITS):
+        raise _refused(f"{value!r} is no length of time: write 30m, 12h, 90d or 1y.")
+    if len(number) > _MOST_DIGITS or not 0 < int(number) <= _LONGEST // _UNITS[unit]:
+        raise _refused("a key is good for some time, and for at most 100 years; without this option it never expires.")
+    return int(number) * _UNITS[unit]
 
-    name = "duration"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        if isinstance(value, timedelta):
-            return value
-        number, unit = value[:-1], value[-1:]
-        known = number.isascii() and number.isdecimal() and len(number) < 6 and unit in _UNITS
-        lifetime = int(number) * _UNITS[unit] if known else timedelta()
-        if not timedelta() < lifetime <= _LONGEST:
-            self.fail("write 30m, 12h, 90d or 1y; a key that never expires is made without this option", param, ctx)
-        return lifetime
+def _refused(why: str) -> click.BadParameter:
+    return click.BadParameter(why, param_hint="'--expires'")
 
 
 def create(

@@ -112,7 +112,10 @@ class KeyDirectory:
         expires_at: datetime | None = None,
         limits: KeyLimits | None = None,
     ) -> tuple[str, ApiKey]:
-        """A new key, and what is remembered of it. `InvalidRequest` for a tenant that cannot be one."""
+        """A new key, and what is remembered of it. `InvalidRequest` for a tenant that cannot be one, or no name."""
+        shown = " ".join(name.split())[:_MAX_NAME]
+        if not shown:
+            raise InvalidRequest("A key needs a name that says whose it is.")
         if not TENANT.fullmatch(tenant):
             raise InvalidRequest(f"{tenant[:100]!r} cannot name a tenant: up to 64 of a-z, 0-9, - and _.")
         if not scopes:
@@ -121,7 +124,6 @@ class KeyDirectory:
             key_id = secrets.token_hex(4)
             body = f"{PREFIX}{key_id}_{''.join(secrets.choice(_ALPHABET) for _ in range(_SECRET_CHARS))}"
             token = body + _checksum(body)
-            shown = " ".join(name.split())[:_MAX_NAME]
             key = ApiKey(key_id, digest(token), shown, tenant, scopes, now, expires_at, limits=limits or KeyLimits())
             if write_atomic(self._path(key_id), _dump(key), mode=0o600):
                 return token, key
