@@ -10,6 +10,7 @@ import errno
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,6 +88,15 @@ def write_atomic(path: Path, content: bytes, *, replace: bool = False, mode: int
         finally:
             temporary.unlink(missing_ok=True)
     return True
+
+
+def sweep_half_written(folder: Path, *, older_than_s: float) -> int:
+    """Remove what kills left of `write_atomic` here and in the folders below, which may be somebody's password."""
+    swept, oldest = 0, time.time() - older_than_s
+    for path in folder.rglob(".*.tmp"):
+        with contextlib.suppress(FileNotFoundError):
+            swept += path.stat().st_mtime < oldest and remove(path)
+    return swept
 
 
 def remove(path: Path) -> bool:

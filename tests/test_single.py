@@ -73,3 +73,16 @@ def test_what_is_kept_for_a_time_goes_without_anybody_asking(tmp_path, monkeypat
         monkeypatch.setattr(Recovery, "reconcile", fail)
         os.utime(tmp_path / "uploads" / f"{upload.id}.part", (0, 0))  # nobody went on with it for a long time
         wait_for(lambda: not list((tmp_path / "uploads").iterdir()))
+
+
+@pytest.mark.parametrize("folder", ["uploads", "webhooks/hooks/default", "conversations", "keys"])
+def test_what_a_kill_left_half_written_goes(tmp_path, folder):
+    """Passwords, secrets and questions are in such files; one that is just being written stays."""
+    left, fresh = tmp_path / folder / ".0123.tmp", tmp_path / folder / ".4567.tmp"
+    for path in (left, fresh):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('{"password": "secr')
+    os.utime(left, (0, 0))
+    with wiring.open_service(crash_service.settings(tmp_path)):
+        wait_for(lambda: not left.exists())
+        assert fresh.exists()

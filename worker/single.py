@@ -65,7 +65,12 @@ def open_single(settings: Settings) -> Iterator[Library]:
             inside=lambda: queue.inside(f"{engine.name}@{engine.revision}"),
             decoder=LocalDecoder(truth.store, engine, jobs.keep),
         )
-        forget = (library.uploads.sweep, library.idempotency.sweep, library.conversations.sweep)
+        forget = (
+            library.uploads.sweep,
+            library.idempotency.sweep,
+            library.conversations.sweep,
+            lambda: wiring.sweep_half_written(settings),
+        )
         housekeeper = LocalHousekeeper(recovery, forget, settings.housekeeping_s)
         stack.callback(housekeeper.stop)
         webhooks = webhook_parts(settings, truth.catalog, truth.store).runner(library.document)

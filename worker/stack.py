@@ -179,6 +179,7 @@ class Member:
             wiring.build_uploads(settings).sweep,
             wiring.build_idempotency(settings).sweep,
             wiring.build_conversations(settings).sweep,
+            lambda: wiring.sweep_half_written(settings),
             self.crashes.sweep,
         )
         return Housekeeper(settings.data_dir / "housekeeper.lock", reconciler.look, tidy, config)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from index import files
 from index.blobs_dir import DirBlobStore
 from index.catalog_dir import DirCatalog
 from index.embedder import Embedder
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("folioscope.wiring")
 
 _CPU_SHARE = 5 / 6
+_HALF_WRITTEN_S = 3600.0
+"""Far longer than writing a small file takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +327,12 @@ def build_conversations(settings: Settings) -> Conversations:
     from worker.asking.conversation import Conversations
 
     return Conversations(settings.data_dir / "conversations")
+
+
+def sweep_half_written(settings: Settings) -> int:
+    """Remove what kills left half-written beside the catalog, which sweeps its own."""
+    folders = ("conversations", "cooldowns", "idempotency", "keys", "uploads", "webhooks")
+    return sum(files.sweep_half_written(settings.data_dir / name, older_than_s=_HALF_WRITTEN_S) for name in folders)
 
 
 @contextmanager

@@ -109,8 +109,8 @@ class Outbox:
                 folder.rmdir()
 
     def sweep(self, now: float) -> None:
-        """Remove old failures, and what a crash left half-written."""
-        for path in [*self._failed.glob("*/*/*"), *self._waiting.glob("*/*/.*.tmp")]:
+        """Remove old failures."""
+        for path in list(self._failed.glob("*/*/*")):
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime < now - _FAILED_KEPT_S:
                     remove(path)
