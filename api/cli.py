@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from api.cli_groups import keys, webhooks
-from api.cli_options import WholeRange, is_unicode
+from api.cli_options import NamedPath, WholeRange, is_unicode
 from api.cli_options import as_json as _json
 from api.cli_options import data as _data
 from api.cli_options import output as _output
@@ -87,7 +87,7 @@ def mcp(url: str | None, data: Path | None) -> int:
 
 
 @cli.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=NamedPath())
 @click.option("--password", envvar="FOLIOSCOPE_PASSWORD", help="Opens encrypted PDFs; `-` asks for it.")
 @click.option("--text-layer", type=click.Choice(["auto", "never"]), help="Use trustworthy text layers, or never.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until everything is read.")

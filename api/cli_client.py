@@ -46,6 +46,13 @@ class ApiError(Exception):
         self.status = status
 
 
+class FileChanged(OSError):
+    """A file that did not keep its length while it was sent; nothing of it was kept."""
+
+    def __init__(self) -> None:
+        super().__init__("The file grew or shrank while it was sent. Add it again when it is whole.")
+
+
 class Client:
     """The routes that the commands use, as methods that return JSON. All raise `ApiError`."""
 
@@ -63,28 +70,41 @@ class Client:
         progress: Callable[[int], None] = lambda _sent: None,
     ) -> tuple[dict[str, Any], bool]:
         """Send a file; the document, and whether it is new. `lay_at` is its path in a folder. `progress` is told how
-        many bytes were sent in all.
+        many bytes were sent in all. `OSError` for a file that cannot be read, or changes meanwhile.
         """
         fields = {"password": password, "text_layer": text_layer, "path": lay_at}
         boundary = secrets.token_hex(16)
         head, tail = _form(boundary, path.name, {name: value for name, value in fields.items() if value})
         size = (await anyio.Path(path).stat()).st_size
 
+        changed: list[bool] = []
+
         async def body() -> AsyncIterator[bytes]:
             yield head
-            sent = 0
+            left = size
             async with await anyio.open_file(path, "rb") as file:
-                while chunk := await file.read(_CHUNK):
+                while left and (chunk := await file.read(min(_CHUNK, left))):
                     yield chunk
-                    sent += len(chunk)
-                    progress(sent)
+                    left -= len(chunk)
+                    progress(size - left)
+                # A scanner that is still writing, say. The request ends without its last bytes: nothing of it counts.
+                if left or await file.read(1):
+                    changed.append(True)
+                    if self.in_process:
+                        return  # the app would take what is raised here for an error of its own
+                    raise FileChanged
             yield tail
 
         headers = {
             "Content-Type": f"multipart/form-data; boundary={boundary}",
             "Content-Length": str(len(head) + size + len(tail)),
         }
-        response = await self._send("POST", "/v1/documents", body=body, headers=headers)
+        try:
+            response = await self._send("POST", "/v1/documents", body=body, headers=headers)
+        except ApiError:
+            if changed:
+                raise FileChanged from None
+            raise
         return response.json(), response.headers.get("folioscope-existing") != "true"
 
     async def document(self, document_id: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli_client import ApiError, Client
-from api.cli_output import ERROR, OK, PARTIAL, Output, bytes_of, count, failures, safe
+from api.cli_output import ERROR, OK, PARTIAL, Output, bytes_of, count, failures, name_of, safe
 
 # Of a path beside a bar: its end says more than its beginning.
 _NAME_CHARS = 40
@@ -75,20 +75,23 @@ async def add(
     follow_links: bool = False,
 ) -> int:
     added = Added()
-    missing = [path for path in paths if not path.exists()]
-    for path in missing:
-        detail = "There is no such file or folder." if not path.is_symlink() else "This link leads nowhere."
-        added.failed.append({"path": str(path), "code": "no_such_file", "detail": detail})
-        output.error(f"{safe(str(path))}: {detail}")
+    there = []
+    for path in paths:
+        if problem := _no_file(path):
+            code, detail = problem
+            added.failed.append({"path": str(path), "code": code, "detail": detail})
+            output.error(f"{name_of(path)}: {detail}")
+        else:
+            there.append(path)
     files = []
-    for file in find_files([path for path in paths if path not in missing], follow=follow_links):
+    for file in find_files(there, follow=follow_links):
         if file.leads_out:
             detail = "This link leads out of the folder; --follow-symlinks takes it along."
             added.skipped.append({"path": str(file.path), "code": "link_out", "detail": detail})
-            output.note(f"skipped {safe(str(file.path))}: {detail}", style="yellow")
+            output.note(f"skipped {name_of(file.path)}: {detail}", style="yellow")
         else:
             files.append(file)
-    if not files and not missing:
+    if not files and not added.failed:
         output.error("There are no files in these folders.")
         return PARTIAL
     await _upload(client, output, files, added, password=password, text_layer=text_layer)
@@ -108,6 +111,15 @@ async def add(
     return OK if whole and added.ids and not added.failed else PARTIAL
 
 
+def _no_file(path: Path) -> tuple[str, str] | None:
+    """Why nothing can be added from there: code and detail."""
+    if not path.exists():
+        return "no_such_file", "This link leads nowhere." if path.is_symlink() else "There is no such file or folder."
+    if not path.is_dir() and not path.is_file():
+        return "not_a_file", "This is a pipe or a device. Write what comes from it to a file, and add that."
+    return None
+
+
 async def _upload(
     client: Client,
     output: Output,
@@ -122,7 +134,7 @@ async def _upload(
         task = bar.add_task("Uploading", total=sum(_size(file.path) for file in files))
         sent_before = 0
         for file in files:
-            shown = safe(str(file.path))
+            shown = name_of(file.path)
             bar.update(task, description=f"Uploading {shown[-_NAME_CHARS:]}" if len(files) > 1 else "Uploading")
             try:
                 document, new = await client.upload(
@@ -197,7 +209,7 @@ def _summary(document: dict[str, Any]) -> Text:
     many = f"{pages['done']} of " * (pages["done"] < pages["total"]) + count(pages["total"], "page")
     if pages.get("undecoded"):
         many += f", {pages['undecoded']} without text until a question needs it"
-    line = Text.assemble((f"{mark} ", style), (safe(document["filename"]), "bold"), f"  {what}{many}  ")
+    line = Text.assemble((f"{mark} ", style), (name_of(document["filename"]), "bold"), f"  {what}{many}  ")
     return line.append(document["id"], style="dim")
 
 
@@ -220,7 +232,7 @@ async def ls(client: Client, output: Output) -> int:
             continue
         pages = item["pages"]
         read_pages = str(pages["total"]) if pages["done"] == pages["total"] else f"{pages['done']}/{pages['total']}"
-        name = _shortened(safe(item["filename"])) + (" (archive)" if item["kind"] == "archive" else "")
+        name = _shortened(name_of(item["filename"])) + (" (archive)" if item["kind"] == "archive" else "")
         table.add_row(
             item["id"],
             Text(name),
@@ -257,7 +269,7 @@ async def rm(client: Client, output: Output, document_ids: Sequence[str]) -> int
             count(receipt[f"{what}s_deleted"], name)
             for what, name in (("page", "page"), ("document", "document"), ("blob", "file"))
         )
-        output.say(f"deleted {safe(receipt['filename'])}: {deleted}; {_remaining(receipt['remaining'])}")
+        output.say(f"deleted {name_of(receipt['filename'])}: {deleted}; {_remaining(receipt['remaining'])}")
     return code
 
 
@@ -283,7 +295,7 @@ async def _each(
         except ApiError as error:
             if error.code != "not_found":
                 raise
-            output.error(f"{safe(document_id)}: {error.detail}")
+            output.error(f"{name_of(document_id)}: {error.detail}")
             found = None
         yield document_id, found
 
@@ -316,9 +328,9 @@ async def read_again(
             output.json(asked)
         parts = [count(asked["pages"], "page")] if asked["pages"] or not asked["documents"] else []
         parts += [count(asked["documents"], "file")] if asked["documents"] else []
-        output.say(f"{safe(document_id)}: {' and '.join(parts)} will be read again")
+        output.say(f"{name_of(document_id)}: {' and '.join(parts)} will be read again")
         if asked.get("lifted"):
-            output.say(f"{safe(document_id)}: {count(asked['lifted'], 'page')} may be decoded by the next question")
+            output.say(f"{name_of(document_id)}: {count(asked['lifted'], 'page')} may be decoded by the next question")
     if client.in_process:
         output.note("No service is running: they are read once one runs (folioscope serve).")
     return code

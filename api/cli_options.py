@@ -23,7 +23,19 @@ class WholeRange(click.IntRange):
         return super().convert(value, param, ctx)
 
 
-data = click.option("--data", type=click.Path(path_type=Path), help="Data directory (FOLIOSCOPE_DATA_DIR).")
+class NamedPath(click.Path):
+    """A path that is there: an empty one, of a variable that is not set, would be the folder one is in."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("an empty path names nothing; the folder you are in is written as a dot.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+data = click.option("--data", type=NamedPath(), help="Data directory (FOLIOSCOPE_DATA_DIR).")
 url = click.option("--url", help="A service to talk to (FOLIOSCOPE_URL) instead of this machine's own.")
 key = click.option("--key", help="The key to use there (FOLIOSCOPE_API_KEY, which no process list shows).")
 as_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, for programs.")

@@ -95,6 +95,11 @@ def safe(untrusted_text: str) -> str:
     )
 
 
+def name_of(untrusted_name: object) -> str:
+    """A name, or a path, as one line has it: names of files may hold line ends."""
+    return safe(str(untrusted_name)).replace("\n", " ")
+
+
 def snippet(text: str, highlights: Iterable[Iterable[int]]) -> Text:
     """A line or three around the first highlight, highlights bold, without the marks of Markdown."""
     spans = [tuple(span) for span in highlights]

@@ -1,0 +1,92 @@
+"""`folioscope add` of what is no whole file: nothing, pipes, files that change meanwhile, names with line ends."""
+
+from __future__ import annotations
+
+import os
+
+import httpx
+import pytest
+
+from api.cli_client import Client, FileChanged
+from tests.api_kit import LOCAL, Api, FakeService, serving
+from tests.cli_kit import fake_cli
+
+
+@pytest.fixture
+def folioscope(capsys, monkeypatch, tmp_path):
+    with fake_cli(capsys, monkeypatch, tmp_path / "data") as command:
+        yield command
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+def test_an_empty_path_is_no_folder(folioscope, tmp_path, monkeypatch):
+    """`add "$SCANS"` where the variable is not set adds nothing, and not all that is here."""
+    (tmp_path / "private.pdf").write_bytes(b"page")
+    monkeypatch.chdir(tmp_path)
+    for arguments in (("add", ""), ("add", "private.pdf", "--data", "")):
+        result = folioscope(*arguments)
+        assert result.code == 2
+        assert "an empty path names nothing" in result.err
+    assert folioscope.service.accepted == []
+    assert folioscope("add", ".").code == 0
+
+
+def test_pipes_and_devices_are_refused(folioscope, tmp_path):
+    """They have no length and may have no end; what stands beside them is added."""
+    os.mkfifo(tmp_path / "pipe.pdf")
+    (tmp_path / "good.pdf").write_bytes(b"page")
+    result = folioscope("add", tmp_path / "pipe.pdf", "/dev/zero", tmp_path / "good.pdf", "--json")
+    assert result.code == 3
+    assert [line.get("code") for line in result.lines] == [None, "not_a_file", "not_a_file"]
+    assert result.err.count("a pipe or a device") == 2
+    assert folioscope("add", tmp_path / "pipe.pdf").code == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("in_process", [False, True])
+@pytest.mark.parametrize("change", [900_001, 899_999])
+async def test_a_file_that_changes_while_it_is_sent_is_refused(tmp_path, change, in_process):
+    """A scanner that still writes, a copy that is not complete: neither is taken, and no half of it."""
+    path, service = tmp_path / "scan.pdf", FakeService()
+    path.write_bytes(b"x" * 900_000)
+    api = Api(service)
+    with serving(api.app) as url:
+        transport = {"transport": httpx.ASGITransport(api.app)} if in_process else {}
+        async with httpx.AsyncClient(base_url=LOCAL if in_process else url, **transport) as http:
+            client = Client(http, in_process=in_process)
+            with pytest.raises(FileChanged, match="grew or shrank"):
+                await client.upload(path, progress=lambda _sent: os.truncate(path, change))
+            assert service.accepted == []
+            _, new = await client.upload(path)
+            assert new
+    service.close()
+
+
+def test_a_changing_file_costs_itself_only(folioscope, tmp_path, monkeypatch):
+    """The others are added, and the code is 3."""
+    (tmp_path / "a.pdf").write_bytes(b"a")
+    (tmp_path / "b.pdf").write_bytes(b"b")
+    upload = Client.upload
+
+    async def changing(self, path, **options):
+        if path.name == "a.pdf":
+            options["progress"] = lambda _sent: path.write_bytes(b"aa")
+        return await upload(self, path, **options)
+
+    monkeypatch.setattr(Client, "upload", changing)
+    result = folioscope("add", tmp_path / "a.pdf", tmp_path / "b.pdf")
+    assert result.code == 3
+    assert "a.pdf: The file grew or shrank while it was sent." in result.err
+    assert [accepted[1] for accepted in folioscope.service.accepted] == ["b.pdf"]
+
+
+def test_a_name_with_a_line_end_stays_on_its_line(folioscope, tmp_path):
+    """Nobody writes lines of a log by the name of a file."""
+    (tmp_path / "a\nskipped b.pdf").write_bytes(b"page")
+    result = folioscope("add", tmp_path)
+    assert [line for line in result.err.splitlines() if line.startswith("skipped")] == []
+    assert "a skipped b.pdf" in result.err
