@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import fcntl
 import json
 import os
 import random
@@ -351,6 +352,52 @@ def test_kept_for_its_time_and_pruned(tmp_path):
     assert list(tmp_path.glob("*/*.lock"))
     later.close()
     assert list(tmp_path.glob("*/*")) == []
+
+
+def test_what_is_not_too_old_is_not_pruned(tmp_path):
+    """Its answer is given to the end of its time, however often is tidied up."""
+    now = [time.time()]
+    keys = IdempotencyKeys(tmp_path, keep_s=100, clock=lambda: now[0])
+    claim = keys.claim("t", "op", "key")
+    claim.begin("f", "00")
+    claim.finish(Stored(200, {}, b"one"))
+    claim.close()
+    now[0] += 50
+    assert keys.sweep() == 0
+    again = keys.claim("t", "op", "key")
+    assert again.check("f") == Stored(200, {}, b"one")
+    again.close()
+
+
+def test_an_answer_that_was_given_is_not_given_up(tmp_path):
+    """Whatever breaks after it was kept: it is given again."""
+    keys = IdempotencyKeys(tmp_path)
+    claim = keys.claim("t", "op", "key")
+    claim.begin("f", "00")
+    claim.finish(Stored(201, {}, b"one"))
+    claim.give_up()
+    claim.close()
+    again = keys.claim("t", "op", "key")
+    assert again.check("f") == Stored(201, {}, b"one")
+    again.close()
+
+
+def test_a_key_that_was_let_go_as_it_was_taken(tmp_path, monkeypatch):
+    """The lock of one who opened the file before its holder removed it would be on nothing that others see."""
+    keys = IdempotencyKeys(tmp_path)
+    before = keys.claim("t", "op", "key")
+    flock = fcntl.flock
+
+    def late(handle, how):
+        before.close()
+        flock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    mine = keys.claim("t", "op", "key")
+    monkeypatch.undo()
+    with pytest.raises(Conflict):
+        keys.claim("t", "op", "key")
+    mine.close()
 
 
 def test_a_damaged_record_is_none(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 
 from index.errors import BadDocument, Conflict, NotFound, Unavailable
 from index.types import PageKey
+from tests.api_kit import UNKNOWN_ID
 from tests.kit import TENANT, pdf
 from tests.lazy_kit import LazyArchive, away, pages
 from tests.test_jobs import zipped
@@ -107,6 +108,16 @@ def test_reading_again_lifts_it(archive):
     assert tries(archive) == 3
     assert archive.api.post(f"/v1/documents/{box}/read-again").json()["lifted"] == 1
     assert archive.rung == []
+
+
+def test_reading_one_page_again_lifts_no_other(tmp_path):
+    """Nor another tenant's, whose document has the same id."""
+    cooldowns = Cooldowns(tmp_path)
+    keys = [PageKey("a", UNKNOWN_ID, 1), PageKey("a", UNKNOWN_ID, 2), PageKey("b", UNKNOWN_ID, 1)]
+    for key in keys:
+        cooldowns.failed(key, Want.MARKDOWN, Unavailable("x", code="x"))
+    assert cooldowns.lift("a", [UNKNOWN_ID], page=1) == 1
+    assert [cooldowns.of(key, Want.MARKDOWN) is None for key in keys] == [True, False, False]
 
 
 def test_deleted_and_sent_again_is_new(archive):

@@ -153,6 +153,17 @@ def test_the_places_of_a_killed_process_come_back(counts, redis, lease_end):
     wait_for(lambda: mine.hold("aaaaaaaa", 1))
 
 
+def test_a_dead_lease_ends_beside_one_that_lives(counts, redis, lease_end):
+    """Who goes on renewing its own place keeps no other's."""
+    mine = counts(lease_s=1.5)
+    with Redis.from_url(redis.url) as client:
+        assert mine.hold("aaaaaaaa", 2)
+        client.zadd(LEASES, {"of one that died": lease_end()})
+        assert mine.hold("aaaaaaaa", 2) is None
+        wait_for(lambda: mine.hold("aaaaaaaa", 2))
+        assert client.zscore(LEASES, "of one that died") is None
+
+
 def test_a_long_answer_keeps_its_place_while_short_ones_come_and_go(counts, lease_end):
     """Places are given back all the time; the one that is held is renewed all the same."""
     busy = counts(lease_s=1.5)

@@ -240,6 +240,40 @@ def test_forgotten_uploads_expire(tmp_path):
     assert kept.get("t", moving.id).offset == 0
 
 
+def test_a_finished_upload_expires_too(tmp_path):
+    """Its document's id is told for as long as an unfinished one is kept, and nothing is left of it then."""
+    now = [1e9]
+    kept = uploads(tmp_path, now, keep_s=100)
+    upload = kept.create("t", 2, filename="a")
+    write(kept, upload, 0, b"ab")
+    kept.finish("t", upload.id, collected([]))
+    os.utime(tmp_path / f"{upload.id}.done", (1e9, 1e9))
+    now[0] += 99
+    kept.sweep()
+    assert kept.get("t", upload.id).document_id == "the-document"
+    now[0] += 2
+    assert kept.sweep() == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bytes_are_on_the_disk_before_they_are_counted(tmp_path, monkeypatch):
+    """All of them, also where the line broke."""
+    kept = uploads(tmp_path)
+    upload = kept.create("t", 10, filename="a")
+    synced, fsync = [0], os.fsync
+
+    def note(handle):
+        synced.append(os.fstat(handle).st_size)
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    with pytest.raises(ConnectionResetError), kept.appending("t", upload.id, 0) as end:
+        end.write(b"abc")
+        end.write(b"de")
+        raise ConnectionResetError
+    assert kept.get("t", upload.id).offset == synced[-1] == 5
+
+
 # -- over HTTP --------------------------------------------------------------------------------
 
 
