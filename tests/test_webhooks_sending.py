@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 from standardwebhooks.webhooks import WebhookVerificationError
 
+from index.errors import StorageFull
 from tests.api_kit import wait_for
 from tests.webhook_kit import (
     Receiver,
@@ -234,6 +235,41 @@ def test_a_hook_that_works_is_not_disabled_for_one_message(sending):
         made.until(lambda: made.view().waiting == 0)
         assert {one.message_id for one in made.view().failed} <= {f"msg_{1:032x}", f"msg_{2:032x}"}
         assert made.view().hook.disabled is None
+
+
+def test_a_hook_that_worked_once_is_disabled_when_it_is_dead(sending):
+    """What it took before the message that is given up says nothing of the day since."""
+    with Receiver(status(200), status(500)) as receiver:
+        made = sending(receiver, config=SenderConfig(timeout_s=60.0))
+        hook = made.desk.register("default", receiver.host)
+        made.put(hook)
+        made.send()
+        assert made.view().last_success is not None
+        made.late = 3600
+        made.put(hook, number=2)
+        for hours in (1, 5, 10, 24.99):
+            made.late = hours * 3600
+            made.send()
+        assert "24 hours" in made.view().hook.disabled
+
+
+def test_a_failure_that_cannot_be_written_is_no_hurry(sending, monkeypatch):
+    """On a full disk a receiver that is down is not tried at every look, but a minute later."""
+
+    def full(*_args, **_options):
+        raise StorageFull("full")
+
+    with Receiver(status(500)) as receiver:
+        made = sending(receiver)
+        made.put(made.desk.register("default", receiver.host))
+        with monkeypatch.context() as patch:
+            patch.setattr(made.desk.outbox, "retry", full)
+            for _ in range(3):
+                made.send()
+        assert len(receiver.got) == 1
+        made.late = 120
+        made.send()
+        assert len(receiver.got) == 2
 
 
 def test_gone_is_the_end(sending):
