@@ -175,7 +175,10 @@ def test_types_are_the_same_in_any_case(api):
     assert api.post("/v1/search", json=asked).status_code == 200
 
 
-@pytest.mark.parametrize("cursor", ["nan_x", "inf_x", "-inf_", "x", ""])
+@pytest.mark.parametrize(
+    "cursor",
+    ["nan_x", "inf_x", "-inf_", "x", "", "1e9_x", "1_000.0_x", "１.0_x", " 1.0_x", "1.0 _x", "1e+400_x", "1.0\n_x"],
+)
 def test_cursors_that_no_listing_returned(cursor):
     """Numbers that are no time are none either."""
     with pytest.raises(InvalidRequest):

@@ -21,6 +21,7 @@ from worker.labels import labels
 
 _fold = fold.__wrapped__  # names of files are not kept among the folded words, which are asked for far more often
 _DIGITS = re.compile(r"\d+")
+_NUMBER = re.compile(r"-?\d+\.\d+|-?\d(?:\.\d+)?e[+-]\d+", re.ASCII)  # as `repr` writes them
 _LONGEST = 200  # characters of a name that give it its place, since cursors carry them
 
 _Place = tuple[float | str, str]
@@ -116,10 +117,6 @@ def _parse(cursor: str, order: Order) -> _Place:
     at, _, last_id = cursor.rpartition("_")
     if order is Order.NAME:
         return at, last_id
-    try:
-        number = float(at)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
+    if not _NUMBER.fullmatch(at) or not math.isfinite(float(at)):
         raise InvalidRequest("This cursor is not one that a listing returned.")
-    return number, last_id
+    return float(at), last_id
