@@ -203,6 +203,21 @@ def test_tried_again_in_vain(telling):
     assert len(set(telling.ids())) == 2
 
 
+def test_tried_again_after_an_end_that_nobody_was_told(telling):
+    """It had ended before there was a webhook: the new end is told, but not what is seen before pages are put back."""
+    document = telling.archive.upload(pdf("one", "!page_too_large"))
+    telling.archive.settle()
+    telling.desk.register(TENANT, URL)
+    telling.desk.again(TENANT, document)
+    telling.look()
+    assert telling.told() == []
+    telling.archive.library.read_again(TENANT, document)
+    telling.archive.settle()
+    telling.late += 31
+    telling.look()
+    assert [told["type"] for told in telling.told()] == ["document.partial"]
+
+
 def test_everything_read_again(telling):
     """Asked for by an administrator: also a document that was done."""
     telling.desk.register(TENANT, URL)
