@@ -50,9 +50,26 @@ def test_speakers_stay_with_what_they_say() -> None:
     for name, speech in (("MASTER.", PROSE), ("BOY.", OTHER), ("MASTER.", PROSE)):
         page.line(50, y, name)
         y = page.text(130, y, 400, speech) + 4
+    for name, speech in (("BOY.", "Then I shall go and look for them myself, before it is dark."), ("MASTER.", OTHER)):
+        page.line(50, y, name)
+        y = page.text(130, y, 400, speech)
     text = flat(page.composed(shuffle=1).text)
     assert f"MASTER. {flat(PROSE)}" in text
+    assert "BOY. Then I shall go" in text
+    assert "before it is dark. MASTER. Nobody could say" in text
     assert f"BOY. {flat(OTHER)}" in text
+
+
+def test_a_heading_of_two_lines_beside_its_paragraph_does_not_stand_inside_its_lines() -> None:
+    """As in typed minutes: in the text's own type and level with its lines, of which it is no part."""
+    page = Page()
+    y = 60.0
+    for names, minute in ((["Slipway"], PROSE), (["Light-", "house"], OTHER), (["Bridge"], PROSE)):
+        for row, name in enumerate(names):
+            page.line(40, y + 13 * row, name)
+        y = page.text(130, y, 400, minute) + 8
+    text = flat(page.composed(shuffle=1).text)
+    assert f"Slipway {flat(PROSE)} Lighthouse {flat(OTHER)} Bridge {flat(PROSE)}" in text
 
 
 @pytest.mark.parametrize("marks", [("5", "10", "15"), ("12.", "13.", "14."), ("To:", "From:", "Re:")])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from worker.layout.blocks import Block
-from worker.layout.kinds import is_enumerator, is_label, is_numeric, starts_small
+from worker.layout.kinds import ends_sentence, is_enumerator, is_label, is_numeric, starts_small
 from worker.layout.paragraphs import blocks_of
 from worker.layout.pieces import Piece, vertical_overlap
 from worker.layout.rows import gather
@@ -72,7 +72,8 @@ def _notes(beyond: Sequence[Piece], text: Sequence[Piece], size: float, widest: 
         smaller = median(p.size for p in lines) < _SMALLER * size
         heedless = any(len(group) > 1 and not all(_level(p, text) for p in group) for group in groups)
         if not smaller and not heedless:
-            return []
+            # But no line of the text begins with both lines of one.
+            groups = [group for group in groups if len(group) > 1 and _beside_one(group, text)]
     return [Note(tuple(group), on_left) for group in groups if not any(_is_other(p.text) for p in group[:1])]
 
 
@@ -96,6 +97,12 @@ def _is_other(text: str) -> bool:
 
 def _beside(piece: Piece, text: Sequence[Piece]) -> bool:
     return any(vertical_overlap(piece, p) > 0.3 for p in text)
+
+
+def _beside_one(group: Sequence[Piece], text: Sequence[Piece]) -> bool:
+    """Do the lines stand beside one paragraph, and not, as speakers do, each before a sentence of its own?"""
+    beside = [p for line in group[:-1] for p in text if vertical_overlap(line, p) > 0.3]
+    return bool(beside) and not any(ends_sentence(p.text) for p in beside)
 
 
 def _level(piece: Piece, text: Sequence[Piece]) -> bool:
