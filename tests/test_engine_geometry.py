@@ -207,6 +207,20 @@ def test_digits_alone_do_not_settle_the_upside() -> None:
     assert orient.rotation(np.zeros((900, 1000, 3), np.uint8), slabs, read)[0] == 180
 
 
+def test_a_table_on_its_side_does_not_tell_which_way_up_the_page_is() -> None:
+    """Its cells are of the length that is cheap to read, the lines around it too long: the page was turned over."""
+
+    def read(crops: list[np.ndarray]) -> list[Recognised]:
+        lying = [crop.shape[1] > crop.shape[0] for crop in crops]
+        return [Recognised("plain words here", (0.5,) * 16, 0.99 if each else 0.1) for each in lying]
+
+    lines = [slab((500, 40 * n), (800, 20), 0.0) for n in range(1, 9)]
+    cells = [slab((100 + 60 * n, 600), (20, 120), 0.0) for n in range(12)]
+    turn, known = orient.rotation(np.zeros((900, 1000, 3), np.uint8), [*lines, *cells], read)
+    assert turn == 0
+    assert known and all(index < len(lines) for index in known)
+
+
 def test_memory_is_given_back_after_work_and_not_during_it() -> None:
     """The release comes once when the last of several workers has been away long enough."""
     released = threading.Event()

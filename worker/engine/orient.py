@@ -15,6 +15,7 @@ from worker.engine.geometry import Slab, crop, turn_pixels
 from worker.engine.recognise import Recognised
 
 _SAMPLES = 5
+_FEW_SAMPLES = 3  # one or two short ones may be specks
 _SURE = 0.93  # mean score of a sample that is not upside down (measured: 0.97 and more upright, below 0.8 turned)
 _PLAIN = 0.85  # between the mean score of lines that are turned and of lines that are not
 _ELONGATED = 2.0
@@ -38,7 +39,7 @@ def rotation(pixels: np.ndarray, slabs: Sequence[Slab], read: Read) -> tuple[int
         candidates = (0, 180)
     else:
         candidates = (90, 270)
-    chosen = _samples(slabs)
+    chosen = _samples(slabs, None if len(candidates) > 2 else candidates[0] == 90)
     best, best_lines, best_score = candidates[0], [], -1.0
     for turn in candidates:
         parts = [slabs[index].with_end_room(sideways=turn % 180 == 90) for index in chosen]
@@ -69,10 +70,15 @@ def _legibility(lines: Sequence[Recognised]) -> tuple[float, bool]:
     return score, letters >= max(8, weight // 2)
 
 
-def _samples(slabs: Sequence[Slab]) -> list[int]:
-    """Indices of lines long enough to tell and short enough to be cheap, spread over the page."""
-    ranked = sorted(range(len(slabs)), key=lambda index: (slabs[index].y, slabs[index].x))
-    good = [index for index in ranked if 4 <= slabs[index].long_side / max(1.0, slabs[index].short_side) <= 14]
-    pool = good or sorted(ranked, key=lambda index: -slabs[index].long_side)[: 2 * _SAMPLES]
+def _samples(slabs: Sequence[Slab], sideways: bool | None) -> list[int]:
+    """Indices of lines long enough to tell and short enough to be cheap, spread over the page. `sideways`: of those
+    that are higher than wide, or that are not; None: of all. A table on its side tells nothing about its page.
+    """
+    along = [index for index, item in enumerate(slabs) if sideways in (None, item.height > item.width)]
+    ranked = sorted(along, key=lambda index: (slabs[index].y, slabs[index].x))
+    pool = [index for index in ranked if 4 <= slabs[index].long_side / max(1.0, slabs[index].short_side) <= 14]
+    if len(pool) < _FEW_SAMPLES:
+        others = sorted(set(ranked) - set(pool), key=lambda index: (-slabs[index].long_side, index))
+        pool += others[: 2 * _SAMPLES - len(pool)]
     step = max(1.0, len(pool) / _SAMPLES)
     return [pool[int(place * step)] for place in range(min(_SAMPLES, len(pool)))]

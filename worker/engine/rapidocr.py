@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,14 +25,16 @@ from worker.engine.pixels import is_blank, rgb_pixels
 from worker.engine.rest import Rest, trim_heap
 from worker.engine.rules import ruling_lines
 from worker.engine.stamps import without_stamps
+from worker.engine.turned import parted, read_turned, turned_part
 from worker.layout.compose import compose
+from worker.layout.inset import inset
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from worker.engine.detect import Detector
-    from worker.engine.recognise import Recogniser
-    from worker.layout.lines import Line
+    from worker.engine.recognise import Recognised, Recogniser
+    from worker.layout.lines import Composed, Line
 
 _COLUMN = 2.5  # height over width of what may be a column of a table
 _REST_AFTER_S = 15.0  # without a page to read
@@ -119,10 +121,24 @@ class RapidOcrEngine:
         pixels, slabs = without_stamps(pixels, slabs, known, self._find)
         if not slabs:
             return self._reading("", (), (), 1.0, width, height, rotation)
-        level = Levelling(skew(slabs), width, height)
-        lines = read_lines(pixels, slabs, level, recogniser.read, known)
-        page = compose(lines, width=level.width, height=level.height, rules=ruling_lines(pixels, level))
+        page, lines = self._compose(pixels, slabs, known)
         return self._reading(page.text, page.regions, page.words, _trust(lines), width, height, rotation)
+
+    def _compose(
+        self, pixels: np.ndarray, slabs: Sequence[Slab], known: Mapping[int, Recognised], *, whole: bool = True
+    ) -> tuple[Composed, Sequence[Line]]:
+        """The text of an upright page, or of a part of it, with its slabs, and the lines that it is made of."""
+        height, width = pixels.shape[:2]
+        level = Levelling(skew(slabs), width, height)
+        lines = read_lines(pixels, slabs, level, self._loaded()[1].read, known)
+        part = turned_part(slabs, width, height) if whole else None
+        turned = None
+        if part is not None:
+            inside, outside = parted(lines, part, width, height)
+            turned = read_turned(pixels, part, inside, lambda cut: self._compose(cut, self._find(cut), {}, whole=False))
+            lines = lines if turned is None else outside
+        page = compose(lines, width=level.width, height=level.height, rules=ruling_lines(pixels, level))
+        return (page, lines) if turned is None else (inset(page, turned[0]), [*lines, *turned[1]])
 
     def _find(self, pixels: np.ndarray) -> list[Slab]:
         return self._loaded()[0].find(pixels)
