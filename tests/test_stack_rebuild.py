@@ -138,7 +138,7 @@ def test_a_rebuild_killed_midway(tmp_path, rng):
 
 @pytest.mark.skipif("FOLIOSCOPE_TEST_QDRANT_URL" in os.environ, reason="the files of a server that is not ours")
 def test_a_restored_archive(tmp_path):
-    """From copies made while everything ran, blobs first and then documents: with no index, all is read again; with an
+    """From copies made while everything ran, documents first and then blobs: with no index, all is read again; with an
     older copy of the index, what is new is read, what was deleted since goes, and nothing else is touched."""
     source, copies = tmp_path / "source", tmp_path / "copies"
     with Stack(source, grpc=True) as stack:
@@ -153,10 +153,11 @@ def test_a_restored_archive(tmp_path):
         assert api.http.delete(f"/v1/documents/{first[0]}").status_code == 200
         api.wait([*first[1:], *second])
         kept = [*first[1:], *second]
-        for part in ("blobs", "documents", "keys"):
+        for part in ("documents", "keys", "blobs"):
             if (stack.data / part).exists():
                 shutil.copytree(stack.data / part, copies / part)
-        api.upload(book(9))  # too late for the copies
+            if part == "documents":
+                api.upload(book(9))  # too late for the copies, of which one has its bytes
         texts = {key: text for key, text in stack.texts().items() if key[0] in kept}
         assert len(texts) == PAGES * len(kept)
 
