@@ -298,3 +298,27 @@ def test_signatures_side_by_side_are_blocks() -> None:
     for k in range(4):
         page.row(y + 12 * k, [(50, sides[0][k]), (330, sides[1][k])])
     assert in_order(page.composed(shuffle=2).text, *sides[0], *sides[1])
+
+
+@pytest.mark.parametrize("leading", [13, 15])
+def test_names_of_things_stay_with_their_values(leading: float) -> None:
+    """A certificate's particulars without colons, some of them figures; not the second half of two addresses."""
+    page = Page()
+    y = page.text(50, 60, 450, PROSE) + 20
+    rows = [("Vessel", "S.S. Maravilla"), ("Official number", "118 204"), ("Port of registry", "Whitby")]
+    rows.append(("Horse power", "240 N.H.P."))
+    for k, (name, value) in enumerate(rows):
+        page.row(y + leading * k, [(50, name), (175, value)])
+    page.line(300, y + 100, "Jos. Kettle, Superintendent")
+    text = page.composed(shuffle=5).text
+    assert all(f"{name} {value}" in text for name, value in rows)
+
+
+def test_two_addresses_with_a_number_each_stay_apart() -> None:
+    page = Page()
+    left = ("Town Hall", "Corn Street", "Witney", "Oxon")
+    right = ("Rosebank", "Upper Ferry Road", "Inverallan", "0632 4471")
+    for k in range(4):
+        page.row(60 + 13 * k, [(50, left[k]), (175, right[k])])
+    page.text(50, 160, 500, PROSE * 2)
+    assert in_order(page.composed(shuffle=2).text, *left, *right, PROSE)

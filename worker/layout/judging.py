@@ -20,6 +20,7 @@ from worker.layout.sequence import goes_on, step_of
 
 _FEWEST_PROSE = 5  # lines; of fewer short ones it cannot be told
 _LONG_LINE = 28  # characters
+_BESIDE = 8.0  # type sizes: values are no further from their names than that
 
 
 class Divides(enum.Enum):
@@ -88,7 +89,8 @@ def judge(pieces: Sequence[Piece], gutter: Gutter, others: Sequence[Gutter] = ()
     # Two columns of figures are a table's even where none stand level: a sum is either paid in or paid out.
     if min(numbers) > 0.5 or (max(numbers) > 0.5 and aligned > 0.5):
         return Divides.CELLS
-    if labels[0] > 0.4 and aligned > 0.6:
+    near = gutter.x1 - gutter.x0 < _BESIDE * size
+    if (labels[0] > 0.4 and aligned > 0.6) or (aligned > 0.8 and near and _are_values(left.pieces, right.pieces)):
         return Divides.CELLS
     if aligned < 0.55 or (aligned < 0.8 and abs(left.pitch - right.pitch) > 0.12 * max(left.pitch, right.pitch)):
         return Divides.BLOCKS  # lines that pay no heed to each other: independent blocks
@@ -155,6 +157,15 @@ def _address_beside(pieces: Sequence[Piece], gutter: Gutter, left: _Side, right:
         0 < p.yc - last.yc < 1.62 * size and abs(p.x0 - last.x0) < size and p.x1 < gutter.x0 + size
         for p in pieces[gutter.last + 1 : gutter.last + 3]
     )
+
+
+def _are_values(left: Sequence[Piece], right: Sequence[Piece]) -> bool:
+    """Names of things without figures, and beside them what they are, some of it figures. Addresses have commas, and
+    figures, if any, on both sides.
+    """
+    if any(c.isdigit() for p in left for c in p.text) or any(p.text.endswith(",") for p in (*left, *right)):
+        return False
+    return sum(is_numeric(p.text) for p in right) >= max(2, 0.3 * len(right))
 
 
 def _mean_length(side: _Side) -> float:
