@@ -34,6 +34,13 @@ def test_the_journal_survives_what_breaks_it(tmp_path):
     second.append(Line("d", "2026"))
     first.refresh()
     assert [bool(first.get(one)) for one in "abcd"] == [True, True, False, True]
+    with path.open("r+b") as file:  # put back from a backup, say
+        file.truncate(len(file.readline()))
+    first.refresh()
+    assert (first.since, len(first)) == ("2026-01-01", 0)
+    for one in (Line("a", "2025"), Line("b", "2026", 1, "x", 5.0), Line("d", "2026")):
+        first.append(one)
+    second.refresh()
     second.compact(["b", "d"])
     first.refresh()
     assert [bool(first.get(one)) for one in "abcd"] == [False, True, False, True]

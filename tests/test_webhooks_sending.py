@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import socket
 import threading
 import time
@@ -28,7 +29,7 @@ from tests.webhook_kit import (
 )
 from worker.webhooks.desk import Webhooks
 from worker.webhooks.hooks import EVENTS
-from worker.webhooks.outbox import Message
+from worker.webhooks.outbox import Message, Outbox
 from worker.webhooks.post import post
 from worker.webhooks.sender import Sender, SenderConfig
 from worker.webhooks.targets import HostRules
@@ -401,6 +402,21 @@ def test_secrets_stay_secret(sending, caplog):
         assert oct(kept.stat().st_mode)[-3:] == "600"
         assert not any(secret in path.read_text() for path in made.root.glob("outbox/**/*.json"))
         assert not any(secret in path.read_text() for path in made.root.glob("failed/**/*.json"))
+
+
+def test_the_newest_failures_are_kept(tmp_path, monkeypatch):
+    """A receiver that is down for long fills no disk."""
+    monkeypatch.setattr("worker.webhooks.outbox.MAX_FAILED", 3)
+    outbox = Outbox(tmp_path)
+    for number in range(5):
+        message = Message(f"msg_{number}", "default", "hook", "about", "document.done", "{}", 0.0, 0.0)
+        outbox.put(message)
+        path = outbox.waiting("default", "hook")[0]
+        outbox.give_up(message, "down")
+        for kept in (tmp_path / "failed").rglob(path.name):
+            os.utime(kept, (number, number))
+    assert [one.message_id for one in outbox.failed("default", "hook")] == ["msg_4", "msg_3", "msg_2"]
+    assert outbox.waiting("default", "hook") == []
 
 
 def test_a_damaged_message_is_passed_over(sending):
