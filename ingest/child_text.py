@@ -74,8 +74,8 @@ def layer_from(
 ) -> dict[str, Any] | None:
     """The layer as it crosses the wire; None without a word on the page. `size` is the page's, in points.
 
-    A word is `[text, x0, y0, x1, y1, block, line, size, bold, invisible]`. `has_ink` says whether the rendered
-    page shows anything in a box (in fractions); it is asked about words in nearly white only.
+    A word is `[text, x0, y0, x1, y1, block, line, size, bold, quarter_turns, invisible]`. `has_ink` says whether the
+    rendered page shows anything in a box (in fractions); it is asked about words in nearly white only.
     """
     width, height = size
     words: list[list[Any]] = []
@@ -88,7 +88,8 @@ def layer_from(
         chars += len(text)
         if not text.isprintable() or "\ufffd" in text:
             unmapped += sum(map(is_unmapped, text))
-        turns[_quarter_turns(direction)] += len(text)
+        quarter_turns = _quarter_turns(direction)
+        turns[quarter_turns] += len(text)
         box = _on_page(_tight(word, direction), width, height)
         if box is None or len(words) >= MAX_WORDS:
             continue
@@ -97,7 +98,8 @@ def layer_from(
         if again is not None:
             again[-1] = again[-1] and invisible
             continue
-        entry = [text[:MAX_WORD_CHARS], *box, block, line, word.size, 2 * word.bold > len(text), invisible]
+        bold = 2 * word.bold > len(text)
+        entry = [text[:MAX_WORD_CHARS], *box, block, line, word.size, bold, quarter_turns, invisible]
         if word.hyphen:
             hyphens.append((len(words), word.first[1].get("font", "")))
         words.append(entry)

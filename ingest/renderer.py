@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class LayerWord:
     """One word of a text layer, in the file's order. `block` and `line` number the groups that the
     file's own structure suggests; `size` is the font size in points. `invisible` words are not painted
-    (text render mode 3, as OCR software writes them).
+    (text render mode 3, as OCR software writes them). `turn` is how many degrees clockwise (0, 90, 180, 270) the
+    page must be turned for this word to stand upright.
     """
 
     text: str
@@ -34,6 +35,7 @@ class LayerWord:
     size: float
     bold: bool
     invisible: bool
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ def text_layer(untrusted_reply: dict[str, Any]) -> TextLayer | None:
 
 
 def _word(untrusted_word: Any) -> LayerWord | None:
-    if not isinstance(untrusted_word, list) or len(untrusted_word) != 10:
+    if not isinstance(untrusted_word, list) or len(untrusted_word) != 11:
         raise WireError("not a word")
     untrusted_text, *untrusted_box = untrusted_word[:5]
     if not isinstance(untrusted_text, str) or len(untrusted_text) > wire.MAX_WORD_CHARS:
@@ -109,7 +109,8 @@ def _word(untrusted_word: Any) -> LayerWord | None:
         line=_integer(untrusted_word[6], 0, 1 << 24),
         size=min(max(_number(untrusted_word[7]), 0.0), MAX_FONT_SIZE),
         bold=bool(untrusted_word[8]),
-        invisible=bool(untrusted_word[9]),
+        turn=90 * _integer(untrusted_word[9], 0, 3),
+        invisible=bool(untrusted_word[10]),
     )
 
 

@@ -29,7 +29,7 @@ while sock.recv(1 << 16):
 
 OPENED = [[{"status": 0, "pages": 1}, 0]]
 PAGE = [{"status": 0, "width": 10, "height": 10}, 300]
-WORD = ["word", 0.1, 0.1, 0.2, 0.2, 0, 0, 10.0, False, False]
+WORD = ["word", 0.1, 0.1, 0.2, 0.2, 0, 0, 10.0, False, 0, False]
 LAYER = {"unmapped": 0.0, "image_coverage": 0.0, "rules": [], "quarter_turns": 0, "words": [WORD]}
 
 
@@ -99,6 +99,7 @@ def test_insane_sizes_are_replaced(lied_to, good):
         {"words": [["x" * 201, *WORD[1:]]]},
         {"words": [[*WORD[:5], 1.5, *WORD[6:]]]},
         {"words": [["word"]]},
+        {"words": [[*WORD[:9], 4, WORD[10]]]},
         {"words": "word"},
         {"words": [["word", None, *WORD[2:]]]},
         {"rules": [[0.0, 0.0]]},
@@ -116,12 +117,13 @@ def test_lies_about_words_cost_the_text_layer_only(lied_to, good, change):
 
 def test_words_are_cleaned(lied_to, good):
     """Control and direction characters go, boxes are clamped to the page."""
-    words = [["a\u202eb\x07", -5.0, 0.5, 7.0, 0.4, 0, 0, 1e9, 1, 0], ["\x01\x02", *WORD[1:]]]
+    words = [["a\u202eb\x07", -5.0, 0.5, 7.0, 0.4, 0, 0, 1e9, 1, 3, 0], ["\x01\x02", *WORD[1:]]]
     with lied_to(OPENED, [PAGE, [{"status": 0, "text": LAYER | {"words": words}}, 0]]) as renderer:
         (word,) = renderer.render(good, PDF, 1, None, text_layer=True).text_layer.words
         assert word.text == "ab"
         assert (word.box.x0, word.box.y0, word.box.x1, word.box.y1) == (0, 0.4, 1, 0.5)
         assert word.size <= 10_000
+        assert word.turn == 270
 
 
 def test_a_text_layer_that_never_comes_is_done_without(lied_to, good):

@@ -243,10 +243,10 @@ def test_heads_that_run_up_stay_in_the_cells_of_their_columns() -> None:
     assert "| Charles Coe | 8 | 8 | 6 | 22 |" in text
 
 
-def test_heads_that_run_up_over_no_lines_follow_each_other_from_the_left() -> None:
+def test_long_heads_that_run_up_over_no_lines_follow_each_other_from_the_left() -> None:
     page = Page()
     page.text(60, 300, 400, PROSE)
     for k, head in enumerate(["gamma", "alpha", "delta", "beta"]):
-        box = Box((205 + 30 * k) / WIDTH, (150 + 3 * k) / HEIGHT, (215 + 30 * k) / WIDTH, (190 - 4 * k) / HEIGHT)
+        box = Box((205 + 30 * k) / WIDTH, (110 + 3 * k) / HEIGHT, (215 + 30 * k) / WIDTH, (190 - 4 * k) / HEIGHT)
         page.lines.append(Line(head, box, box, (LineWord(head, box),), 0.98, 10 / HEIGHT))
     assert in_order(page.composed(shuffle=3).text, "gamma", "alpha", "delta", "beta")

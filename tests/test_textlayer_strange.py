@@ -12,7 +12,7 @@ from index.types import Box
 from ingest.child_text import layer_from
 from ingest.renderer import LayerWord, TextLayer
 from ingest.sandbox import SandboxRenderer
-from worker.textlayer import read_layer, without_unseen
+from worker.textlayer import read_layer, trustworthy, without_unseen
 
 
 @pytest.fixture
@@ -140,8 +140,8 @@ def _as_mupdf_tells(lines: list[str], hyphen: float = 3.0) -> TextLayer:
     made = layer_from([{"lines": told}], [], [], (600.0, 800.0), lambda _: True)
     assert made is not None
     words = tuple(
-        LayerWord(text, Box(*box), block, line, size, bold, invisible)
-        for text, *box, block, line, size, bold, invisible in made["words"]
+        LayerWord(text, Box(*box), block, line, size, bold, invisible, 90 * turns)
+        for text, *box, block, line, size, bold, turns, invisible in made["words"]
     )
     return TextLayer(words, made["unmapped"], 0.0)
 
@@ -195,3 +195,70 @@ def test_a_layer_that_lies_askew_with_its_scan_is_levelled(slope: float) -> None
     assert page.text.count("| Rope of hemp, tarred | 14.10 |") == 4
     assert page.text.count("| Net for herring | 3.00 |") == 4
     assert {word.box for word in page.words} == {word.box for word in words}
+
+
+STATIONS = [("Station", "Jan", "Feb", "Mar"), ("Ardmore", "1.0", "1.7", "2.4"), ("Dunmore", "2.3", "3.0", "3.7")]
+STATIONS += [("Inverallan", "4.9", "5.6", "1.3"), ("Marlow", "1.2", "1.9", "2.6")]
+REPORT = "The keepers were asked to read the gauge each morning, and to write down what they found in the book. " * 3
+
+
+@pytest.mark.parametrize("turn", [90, 270])
+def test_a_table_on_its_side_is_read_on_its_side(layer_of, turn: int) -> None:
+    """A wide table on a page of a book: its rows are rows, between the text above and the page's number."""
+    document = pymupdf.open()
+    page = document.new_page()
+    page.insert_textbox((60, 40, 540, 160), REPORT, fontsize=10)
+    for row, cells in enumerate([("Table 4. Monthly rainfall at four stations",), (), *STATIONS]):
+        for column, text in enumerate(cells):
+            along, down = 90 * column + 20, 24 * row
+            x, y = (220 + down, 720 - along) if turn == 90 else (400 - down, 300 + along)
+            page.insert_text((x, y), text, fontsize=10, rotate=90 if turn == 90 else 270)
+    page.insert_text((290, 810), "113", fontsize=10)
+    layer, image = layer_of(document)
+    assert {word.turn for word in layer.words} == {0, turn}
+    reading = read_layer(layer, *image.size)
+    rows = [f"| {' | '.join(cells)} |" for cells in STATIONS]
+    assert rows[0] + "\n| --- | --- | --- | --- |\n" + "\n".join(rows[1:]) in reading.text
+    places = [reading.text.index(text) for text in ("in the book.", "Table 4.", "| Station", "113")]
+    assert places == sorted(places)
+    (found,) = [word for word in reading.words if reading.text[word.start : word.end] == "Inverallan"]
+    (given,) = [word for word in layer.words if word.text == "Inverallan"]
+    for side in ("x0", "y0", "x1", "y1"):
+        assert getattr(found.box, side) == pytest.approx(getattr(given.box, side), abs=0.002)
+
+
+def test_heads_that_run_up_stay_over_their_columns(layer_of) -> None:
+    document = pymupdf.open()
+    page = document.new_page()
+    page.insert_textbox((60, 40, 540, 160), REPORT, fontsize=10)
+    heads = ("Week 1", "Week 2", "Week 3", "Total", "Cause")
+    for column, head in enumerate(heads):
+        page.insert_text((220 + 30 * column, 250), head, fontsize=10, rotate=90)
+    page.insert_text((64, 250), "Name", fontsize=10)
+    rows = [("Annie Bright", "7", "8", "8", "23", "-"), ("Ellen Dow", "5", "8", "8", "21", "ill")]
+    rows += [("Fred Eames", "4", "6", "8", "18", "-"), ("Ida Hale", "9", "8", "7", "24", "-")]
+    for row, cells in enumerate(rows):
+        for column, text in enumerate(cells):
+            page.insert_text((64 if not column else 182 + 30 * column, 270 + 20 * row), text, fontsize=10)
+    layer, image = layer_of(document)
+    assert "| Name | Week 1 | Week 2 | Week 3 | Total | Cause |" in read_layer(layer, *image.size).text
+
+
+def test_samples_of_a_layer_are_words_that_stand_upright() -> None:
+    """Lines are looked up as they lie; a word on its side would read as another, and the layer be thought false."""
+    upright = [
+        LayerWord("bookkeeper", Box(0.1, 0.1 * k, 0.3, 0.1 * k + 0.02), 0, k, 10, False, False) for k in range(1, 4)
+    ]
+    aside = [
+        LayerWord("inverallan", Box(0.1 * k, 0.5, 0.1 * k + 0.02, 0.7), 1, k, 10, False, False, 90) for k in range(1, 9)
+    ]
+
+    class Lying:
+        def read_lines(self, image: Image.Image, boxes: list[Box]) -> list[tuple[str, float]]:
+            return [("bookkeeper", 0.99) if box.x1 - box.x0 > 0.1 else ("zzzzzz", 0.99) for box in boxes]
+
+        def knows(self, text: str) -> bool:
+            return True
+
+    layer = TextLayer((*upright, *aside), 0.0, 0.0, ())
+    assert trustworthy(layer, Image.new("RGB", (600, 800), "white"), Lying()).ok

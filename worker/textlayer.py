@@ -21,16 +21,17 @@ from typing import TYPE_CHECKING, Protocol
 
 from rapidfuzz.distance import Levenshtein
 
-from index.types import Box, PageReading, Reader
+from index.types import Box, PageReading, Reader, RegionKind
 from ingest.renderer import LayerWord, TextLayer
 from worker.layout.compose import compose
-from worker.layout.lines import Line, LineWord
+from worker.layout.inset import inset
+from worker.layout.lines import Composed, Line, LineWord
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 LAYER_ENGINE = "text-layer"
-REVISION = "4"  # of what this module makes of a layer
+REVISION = "5"  # of what this module makes of a layer
 
 _MAX_UNMAPPED = 0.1  # bullets and dingbats of symbol fonts are a few per cent of a good page
 _SCAN_COVERAGE = 0.5  # of a page that is mostly a picture
@@ -42,6 +43,7 @@ _ALIKE, _UNLIKE = 0.7, 0.45  # similarity of what the layer says and what the pi
 _INK_CONTRAST = 12  # of 255 shades: less cannot be seen
 _LONG, _FEWEST_LINES = 0.04, 5  # of the page's width; lines that tell the slope of a layer, and how many
 _LEAST, _MOST, _AGREED, _MOSTLY = 0.002, 0.1, 0.006, 0.6  # slopes, and the share of the lines that agree
+_FEWEST_ON_SIDE, _RUNNING = 8, 150  # words of a part on its side; characters of a paragraph in one
 _CONFIDENT = 0.85  # a recogniser that is less sure does not contradict
 
 
@@ -81,7 +83,7 @@ def trustworthy(layer: TextLayer, image: Image, recogniser: LineRecogniser) -> V
         return Verdict(False, "sparse")
     hidden = sum(len(word.text) for word in layer.words if word.invisible)
     painted = not scan and 2 * hidden < sum(len(word.text) for word in layer.words)
-    runs = _runs(layer.words)
+    runs = _runs([word for word in layer.words if not word.turn] or layer.words)  # lines are looked up as they lie
     readable = [run for run in runs if recogniser.knows(run.text)]
     if 2 * len(readable) < len(runs):
         return Verdict(True)  # a script that the recogniser cannot read
@@ -122,7 +124,9 @@ def upright(layer: TextLayer, image: Image) -> tuple[TextLayer, Image]:
     """
     if not layer.turn:
         return layer, image
-    words = tuple(replace(word, box=_turned(word.box, layer.turn)) for word in layer.words)
+    words = tuple(
+        replace(word, box=_turned(word.box, layer.turn), turn=(word.turn - layer.turn) % 360) for word in layer.words
+    )
     rules = tuple(_turned(rule, layer.turn) for rule in layer.rules)
     return replace(layer, words=words, rules=rules, turn=0), image.rotate(-layer.turn, expand=True)
 
@@ -140,14 +144,45 @@ def read_layer(layer: TextLayer, width: int, height: int, rotation: int = 0) -> 
     """The reading that a layer amounts to, on an upright page of `width` x `height` pixels that was turned by
     `rotation` to be so.
     """
-    per_point = _page_per_point(layer.words)
-    groups = _lines_of(layer.words)
-    slope = _slope(groups, height / width)
-    lines = [_line(words, per_point, slope, height / width) for words in groups]
-    page = compose([line for line in lines if line is not None], width=width, height=height, rules=layer.rules)
+    words, parts = layer.words, []
+    for turn in (90, 270):
+        part = _part_on_its_side(layer, turn, width, height)
+        if part is not None:
+            parts.append(part)
+            words = tuple(word for word in words if word.turn != turn)
+    page = _composed(words, width, height, layer.rules)
+    for part in parts:
+        page = inset(page, part)
     trust = max(0.0, 1.0 - layer.unmapped)
     reader = Reader(LAYER_ENGINE, REVISION, "text-layer")
     return PageReading(page.text, page.regions, page.words, trust, width, height, rotation, reader)
+
+
+def _composed(words: Sequence[LayerWord], width: int, height: int, rules: Sequence[Box]) -> Composed:
+    per_point = _page_per_point(words)
+    groups = _lines_of(words)
+    slope = _slope(groups, height / width)
+    lines = [_line(group, per_point, slope, height / width) for group in groups]
+    return compose([line for line in lines if line is not None], width=width, height=height, rules=rules)
+
+
+def _part_on_its_side(layer: TextLayer, turn: int, width: int, height: int) -> Composed | None:
+    """What is printed on its side on a page, such as a wide table, with its boxes on the upright page; None where that
+    is no table and no running text: the heads of narrow columns and a name up the margin are left where they are.
+    """
+    words = tuple(replace(word, box=_turned(word.box, turn)) for word in layer.words if word.turn == turn)
+    if len(words) < _FEWEST_ON_SIDE or len(words) == len(layer.words):
+        return None
+    part = _composed(words, height, width, tuple(_turned(rule, turn) for rule in layer.rules))
+    table = any(region.kind is RegionKind.TABLE for region in part.regions)
+    if not table and max(region.end - region.start for region in part.regions) < _RUNNING:
+        return None
+    back = 360 - turn
+    return replace(
+        part,
+        regions=tuple(replace(region, box=_turned(region.box, back)) for region in part.regions),
+        words=tuple(replace(word, box=_turned(word.box, back)) for word in part.words),
+    )
 
 
 def _page_per_point(words: Sequence[LayerWord]) -> float:

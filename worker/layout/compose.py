@@ -48,10 +48,10 @@ def compose(lines: Sequence[Line], *, width: int, height: int, rules: Sequence[B
     groups = touching(rules, aspect)
     # Text that runs up stays in its cell: the head of a narrow column.
     ruled, rest = take_ruled(pieces, groups)
-    upright = [piece for piece in rest if _runs_up(piece)]
-    rest = [piece for piece in rest if not _runs_up(piece)]
+    upright = [piece for piece in rest if _runs_up(piece) and _is_long(piece)]
+    rest = [piece for piece in rest if not (_runs_up(piece) and _is_long(piece))]
     astray = [*sorted(upright, key=lambda p: (p.x0, p.key)), *askew]
-    pieces = [piece for piece in pieces if not _runs_up(piece)]
+    pieces = [piece for piece in pieces if not (_runs_up(piece) and _is_long(piece))]
     framed, rest = take_framed(rest, groups)
     furniture = take_furniture(rest)
     notes, body = take_notes(furniture.body)
@@ -80,9 +80,13 @@ def compose(lines: Sequence[Line], *, width: int, height: int, rules: Sequence[B
 
 
 def _runs_up(piece: Piece) -> bool:
-    """Text that runs up or down, in the margin or at the head of a narrow column: it belongs to no line."""
-    height, width = piece.y1 - piece.y0, piece.x1 - piece.x0
-    return height > 1.8 * max(width, piece.size) and len(piece.text) > 2
+    """Text that runs up or down, in the margin or at the head of a narrow column."""
+    return piece.y1 - piece.y0 > 1.8 * (piece.x1 - piece.x0) and len(piece.text) > 2
+
+
+def _is_long(piece: Piece) -> bool:
+    """Text that runs up beside many lines, and so belongs to none; a short head may stand over an unruled column."""
+    return piece.y1 - piece.y0 > 0.07
 
 
 def _runs_askew(piece: Piece) -> bool:
