@@ -90,6 +90,19 @@ def test_no_room_left(tmp_path, monkeypatch):
     assert list((tmp_path / "incoming").iterdir()) == []
 
 
+def test_a_disk_that_gets_full_during_an_upload(tmp_path, monkeypatch):
+    """Others write too: the reserve is looked at again every 16 MB."""
+    blobs = DirBlobStore(tmp_path, min_free_bytes=1_000)
+    usage = shutil.disk_usage(tmp_path)
+    staged = blobs.stage(1 << 30)
+    staged.write(b"abc")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=999))
+    with pytest.raises(StorageFull):
+        for _ in range(17):
+            staged.write(bytes(1 << 20))
+    assert list((tmp_path / "incoming").iterdir()) == []
+
+
 def test_disk_full_while_writing(blobs, tmp_path, monkeypatch):
     """ENOSPC from the file system becomes StorageFull, and the partial file is removed."""
     staged = blobs.stage(1_000)

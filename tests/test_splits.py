@@ -104,3 +104,14 @@ def test_a_split_is_read_while_a_deletion_holds_the_lock(archive):
         looking.start()
         looking.join(60)
     assert [len(split.pages) for split in found] == [1]
+
+
+def test_one_that_came_back_between_two_looks_is_not_taken_for_the_former(archive):
+    """Nobody saw that it was gone: it has the same id, and no pages yet."""
+    document = archive.upload(pdf("one", "two"))
+    archive.settle()
+    splits = Splits(archive.catalog)
+    assert [split.pages for _, split in splits.walk()] == [2]
+    archive.library.delete(TENANT, document)
+    archive.upload(pdf("one", "two"))
+    assert [split.pages for _, split in splits.walk()] == [None]
