@@ -15,6 +15,7 @@ from ingest.archives import Member
 from tests.kit import TENANT, Archive, FakeEngine, pdf
 from tests.test_jobs import archive, zipped  # noqa: F401  the fixture
 from worker import jobs, openings
+from worker.read_again import Asked
 from worker.recovery import CrashLog
 
 ARCHIVE = "box.zip"
@@ -271,3 +272,18 @@ def test_a_page_that_is_deleted_while_it_waits_for_its_turn_is_not_read(archive,
     assert archive.rung == []
     assert not archive.engine.reads
     assert archive.store.count(TENANT).total == 0
+
+
+def test_asking_again_ends_where_others_are_at_the_same_pages(archive, monkeypatch):  # noqa: F811
+    """Pages that cannot be put back are not found step after step, for ever."""
+    archive.upload(pdf("!page_too_large", "!page_too_large"))
+    archive.settle()
+    monkeypatch.setattr(archive.store, "update", lambda changes: [False] * len(changes))
+    cursor, steps = None, 0
+    while True:
+        step = archive.jobs.again.failed(TENANT, cursor, 1)
+        assert (step.asked, step.touched) == (Asked(), ())
+        cursor, steps = step.cursor, steps + 1
+        assert steps < 10
+        if cursor is None:
+            break

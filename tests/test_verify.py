@@ -7,9 +7,13 @@ import json
 import pytest
 
 from index.errors import ConfigError
+from index.types import PageKey
+from tests.api_kit import UNKNOWN_ID
 from tests.kit import TENANT, Archive, pdf
 from tests.test_jobs import zipped
 from worker import maintenance
+from worker.jobs import now
+from worker.labels import labels
 from worker.maintenance import _verify
 from worker.settings import Settings
 from worker.splits import Splits
@@ -94,3 +98,14 @@ def test_where_no_archive_is_there_is_nothing_that_agrees(work, tmp_path):
     with pytest.raises(ConfigError, match="archvie"):
         work(Settings(data_dir=nowhere))
     assert not nowhere.exists()
+
+
+def test_pages_that_do_not_agree_with_their_document_are_found(archive):
+    """A page that the file does not have, pages that the index lost, and one of no document at all."""
+    one, two = archive.upload(pdf("one")), archive.upload(pdf("a", "b"))
+    archive.settle()
+    assert found(archive) == set()
+    facts = labels(archive.catalog, archive.catalog.get(TENANT, one))
+    archive.store.add_pending([PageKey(TENANT, one, 2), PageKey(TENANT, UNKNOWN_ID, 1)], facts, now())
+    archive.store.delete(TENANT, two)
+    assert found(archive) == {("page_unknown", one), ("page_unowned", UNKNOWN_ID), ("pages_missing", two)}
