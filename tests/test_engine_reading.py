@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 from rapidfuzz.distance import Levenshtein
 
 from index.types import Box
@@ -170,6 +170,20 @@ def test_small_print_is_not_overlooked() -> None:
     image = page(lines, size=17, width=1654, height=2339)
     read = engine().read([image])[0].text
     assert [number for number in range(12) if f"LEASE-{number}-" not in read] == []
+
+
+def test_single_figures_far_apart_are_not_overlooked() -> None:
+    """A register's columns of scores: each figure is a few pixels of what the detector answers."""
+    image = Image.new("RGB", (1240, 1754), "white")
+    draw = ImageDraw.Draw(image)
+    rows = [[str((3 * row + 5 * column) % 9 + 1) for column in range(7)] for row in range(10)]
+    for row, figures in enumerate(rows):
+        draw.text((133, 312 + 41.7 * row), f"Keeper {'ABCDEFGHIJ'[row]}.", "black", font=font(21))
+        for column, figure in enumerate(figures):
+            draw.text((429 + 62.5 * column, 312 + 41.7 * row), figure, "black", font=font(21))
+    (reading,) = engine().read([image.filter(ImageFilter.GaussianBlur(0.6))])
+    for figures in rows:
+        assert " ".join(figures) in reading.text.replace("| ", "")
 
 
 @pytest.mark.parametrize("turn", [0, 90, 180, 270])
