@@ -115,6 +115,7 @@ class Stack:
             "FOLIOSCOPE_MIN_FREE_BYTES": "0",
             "FOLIOSCOPE_REQUESTS_PER_MINUTE": "0",
             "FOLIOSCOPE_PAGE_PIXELS": "100000",
+            "FOLIOSCOPE_JUDGE": "false",
             "STACK_READ_S": str(read_s),
             "STACK_READS": str(self.reads_file),
             "STACK_HOLD": str(self._hold_dir),

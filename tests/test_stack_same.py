@@ -39,6 +39,7 @@ class Embedded:
             "FOLIOSCOPE_MIN_FREE_BYTES": "0",
             "FOLIOSCOPE_REQUESTS_PER_MINUTE": "0",
             "FOLIOSCOPE_PAGE_PIXELS": "100000",
+            "FOLIOSCOPE_JUDGE": "false",
             "STACK_READ_S": "0.02",
         }
         self.root.mkdir()

@@ -172,6 +172,7 @@ class Service:
             "FOLIOSCOPE_MIN_FREE_BYTES": "0",
             "FOLIOSCOPE_WEBHOOK_HOSTS": json.dumps([receiver.host]),
             "FOLIOSCOPE_LOG_LEVEL": "DEBUG",
+            "FOLIOSCOPE_JUDGE": "false",
         }
         self.process = None
 
