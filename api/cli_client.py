@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import anyio
 import httpx
@@ -25,6 +26,7 @@ from worker.settings import Settings
 SERVICE_FILE = "service.json"
 
 _CHUNK = 256 << 10
+_ID = re.compile(r"[0-9A-Fa-f-]{36}")
 _IN_PROCESS_URL = "http://localhost"
 # Reading an answer may wait for a model to load; sending waits only for the disk.
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0, write=300.0)
@@ -228,9 +230,11 @@ class Client:
         return ApiError(f"No answer from {self._http.base_url}: {str(error) or type(error).__name__}")
 
 
-def _part(name: str) -> str:
-    """A name as one part of a path, whatever is in it."""
-    return quote(name, safe="", errors="replace")
+def _part(document_id: str) -> str:
+    """An id as one part of a path. What is none is unknown, and must not make another path: `..` would."""
+    if not _ID.fullmatch(document_id):
+        raise ApiError("There is no such document.", code="not_found", status=httpx.codes.NOT_FOUND)
+    return document_id
 
 
 def _written(request: Any) -> Any:
@@ -273,10 +277,13 @@ async def _told(response: httpx.Response, began: float) -> tuple[dict[str, Any],
 @asynccontextmanager
 async def connect(url: str | None, settings: Settings, *, key: str | None = None) -> AsyncIterator[Client]:
     """A client of the service that these options mean. Without `key`, `FOLIOSCOPE_API_KEY` is the key."""
-    key = key or os.environ.get("FOLIOSCOPE_API_KEY")
+    key = (key or os.environ.get("FOLIOSCOPE_API_KEY") or "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ApiError("This is no key: keys are letters, digits and underscores. Was it copied whole?", code="bad_key")
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     url = url or os.environ.get("FOLIOSCOPE_URL") or await running_url(settings.data_dir)
     if url:
+        url = _checked_url(url)
         async with httpx.AsyncClient(
             base_url=url, timeout=_TIMEOUT, headers=headers, trust_env=not _is_loopback(url)
         ) as http:
@@ -312,6 +319,19 @@ async def running_url(data_dir: Path) -> str | None:
         return url
     except (httpx.HTTPError, httpx.InvalidURL):
         return None
+
+
+def _checked_url(url: str) -> str:
+    """An address that can be asked, or an `ApiError` that says how one is written."""
+    try:
+        parts = urlsplit(url.strip())
+        known = parts.scheme in {"http", "https"} and parts.hostname and (parts.port is None or parts.port > 0)
+        httpx.URL(url.strip())
+    except (ValueError, httpx.InvalidURL):
+        known = False
+    if not known:
+        raise ApiError(f"{url!r} is no address of a service: write http://host:port.", code="bad_address")
+    return url.strip()
 
 
 def _is_loopback(url: str) -> bool:
