@@ -221,6 +221,19 @@ def test_a_table_on_its_side_does_not_tell_which_way_up_the_page_is() -> None:
     assert known and all(index < len(lines) for index in known)
 
 
+def test_lone_figures_do_not_lay_a_page_on_its_side() -> None:
+    """Each 1 of a register is far higher than wide; the names beside them tell how the page lies."""
+
+    def read(crops: list[np.ndarray]) -> list[Recognised]:
+        lying = [crop.shape[1] > crop.shape[0] for crop in crops]
+        return [Recognised("plain words here", (0.5,) * 16, 0.99 if each else 0.1) for each in lying]
+
+    names = [slab((100, 100 + 80 * n), (60, 20), 0.0) for n in range(5)]
+    widths = (8, 13, 13, 8, 13)
+    figures = [slab((200 + 40 * k, 100 + 40 * n), (widths[k], 19), 0.0) for n in range(10) for k in range(5)]
+    assert orient.rotation(np.zeros((900, 1000, 3), np.uint8), [*names, *figures], read)[0] == 0
+
+
 def test_memory_is_given_back_after_work_and_not_during_it() -> None:
     """The release comes once when the last of several workers has been away long enough."""
     released = threading.Event()

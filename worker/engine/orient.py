@@ -31,8 +31,11 @@ def rotation(pixels: np.ndarray, slabs: Sequence[Slab], read: Read) -> tuple[int
     """
     if not slabs:
         return 0, {}
-    lying = sum(item.width for item in slabs if item.width >= _ELONGATED * item.height)
-    standing = sum(item.height for item in slabs if item.height >= _ELONGATED * item.width)
+    # A lone 1 is higher than wide however the page lies.
+    least = _ELONGATED * float(np.median([item.short_side for item in slabs]))
+    long = [item for item in slabs if item.long_side >= least]
+    lying = sum(item.width for item in long if item.width >= _ELONGATED * item.height)
+    standing = sum(item.height for item in long if item.height >= _ELONGATED * item.width)
     if lying == standing == 0:
         candidates = (0, 90, 180, 270)
     elif lying >= standing:
