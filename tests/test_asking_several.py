@@ -63,6 +63,8 @@ def test_what_is_asked_beside_is_a_question_of_its_own(question, asked):
         "When did he leave? (Who was the keeper and why?)",
         "What, when, why, how and who and when and where?",
         "the keeper and who he was",
+        "Who?",
+        "when",
         "",
     ],
 )

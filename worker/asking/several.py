@@ -73,7 +73,7 @@ def _pieces(whole: str) -> list[str]:
     pieces = [re.sub(r"^and ", "", one.strip(" ,;?"), flags=re.IGNORECASE) for one in (*pieces, whole[at:])]
     if len(pieces) > MAX_QUESTIONS or not all(map(_asks_something, pieces)):
         return [whole]
-    if _BARE.fullmatch(pieces[0]) and (len(pieces) > 2 or _BARE.fullmatch(pieces[1])):
+    if _BARE.fullmatch(pieces[0]) and (len(pieces) != 2 or _BARE.fullmatch(pieces[1])):
         return [whole]
     return pieces
 
