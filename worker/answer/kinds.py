@@ -44,6 +44,11 @@ _CURRENCY = (
     r"|kroner|kronen?|lire?|pesetas?|roubles?|rubles?|rupees?|yen|escudos?|florins?|gulden|guilders?|thalers?|sovereigns?"
     r"|threepence|sixpence|twopence|halfpenny|usd|eur|gbp|chf)"
 )
+_CODE = (
+    r"(?:(?:gbp|usd|eur|chf|sek|nok|dkk|jpy|inr|cny|aud|cad|nzd|zar|us\$|hk\$|₹|₤)"
+    r"|(?-i:DM|RM|Rs|Frs?|frs?|F[Ll]|fl|Kr|kr|Kčs?|zł|Lit)(?![\w]))\.?"
+)
+"""Stands before a sum as well as behind it. "Rm. 12" is a room."""
 _TIME_UNIT = (
     r"(?:seconds?|minutes?|min|hours?|hrs?|days?|nights?|weeks?|fortnights?|months?|years?|yrs?|decades?|centur(?:y|ies)"
     r"|terms?)"
@@ -86,6 +91,7 @@ _PATTERNS: dict[Kind, tuple[str, ...]] = {
     ),
     Kind.MONEY: (
         rf"[£$€¥] ?\d[\d.,]*(?: (?:million|billion|thousand))?|\b\d[\d.,]* ?[£$€¥]|{_NUMBER} ?{_CURRENCY}\b",
+        rf"(?<!\w){_CODE} ?\d[\d.,]*|\b\d[\d.,]* ?{_CODE}(?!\w)",
         r"\b\d+ ?(?:s|d|p|c|l)\b\.?(?! ?[a-z])|\b\d+/(?:\d+|-)|\b\d[\d.,]*[.,]\d\d\b",
         r"\b(?:a penny|a shilling|a pound|free of charge|free|no charge|threepence|sixpence|twopence|tuppence|nil)\b",
     ),
