@@ -105,8 +105,9 @@ def _supported(head: bytes) -> str | None:
         return GZIP
     if is_tar(head):
         return TAR
-    if b"%PDF-" in head[: PDF_HEADER_WITHIN + 5] and not _begins_as_something_else(head):
-        return PDF
+    pdf = head.find(b"%PDF-", 0, PDF_HEADER_WITHIN + 5)
+    if pdf >= 0 and not _begins_as_something_else(head):
+        return ZIP if b"PK\x03\x04" in head[:pdf] else PDF  # a self-extracting archive whose first member is not packed
     return None
 
 

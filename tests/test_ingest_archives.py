@@ -46,6 +46,11 @@ def test_all_members_come_out(tmp_path, data, media_type):
     assert opened(tmp_path, data, media_type) == (FILES, {})
 
 
+def test_a_self_extracting_zip_gives_its_members(tmp_path):
+    """Whatever stands before them."""
+    assert opened(tmp_path, b"#!/bin/sh\nexec unzip $0\n" + kit.zip_bytes(FILES), ZIP) == (FILES, {})
+
+
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_long_names_in_every_tar_dialect(tmp_path, form):
     """GNU long names and pax paths are understood."""

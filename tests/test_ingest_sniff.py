@@ -66,6 +66,13 @@ def test_a_polyglot_is_what_it_begins_as(tmp_path, front):
             told(tmp_path, data)
 
 
+def test_a_pdf_within_a_self_extracting_archive_is_its_member(tmp_path):
+    """Members that are not packed show their first bytes: the others would be lost without a word."""
+    packed = kit.zip_bytes({"a.pdf": KINDS["application/pdf"], "b.pdf": b"%PDF-1.7"}, zipfile.ZIP_STORED)
+    for front in (b"#!/bin/sh\nexec unzip $0\n", b"PK\7\10"):
+        assert told(tmp_path, front + packed) == "application/zip"
+
+
 def office(first: str) -> bytes:
     return kit.zip_bytes({"[Content_Types].xml": b"<x/>", first: b"<x/>"})
 
