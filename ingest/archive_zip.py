@@ -66,7 +66,7 @@ class _Bounded(io.RawIOBase):
 
 
 def zip_members(path: Path, password: str | None, meter: Meter) -> Iterator[RawMember]:
-    """All entries but directories."""
+    """All entries but directories; one of these that holds bytes all the same is a file."""
     with Path(path).open("rb") as file:
         most = max(_MIN_TABLE_BYTES, meter.limits.max_members * _ENTRY_BYTES)
         archive = _open(_Bounded(file, meter.packed_bytes, most))
@@ -75,7 +75,7 @@ def zip_members(path: Path, password: str | None, meter: Meter) -> Iterator[RawM
         meter.check(sum(max(0, entry.file_size) for entry in entries))
         for entry in entries:
             meter.count_member()
-            if entry.orig_filename.endswith("/"):
+            if entry.orig_filename.endswith("/") and not entry.file_size:
                 continue
             yield _member(archive, entry, password, meter)
 

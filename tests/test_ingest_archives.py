@@ -123,6 +123,17 @@ def test_litter_is_left_out(tmp_path):
     assert opened(tmp_path, kit.zip_bytes(FILES | litter), ZIP) == (FILES, {})
 
 
+def test_a_folder_that_holds_bytes_is_a_file(tmp_path):
+    """A packer's slip at the end of a name costs no member; empty folders are none."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("deeds/", b"")
+        entry = zipfile.ZipInfo("deeds/will.pdf")
+        archive.writestr(entry, b"%PDF-1.7")
+    data = buffer.getvalue().replace(b"deeds/will.pdf", b"deeds/will.pd/")
+    assert opened(tmp_path, data, ZIP) == ({"deeds/will.pd": b"%PDF-1.7"}, {})
+
+
 def test_links_and_devices_are_refused(tmp_path):
     """Symbolic links, hard links and devices are no files, in TAR and in ZIP."""
     odd = []
