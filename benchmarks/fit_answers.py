@@ -20,9 +20,11 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from benchmarks.answering_sets import AskedArchive, development, sample, users
 from benchmarks.finding import Archive
@@ -32,6 +34,7 @@ from index.embedder_st import build_embedder
 from index.judge_model import SentenceJudge
 from index.store_edge import StoreConfig
 from index.types import SearchFilter
+from worker.answer import judged
 from worker.answer.asking import read_question
 from worker.answer.features import FEATURES
 from worker.answer_extractive import ExtractiveAnswerer
@@ -84,26 +87,19 @@ def fit(
     prior = torch.tensor([before.get(name, 0.0) for name in names], dtype=torch.float64)
     weights = prior.clone().requires_grad_()
     bias = torch.full((1,), before.get("BIAS", 0.0), dtype=torch.float64, requires_grad=True)
-    data = [
-        (torch.tensor(c.rows, dtype=torch.float64), torch.tensor(c.holds), torch.tensor(c.on_page), c.answerable)
-        for c in cases
-        if len(c.rows)
-    ]
+    rows, there, rights = _padded([c for c in cases if len(c.rows)])
     optimiser = torch.optim.LBFGS([weights, bias], max_iter=300, line_search_fn="strong_wolfe")
-    zero = torch.zeros(1, dtype=torch.float64)
 
     def loss():
         optimiser.zero_grad()
+        scores = (rows @ weights + bias).masked_fill(~there, -torch.inf)
+        everything = torch.logsumexp(functional.pad(scores, (0, 1)), 1)
         total = torch.zeros(1, dtype=torch.float64)
-        for rows, holds, on_page, answerable in data:
-            scores = rows @ weights + bias
-            everything = torch.logsumexp(torch.cat([scores, zero]), 0)
-            if not answerable:
-                total = total + everything
-            for right in (holds, on_page) if answerable else ():
-                if right.any():  # else search did not bring the page: nothing to learn
-                    total = total + 0.5 * (everything - torch.logsumexp(scores[right], 0))
-        total = total / len(data) + ridge * ((weights - prior) ** 2).sum()
+        for which, right, worth in rights:
+            total = total + worth * everything[which].sum()
+            if right is not None:
+                total = total - worth * torch.logsumexp(scores[which].masked_fill(~right, -torch.inf), 1).sum()
+        total = total / len(rows) + ridge * ((weights - prior) ** 2).sum()
         if towards:
             total = total + ridge * (bias - before.get("BIAS", 0.0)) ** 2
         total.backward()
@@ -111,6 +107,24 @@ def fit(
 
     optimiser.step(loss)
     return weights.detach().numpy(), float(bias.detach())
+
+
+def _padded(cases: Sequence[Case]) -> tuple[torch.Tensor, torch.Tensor, list[tuple[np.ndarray, Any, float]]]:
+    """All rows `(cases, most candidates, features)` and which of them there are. And what should be chosen: numbers of
+    cases, which of their candidates are right (None: no answer is), and what it is worth.
+    """
+    most, width = max(len(c.rows) for c in cases), cases[0].rows.shape[1]
+    rows = np.zeros((len(cases), most, width))
+    there, holds, on_page = (np.zeros((len(cases), most), bool) for _ in range(3))
+    for n, c in enumerate(cases):
+        rows[n, : len(c.rows)] = c.rows
+        there[n, : len(c.rows)], holds[n, : len(c.rows)], on_page[n, : len(c.rows)] = True, c.holds, c.on_page
+    answerable = np.array([c.answerable for c in cases])
+    rights: list[tuple[np.ndarray, Any, float]] = [(np.flatnonzero(~answerable), None, 1.0)]
+    for right in (holds, on_page):  # where search did not bring the page there is nothing to learn
+        which = np.flatnonzero(answerable & right.any(axis=1))
+        rights.append((which, torch.from_numpy(right[which]), 0.5))
+    return torch.from_numpy(rows), torch.from_numpy(there), rights
 
 
 def outcomes(cases: list[Case], weights: np.ndarray, bias: float) -> np.ndarray:
@@ -152,7 +166,7 @@ def main() -> None:
     answerer = ExtractiveAnswerer(embedder, judge)
     cases = [c for a in (*development(), *users()) for c in collect(a, answerer, embedder, {"dev"})]
     cases += collect(sample(), answerer, embedder, {"tune"})
-    names = FEATURES if judge is None else (*FEATURES, JUDGE)
+    names = FEATURES if judge is None else (*judged.WEIGHTS, JUDGE)
     columns = [(*FEATURES, JUDGE).index(name) for name in names]
     cases = [replace(c, rows=c.rows[:, columns]) for c in cases]
     left_out = {}

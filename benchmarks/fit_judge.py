@@ -6,7 +6,7 @@ A question is shown with four windows of its group of pages: the one that holds 
 and those whose sentences the embedding model finds nearest to it. All their sentences and "none of them" compete
 (cross entropy);
 of a question that its page does not answer, "none" is right. The encoder's layers and the head are trained, the vectors
-of word pieces are not. Two seconds for a step of sixteen questions on two cores, twenty minutes for a pass.
+of word pieces are not. Two seconds for a step of sixteen questions on two cores, forty minutes for a pass.
 
 Printed at the end: on the development archives and the `tune` half of the samples, how well the highest log-odds tell
 questions with an answer from those without (area under the curve), beside the highest cosine.

@@ -6,20 +6,10 @@ An embedder makes a vector of each by itself and can only tell what they are abo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A piece of a page, as plain words, and what stands before and after it."""
-
-    text: str
-    before: str = ""
-    after: str = ""
 
 
 class Judge(Protocol):
@@ -31,7 +21,11 @@ class Judge(Protocol):
     def ready(self) -> bool:
         """Whether it can judge. Loads the model; False, from then on, where that fails (the log says why)."""
 
-    def judge(self, question: str, pieces: Sequence[Said]) -> np.ndarray:
-        """float32 `(len(pieces),)`: the log-odds of each piece against "nothing here answers". Long texts are cut by
-        the judge's own limits. The same question and piece get the same number in any company.
+    def judge(self, question: str, windows: Sequence[Sequence[str]]) -> list[np.ndarray]:
+        """For each window, whose pieces follow one another on a page as plain words, float32 `(pieces,)`: the log-odds
+        of each piece against "nothing here answers". Long texts are cut by the judge's own limits; a piece of which
+        nothing is read gets `UNREAD`. The same question and window get the same numbers in any company.
         """
+
+
+UNREAD = -10.0

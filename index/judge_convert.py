@@ -18,7 +18,7 @@ from typing import Any
 from index import embedder_int8, graphs
 from index.judge_weights import CHANGE, NAME, verified
 
-GRAPH = "v1"
+GRAPH = "v2"
 META = "judge.json"
 FOLDER = "judge"
 """Where the graph is in a folder of prepared models (`index/embedder_prepared.py`)."""
@@ -30,9 +30,9 @@ _WIDTH = 48
 
 
 def build(directory: Path, changes: dict[str, Any]) -> Any:
-    """The judge as a torch module: token ids, mask and types `(B, T)`, and float masks `(B, T)` of the question's and
-    the piece's own tokens, to log-odds `(B,)`. The encoder's layers see both; the head sees the mean vector of the
-    piece, that of the question, and [CLS].
+    """The judge as a torch module: token ids, mask and types `(B, T)`, and float masks of the question's own tokens
+    `(B, T)` and of each piece's `(B, P, T)`, to log-odds `(B, P)`. The encoder's layers see the question and the whole
+    window; the head sees the mean vector of a piece, that of the question, and [CLS].
     """
     import torch
     from sentence_transformers import SentenceTransformer
@@ -63,9 +63,12 @@ def build(directory: Path, changes: dict[str, Any]) -> Any:
             ).last_hidden_state
 
             def mean(mask: torch.Tensor) -> torch.Tensor:
-                return (seen * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
+                return mask @ seen / mask.sum(2, keepdim=True).clamp(min=1)
 
-            return self.head(torch.cat([mean(said), mean(asked), seen[:, 0]], -1))[:, 0]
+            pieces = mean(said)
+            beside = [one.expand(-1, pieces.shape[1], -1) for one in (mean(asked[:, None]), seen[:, :1])]
+            rows = torch.cat([pieces, *beside], -1).flatten(0, 1)
+            return self.head(rows).reshape(said.shape[0], said.shape[1])
 
     pair = Pair().eval()
     with torch.no_grad():
@@ -95,7 +98,7 @@ def convert(target: Path) -> dict[str, object]:
         "attention_mask": np.ones_like(drawn),
         "token_type_ids": (place > 12).astype(np.int64),
         "asked": ((place > 0) & (place < 12)).astype(np.float32),
-        "said": (place > 20).astype(np.float32),
+        "said": np.stack([place // 10 == piece for piece in (2, 3, 4)], 1).astype(np.float32),
     }
     example = {name: torch.from_numpy(value) for name, value in inputs.items()}
     with torch.no_grad():

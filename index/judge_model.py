@@ -1,8 +1,8 @@
 """`Judge` on the processor: the packaged embedding model's encoder, taught to read question and sentence together.
 
-A cross-encoder (Nogueira & Cho 2019, arXiv 1901.04085) that also sees the neighbours: the question, [SEP], and the
-piece in its context; the head sees the mean of the piece's own tokens. Each pair is computed by itself and padded to a
-width that its own length decides, so its number does not depend on the others. int8 where the processor has it.
+A cross-encoder (Nogueira & Cho 2019, arXiv 1901.04085) that reads several sentences at once: the question, [SEP], and a
+window of a page; the head sees the mean of each piece's own tokens. Each window is computed by itself and padded to a
+width that its own length decides, so its numbers do not depend on the others. int8 where the processor has it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from index import embedder_int8, graphs
-from index.judge import Said
+from index.judge import UNREAD
 from index.judge_convert import GRAPH, META
 from index.judge_weights import NAME
 
@@ -32,9 +32,11 @@ class JudgeConfig:
 
     question: int = 60
     piece: int = 90
-    beside: int = 45
-    """Of what stands before, and of what stands after."""
+    window: int = 240
+    """Of all pieces together."""
     bucket: int = 16
+    pieces: int = 8
+    """Their number is padded to a multiple of this, which bounds the shapes that OpenVINO prepares for."""
     threads: int = 0
     """Cores that compute; 0 = all."""
     int8: bool = True
@@ -80,11 +82,11 @@ class SentenceJudge:
                     self._fail(error)
         return self._pairs is not None
 
-    def judge(self, question: str, pieces: Sequence[Said]) -> np.ndarray:
+    def judge(self, question: str, windows: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """See `index.judge.Judge`."""
         if not self.ready():
             raise RuntimeError("the judge is not ready")
-        return self._pairs.odds(question, pieces)
+        return self._pairs.odds(question, windows)
 
     def _fail(self, error: Exception) -> None:
         self._failed = True
@@ -125,45 +127,54 @@ class _Pairs:
         }
         self._requests = graphs.Requests(core.compile_model(model, "CPU", properties))
 
-    def odds(self, question: str, pieces: Sequence[Said]) -> np.ndarray:
-        limits = self._config
-        texts = [question, *(text for piece in pieces for text in (piece.before, piece.text, piece.after))]
+    def odds(self, question: str, windows: Sequence[Sequence[str]]) -> list[np.ndarray]:
+        texts = [question, *(piece for window in windows for piece in window)]
         asked, *rest = (one.ids for one in self._tokenizer.encode_batch(texts, add_special_tokens=False))
-        asked = asked[: limits.question]
-        result = np.zeros(len(pieces), np.float32)
-        running: deque[tuple[int, Any]] = deque()
+        result: list[np.ndarray] = [np.zeros(0, np.float32)] * len(windows)
+        running: deque[tuple[int, list[int], Any]] = deque()
+        first = 0
         try:
-            for number in range(len(pieces)):
-                before, piece, after = rest[3 * number : 3 * number + 3]
+            for number, window in enumerate(windows):
+                pieces = self._cut(rest[first : first + len(window)])
+                first += len(window)
                 if len(running) >= self._streams:
                     self._finish(running, result)
                 request = self._requests.take()
-                running.append((number, request))
-                request.start_async(
-                    self._inputs(asked, before[-limits.beside :], piece[: limits.piece], after[: limits.beside])
-                )
+                running.append((number, [len(piece) for piece in pieces], request))
+                request.start_async(self._inputs(asked[: self._config.question], pieces))
             while running:
                 self._finish(running, result)
         finally:
             # Left early: what still computes owns its memory until it is done.
-            for _, request in running:
+            for _, _, request in running:
                 request.wait()
                 self._requests.put(request)
         return result
 
-    def _inputs(self, asked: list[int], before: list[int], piece: list[int], after: list[int]) -> dict[str, np.ndarray]:
-        """All `(1, T)`: ids, mask and types int64; the question's and the piece's places float32."""
-        ids = [self._cls, *asked, self._sep, *before, *piece, *after, self._sep]
+    def _cut(self, pieces: Sequence[list[int]]) -> list[list[int]]:
+        """As many tokens of each piece as there is room for."""
+        cut, room = [], self._config.window
+        for piece in pieces:
+            cut.append(piece[: min(self._config.piece, room)])
+            room -= len(cut[-1])
+        return cut
+
+    def _inputs(self, asked: list[int], pieces: Sequence[list[int]]) -> dict[str, np.ndarray]:
+        """Ids, mask and types int64 `(1, T)`; float32 the question's places `(1, T)` and each piece's `(1, P, T)`."""
+        window = [token for piece in pieces for token in piece]
+        ids = [self._cls, *asked, self._sep, *window, self._sep]
         width = -(-len(ids) // self._config.bucket) * self._config.bucket
-        context = len(asked) + 2
-        first = context + len(before)
+        rows = -(-max(1, len(pieces)) // self._config.pieces) * self._config.pieces
+        first = len(asked) + 2
         tokens, mask, types = (np.zeros((1, width), np.int64) for _ in range(3))
-        question, said = (np.zeros((1, width), np.float32) for _ in range(2))
+        question, said = np.zeros((1, width), np.float32), np.zeros((1, rows, width), np.float32)
         tokens[0, : len(ids)] = ids
         mask[0, : len(ids)] = 1
-        types[0, context : len(ids)] = 1
+        types[0, first : len(ids)] = 1
         question[0, 1 : 1 + len(asked)] = 1
-        said[0, first : first + len(piece)] = 1
+        for row, piece in enumerate(pieces):
+            said[0, row, first : first + len(piece)] = 1
+            first += len(piece)
         return {
             "input_ids": tokens,
             "attention_mask": mask,
@@ -172,10 +183,11 @@ class _Pairs:
             "said": said,
         }
 
-    def _finish(self, running: deque[tuple[int, Any]], result: np.ndarray) -> None:
+    def _finish(self, running: deque[tuple[int, list[int], Any]], result: list[np.ndarray]) -> None:
         """Wait for the oldest of those that run, and keep what it computed."""
-        number, request = running[0]
+        number, lengths, request = running[0]
         request.wait()
-        result[number] = request.get_output_tensor(0).data[0]
+        odds = request.get_output_tensor(0).data[0, : len(lengths)]
+        result[number] = np.where(np.array(lengths, int) > 0, odds, np.float32(UNREAD)).astype(np.float32)
         running.popleft()
         self._requests.put(request)

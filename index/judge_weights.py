@@ -13,7 +13,7 @@ from index.embedder_weights import ModelFiles, locate, sha256
 from index.errors import ConfigError
 
 CHANGE = Path(__file__).resolve().parent / "weights" / "judge.safetensors"
-CHANGE_SHA256 = "2e76d50ab2ca5e40241d5e6764357c45e48236532720b30825728eb1a9e7b524"
+CHANGE_SHA256 = "1b5bad18b55623b6c76bac5a88ff9fb5da68d45686973bd35f5f23e8d2c446a5"
 NAME = f"judge@{CHANGE_SHA256[:8]}"
 
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from index.judge import Said
 from tests.answers_kit import BagEmbedder, page
 from worker import wiring
 from worker.answer import judged
@@ -24,7 +23,7 @@ class FakeJudge:
 
     def __init__(self, *words: str, ready: bool = True) -> None:
         self.words = words
-        self.shown: list[Said] = []
+        self.shown: list[list[str]] = []
         self.asked = self.prepared = 0
         self._ready = ready
 
@@ -35,9 +34,9 @@ class FakeJudge:
         self.asked += 1
         return self._ready
 
-    def judge(self, question: str, pieces: Sequence[Said]) -> np.ndarray:
-        self.shown += pieces
-        return np.array([30.0 if any(w in p.text for w in self.words) else -30.0 for p in pieces], np.float32)
+    def judge(self, question: str, windows: Sequence[Sequence[str]]) -> list[np.ndarray]:
+        self.shown += map(list, windows)
+        return [np.array([30.0 if any(w in p for w in self.words) else -30.0 for p in window]) for window in windows]
 
 
 def ask(judge: FakeJudge | None, question: str = QUESTION, text: str = TEXT, embedder: BagEmbedder | None = None):
@@ -62,25 +61,43 @@ def test_what_it_denies_is_not_quoted():
 
 
 def test_it_is_shown_words_with_their_neighbours():
-    """No Markdown, the piece itself and what stands before and after it; four pieces at most."""
+    """No Markdown, and sentences that stand together; windows of some 45 words and no more than a dozen."""
     judge = FakeJudge("painted")
     ask(judge)
-    (piece,) = [one for one in judge.shown if one.text == "The ferry was painted."]
-    assert piece.before == "Harbour The crane was sold in May."
-    assert piece.after == "Old nets were burned on the beach. Rain fell."
+    assert judge.shown == [
+        [
+            "Harbour",
+            "The crane was sold in May.",
+            "The ferry was painted.",
+            "Old nets were burned on the beach.",
+            "Rain fell.",
+        ]
+    ]
     many = FakeJudge("nothing")
-    ask(many, text="\n\n".join(f"Craft number {n} got a colour in {1900 + n}." for n in range(60)))
-    assert len(many.shown) == 4
-    assert all(len(one.before) <= judged._BESIDE and len(one.after) <= judged._BESIDE for one in many.shown)
+    ask(many, text="\n\n".join(f"Craft number {n} got a new colour in the spring of {1900 + n}." for n in range(200)))
+    assert len(many.shown) == judged._WINDOWS
+    assert {len(window) for window in many.shown} == {4}
+    short = FakeJudge("nothing")
+    ask(short, text="\n\n".join(f"Colour {n}." for n in range(30)))
+    assert max(map(len, short.shown)) == judged._PIECES
 
 
-def test_words_are_compared_only_where_they_could_decide():
-    """What the judge denies cannot be saved by likeness of words, so none is looked for."""
-    thorough, quick = BagEmbedder(), BagEmbedder()
-    ask(FakeJudge("painted"), embedder=thorough)
-    ask(FakeJudge("nothing of this"), embedder=quick)
-    assert "ferry" in thorough.embedded
-    assert "ferry" not in quick.embedded
+def test_the_nearest_windows_are_read():
+    """Wherever on the page they are, also where search has not compared the page's sentences with the question."""
+    text = "\n\n".join([*(f"Rain fell on day {n} and the nets were dried on the beach." for n in range(120)),
+                        "The ferry got a new colour.", *(f"Snow fell on day {n}." for n in range(40))])  # fmt: skip
+    for compared in (QUESTION, ""):
+        judge = FakeJudge("ferry")
+        found = ExtractiveAnswerer(BagEmbedder(), judge).answer(QUESTION, [page(text, question=compared)])
+        assert [c.quote for c in found.citations] == ["The ferry got a new colour."]
+        assert len(judge.shown) == judged._WINDOWS
+
+
+def test_no_sentence_is_embedded_for_it():
+    """Search has compared them, and the judge does the rest."""
+    embedder = BagEmbedder()
+    assert ask(FakeJudge("painted"), embedder=embedder).found
+    assert embedder.embedded == []
 
 
 @pytest.mark.parametrize("question", ['"painted"', QUESTION])
@@ -108,11 +125,8 @@ def test_it_is_prepared_when_the_answerer_is():
 
 
 def test_weights_are_of_features_there_are():
-    """And without anything said for it, a candidate is below the threshold. The bound on comparing words holds only
-    while likeness speaks for a candidate.
-    """
-    assert set(judged.WEIGHTS) == set(FEATURES)
-    assert all(judged.WEIGHTS[name] > 0 for name in ("alike", "weakest", "focus"))
+    """And without anything said for it, a candidate is below the threshold."""
+    assert set(judged.WEIGHTS) <= set(FEATURES) - {"meaning", "alike", "weakest", "focus"}
     assert judged.JUDGE > 0
     assert judged.BIAS < judged.THRESHOLD
 

@@ -1,4 +1,4 @@
-"""The judge of answers: the promised weights, numbers as in torch, and one number for a pair in any company."""
+"""The judge of answers: the promised weights, numbers as in torch, and one number for a piece in any company."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from index import graphs, judge_model, judge_weights
 from index.errors import ConfigError
-from index.judge import Said
+from index.judge import UNREAD
 from index.judge_model import JudgeConfig, SentenceJudge
 
 TEXT = [
@@ -20,7 +20,8 @@ TEXT = [
     "The dredger broke down and the channel silted up.",
     "A vote of thanks to the chairman closed the meeting.",
 ]
-PIECES = [Said(one, " ".join(TEXT[:at]), " ".join(TEXT[at + 1 :])) for at, one in enumerate(TEXT)]
+QUESTION = "Who had to pay a penalty for theft?"
+WINDOWS = [TEXT, TEXT[1:3], TEXT[:2], TEXT[1:2]]
 
 
 @pytest.fixture(scope="module")
@@ -56,77 +57,78 @@ def test_it_reads_question_and_sentence_together(judge):
     """In other words than the page's: the sentence that answers is far ahead of its neighbours, and what the page does
     not say is answered by none as surely.
     """
-    asked = judge.judge("Who had to pay a penalty for theft?", PIECES)
+    (asked,) = judge.judge(QUESTION, [TEXT])
     assert int(asked.argmax()) == 1
     assert asked[1] > np.delete(asked, 1).max() + 1
-    missing = judge.judge("What did the new crane cost?", PIECES)
+    (missing,) = judge.judge("What did the new crane cost?", [TEXT])
     assert missing.max() < asked[1] - 1
 
 
 @pytest.mark.models
 def test_the_graph_is_the_model(cache):
-    """OpenVINO's log-odds in float32 are those of the weights in torch, for pairs of several lengths."""
+    """OpenVINO's log-odds in float32 are those of the weights in torch, for windows of several lengths: the encoder's
+    vectors of each piece, averaged, with the question's and [CLS], through the head.
+    """
     import torch
     from safetensors.torch import load_file
 
     from index.judge_convert import build
 
     exact = SentenceJudge(cache, JudgeConfig(int8=False))
-    pieces = [*PIECES, Said("x"), Said("word " * 400, "before " * 300, "after " * 300)]
-    found = exact.judge("Who had to pay a penalty for theft?", pieces)
     pair = build(judge_weights.verified().directory, load_file(judge_weights.CHANGE))
-    inner = exact._pairs
-    inputs = [
-        inner._inputs(*ids)
-        for ids in (
-            tuple(
-                inner._tokenizer.encode(text, add_special_tokens=False).ids[cut]
-                for text, cut in (
-                    ("Who had to pay a penalty for theft?", slice(60)),
-                    (one.before, slice(-45, None)),
-                    (one.text, slice(90)),
-                    (one.after, slice(45)),
-                )
-            )
-            for one in pieces
-        )
-    ]
-    with torch.no_grad():
-        theirs = [float(pair(**{name: torch.from_numpy(rows) for name, rows in one.items()})[0]) for one in inputs]
-    assert np.allclose(found, theirs, atol=0.02)
+    windows = [*WINDOWS, ["x"], ["word " * 400, "cut " * 400], [f"Item {n} was sold." for n in range(19)]]
+    for window, found in zip(windows, exact.judge(QUESTION, windows), strict=True):
+        ids = [exact._pairs._tokenizer.encode(text, add_special_tokens=False).ids for text in (QUESTION, *window)]
+        asked, *pieces = ids[0][:60], *(piece[:90] for piece in ids[1:])
+        whole = [exact._pairs._cls, *asked, exact._pairs._sep, *sum(pieces, []), exact._pairs._sep]
+        types = torch.tensor([[0] * (len(asked) + 2) + [1] * (len(whole) - len(asked) - 2)])
+        with torch.no_grad():
+            seen = pair.bert(input_ids=torch.tensor([whole]), token_type_ids=types).last_hidden_state[0]
+            at = len(asked) + 2
+            for piece, odds in zip(pieces, found, strict=True):
+                mean = seen[at : at + len(piece)].mean(0)
+                theirs = pair.head(torch.cat([mean, seen[1 : 1 + len(asked)].mean(0), seen[0]])[None])
+                assert float(theirs) == pytest.approx(float(odds), abs=0.02)
+                at += len(piece)
 
 
 @pytest.mark.models
-def test_a_pair_has_one_number_in_any_company(judge):
+def test_a_window_has_its_numbers_in_any_company(judge):
     """To the last bit: alone, in another order, and while other threads ask."""
-    question = "Who had to pay a penalty for theft?"
-    alone = np.array([judge.judge(question, [piece])[0] for piece in PIECES])
-    assert np.array_equal(judge.judge(question, PIECES[::-1]), alone[::-1])
-    found: list[np.ndarray] = []
-    threads = [threading.Thread(target=lambda: found.append(judge.judge(question, PIECES))) for _ in range(6)]
+    alone = [judge.judge(QUESTION, [window])[0] for window in WINDOWS]
+
+    def same(found: list[np.ndarray]) -> bool:
+        return all(np.array_equal(a, b) for a, b in zip(found, alone, strict=True))
+
+    assert same(judge.judge(QUESTION, WINDOWS[::-1])[::-1])
+    found: list[list[np.ndarray]] = []
+    threads = [threading.Thread(target=lambda: found.append(judge.judge(QUESTION, WINDOWS))) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert len(found) == 6
-    assert all(np.array_equal(one, alone) for one in found)
+    assert all(map(same, found))
 
 
 @pytest.mark.models
 def test_nothing_is_too_long_or_too_little(judge):
-    """Texts of any length are cut; empty ones and none at all are no error."""
-    assert judge.judge("why? " * 5000, [Said("word " * 5000, "w " * 5000, "w " * 5000)]).shape == (1,)
-    assert np.isfinite(judge.judge("", [Said("")])).all()
-    assert judge.judge("Who?", []).shape == (0,)
+    """Texts of any length are cut; empty ones and none at all are no error. What is not read cannot be an answer."""
+    assert judge.judge(QUESTION, []) == []
+    assert [one.tolist() for one in judge.judge(QUESTION, [[], [""], ["", " "]])] == [[], [UNREAD], [UNREAD] * 2]
+    assert np.isfinite(judge.judge("", [["Rain fell."]])[0]).all()
+    (long,) = judge.judge("why? " * 5000, [["word " * 5000] * 5])
+    assert (long[:3] > UNREAD).all()
+    assert (long[3:] == UNREAD).all()
 
 
 @pytest.mark.models
 def test_every_load_says_the_same(cache, judge):
     """The same log-odds from each of several loads of the graph, to the last bit."""
-    question = "Who had to pay a penalty for theft?"
-    first = judge.judge(question, PIECES)
+    first = judge.judge(QUESTION, WINDOWS)
     for _ in range(8):
-        assert np.array_equal(SentenceJudge(cache).judge(question, PIECES), first)
+        again = SentenceJudge(cache).judge(QUESTION, WINDOWS)
+        assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
 
 
 @pytest.mark.models
@@ -158,4 +160,4 @@ def test_a_judge_that_cannot_run_says_so_once(tmp_path, monkeypatch, caplog):
     assert len(tries) == 1
     assert caplog.text.count("no such processor") == 1
     with pytest.raises(RuntimeError, match="not ready"):
-        judge.judge("Who?", [Said("x")])
+        judge.judge("Who?", [["x"]])

@@ -5,16 +5,16 @@ with `NOT_FOUND` and no citation when nothing on these pages supports an answer,
 words alone. Documents are text to it, whatever they say.
 
 The steps: read the question (`asking`), cut pages into candidates (`candidates`), measure what speaks for each
-(`features`; search has compared every sentence in its context already, so only a dozen are embedded by themselves, and
-`vectors` remembers them), have the judge read the few most promising ones, add it up (`judged`, or `model` where there
-is no judge), quote (`quoting`). Look-ups of identifiers and quoted phrases go by spelling (`lookup`). The same question
-over the same pages gets the same answer. Thread-safe.
+(`features`), have a judge read the windows that are nearest to the question, and add it up (`judged`). Where no judge
+can run the most promising candidates are embedded by themselves and their words compared (`vectors` remembers them),
+and that is added up (`model`). Then quote (`quoting`). Look-ups of identifiers and quoted phrases go by spelling
+(`lookup`). The same question over the same pages gets the same answer. Thread-safe.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -36,9 +36,11 @@ MAX_CITATIONS = 3
 MAX_QUESTION = 2000
 """Characters of a question that are looked at, as many as search looks at."""
 _CLOSER_LOOK = 4
-"""Candidates that the judge reads, and whose words are compared one by one with the question's."""
+"""Candidates whose words are compared one by one with the question's, where there is no judge."""
 _HEARD = 8
-"""Candidates that are embedded by themselves; search has compared all of them within their context."""
+"""Candidates that are embedded by themselves then; search has compared all of them within their context."""
+_UNCOMPARED = 24
+"""Candidates that are embedded for the judge's choice of windows where search has compared no sentences."""
 _SECOND = 0.7
 """Another candidate is cited too when its log-odds are at most this much below the best."""
 _CACHE_BYTES = 64 * 1024 * 1024
@@ -85,16 +87,20 @@ class ExtractiveAnswerer:
             best = [p for p in places if p.quality == places[0].quality]
             best = without_copies(best, lambda p: pages[p.page][1].text)[:MAX_CITATIONS]
             return [cite(*pages[p.page], (p.start, p.end), p.quality) for p in best], best[0].quality if best else 0.0
-        found, evidence = self._evidence(asked, matcher, pages, held)
+        found = self._found(asked, matcher, pages, held)
         if lines := fields_asked(asked, found):
             lines = without_copies(lines, lambda c: pages[c.page][1].text[c.start : c.end])[:MAX_CITATIONS]
             return [cite(*pages[c.page], (c.start, c.end), SURE) for c in lines], SURE
-        threshold, _ = self._adding()
-        ranked, top = self._ranked(asked, found, evidence)
+        if (judge := self._reader()) is not None:
+            threshold = judged.THRESHOLD
+            ranked, top = self._heard(asked, found, self._judged(judge, asked, found))
+        else:
+            threshold = model.THRESHOLD
+            ranked, top = self._ranked(asked, found, self._compared(asked, found))
         if not ranked:
             return [], model.confidence(top, threshold)
         near = [(s, c) for s, c in ranked if s >= max(threshold, top - _SECOND)]
-        near = [(s, said) for s, c in near for said in self._spoken_of(asked, found[c.page], c)]
+        near = [(s, said) for s, c in near for said in self._spoken_of(asked, found, c)]
         chosen = without_copies(near, lambda p: pages[p[1].page][1].text[p[1].start : p[1].end])[:MAX_CITATIONS]
         sure = [model.confidence(s, threshold) for s in (top, *(s for s, _ in chosen))]
         return [cite(*pages[c.page], (c.start, c.end), s) for s, (_, c) in zip(sure[1:], chosen, strict=True)], sure[0]
@@ -104,41 +110,66 @@ class ExtractiveAnswerer:
         asked = read_question(question[:MAX_QUESTION])
         if asked.empty:
             return []
-        found, evidence = self._evidence(asked, Matcher(asked.plan), pages, _candidates(pages))
+        found = self._found(asked, Matcher(asked.plan), pages, _candidates(pages))
+        if (judge := self._reader()) is not None:
+            return [e for e in self._judged(judge, asked, found) if not self._misnamed(asked, found, e.candidate)]
+        evidence = self._compared(asked, found)
         for one in evidence:
             self._liken(asked, found, one)
         return evidence
 
-    def _evidence(
+    def _found(
         self, asked: Question, matcher: Matcher, pages: Pages, held: list[list[Candidate]]
-    ) -> tuple[list[features.Found], list[features.Evidence]]:
-        """The pages, and the most promising candidates with all features but those of likened words."""
+    ) -> list[features.Found]:
+        """The pages with what of the question stands on them; none to cite where something is not that must be."""
         found = []
         best = max((hit.score for hit, _ in pages), default=0.0)
         for (hit, page), candidates in zip(pages, held, strict=True):
             title = " ".join({hit.labels.filename, *hit.labels.paths})
-            found.append(features.Found(page.text, title, candidates, hit.score - best))
+            found.append(features.Found(page.text, title, candidates, hit.score - best, compared=bool(hit.sentences)))
             features.look(asked, matcher, found[-1], hit.sentences)
             if not features.has_all_that_must_be(asked, found[-1]):
                 found[-1].candidates = []
             rows.bar_unnamed(asked, found[-1])
-        evidence = features.sift(features.measure(asked, found, keep=_HEARD), _HEARD)
-        evidence = [e for e in evidence if not self._misnamed(asked, found[e.candidate.page], e.candidate)]
-        if evidence:
-            vectors = self._vectors.of([asked.text, *(e.candidate.voiced for e in evidence)])
-            features.deepen(evidence, vectors[1:] @ vectors[0], in_context=any(hit.sentences for hit, _ in pages))
-            evidence = features.sift(evidence, _CLOSER_LOOK)
-            if (reader := self._reader()) is not None:
-                pieces = [judged.piece(found[e.candidate.page].text, e.candidate) for e in evidence]
-                for one, odds in zip(evidence, reader.judge(asked.text, pieces), strict=True):
-                    one.odds = float(odds)
-        return found, evidence
+        return found
 
-    def _adding(self) -> tuple[float, Callable[[features.Evidence], float]]:
-        """The threshold and the sum of evidence, with a judge or without."""
-        if self._reader() is None:
-            return model.THRESHOLD, lambda e: model.score(e.row)
-        return judged.THRESHOLD, judged.score
+    def _judged(self, judge: Judge, asked: Question, found: list[features.Found]) -> list[features.Evidence]:
+        """What the judge says of the candidates in the windows that are nearest to the question."""
+        self._place(asked, found)
+        return judged.read(judge, asked, found)
+
+    def _place(self, asked: Question, found: list[features.Found]) -> None:
+        """How near candidates are to the question, where search has not seen to it: those with most of its words."""
+        likeliest = features.sift(features.gather(asked, [p for p in found if not p.compared]), _UNCOMPARED)
+        if not likeliest:
+            return
+        vectors = self._vectors.of([asked.text, *(e.candidate.voiced for e in likeliest)])
+        for one, cosine in zip(likeliest, (vectors[1:] @ vectors[0]).tolist(), strict=True):
+            found[one.candidate.page].near[one.candidate.order] = cosine
+
+    def _compared(self, asked: Question, found: list[features.Found]) -> list[features.Evidence]:
+        """The most promising candidates with all features but those of likened words."""
+        evidence = features.sift(features.measure(asked, found, keep=_HEARD), _HEARD)
+        evidence = [e for e in evidence if not self._misnamed(asked, found, e.candidate)]
+        if not evidence:
+            return []
+        vectors = self._vectors.of([asked.text, *(e.candidate.voiced for e in evidence)])
+        features.deepen(evidence, vectors[1:] @ vectors[0], in_context=any(page.compared for page in found))
+        return features.sift(evidence, _CLOSER_LOOK)
+
+    def _heard(
+        self, asked: Question, found: list[features.Found], evidence: list[features.Evidence]
+    ) -> tuple[list[tuple[float, Candidate]], float]:
+        """As `_ranked`, of candidates that the judge has read. Whether a row is misnamed is looked at last: it may take
+        embedding its sisters' labels, and few rows are near enough to matter.
+        """
+        ranked: list[tuple[float, Candidate]] = []
+        for value, candidate in sorted(((judged.score(e), e.candidate) for e in evidence), key=lambda p: -p[0]):
+            if value < (max(judged.THRESHOLD, ranked[0][0] - _SECOND) if ranked else judged.THRESHOLD):
+                return ranked, ranked[0][0] if ranked else value
+            if not self._misnamed(asked, found, candidate):
+                ranked.append((value, candidate))
+        return ranked, ranked[0][0] if ranked else -np.inf
 
     def _ranked(
         self, asked: Question, found: list[features.Found], evidence: list[features.Evidence]
@@ -150,52 +181,45 @@ class ExtractiveAnswerer:
         cited should every word of the question be meant by one of its own: nothing is decided otherwise than if all
         were.
         """
-        threshold, score = self._adding()
-        ranges = [self._range(asked, found, e, score) for e in evidence]
+        ranges = [self._range(asked, found, e) for e in evidence]
         known = {n: low for n, (low, high) in enumerate(ranges) if low == high}
         while True:
             best = max([*known.values(), *(low for low, _ in ranges)], default=-np.inf)
-            least = max(threshold, best - _SECOND)
+            least = max(model.THRESHOLD, best - _SECOND)
             open_ = [n for n in range(len(evidence)) if n not in known and ranges[n][1] >= least]
             if not open_:
                 break
             most = max(open_, key=lambda n: ranges[n][1])
             self._liken(asked, found, evidence[most])
-            known[most] = score(evidence[most])
-        ranked = [(s, evidence[n].candidate) for n, s in known.items() if s >= threshold]
+            known[most] = model.score(evidence[most].row)
+        ranked = [(s, evidence[n].candidate) for n, s in known.items() if s >= model.THRESHOLD]
         highest = [known.get(n, high) for n, (_, high) in enumerate(ranges)]
         return sorted(ranked, key=lambda p: -p[0]), max((s for s, _ in ranked), default=max(highest, default=-np.inf))
 
-    def _range(
-        self,
-        asked: Question,
-        found: list[features.Found],
-        evidence: features.Evidence,
-        score: Callable[[features.Evidence], float],
-    ) -> tuple[float, float]:
+    def _range(self, asked: Question, found: list[features.Found], evidence: features.Evidence) -> tuple[float, float]:
         """The lowest and the highest log-odds that comparing the candidate's words can lead to."""
         scores = []
         for likeness in (1.0, 0.0):
             best = np.zeros(len(asked.plan.terms), np.float32)
             best[features.words_to_liken(asked, evidence)] = likeness
             features.soften(asked, found, evidence, best)
-            scores.append(score(evidence))
+            scores.append(model.score(evidence.row))
         return scores[1], scores[0]
 
-    def _spoken_of(self, asked: Question, page: features.Found, chosen: Candidate) -> list[Candidate]:
+    def _spoken_of(self, asked: Question, found: list[features.Found], chosen: Candidate) -> list[Candidate]:
         """What is quoted for a candidate: itself or, for the header of a table, the rows of it that are asked about."""
         if not (chosen.is_heading and chosen.is_row):
             return [chosen]
-        named = rows.named_below(asked, page, chosen)[:MAX_CITATIONS]
-        return [row for row in named if not self._misnamed(asked, page, row)] or [chosen]
+        named = rows.named_below(asked, found[chosen.page], chosen)[:MAX_CITATIONS]
+        return [row for row in named if not self._misnamed(asked, found, row)] or [chosen]
 
-    def _misnamed(self, asked: Question, page: features.Found, candidate: Candidate) -> bool:
+    def _misnamed(self, asked: Question, found: list[features.Found], candidate: Candidate) -> bool:
         def likeness(words: Sequence[str], labels: Sequence[str]) -> np.ndarray:
             vectors = self._vectors.of([*words, *labels])
             return vectors[: len(words)] @ vectors[len(words) :].T
 
         row = candidate.is_row and not candidate.is_heading
-        return row and rows.misnamed(asked, page, candidate, likeness)
+        return row and rows.misnamed(asked, found[candidate.page], candidate, likeness)
 
     def _liken(self, asked: Question, found: list[features.Found], evidence: features.Evidence) -> None:
         """Compare the question's words that are missing with the words that are there, by meaning."""

@@ -216,8 +216,8 @@ class Settings(BaseSettings):
     )
     judge: bool = Field(
         default=True,
-        description="`extractive` has the few most promising sentences read together with the question by a small "
-        "model. False: some 130 MB less memory, fewer right answers and refusals.",
+        description="`extractive` has the nearest sentences read together with the question by a small model. "
+        "False: some 130 MB less memory, fewer right answers and refusals.",
     )
     embedder_prepared: Path | None = Field(
         default=None,

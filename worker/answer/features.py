@@ -63,6 +63,7 @@ class Found:
     title: str  # file name and path, words that a page need not repeat
     candidates: list[Candidate]
     gap: float = 0.0  # search's score less that of the best page
+    compared: bool = False  # search has compared its sentences with the question
     qualities: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     """float32 `(candidates, terms)`: how well each term of the question stands in each candidate."""
     near: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
@@ -129,6 +130,14 @@ def measure(question: Question, pages: Sequence[Found], keep: int | None = None)
     """Evidence for all candidates with a word in them, still without what needs the model. With `keep` only for those
     that can be among the `keep` that `sift` leaves: a look at a candidate's form costs most, and few need one.
     """
+    slack = -_PROMISE["unfit"] if question.kind in HARD_KINDS else 0.0
+    evidence = _within_reach(gather(question, pages), keep, slack)
+    look_at_form(question, pages, evidence)
+    return evidence
+
+
+def gather(question: Question, pages: Sequence[Found]) -> list[Evidence]:
+    """Evidence for all candidates with a word in them, of what `look` has found only."""
     weights = weights_of(question, pages)
     evidence = []
     for page in pages:
@@ -143,33 +152,37 @@ def measure(question: Question, pages: Sequence[Found], keep: int | None = None)
             row = np.zeros(len(FEATURES), np.float32)
             row[_BEFORE_FORM] = [*shared, page.near[order], values[order], own[order], float(candidate.is_heading)]
             evidence.append(Evidence(candidate, row, around[order]))
-    evidence = _within_reach(evidence, keep, slack=-_PROMISE["unfit"] if question.kind in HARD_KINDS else 0.0)
+    return evidence
+
+
+def look_at_form(question: Question, pages: Sequence[Found], evidence: Sequence[Evidence]) -> None:
+    """Fill in what a candidate's form and its neighbours say."""
     for e in evidence:
         page, order = pages[e.candidate.page], e.candidate.order
         e.row[_COLUMN["beside"]] = np.delete(page.near[max(0, order - 1) : order + 2], min(order, 1)).max(initial=0.0)
         for name, value in _form(question, page, e.candidate).items():
             e.row[_COLUMN[name]] = value
-    return evidence
 
 
 _BEFORE_FORM = [_COLUMN[name] for name in ("names", "gap", "context", "around", "own", "heading")]
 _PROMISE = {"meaning": 1.0, "context": 1.0, "around": 0.5, "unfit": -0.3, "heading": -0.3}
 
 
-def _promise(e: Evidence) -> float:
+def promise(e: Evidence) -> float:
+    """How worth a closer look a candidate is."""
     return sum(weight * float(e.row[_COLUMN[name]]) for name, weight in _PROMISE.items())
 
 
 def sift(evidence: list[Evidence], keep: int) -> list[Evidence]:
     """The few candidates worth a closer look: by meaning, form and words together."""
-    return sorted(evidence, key=_promise, reverse=True)[:keep]
+    return sorted(evidence, key=promise, reverse=True)[:keep]
 
 
 def _within_reach(evidence: list[Evidence], keep: int | None, slack: float) -> list[Evidence]:
     """Those that can be among the `keep` most promising: their form can make them less so, by `slack`, and no more."""
     if keep is None or len(evidence) <= keep:
         return evidence
-    most = [_promise(e) for e in evidence]
+    most = [promise(e) for e in evidence]
     least = sorted(most, reverse=True)[keep - 1] - slack
     return [e for e, value in zip(evidence, most, strict=True) if value >= least]
 
