@@ -54,9 +54,9 @@ def read(judge: Judge, question: Question, pages: Sequence[Found]) -> list[Evide
     """Evidence for all candidates that the judge has read."""
     evidence = {(e.candidate.page, e.candidate.order): e for e in gather(question, pages)}
     chosen = _most_promising(pages, evidence)
-    read = [[plain(pages[c.page].text[c.start : c.end]) for c in window] for window in chosen]
+    texts = [[plain(pages[c.page].text[c.start : c.end]) for c in window] for window in chosen]
     heard = []
-    for window, odds in zip(chosen, judge.judge(question.text, read), strict=True):
+    for window, odds in zip(chosen, judge.judge(question.text, texts), strict=True):
         for candidate, value in zip(window, odds.tolist(), strict=True):
             if (one := evidence.get((candidate.page, candidate.order))) is not None:
                 one.odds = value
