@@ -23,8 +23,9 @@ class Judge(Protocol):
 
     def judge(self, question: str, windows: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """For each window, whose pieces follow one another on a page as plain words, float32 `(pieces,)`: the log-odds
-        of each piece against "nothing here answers". Long texts are cut by the judge's own limits; a piece of which
-        nothing is read gets `UNREAD`. The same question and window get the same numbers in any company.
+        of each piece against "nothing here answers". Long texts are cut by the judge's own limits, and of too many long
+        windows the last are left out; a piece of which nothing is read gets `UNREAD`. A window that is read gets the
+        same numbers in any company.
         """
 
 

@@ -35,6 +35,10 @@ class JudgeConfig:
     window: int = 240
     """Of all pieces together."""
     bucket: int = 16
+    tokens: int = 800
+    """Of all windows together: twelve of plain English have fewer. What is written in rare words or another language
+    has two and three times as many, and is not to keep who asks waiting: its last windows stay unread.
+    """
     pieces: int = 8
     """Their number is padded to a multiple of this, which bounds the shapes that OpenVINO prepares for."""
     threads: int = 0
@@ -132,11 +136,15 @@ class _Pairs:
         asked, *rest = (one.ids for one in self._tokenizer.encode_batch(texts, add_special_tokens=False))
         result: list[np.ndarray] = [np.zeros(0, np.float32)] * len(windows)
         running: deque[tuple[int, list[int], Any]] = deque()
-        first = 0
+        first = read = 0
         try:
             for number, window in enumerate(windows):
                 pieces = self._cut(rest[first : first + len(window)])
                 first += len(window)
+                read += sum(map(len, pieces))
+                if number and read > self._config.tokens:
+                    result[number] = np.full(len(window), UNREAD, np.float32)
+                    continue
                 if len(running) >= self._streams:
                     self._finish(running, result)
                 request = self._requests.take()

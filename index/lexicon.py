@@ -73,10 +73,9 @@ class Lexicon:
         found = list(map(self._numbers.get, words))
         if None in found:
             with self._lock:
-                for word in words:
-                    if word not in self._numbers:
-                        self._add(word)
-            found = [self._numbers[word] for word in words]
+                for at, number in enumerate(found):
+                    if number is None:
+                        found[at] = self._number(words[at])
         return np.array(found, np.int32)
 
     def folded(self, words: Sequence[str]) -> list[str]:
@@ -95,7 +94,11 @@ class Lexicon:
         """Numbers of the words that have this look-alike fold."""
         return self._alike.of(shape)
 
-    def _add(self, word: str) -> None:
+    def _number(self, word: str) -> int:
+        """The word's number; it gets one where it has none."""
+        known = self._numbers.get(word)
+        if known is not None:
+            return known
         form = fold(word)
         shape = ocr_fold(form)
         number = len(self.shapes)
@@ -107,6 +110,7 @@ class Lexicon:
         self._stemmed.append(stem(form, self.language))
         self._characters += len(word)
         self._numbers[word] = number  # last: who finds it here finds the rest
+        return number
 
 
 _current: dict[str, Lexicon] = {}

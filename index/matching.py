@@ -9,9 +9,11 @@ identifiers and phrases), less for what may be a misread spelling.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from rapidfuzz import process
@@ -29,8 +31,14 @@ from index.words import DEFAULT_WORDS, STOPWORDS, WordsConfig, stem
 IDENTIFIER_QUALITY = 0.4
 """What an identifier counts that differs from the query's in one character."""
 
+T = TypeVar("T")
+
 _LONG_IDENTIFIER = 7
 _SPACED = re.compile(r"\S+")
+_REMEMBERED = 64
+"""Pages of which a matcher keeps what it found: more than a search ranks."""
+_REMEMBERED_CHARACTERS = 20_000
+"""Longer pages are looked at anew: each thread keeps its own."""
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 
 
@@ -69,7 +77,9 @@ class PageSummary:
 
 @dataclass(slots=True)
 class Matcher:
-    """Remembers the words it has seen, which of them are terms of the query, and which may be terms misread."""
+    """Remembers the words it has seen, which of them are terms of the query, and which may be terms misread; and what
+    it found on the last pages. Not thread-safe.
+    """
 
     plan: QueryPlan
     config: WordsConfig = DEFAULT_WORDS
@@ -83,6 +93,8 @@ class Matcher:
     _cjk: list[tuple[int, str]] = field(default_factory=list)
     _elided: list[tuple[int, re.Pattern[str]]] = field(default_factory=list)
     _alike: list[list[set[str]]] = field(default_factory=list)  # for each phrase and word, words seen that look like it
+    _summaries: dict[str, PageSummary] = field(default_factory=dict)
+    _found: dict[str, PageMatches] = field(default_factory=dict)
     _lexicon: Lexicon = field(init=False)
 
     def __post_init__(self) -> None:
@@ -110,9 +122,13 @@ class Matcher:
 
     def summaries(self, texts: Sequence[str]) -> list[PageSummary]:
         """What ranking needs of each page, at the cost of a dictionary look-up for each word."""
-        pages = [words_of(text) for text in texts]
+        new = [text for text in texts if text not in self._summaries]
+        pages = [words_of(text) for text in new]
         self._learn({word for words in pages for word in words})  # all at once: each call of the library costs
-        return [self._summary(text, words) for text, words in zip(texts, pages, strict=True)]
+        made = {text: self._summary(text, words) for text, words in zip(new, pages, strict=True)}
+        found = [made.get(text) or self._summaries[text] for text in texts]
+        _keep(self._summaries, made)
+        return found
 
     def summary(self, text: str) -> PageSummary:
         """The same of one page."""
@@ -140,6 +156,13 @@ class Matcher:
 
     def find(self, text: str) -> PageMatches:
         """All matches in a page's text, with their places."""
+        if (known := self._found.get(text)) is not None:
+            return known
+        found = self._find(text)
+        _keep(self._found, {text: found})
+        return found
+
+    def _find(self, text: str) -> PageMatches:
         words = words_of(text)
         exact, near = self._judge(words)
         low = flat(text)
@@ -259,6 +282,28 @@ class Matcher:
             Match(start, end, -1, quality)
             for start, end, quality in phrase_places(low, phrase, self._lexicon, held=held)
         ]
+
+
+_held = threading.local()
+
+
+def matcher_of(plan: QueryPlan, config: WordsConfig = DEFAULT_WORDS) -> Matcher:
+    """A matcher for this query: the one that this thread used last, where it is for the same. Ranking pages, choosing
+    among them and answering from them look at the same words one after the other.
+    """
+    last: Matcher | None = getattr(_held, "matcher", None)
+    if last is None or last.plan != plan or last.config != config:
+        last = _held.matcher = Matcher(plan, config)
+    return last
+
+
+def _keep(kept: dict[str, T], new: dict[str, T]) -> None:
+    """Add what is new; begin anew where that is more than is kept."""
+    new = {text: what for text, what in new.items() if len(text) <= _REMEMBERED_CHARACTERS}
+    if len(kept) + len(new) > _REMEMBERED:
+        kept.clear()
+    if len(new) <= _REMEMBERED:
+        kept.update(new)
 
 
 def _elision(form: str) -> re.Pattern[str]:

@@ -20,7 +20,7 @@
 | `trust` | float | 0..1, how sure the reader is |
 | `marks` | list of keyword | what went wrong while it was read: `cut_off`, `loop` |
 | `vision` | {engine, revision, mode, tile_grid, page_size} | where vision tokens are stored: what decodes them |
-| `awaits` | keyword | `decoding` where vision tokens are stored and nothing was decoded from them yet |
+| `awaits` | keyword | where vision tokens are not decoded yet: `draft` if `text` is another engine's, else `decoding` |
 | `tried` | list of keyword | what was decoded on need: `markdown`, `figure`; `finer`: read again in a larger mode |
 | `notes` | list of [prompt, text, trust] | what the decoder said of the page under other prompts, beside its text |
 | `filename` | string | name of the upload |
@@ -39,14 +39,14 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from index import vision
-from index.store import PageUpdate
+from index.store import PageCounts, PageUpdate
 from index.types import (
     Box,
     Note,
@@ -68,6 +68,7 @@ CONTENT = ("text", "passages", "sentences", "regions", "words")
 _READING = (*CONTENT, "width", "height", "rotation", "reader", "trust", "marks", "vision", "awaits")
 _ON_NEED = ("tried", "notes")  # they stay when a page gets another reading, and go when it is asked to be read anew
 AWAITS_DECODING = "decoding"
+HAS_DRAFT = "draft"
 STAMP = "stamp"
 _BOX = 65535
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
@@ -147,7 +148,7 @@ def decode(payload: Mapping[str, Any]) -> PagePoint:
         text=payload.get("text", ""),
         passages=tuple((int(s), int(e)) for s, e in payload.get("passages", ())),
         regions=decode_regions(payload),
-        words=decode_words(payload.get("words", "")),
+        words=PackedWords(payload.get("words", "")),
         width=int(payload.get("width", 0)),
         height=int(payload.get("height", 0)),
         rotation=int(payload.get("rotation", 0)),
@@ -156,10 +157,17 @@ def decode(payload: Mapping[str, Any]) -> PagePoint:
         updated_at=decode_time(payload["updated_at"]) if "updated_at" in payload else None,
         marks=tuple(ReadingMark(mark) for mark in payload.get("marks") or ()),
         vision=vision.decode_format(payload.get("vision")),
-        decoded=payload.get("awaits") != AWAITS_DECODING,
+        decoded=not payload.get("awaits"),
+        draft=payload.get("awaits") == HAS_DRAFT,
         tried=tuple(payload.get("tried") or ()),
         notes=tuple(Note(prompt, text, float(trust)) for prompt, text, trust in payload.get("notes") or ()),
     )
+
+
+def page_counts(states: Mapping[str, int], awaits: Mapping[str, int]) -> PageCounts:
+    """From how many pages have each `state`, and how many of those that are done have each `awaits`."""
+    waiting = {"undecoded": awaits.get(AWAITS_DECODING, 0), "drafts": awaits.get(HAS_DRAFT, 0)}
+    return PageCounts(**{state.value: states.get(state.value, 0) for state in PageState}, **waiting)
 
 
 def decode_regions(payload: Mapping[str, Any]) -> tuple[Region, ...]:
@@ -203,6 +211,41 @@ def decode_words(packed: str) -> tuple[Word, ...]:
     return tuple(
         Word(start, end, Box(*box)) for start, end, box in zip(starts.tolist(), ends.tolist(), boxes, strict=True)
     )
+
+
+class PackedWords(Sequence[Word]):
+    """A page's words as they are stored, unpacked when somebody looks at one: most who fetch a page do not."""
+
+    __slots__ = ("_packed", "_words")
+
+    def __init__(self, packed: str) -> None:
+        self._packed = packed
+        self._words: tuple[Word, ...] | None = None
+
+    def _unpacked(self) -> tuple[Word, ...]:
+        if self._words is None:
+            self._words = decode_words(self._packed)
+        return self._words
+
+    def __len__(self) -> int:
+        return len(self._unpacked())
+
+    def __getitem__(self, at: Any) -> Any:
+        return self._unpacked()[at]
+
+    def __iter__(self) -> Iterator[Word]:
+        return iter(self._unpacked())
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, PackedWords) and self._packed == other._packed:
+            return True
+        return tuple(other) == self._unpacked() if isinstance(other, Sequence) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._unpacked())
+
+    def __repr__(self) -> str:
+        return repr(self._unpacked())
 
 
 class WordTable:
@@ -267,7 +310,7 @@ def _reading(reading: PageReading) -> dict[str, Any]:
     if reading.marks:
         fields["marks"] = [mark.value for mark in reading.marks]
     if not reading.decoded:
-        fields["awaits"] = AWAITS_DECODING
+        fields["awaits"] = HAS_DRAFT if reading.text else AWAITS_DECODING
     if reading.vision is not None:
         fields["vision"] = vision.encode_format(reading.vision.format)
     return fields

@@ -30,7 +30,7 @@ from index import payload as codec
 from index.dates import date_pattern
 from index.embedder import Embedder
 from index.flat import flat
-from index.matching import Match, Matcher, PageMatches, PageSummary
+from index.matching import Match, Matcher, PageMatches, PageSummary, matcher_of
 from index.parts import part_spans
 from index.query import QueryPlan, Shape, analyse, fuzzy_features, is_year, word_features
 from index.snippets import snippets
@@ -168,7 +168,7 @@ class HybridSearch:
         vector = self.embed(plan.text)
         wanted = offset + limit
         found = retriever.candidates(tenant, self.legs(plan, vector, wanted), where)
-        matcher = Matcher(plan, self.words)
+        matcher = matcher_of(plan, self.words)
         ranked = self._rank(plan, matcher, found)
         hits: list[Hit] = []
         skip = offset
@@ -270,6 +270,7 @@ class HybridSearch:
             height=int(payload.get("height", 0)),
             trust=float(payload.get("trust", 0.0)),
             sentences=tuple((s, e, cosine) for (s, e), cosine in zip(spans, cosines.tolist(), strict=False)),
+            draft=payload.get("awaits") == codec.HAS_DRAFT,
         )
 
 

@@ -68,12 +68,15 @@ class PageUpdate:
 
 @dataclass(frozen=True, slots=True)
 class PageCounts:
-    """Pages by state. `undecoded` of the `done` ones have vision tokens only, and no text yet."""
+    """Pages by state. Of the `done` ones `undecoded` have vision tokens only, and no text yet; of `drafts` it is a
+    quick one, to be found by until they are decoded.
+    """
 
     pending: int = 0
     done: int = 0
     failed: int = 0
     undecoded: int = 0
+    drafts: int = 0
 
     @property
     def total(self) -> int:

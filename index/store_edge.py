@@ -163,14 +163,8 @@ class EdgeStore:
     def _count(self, tenant: str | None, document_id: str | None, where: SearchFilter | None) -> PageCounts:
         documents = (document_id,) if document_id is not None else ()
         counts = self._shard.facet("state", edge_query.page_filter(tenant, where=where, document_ids=documents))
-        waiting = q.CountRequest(
-            exact=True,
-            filter=edge_query.page_filter(
-                tenant, where=where, document_ids=documents, states=(PageState.DONE,), undecoded=True
-            ),
-        )
-        undecoded = self._shard.run(lambda shard: shard.count(waiting))
-        return PageCounts(**{state.value: counts.get(state.value, 0) for state in PageState}, undecoded=undecoded)
+        done = edge_query.page_filter(tenant, where=where, document_ids=documents, states=(PageState.DONE,))
+        return codec.page_counts(counts, self._shard.facet("awaits", done))
 
     def search(self, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int = 0) -> list[Hit]:
         return self._search.search(self, tenant, query, where, limit=limit, offset=offset)

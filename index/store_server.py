@@ -152,17 +152,14 @@ class ServerStore:
     ) -> PageCounts:
         documents = (document_id,) if document_id is not None else ()
         pages = server_query.page_filter(tenant, where=where, document_ids=documents)
-        answer = self._client.run(
-            lambda client: client.facet(self._config.collection, "state", facet_filter=pages, limit=16, exact=True)
-        )
-        counts = {str(hit.value): hit.count for hit in answer.hits}
-        waiting = server_query.page_filter(
-            tenant, where=where, document_ids=documents, states=(PageState.DONE,), undecoded=True
-        )
-        undecoded = self._client.run(
-            lambda client: client.count(self._config.collection, count_filter=waiting, exact=True)
-        ).count
-        return PageCounts(**{state.value: counts.get(state.value, 0) for state in PageState}, undecoded=undecoded)
+        done = server_query.page_filter(tenant, where=where, document_ids=documents, states=(PageState.DONE,))
+        return codec.page_counts(self._facet("state", pages), self._facet("awaits", done))
+
+    def _facet(self, key: str, where: m.Filter | None) -> dict[str, int]:
+        """Exact counts by value of an indexed keyword."""
+        name = self._config.collection
+        answer = self._client.run(lambda client: client.facet(name, key, facet_filter=where, limit=16, exact=True))
+        return {str(hit.value): hit.count for hit in answer.hits}
 
     def search(self, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int = 0) -> list[Hit]:
         return self._search.search(self, tenant, query, where, limit=limit, offset=offset)

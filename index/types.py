@@ -15,6 +15,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
 
@@ -135,7 +137,7 @@ class PageReading:
     reader: Reader
     vision: VisionTokens | None = None
     marks: tuple[ReadingMark, ...] = ()
-    decoded: bool = True  # False: vision tokens only, the text is to be decoded when somebody needs it
+    decoded: bool = True  # False: vision tokens, to be decoded when somebody needs the page; a text is then a draft
     tried: tuple[str, ...] = ()  # see `PagePoint.tried`
 
 
@@ -287,7 +289,7 @@ class PagePoint:
     text: str = ""
     passages: tuple[tuple[int, int], ...] = ()
     regions: tuple[Region, ...] = ()
-    words: tuple[Word, ...] = ()
+    words: Sequence[Word] = ()
     width: int = 0
     height: int = 0
     rotation: int = 0
@@ -297,7 +299,8 @@ class PagePoint:
     marks: tuple[ReadingMark, ...] = ()
     vision: VisionFormat | None = None  # set where vision tokens are stored
     vision_tokens: VisionTokens | None = None  # only where they were asked for
-    decoded: bool = True  # False: done as far as vision tokens go, and without text until a question needs it
+    decoded: bool = True  # False: done as far as vision tokens go, until a question needs it
+    draft: bool = False  # not decoded, but read quickly by another engine, for search to find it by
     tried: tuple[str, ...] = ()  # what was decoded on need: prompts by task, and `finer`, a reading in a larger mode
     notes: tuple[Note, ...] = ()
 
@@ -342,6 +345,7 @@ class Hit:
     height: int
     trust: float
     sentences: tuple[tuple[int, int, float], ...] = ()
+    draft: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +373,7 @@ class Citation:
     score: float
     verified: bool | None = None
     note: str | None = None
+    draft: bool = False  # the page is not decoded: its text is a quick reading by another engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from index.matching import Matcher
 from tests.answers_kit import BagEmbedder, page
 from worker import wiring
-from worker.answer import judged
+from worker.answer import features, judged
+from worker.answer.asking import read_question
 from worker.answer.features import FEATURES
-from worker.answer_extractive import ExtractiveAnswerer
+from worker.answer_extractive import ExtractiveAnswerer, _candidates
 from worker.settings import Settings
 
 TEXT = "# Harbour\n\nThe crane was sold in May. The ferry was painted. Old nets were burned on the beach. Rain fell."
@@ -144,3 +146,30 @@ def test_the_setting_gives_a_judge_or_none(tmp_path):
     assert judge_of(judge=True)._cache == tmp_path / "cache"
     assert judge_of(judge=True, embedder_prepared=tmp_path / "made")._prepared == tmp_path / "made" / "judge"
     assert asked == ["extractive"] * 3
+
+
+@pytest.mark.parametrize(
+    "question", ["When was the ferry painted?", "Who painted the ferry?", "Which craft got a new colour?"]
+)
+def test_looking_at_few_forms_ranks_as_looking_at_all(question, monkeypatch):
+    """Order and log-odds are those of all candidates with their form; few forms are looked at for the first."""
+    rng = np.random.default_rng(3)
+    lines = [f"In {1900 + n} the ferry was painted by Anna Holm." if n % 7 else "Ferry painted" for n in range(60)]
+    answerer = ExtractiveAnswerer(BagEmbedder(), FakeJudge())
+    pages = [page("\n\n".join(lines), question=question)]
+    asked = read_question(question)
+    found = answerer._found(asked, Matcher(asked.plan), pages, _candidates(pages))
+    looked = []
+    real = judged.look_at_form
+    monkeypatch.setattr(judged, "look_at_form", lambda q, p, e: (looked.extend(e), real(q, p, e)))
+    heard = judged.read(FakeJudge(), asked, found)
+    for one in heard:
+        one.odds = float(rng.normal(0, 3))
+    ranked = judged.best_first(asked, found, heard)
+    first = next(ranked)
+    assert 0 < len(looked) < len(heard)
+    rest = [first, *ranked]
+    features.look_at_form(asked, found, heard)
+    expected = sorted((judged.score(one) for one in heard), reverse=True)
+    assert [value for value, _ in rest] == pytest.approx(expected)
+    assert len({id(one) for _, one in rest}) == len(heard)

@@ -161,3 +161,22 @@ def test_a_judge_that_cannot_run_says_so_once(tmp_path, monkeypatch, caplog):
     assert caplog.text.count("no such processor") == 1
     with pytest.raises(RuntimeError, match="not ready"):
         judge.judge("Who?", [["x"]])
+
+
+@pytest.mark.models
+def test_too_many_long_windows_are_read_from_the_first(cache, judge):
+    """What is written in rare words costs no more than plain text: the last windows stay unread, the others have the
+    numbers that they have alone. One window is always read.
+    """
+    rare = ["Zwyrnklaft qoublichnost vrexumedanti obdurlych." * 3] * 2
+    windows = [rare, TEXT, *([rare] * 30), TEXT]
+    found = judge.judge(QUESTION, windows)
+    assert np.array_equal(found[1], judge.judge(QUESTION, [TEXT])[0])
+    unread = [bool((odds == UNREAD).all()) for odds in found]
+    assert [len(odds) for odds in found] == [len(window) for window in windows]
+    assert 3 < unread.index(True) < 20
+    assert all(unread[unread.index(True) :]), "and none after the first of them"
+    tiny = SentenceJudge(cache, JudgeConfig(tokens=1))
+    first, second = tiny.judge(QUESTION, [TEXT, TEXT])
+    assert (first > UNREAD).all()
+    assert (second == UNREAD).all()

@@ -20,7 +20,7 @@ import numpy as np
 
 from index.embedder import Embedder
 from index.judge import Judge
-from index.matching import Matcher
+from index.matching import Matcher, matcher_of
 from index.types import Answer, Citation, Hit, PagePoint
 from worker.answer import features, judged, model, rows
 from worker.answer.asking import Question, read_question
@@ -80,7 +80,7 @@ class ExtractiveAnswerer:
 
     def _citations(self, asked: Question, pages: Pages) -> tuple[list[Citation], float]:
         """What is cited, and how sure that is (without citations: how near it came)."""
-        matcher = Matcher(asked.plan)
+        matcher = matcher_of(asked.plan)
         held = _candidates(pages)
         if asked.lookup:
             places = look_up(asked, matcher, [page.text for _, page in pages], held)
@@ -110,9 +110,11 @@ class ExtractiveAnswerer:
         asked = read_question(question[:MAX_QUESTION])
         if asked.empty:
             return []
-        found = self._found(asked, Matcher(asked.plan), pages, _candidates(pages))
+        found = self._found(asked, matcher_of(asked.plan), pages, _candidates(pages))
         if (judge := self._reader()) is not None:
-            return [e for e in self._judged(judge, asked, found) if not self._misnamed(asked, found, e.candidate)]
+            heard = self._judged(judge, asked, found)
+            features.look_at_form(asked, found, heard)
+            return [e for e in heard if not self._misnamed(asked, found, e.candidate)]
         evidence = self._compared(asked, found)
         for one in evidence:
             self._liken(asked, found, one)
@@ -164,11 +166,11 @@ class ExtractiveAnswerer:
         embedding its sisters' labels, and few rows are near enough to matter.
         """
         ranked: list[tuple[float, Candidate]] = []
-        for value, candidate in sorted(((judged.score(e), e.candidate) for e in evidence), key=lambda p: -p[0]):
+        for value, one in judged.best_first(asked, found, evidence):
             if value < (max(judged.THRESHOLD, ranked[0][0] - _SECOND) if ranked else judged.THRESHOLD):
                 return ranked, ranked[0][0] if ranked else value
-            if not self._misnamed(asked, found, candidate):
-                ranked.append((value, candidate))
+            if not self._misnamed(asked, found, one.candidate):
+                ranked.append((value, one.candidate))
         return ranked, ranked[0][0] if ranked else -np.inf
 
     def _ranked(

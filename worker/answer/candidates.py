@@ -28,16 +28,13 @@ _BREAK = re.compile(r";\s+|\n\s*")
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """`text[start:end]` of page number `page` (its place among the pages found). `order` counts on its page.
-
-    `voiced` is the same for the embedding model: no Markdown, cells with their column's name.
-    """
+    """`text[start:end]` of page number `page` (its place among the pages found). `order` counts on its page."""
 
     page: int
     order: int
     start: int
     end: int
-    voiced: str
+    text: str  # of the whole page
     heading: tuple[int, int] | None
     header: tuple[int, int] | None
     is_heading: bool
@@ -45,6 +42,16 @@ class Candidate:
     @property
     def is_row(self) -> bool:
         return self.header is not None
+
+    @property
+    def voiced(self) -> str:
+        """Itself for the embedding model: no Markdown, cells with their column's name."""
+        return _voice(self.text, (self.start, self.end), self.header)
+
+    @property
+    def says(self) -> bool:
+        """Whether it has a letter or a digit."""
+        return any(c.isalnum() for c in self.text[self.start : self.end])
 
 
 def candidates_of(text: str, page: int, near: Sequence[tuple[int, int]] = ()) -> list[Candidate]:
@@ -72,7 +79,7 @@ def candidates_of(text: str, page: int, near: Sequence[tuple[int, int]] = ()) ->
                     page,
                     len(found),
                     *span,
-                    _voice(text, span, header if row else None),
+                    text,
                     heading,
                     header if row else None,
                     title or (row and header == span),

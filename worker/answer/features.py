@@ -145,26 +145,26 @@ def gather(question: Question, pages: Sequence[Found]) -> list[Evidence]:
         around = _all_around(page)
         values = around @ weights
         own = page.qualities @ weights
+        beside = _beside(page.near)
         for candidate in page.candidates:
-            if candidate.order in page.barred or not any(c.isalnum() for c in candidate.voiced):
+            if candidate.order in page.barred or not candidate.says:
                 continue
             order = candidate.order
             row = np.zeros(len(FEATURES), np.float32)
-            row[_BEFORE_FORM] = [*shared, page.near[order], values[order], own[order], float(candidate.is_heading)]
+            near = [page.near[order], beside[order]]
+            row[_BEFORE_FORM] = [*shared, *near, values[order], own[order], float(candidate.is_heading)]
             evidence.append(Evidence(candidate, row, around[order]))
     return evidence
 
 
 def look_at_form(question: Question, pages: Sequence[Found], evidence: Sequence[Evidence]) -> None:
-    """Fill in what a candidate's form and its neighbours say."""
+    """Fill in what a candidate's form says."""
     for e in evidence:
-        page, order = pages[e.candidate.page], e.candidate.order
-        e.row[_COLUMN["beside"]] = np.delete(page.near[max(0, order - 1) : order + 2], min(order, 1)).max(initial=0.0)
-        for name, value in _form(question, page, e.candidate).items():
+        for name, value in _form(question, pages[e.candidate.page], e.candidate).items():
             e.row[_COLUMN[name]] = value
 
 
-_BEFORE_FORM = [_COLUMN[name] for name in ("names", "gap", "context", "around", "own", "heading")]
+_BEFORE_FORM = [_COLUMN[name] for name in ("names", "gap", "context", "beside", "around", "own", "heading")]
 _PROMISE = {"meaning": 1.0, "context": 1.0, "around": 0.5, "unfit": -0.3, "heading": -0.3}
 
 
@@ -232,6 +232,14 @@ def _nearness(candidates: Sequence[Candidate], sentences: Sequence[tuple[int, in
             if shared * 2 > min(end - start, candidate.end - candidate.start):
                 near[i] = max(near[i], cosine)
     return near
+
+
+def _beside(near: np.ndarray) -> np.ndarray:
+    """The higher nearness of each candidate's two neighbours."""
+    if not len(near):
+        return near
+    edged = np.pad(near, 1)
+    return np.maximum(np.maximum(edged[:-2], edged[2:]), 0)
 
 
 def _all_around(page: Found) -> np.ndarray:

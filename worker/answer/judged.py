@@ -7,15 +7,17 @@ Weights and threshold are fitted by `benchmarks/fit_answers.py`; docs/answers.md
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from index.judge import Judge
 from index.passages import plain
-from worker.answer.asking import Question
+from worker.answer.asking import Kind, Question
 from worker.answer.candidates import Candidate
 from worker.answer.features import FEATURES, Evidence, Found, gather, look_at_form, promise
+from worker.answer.kinds import HARD_KINDS
 
 BIAS = -1.75
 JUDGE = 0.59
@@ -50,8 +52,31 @@ def score(evidence: Evidence) -> float:
     return float(_VECTOR @ evidence.row) + JUDGE * evidence.odds + BIAS
 
 
+def best_first(
+    question: Question, pages: Sequence[Found], heard: Sequence[Evidence]
+) -> Iterator[tuple[float, Evidence]]:
+    """What was heard with its log-odds, the highest first. The form of a candidate is looked at when it could be the
+    next one, which few of them ever could.
+    """
+    queue = [(-(score(e) + _form_adds(question)), number, False) for number, e in enumerate(heard)]
+    heapq.heapify(queue)
+    while queue:
+        value, number, known = heapq.heappop(queue)
+        if known:
+            yield -value, heard[number]
+        else:
+            look_at_form(question, pages, [heard[number]])
+            heapq.heappush(queue, (-score(heard[number]), number, True))
+
+
+def _form_adds(question: Question) -> float:
+    """The most that a candidate's form can add to its log-odds, and a little for rounding."""
+    hint = 0.0 if question.kind is Kind.ANY or question.kind in HARD_KINDS else WEIGHTS["hint"]
+    return WEIGHTS["echo"] + hint + 1e-3
+
+
 def read(judge: Judge, question: Question, pages: Sequence[Found]) -> list[Evidence]:
-    """Evidence for all candidates that the judge has read."""
+    """Evidence for all candidates that the judge has read, without what their form says."""
     evidence = {(e.candidate.page, e.candidate.order): e for e in gather(question, pages)}
     chosen = _most_promising(pages, evidence)
     texts = [[plain(pages[c.page].text[c.start : c.end]) for c in window] for window in chosen]
@@ -61,7 +86,6 @@ def read(judge: Judge, question: Question, pages: Sequence[Found]) -> list[Evide
             if (one := evidence.get((candidate.page, candidate.order))) is not None:
                 one.odds = value
                 heard.append(one)
-    look_at_form(question, pages, heard)
     return heard
 
 

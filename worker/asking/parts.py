@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from index.matching import Matcher
+from index.matching import matcher_of
 from index.parts import PAGE, PartName, part_spans
 from index.store import Store
 from index.types import Hit, PageKey, PagePoint, PageState, SearchFilter
@@ -45,7 +45,7 @@ def pages_with_parts(store: Store, tenant: str, asked: Question, where: SearchFi
     hits = store.search(tenant, rest, where, limit=_HITS) if rest else []
     known = {hit.key: hit for hit in (*(hit for hit, _ in found), *hits)}
     documents = {d: _Document(n) for n, d in enumerate(list(dict.fromkeys(k.document_id for k in known))[:_DOCUMENTS])}
-    matcher = Matcher(asked.plan)
+    matcher = matcher_of(asked.plan)
     for page in _pages(store, tenant, asked.parts, list(documents), where, found):
         document = documents[page.key.document_id]
         labels = " ".join({page.labels.filename, *page.labels.paths})

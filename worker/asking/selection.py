@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from index.matching import Matcher
+from index.matching import matcher_of
 from index.types import Hit, PageKey, PagePoint
 from worker.answer.asking import Role, read_question
 
@@ -65,7 +65,7 @@ def select(
     """Pages come best first."""
     config = config or SelectionConfig()
     asked = read_question(question)
-    matcher = Matcher(asked.plan)
+    matcher = matcher_of(asked.plan)
     wanted = {n for n, role in enumerate(asked.roles) if role in _CONTENT}
     covered: set[int] = set()
     chosen: list[tuple[Hit, PagePoint]] = []
