@@ -209,6 +209,8 @@ def _summary(document: dict[str, Any]) -> Text:
     many = f"{pages['done']} of " * (pages["done"] < pages["total"]) + count(pages["total"], "page")
     if pages.get("undecoded"):
         many += f", {pages['undecoded']} without text until a question needs it"
+    if pages.get("drafts"):
+        many += f", {pages['drafts']} with a draft text until a question needs it"
     line = Text.assemble((f"{mark} ", style), (name_of(document["filename"]), "bold"), f"  {what}{many}  ")
     return line.append(document["id"], style="dim")
 

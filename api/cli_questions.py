@@ -28,7 +28,7 @@ def print_hits(output: Output, hits: list[dict[str, Any]]) -> None:
     """A heading and the best snippet of each."""
     for number, hit in enumerate(hits, 1):
         heading = Text.assemble((f"{number:2}. ", "dim"), (safe(hit["filename"]), "bold cyan"), f", page {hit['page']}")
-        heading.append(f"   {hit['score']:.2f}", style="dim")
+        heading.append(f"   {hit['score']:.2f}{', a draft' if hit.get('draft') else ''}", style="dim")
         output.say(heading)
         for path in hit["paths"][:1]:
             if path != hit["filename"]:
@@ -54,6 +54,8 @@ def print_answer(output: Output, answer: dict[str, Any]) -> None:
         line.append(f", page {citation['page']}: “{quote}”")
         if citation.get("note"):
             line.append(f" (read from a {citation['note']})", style="dim")
+        if citation.get("draft"):
+            line.append(" (a draft: the page could not be read properly)", style="dim")
         if citation.get("verified") is not None:
             line.append(" verified" if citation["verified"] else " NOT verified", style="dim")
         output.say(line)

@@ -82,7 +82,12 @@ def progress(view: DocumentView) -> s.ProgressJSON:
 
 def counts(pages: PageCounts) -> s.PageCountsJSON:
     return s.PageCountsJSON(
-        pending=pages.pending, done=pages.done, failed=pages.failed, total=pages.total, undecoded=pages.undecoded
+        pending=pages.pending,
+        done=pages.done,
+        failed=pages.failed,
+        total=pages.total,
+        undecoded=pages.undecoded,
+        drafts=pages.drafts,
     )
 
 
@@ -105,6 +110,7 @@ def page(view: DocumentView, point: PagePoint, *, words: bool) -> s.PageJSON:
         marks=[mark.value for mark in point.marks],
         vision=vision(point.vision) if point.vision else None,
         decoded=point.decoded,
+        draft=point.draft,
         notes=[s.NoteJSON(prompt=note.prompt, text=storable(note.text), trust=note.trust) for note in point.notes],
         reader=s.ReaderJSON(engine=reader.engine, revision=reader.revision, mode=reader.mode) if reader else None,
         image_url=image_url(point.key.document_id, point.key.page),
@@ -214,6 +220,7 @@ def hit(found: Hit) -> s.HitJSON:
             )
             for snippet in found.snippets
         ],
+        draft=found.draft,
         image_url=image_url(found.key.document_id, found.key.page),
     )
 
@@ -232,6 +239,7 @@ def citations(given: Sequence[Citation]) -> list[s.CitationJSON]:
             image_url=image_url(citation.key.document_id, citation.key.page),
             verified=citation.verified,
             note=citation.note,
+            draft=citation.draft,
         )
         for number, citation in enumerate(given, 1)
     ]

@@ -34,8 +34,8 @@ class _Archive:
         depth = GaugeMetricFamily("folioscope_queue_depth", "Jobs that wait or run.")
         try:
             counts = self._service.counts(None)
-            # `undecoded` pages are among the `done` ones.
-            for state in ("pending", "done", "failed", "undecoded"):
+            # `undecoded` pages and `drafts` are among the `done` ones.
+            for state in ("pending", "done", "failed", "undecoded", "drafts"):
                 pages.add_metric([state], getattr(counts, state))
             depth.add_metric([], self._service.queue_depth())
         except Exception:

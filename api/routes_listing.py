@@ -20,7 +20,8 @@ _FOLDERS = {
     "items": [{"path": "council/1930", "documents": 12}, {"path": "council/1931", "documents": 40}],
     "more": 0,
 }
-_READING = {"pages": {"pending": 14, "done": 3120, "failed": 2, "total": 3136, "undecoded": 0}, "unopened": 1}
+_PAGES = {"pending": 14, "done": 3120, "failed": 2, "total": 3136, "undecoded": 0, "drafts": 0}
+_READING = {"pages": _PAGES, "unopened": 1}
 
 
 @router.get(

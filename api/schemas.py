@@ -26,6 +26,7 @@ class PageCountsJSON(Model):
     failed: int
     total: int
     undecoded: int = 0  # of `done`: kept as vision tokens, without text until a question needs them
+    drafts: int = 0  # of `done`: the same with a quick reading for search, until a question needs them
 
 
 class PageFailureJSON(Model):
@@ -149,7 +150,8 @@ class PageJSON(Model):
     marks: list[Literal["cut_off", "loop"]] = []  # what went wrong while it was read
     reader: ReaderJSON | None = None
     vision: VisionJSON | None = None  # with it, the page can be decoded under other prompts
-    decoded: bool = True  # false: there is no text yet; a question that needs the page, or `/decode`, makes it
+    decoded: bool = True  # false: a question that needs the page has it decoded; until then `text` is empty or a draft
+    draft: bool = False  # `text` is a quick reading by another engine, for search to find the page by
     notes: list[NoteJSON] = []
     image_url: str
 
@@ -252,6 +254,7 @@ class HitJSON(Model):
     width: int
     height: int
     snippets: list[SnippetJSON]
+    draft: bool = False  # found by a quick reading; a question that needs the page has it decoded
     image_url: str
 
 
@@ -290,6 +293,7 @@ class CitationJSON(Model):
     image_url: str
     verified: bool | None = None  # whether decoding the page again says so; null: not asked for, or not possible
     note: str | None = None  # the prompt of the page's note that is quoted
+    draft: bool = False  # the quote is from a quick reading: the page could not be decoded for this answer
 
 
 class ConsideredJSON(Model):

@@ -1,6 +1,6 @@
 """Answers as their users get them: each answerer and reading policy over the samples' questions, in one table.
 
-    python -m benchmarks.asking [--parts full alone lazy big] [--samples DIRECTORY] [--big DIRECTORY]
+    python -m benchmarks.asking [--parts full alone lazy bare-alone bare big] [--samples DIRECTORY] [--big DIRECTORY]
 
 The measures are those of `folioscope eval` (`api.evaluate`), taken through HTTP. Three things are asked:
 
@@ -8,8 +8,9 @@ The measures are those of `folioscope eval` (`api.evaluate`), taken through HTTP
   read in `full`, with the true text of the samples and with the text that Folioscope reads (`ours`);
 * the same under `lazy`, with an engine double whose vision tokens hold the page's true text (`tests/lazy_kit.py`): it
   measures the policy, how many pages are decoded for an answer and what is not found because it is not decoded, and
-  says nothing of a model's reading. No page of it has a text layer, which is the worst case. `lazy, alone` asks each
-  question of an archive of which nothing was decoded yet; `lazy, in a row` all of them, one after the other;
+  says nothing of a model's reading. No page of it has a text layer, which is the worst case. Drafts are what RapidOCR
+  reads of the samples' scans; `no drafts` goes without (`FOLIOSCOPE_DRAFTS=false`). `alone` asks each question of an
+  archive of which nothing was decoded yet; `in a row` all of them, one after the other;
 * 10,000 synthetic pages (`benchmarks.search`), for the time of extractive answers where nothing must be decoded.
 
 Answerers that need a model which is not there are in the table as not measured: a scripted stand-in would be a number
@@ -29,6 +30,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
+from PIL.Image import Image
 
 from api import evaluate
 from api.app import create_app
@@ -45,9 +47,10 @@ from index.embedder_st import build_embedder
 from index.graphs import available_cores
 from index.judge_model import SentenceJudge
 from index.store_edge import EdgeStore
+from index.types import PageReading, Reader
 from tests.api_kit import serving
 from tests.kit import Archive, pdf
-from tests.lazy_kit import DIM, TokenEngine
+from tests.lazy_kit import DIM, TokenEngine, text_of
 from worker.answer_extractive import ExtractiveAnswerer
 from worker.asking.decoding import DecodingConfig
 from worker.reading import ReadingConfig
@@ -64,7 +67,14 @@ HEADER = [
     "answerer", "reading", "text", "questions", "n", "recall@1", "recall@5", "nDCG@10", "cited page", "quote literal",
     "not found: precision", "recall", "pages decoded", "first words p50 ms", "p95 ms", "total p50 ms", "p95 ms",
 ]  # fmt: skip
-PARTS = ["full", "alone", "lazy", "big"]
+PARTS = ["full", "alone", "lazy", "bare-alone", "bare", "big"]
+READING = {
+    "full": "full",
+    "alone": "lazy, alone",
+    "lazy": "lazy, in a row",
+    "bare-alone": "lazy, no drafts, alone",
+    "bare": "lazy, no drafts, in a row",
+}
 KEPT = CACHE.parent / "asking"
 """What each part measured last, so that they can be run one by one."""
 Part = tuple[list[list[object]], list[str]]
@@ -74,13 +84,27 @@ NOT_MEASURED = [
 ]
 
 
-class Sampled(Archive):
-    """The pages of the samples in a real store behind the real service; the engine double is the only stand-in."""
+class AsRead:
+    """Gives as drafts what was read of the samples' scans, by their true text, which the double's pictures hold."""
 
-    def __init__(self, root: Path, embedder: Embedder, *, lazy: bool) -> None:
+    def __init__(self, truth: AskedArchive, read: AskedArchive) -> None:
+        self._read = {text.strip(): read.pages[place] for place, text in truth.pages.items()}
+
+    def read(self, images: Sequence[Image]) -> list[PageReading]:
+        reader = Reader("rapidocr", "as read", "ocr")
+        texts = [self._read[text_of(image).strip()] for image in images]
+        return [
+            PageReading(text, (), (), 0.9, *image.size, 0, reader) for text, image in zip(texts, images, strict=True)
+        ]
+
+
+class Sampled(Archive):
+    """The pages of the samples in a real store behind the real service; engine and drafts are the only stand-ins."""
+
+    def __init__(self, root: Path, embedder: Embedder, *, lazy: bool, drafts: AsRead | None = None) -> None:
         super().__init__(
             root,
-            engine=TokenEngine(),
+            engine=TokenEngine(helper=drafts),
             answerer=ExtractiveAnswerer(embedder, SentenceJudge(CACHE / "models")),
             embedder=embedder,
             reading=ReadingConfig(lazy=lazy),
@@ -210,14 +234,15 @@ def sampled(part: str, samples: Path, embedder: Embedder, limit: int) -> Part:
     rows: list[list[object]] = []
     aims: list[str] = []
     texts = ["truth", "ours"] if part == "full" else ["truth"]
-    reading = {"full": "full", "lazy": "lazy, in a row", "alone": "lazy, alone"}[part]
+    reading, lazy = READING[part], part != "full"
+    drafts = AsRead(sample("truth", samples), sample("ours", samples)) if part in {"alone", "lazy"} else None
     for text in texts:
         asked = sample(text, samples)
         questions = known(asked, limit)
         with tempfile.TemporaryDirectory() as root:
-            archive = Sampled(Path(root), embedder, lazy=part != "full")
+            archive = Sampled(Path(root), embedder, lazy=lazy, drafts=drafts)
             archive.fill(asked)
-            if part == "alone":
+            if part.endswith("alone"):
                 archive.close()
                 outcomes = alone(Path(root), embedder, questions)
             else:
@@ -226,7 +251,7 @@ def sampled(part: str, samples: Path, embedder: Embedder, limit: int) -> Part:
         shown = text if part == "full" else "double"
         for row in evaluate.rows(outcomes):
             if row.kind != "all":
-                rows.append(cells("extractive", reading, shown, row, streamed=part != "alone"))
+                rows.append(cells("extractive", reading, shown, row, streamed=not part.endswith("alone")))
             if row.kind == "report":
                 aims.append(against_aims(reading, shown, row))
     return rows, aims
@@ -259,9 +284,10 @@ def main() -> None:
     rows += [[*one, *[""] * (len(HEADER) - len(one))] for one in NOT_MEASURED]
     note = (
         "`double`: an engine whose vision tokens hold the true text, which measures the policy and no model; no page "
-        "has a text layer, and times are those of embedding what was decoded and of answering. `lazy, alone`: nothing "
-        "was decoded before; `in a row`: one archive, one question after the other. Not found: precision of silences, "
-        "recall over questions without an answer. Times are those of a machine that did other things as well (load "
+        "has a text layer, and times are those of embedding what was decoded and of answering. Drafts are what "
+        "RapidOCR reads of the samples' scans. `alone`: nothing was decoded before; `in a row`: one archive, one "
+        "question after the other. Not found: precision of silences, recall over questions without an answer. Times "
+        "are those of a machine that did other things as well (load "
         f"{os.getloadavg()[1]:.1f})."
     )
     publish("asking", "Asking", note, "Aims, on `report`:\n\n" + "\n".join(aims), table(HEADER, rows))

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from index.errors import Conflict, Unavailable
-from index.types import Box, PageReading, Reader, Region, RegionKind, VisionFormat, VisionTokens
+from index.types import Box, PageReading, Reader, Region, RegionKind, VisionFormat, VisionTokens, Word
 from tests.answers_kit import BagEmbedder
 from tests.api_kit import Api
 from tests.kit import Archive, FakeEngine, pdf
@@ -43,6 +43,7 @@ class TokenEngine(FakeEngine):
     finer: Counter = field(default_factory=Counter)
     broken: dict = field(default_factory=dict)
     free: object = None
+    helper: object = None
     began: threading.Event = field(default_factory=threading.Event)
     given_up: threading.Event = field(default_factory=threading.Event)
 
@@ -98,6 +99,38 @@ class TokenEngine(FakeEngine):
             return decoded(prompt, text.partition("[figure]")[2].strip(), 0.9)
         clean, trust, regions = said(text, tokens.format.mode)
         return decoded(prompt, clean, trust, regions)
+
+
+class DraftReader:
+    """Reads drafts: with an e misread as c in every word; pages marked `[faint]` with little trust, `[torn]` not at
+    all, `[turned]` the other way up.
+    """
+
+    def __init__(self):
+        self.reads = Counter()
+        self.at_once = self.most_at_once = 0
+        self._guard = threading.Lock()
+
+    def read(self, images):
+        with self._guard:
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            return [self._read(text_of(image)) for image in images]
+        finally:
+            with self._guard:
+                self.at_once -= 1
+
+    def _read(self, text):
+        self.reads[text] += 1
+        if "[torn]" in text:
+            raise ValueError("nothing of it can be read")
+        clean = re.sub(r"\[\w+\] ?", "", text).replace("ee", "ec")
+        words = (Word(0, 3, Box(0.1, 0.1, 0.3, 0.2)),)
+        regions = (Region(RegionKind.PARAGRAPH, Box(0, 0.1, 1, 0.4), 0, len(clean)),)
+        turn = 180 if "[turned]" in text else 0
+        reader = Reader("draft-test", "1", "ocr")
+        return PageReading(clean, regions, words, 0.2 if "[faint]" in text else 0.9, 90, 90, turn, reader)
 
 
 def decoded(prompt: Prompt, text: str, trust: float, regions=()) -> Decoded:

@@ -30,6 +30,7 @@ def test_a_form_upload_is_accepted(api):
         "failed": 0,
         "total": 2,
         "undecoded": 0,
+        "drafts": 0,
     }
 
 

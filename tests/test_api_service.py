@@ -87,7 +87,7 @@ def test_failures_are_told_by_page(api, archive):
     shown = api.get(f"/v1/documents/{document}").json()
     assert (shown["state"], shown["pages"]) == (
         "partial",
-        {"pending": 0, "done": 2, "failed": 1, "total": 3, "undecoded": 0},
+        {"pending": 0, "done": 2, "failed": 1, "total": 3, "undecoded": 0, "drafts": 0},
     )
     (failure,) = shown["page_failures"]
     assert (failure["page"], failure["code"], failure["document_id"]) == (2, "render_timeout", document)

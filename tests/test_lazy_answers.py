@@ -46,7 +46,7 @@ def test_lazy_pages_have_tokens_and_no_text(archive):
     assert shown["vision"]["engine"] == "token-test"
     counts = archive.api.get(f"/v1/documents/{document}").json()
     assert counts["state"] == "done"
-    assert counts["pages"] == {"pending": 0, "done": 2, "failed": 0, "total": 2, "undecoded": 2}
+    assert counts["pages"] == {"pending": 0, "done": 2, "failed": 0, "total": 2, "undecoded": 2, "drafts": 0}
     found = archive.api.post("/v1/search", json={"query": "keeper"}).json()
     assert (found["hits"], found["total_pages"], found["undecoded_pages"]) == ([], 2, 2)
     assert archive.api.get("/v1/export").text == ""

@@ -11,6 +11,7 @@ import threading
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 from index.errors import ConfigError
 from index.types import PageKey, SearchFilter
@@ -29,7 +30,7 @@ QUESTION = "What does the harbour ledger say of the year 1911?"
 
 
 def lazy(root, **given):
-    return settings(root, reading="lazy", decode_trust=0.0, **given)
+    return settings(root, reading="lazy", decode_trust=0.0, **{"drafts": False, **given})
 
 
 @pytest.fixture(autouse=True)
@@ -200,3 +201,35 @@ def test_lazy_without_kept_tokens_is_refused(tmp_path):
         pass
     assert error.value.code == "bad_setting"
     assert "FOLIOSCOPE_KEEP_TOKENS" in error.value.message
+
+
+def written(*lines):
+    """A scan of these lines."""
+    image = Image.new("L", (900, 600), 245)
+    draw = ImageDraw.Draw(image)
+    for number, line in enumerate(lines):
+        draw.text((60, 80 + 70 * number), line, fill=20, font=ImageFont.load_default(size=34))
+    return image
+
+
+def test_a_draft_of_a_scan_is_found_with_its_words_marked(tmp_path):
+    """What RapidOCR reads in draft finds the page and marks its words until the page is decoded, and the vision tokens
+    are those of the page.
+    """
+    with wiring.open_service(lazy(tmp_path / "data", drafts=True)) as library:
+        service = Running(library)
+        assert service.api.get("/readyz").json()["checks"]["reading"] == "lazy, with drafts"
+        scan = service.add(png(written("The harbour ledger of 1911", "names nineteen fishing boats")), "ledger.png")
+        shown = service.page(scan)
+        assert (shown["decoded"], shown["draft"], shown["reader"]["engine"]) == (False, True, "rapidocr")
+        assert "harbour ledger of 1911" in shown["text"]
+        (hit,) = service.api.post("/v1/search", json={"query": "fishing boats"}).json()["hits"]
+        assert (hit["document_id"], hit["draft"]) == (scan, True)
+        assert len(hit["snippets"][0]["boxes"]) == 2
+        decoded = service.decode(scan, task="markdown").json()
+        assert service.page(scan)["draft"], "looking at what it gives changes nothing"
+        key = PageKey("default", scan, 1)
+        assert library._decoder.keep(key, Want.MARKDOWN, Patience())
+        kept = service.page(scan)
+        assert (kept["decoded"], kept["draft"], kept["text"]) == (True, False, decoded["text"])
+        assert kept["reader"]["engine"] == shown["vision"]["engine"]

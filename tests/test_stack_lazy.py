@@ -39,13 +39,18 @@ def at_once(*calls):
 def test_a_worker_decodes_what_a_question_needs(tmp_path):
     """Without one the answer says who is missing; with one the page is decoded once, though two fronts ask at the same
     time, and a document that is deleted meanwhile stays deleted."""
-    environment = {"folioscope_reading": "lazy", "folioscope_decode_trust": "0", "stack_decode_s": str(DECODE_S)}
+    environment = {
+        "folioscope_reading": "lazy",
+        "folioscope_decode_trust": "0",
+        "folioscope_drafts": "0",
+        "stack_decode_s": str(DECODE_S),
+    }
     with Stack(tmp_path, vision=True, **environment) as stack:
         first, second = stack.start_api("one"), stack.start_api("two")
         stack.start_worker("reader")
         kept, dropped = first.upload(scan("page")), first.upload(scan("another"), "other.tiff")
         first.wait([kept, dropped])
-        assert first.pages(kept) == {"pending": 0, "done": 1, "failed": 0, "total": 1, "undecoded": 1}
+        assert first.pages(kept) == {"pending": 0, "done": 1, "failed": 0, "total": 1, "undecoded": 1, "drafts": 0}
 
         alone = ask(first, kept)
         assert (alone["found"], alone["incomplete"]) == (False, True)

@@ -51,6 +51,7 @@ def test_how_the_stack_stands_and_reading_again(tmp_path):
             "failed": 0,
             "total": 24,
             "undecoded": 0,
+            "drafts": 0,
         }
         stack.redis.stop()
         away = seen()

@@ -17,6 +17,7 @@ from index.types import Manifest, PagePoint, PageReading, Reader, TextLayerPolic
 from ingest.renderer import RenderedPage, Renderer
 from worker import metrics
 from worker.decoding import decoding_engine, tokens_of
+from worker.drafts import Drafts
 from worker.engine.deepseek.pages import read_as
 from worker.engine.engine import NO_MEMORY, Decoded, Engine, VisionEngine
 from worker.engine.prompts import Prompt
@@ -33,7 +34,8 @@ class ReadingConfig:
     """Pixel budgets. `check_pixels` is what comparing a text layer with the page needs: an A4 page at
     about 110 dpi, where the recogniser still reads 8 point type. `keep_tokens`: readings keep their vision tokens;
     `layer_tokens`: so do pages whose text layer is used, which are encoded for it, not decoded. `lazy`: pages without
-    a text layer are encoded too and not decoded, where the engine can do that and tokens are kept.
+    a text layer are encoded too and not decoded, where the engine can do that and tokens are kept. `drafts`: such a
+    page is read by the engine's helper besides, where it has one that reads.
     """
 
     page_pixels: int = 4_000_000
@@ -41,6 +43,7 @@ class ReadingConfig:
     keep_tokens: bool = True
     layer_tokens: bool = True
     lazy: bool = False
+    drafts: bool = True
 
 
 class PageReader:
@@ -53,6 +56,8 @@ class PageReader:
         self._engine = engine
         self._recogniser = recogniser
         self._config = config or ReadingConfig()
+        helper = getattr(engine, "helper", None)
+        self._drafts = Drafts(helper) if self.lazy and self._config.drafts and hasattr(helper, "read") else None
         self._habits = _Habits()
 
     def read(self, path: Path, manifest: Manifest, page: int, password: str | None) -> PageReading:
@@ -75,7 +80,8 @@ class PageReader:
             rendered = self._render(path, manifest, page, password, None, False)
         if self.lazy:
             with metrics.step("encode"):
-                return self._vision().look([rendered.image])[0]
+                encoded = self._vision().look([rendered.image])[0]
+            return encoded if encoded.decoded or self._drafts is None else self._drafts.add(encoded, rendered.image)
         with metrics.step("read"):
             reading = self._engine.read([rendered.image])[0]
         return reading if config.keep_tokens else replace(reading, vision=None)
@@ -84,6 +90,11 @@ class PageReader:
     def lazy(self) -> bool:
         """Whether pages are left undecoded: it was asked for, and the engine can."""
         return self._config.lazy and self._config.keep_tokens and hasattr(self._engine, "look")
+
+    @property
+    def drafts(self) -> bool:
+        """Whether such pages are read in draft."""
+        return self._drafts is not None
 
     # -- on need ------------------------------------------------------------------------------
 

@@ -186,8 +186,14 @@ class Settings(BaseSettings):
     reading: Literal["full", "lazy"] = Field(
         default="full",
         description="`full` decodes every page when it comes in. `lazy` encodes pages that have no usable text layer, "
-        "keeps their vision tokens and decodes them when a question needs them: until then no search finds them. "
+        "keeps their vision tokens and decodes them when a question needs them; until then drafts find them. "
         "Without a vision engine it is `full`. See answers.md.",
+    )
+    drafts: bool = Field(
+        default=True,
+        description="With `FOLIOSCOPE_READING=lazy`: whether pages are also read by RapidOCR on the processor (about a "
+        "second of a core for a page), so that search finds them before they are decoded. Without drafts only pages "
+        "with a text layer are found.",
     )
     decode_pages: int = Field(
         default=4,

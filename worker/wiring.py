@@ -259,6 +259,7 @@ def _reading_config(settings: Settings) -> ReadingConfig:
         keep_tokens=settings.keep_tokens,
         layer_tokens=settings.layer_tokens,
         lazy=settings.reading == "lazy",
+        drafts=settings.drafts,
     )
 
 
@@ -355,7 +356,7 @@ def reading_policy(settings: Settings, engine: Engine) -> str:
     """What `FOLIOSCOPE_READING` comes to with this engine, and why."""
     if settings.reading == "lazy" and not hasattr(engine, "look"):
         return f"full: FOLIOSCOPE_READING=lazy needs vision tokens, and {engine.name} makes none"
-    return settings.reading
+    return "lazy, with drafts" if settings.reading == "lazy" and settings.drafts else settings.reading
 
 
 def close_engine(engine: Engine) -> None:

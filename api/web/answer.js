@@ -7,7 +7,7 @@ import { button, h, icon } from "./dom.js";
 import { render } from "./markdown.js";
 import { pageHref } from "./route.js";
 import { strip } from "./scan.js";
-import { count, reason } from "./words.js";
+import { count, DRAFT, DRAFT_WHY, reason } from "./words.js";
 
 export const PAGES_SHOWN = 8; // of those that were considered, where nothing was found
 
@@ -97,6 +97,7 @@ function evidence(citation, text, verdict) {
         h("bdi", { class: "name", text: citation.filename }),
         folio(citation.page),
         citation.note ? h("span", { class: "faint", text: `as its ${citation.note} was read` }) : null,
+        citation.draft ? h("span", { class: "faint", title: DRAFT_WHY, text: DRAFT }) : null,
       ),
       verdict ? h("span", { class: `verdict ${kind}` }, icon(glyph), sentence) : null,
       citation.boxes.length ? strip(page, citation.boxes, { reach: 0.1 }) : null,

@@ -13,6 +13,7 @@ export function pagesPart({ pages, documents, unopened }) {
     count(documents, "document"),
     unopened ? `${number.format(unopened)} not opened yet` : "",
     pages.undecoded ? `${count(pages.undecoded, "page")} without text until a question needs it` : "",
+    pages.drafts ? `${count(pages.drafts, "page")} with a draft text until a question needs it` : "",
   ];
   return [
     h("h2", { text: "Pages" }),

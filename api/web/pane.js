@@ -5,7 +5,7 @@
 import { createAgain } from "./again.js";
 import { button, h, icon, replace } from "./dom.js";
 import { plain, render } from "./markdown.js";
-import { isPasswordCode, reason, trustHint } from "./words.js";
+import { DRAFT, DRAFT_WHY, isPasswordCode, reason, trustHint } from "./words.js";
 
 const MARKS = { cut_off: "The end is missing", loop: "The reader repeated itself" };
 
@@ -45,6 +45,7 @@ export function createPane({ onRegion, onPick, onFind, onCopy }) {
     replace(
       note,
       hint ? h("span", { class: "hint" }, icon("warning"), hint) : null,
+      page.draft ? h("span", { class: "faint", title: DRAFT_WHY, text: DRAFT }) : null,
       ...page.marks.map((mark) => h("span", { class: "hint", text: MARKS[mark] })),
       remark ? h("span", { text: remark }) : null,
     );
@@ -136,7 +137,7 @@ function stateSentence(page) {
     const why = isPasswordCode(page.error_code) ? "It is protected by a password." : reason(page.error_code ?? "error");
     return `This page could not be read. ${why} The other pages are not affected.`;
   }
-  if (page.decoded === false) {
+  if (page.decoded === false && !page.draft) {
     return "This page is kept as vision tokens and has no text yet. It is read as soon as a question needs it.";
   }
   return page.text.trim() ? "" : "No text was found on this page.";

@@ -4,7 +4,7 @@
 import { button, h, icon, marked } from "./dom.js";
 import { pageHref } from "./route.js";
 import { strip, thumbnail } from "./scan.js";
-import { count, foldersOf, media, trustHint } from "./words.js";
+import { count, DRAFT, DRAFT_WHY, foldersOf, media, trustHint } from "./words.js";
 
 export const hitList = (hits, actions) =>
   h(
@@ -66,6 +66,7 @@ function hitCard(hit, actions) {
         isRelated(hit)
           ? h("span", { class: "faint", title: "None of the words asked for stands here", text: "Related in meaning" })
           : null,
+        hit.draft ? h("span", { class: "faint", title: DRAFT_WHY, text: DRAFT }) : null,
         hint ? h("span", { class: "hint" }, icon("warning"), hint) : null,
       ),
       first ? snippetLine(first) : null,

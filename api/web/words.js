@@ -55,7 +55,8 @@ export function stateLine({ state, pages, kind }) {
     if (failed) return `${number.format(done)} of ${count(total, "page")} read, ${number.format(failed)} could not be`;
     return `${read}; some files in it could not be opened`;
   }
-  const later = pages.undecoded ? `, ${number.format(pages.undecoded)} to be read when a question needs it` : "";
+  const unread = (pages.undecoded ?? 0) + (pages.drafts ?? 0);
+  const later = unread ? `, ${number.format(unread)} to be read when a question needs it` : "";
   return (pending ? `${read}, ${number.format(pending)} waiting` : read) + later;
 }
 
@@ -116,6 +117,10 @@ export function trustHint(trust) {
   if (trust >= 0.75) return "";
   return trust >= 0.5 ? "Partly hard to read" : "Hard to read – check the picture";
 }
+
+/** What is said of a page whose text is a quick reading, for search to find it by. */
+export const DRAFT = "Draft text";
+export const DRAFT_WHY = "Read quickly, for search to find it by. A question that needs the page has it read properly.";
 
 /** The folders above a path in an archive, outermost first. */
 export function foldersOf(path) {

@@ -29,13 +29,13 @@ def with_notes(page: PagePoint, trust: float) -> PagePoint:
 
 
 def placed(citation: Citation, page: PagePoint, trust: float) -> Citation:
-    """A citation of `with_notes(page)`, as one of the page's text or of one of its notes."""
+    """A citation of `with_notes(page)`, as one of the page's text, which may be a draft, or of one of its notes."""
     for start, note in _behind(page, trust):
         if citation.start >= start and citation.end <= start + len(note.text):
             boxes = tuple(region.box for region in page.regions if region.kind in _PICTURES)
             span = (citation.start - start, citation.end - start)
             return replace(citation, start=span[0], end=span[1], note=note.prompt, boxes=boxes)
-    return citation
+    return replace(citation, draft=page.draft) if page.draft else citation
 
 
 def stands(citation: Citation, page: PagePoint | None) -> bool:

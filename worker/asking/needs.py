@@ -1,15 +1,15 @@
 """Which pages a question needs decoded, and why: pure functions over what search found.
 
-Pages without text are found by no search. So of pages that are not decoded only those are considered for which
-something speaks (`candidates`): their name, a neighbour or a document that matches, a filter that asks for them, or
-that they are few. Everything else is decoded only where the page was found: a text that is not trusted, a figure or a
-table that the question speaks of.
+Pages without text are found by no search. So of these only those are considered for which something speaks
+(`candidates`): their name, a neighbour or a document that matches, a filter that asks for them, or that they are few.
+Everything else is decoded only where the page was found: a draft, a text that is not trusted, a figure or a table that
+the question speaks of.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from index.matching import Matcher
@@ -38,17 +38,24 @@ class Need:
     vital: bool = True
 
 
-def needs_of(question: Question, pages: Iterable[PagePoint], *, trust: float) -> list[Need]:
-    """What is to be done to pages that were selected, in their order; nothing for those without vision tokens."""
+def needs_of(
+    question: Question, pages: Iterable[PagePoint], *, trust: float, drafts: Collection[PageKey] | None = None
+) -> list[Need]:
+    """What is to be done to pages that were selected, in their order; nothing for those without vision tokens. Of
+    drafts that are trusted only these are decoded; None: all.
+    """
     found = []
     wanted = _kinds(question.text)
     for page in pages:
         if page.vision is None:
             continue
-        if not page.decoded:
+        if page.draft and (drafts is None or page.key in drafts or page.trust < trust):
+            found.append(Need(page.key, Want.MARKDOWN, "its text is a draft"))
+            continue
+        if not page.decoded and not page.draft:
             found.append(Need(page.key, Want.MARKDOWN, "it is not decoded yet"))
             continue
-        if page.trust < trust:
+        if page.decoded and page.trust < trust:
             low = f"its text is trusted {page.trust:.2f} only"
             again = [want for want in (Want.MARKDOWN, Want.FINER) if not is_done(page, want)]
             found += [Need(page.key, want, low, vital=False) for want in again[:1]]

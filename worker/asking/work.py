@@ -13,7 +13,7 @@ from index.embedder import Embedder
 from index.sentences import sentence_spans
 from index.store import Store
 from index.types import Answer, Hit, PageKey, PagePoint, PageState, SearchFilter
-from worker.answer.asking import read_question
+from worker.answer.asking import Question, read_question
 from worker.answer.claims import stands_in
 from worker.answerer import Answerer, TellingAnswerer
 from worker.asking import checking
@@ -81,6 +81,7 @@ class Work:
         self._cancelled = cancelled
         self.waiting = False
         """Whether pages without text were there when the question came."""
+        self._made: tuple[Found, list[Answer]] | None = None
 
     # -- decode on need -----------------------------------------------------------------------
 
@@ -89,7 +90,6 @@ class Work:
         What was found then, and the answer where making it was the test.
         """
         asked, decoder = read_question(self._question), self._parts.decoder
-        ready: Answer | None = None
         if decoder is None or not self._parts.decoding.pages:
             self._candidates(found)
             return found, None
@@ -98,8 +98,7 @@ class Work:
         attempted: set[tuple[PageKey, Want]] = set()
         queue: list[Need] | None = None
         while not self._cancelled():
-            selected = [page for _, page in found.selected]
-            wanted = needs_of(asked, selected, trust=self._parts.decoding.trust)
+            wanted = self._needs(asked, found)
             due = [need for need in wanted if _name(need) not in attempted and not self._cools(need)]
             if not due:
                 if queue is None:
@@ -107,8 +106,7 @@ class Work:
                 queue = [need for need in queue if _name(need) not in attempted]
                 if not queue:
                     break
-                enough, ready = self._enough(found)
-                if enough:
+                if self._enough(found):
                     break
                 while queue and self._cools(queue[0]):
                     queue.pop(0)
@@ -124,8 +122,26 @@ class Work:
                 need.key, need.want.value, need.reason, self._keeping(decoder, need), missed=need.vital
             )
             if done:
-                found, ready = self._parts.finder.find(self._tenant, self._question, self._where), None
-        return found, ready
+                found = self._parts.finder.find(self._tenant, self._question, self._where)
+        ready = self._made is not None and self._made[0] is found
+        return found, together(self._question, self._made[1]) if ready else None
+
+    def _needs(self, asked: Question, found: Found) -> list[Need]:
+        """What the pages at hand need. Where answering costs nothing, only such drafts as would be quoted."""
+        selected = [page for _, page in found.selected]
+        trust = self._parts.decoding.trust
+        if isinstance(self._parts.answerer, TellingAnswerer) or not any(page.draft for _, page in found.pages):
+            return needs_of(asked, selected, trust=trust)
+        quoted = {one.key for answer in self._from_text(found) for one in answer.citations}
+        known = {page.key for page in selected}
+        selected += [page for _, page in found.pages if page.key in quoted and page.key not in known]
+        return needs_of(asked, selected, trust=trust, drafts=quoted)
+
+    def _from_text(self, found: Found) -> list[Answer]:
+        """The answer that the text at hand gives; for a question that asks several things, one to each."""
+        if self._made is None or self._made[0] is not found:
+            self._made = found, self._answers(self._parts.answerer, found, frozenset())
+        return self._made[1]
 
     def _keeping(self, decoder: PageDecoder, need: Need) -> Keeping:
         return Keeping(decoder, self._parts.cooldowns, need.key, need.want, self._parts.decoding.seconds)
@@ -161,14 +177,11 @@ class Work:
         )
         return list(itertools.islice(points, LOOKED_AT))
 
-    def _enough(self, found: Found) -> tuple[bool, Answer | None]:
+    def _enough(self, found: Found) -> bool:
         """Whether the text at hand does: where answering costs nothing, by answering."""
-        answerer = self._parts.answerer
-        if isinstance(answerer, TellingAnswerer):
-            texts = [page.text for _, page in found.selected]
-            return covered(read_question(self._question), texts), None
-        answers = self._answers(answerer, found, frozenset())
-        return all(one.found for one in answers), together(self._question, answers)
+        if isinstance(self._parts.answerer, TellingAnswerer):
+            return covered(read_question(self._question), [page.text for _, page in found.selected])
+        return all(one.found for one in self._from_text(found))
 
     # -- answer -------------------------------------------------------------------------------
 

@@ -71,6 +71,7 @@ class VisionEngine(Engine, Protocol):
     """An engine whose pages become vision tokens first: `read` is `encode` followed by `decode`. Thread-safe."""
 
     dim: int  # numbers in a vision token
+    helper: object  # what it leaves single lines and turned pages to; an `Engine` where it reads pages itself
 
     def look(self, images: Sequence[Image]) -> list[PageReading]:
         """As `read` without its decoding: readings with vision tokens, no text and `decoded=False`. A blank page needs

@@ -102,7 +102,7 @@ class DeepSeekOcrEngine:
     ) -> None:
         """Raises the `ConfigError`s of `load` that can be told without reading the weights."""
         self._config = config
-        self._helper = helper
+        self.helper = helper
         self._make_decoder = make_decoder or _make_decoder
         path, pinned = locate(config.weights, config.revision)
         folder = look_into(path)
@@ -173,10 +173,10 @@ class DeepSeekOcrEngine:
 
     def read_lines(self, image: Image, boxes: Sequence[Box]) -> list[tuple[str, float]]:
         """The helper's: see `RapidOcrEngine.read_lines`."""
-        return self._helper.read_lines(image, boxes)
+        return self.helper.read_lines(image, boxes)
 
     def knows(self, text: str) -> bool:
-        return self._helper.knows(text)
+        return self.helper.knows(text)
 
     def _stood_upright(self, images: Sequence[Image]) -> tuple[dict[int, PageReading], dict[int, Page]]:
         """Readings of the blank ones, and the others as they will be encoded, by number."""
