@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.questions import cleaned
-from api.schemas import AnswerJSON, FilterJSON, Model
+from api.schemas import Model
+from api.schemas_asking import AnswerJSON, FilterJSON
 from index.types import Answer, Citation
 from worker.answer.harmless import harmless
 from worker.asking.conversation import Turn

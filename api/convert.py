@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from api import schemas as s
+from api import schemas_asking as a
+from api import schemas_pages as p
 from index.errors import InvalidRequest
 from index.payload import storable
 from index.store import PageCounts
@@ -91,9 +93,9 @@ def counts(pages: PageCounts) -> s.PageCountsJSON:
     )
 
 
-def page(view: DocumentView, point: PagePoint, *, words: bool) -> s.PageJSON:
+def page(view: DocumentView, point: PagePoint, *, words: bool) -> p.PageJSON:
     reader = point.reader
-    return s.PageJSON(
+    return p.PageJSON(
         document_id=point.key.document_id,
         page=point.key.page,
         pages=view.pages.total,
@@ -111,25 +113,25 @@ def page(view: DocumentView, point: PagePoint, *, words: bool) -> s.PageJSON:
         vision=vision(point.vision) if point.vision else None,
         decoded=point.decoded,
         draft=point.draft,
-        notes=[s.NoteJSON(prompt=note.prompt, text=storable(note.text), trust=note.trust) for note in point.notes],
-        reader=s.ReaderJSON(engine=reader.engine, revision=reader.revision, mode=reader.mode) if reader else None,
+        notes=[p.NoteJSON(prompt=note.prompt, text=storable(note.text), trust=note.trust) for note in point.notes],
+        reader=p.ReaderJSON(engine=reader.engine, revision=reader.revision, mode=reader.mode) if reader else None,
         image_url=image_url(point.key.document_id, point.key.page),
     )
 
 
-def regions(point: PagePoint | Decoded) -> list[s.RegionJSON]:
+def regions(point: PagePoint | Decoded) -> list[p.RegionJSON]:
     return [
-        s.RegionJSON(kind=region.kind.value, box=_box(region.box), span=[region.start, region.end])
+        p.RegionJSON(kind=region.kind.value, box=_box(region.box), span=[region.start, region.end])
         for region in point.regions
     ]
 
 
-def words_of(point: PagePoint) -> list[s.WordJSON]:
-    return [s.WordJSON(span=[word.start, word.end], box=_box(word.box)) for word in point.words]
+def words_of(point: PagePoint) -> list[p.WordJSON]:
+    return [p.WordJSON(span=[word.start, word.end], box=_box(word.box)) for word in point.words]
 
 
-def vision(form: VisionFormat) -> s.VisionJSON:
-    return s.VisionJSON(
+def vision(form: VisionFormat) -> p.VisionJSON:
+    return p.VisionJSON(
         engine=form.engine,
         revision=form.revision,
         mode=form.mode,
@@ -139,8 +141,8 @@ def vision(form: VisionFormat) -> s.VisionJSON:
     )
 
 
-def decoded(document_id: str, page_number: int, given: Decoded, *, took_ms: float) -> s.DecodedJSON:
-    return s.DecodedJSON(
+def decoded(document_id: str, page_number: int, given: Decoded, *, took_ms: float) -> p.DecodedJSON:
+    return p.DecodedJSON(
         document_id=document_id,
         page=page_number,
         task=given.prompt.task.value,
@@ -154,8 +156,8 @@ def decoded(document_id: str, page_number: int, given: Decoded, *, took_ms: floa
     )
 
 
-def located(document_id: str, page_number: int, phrase: str, given: Located, *, took_ms: float) -> s.LocatedJSON:
-    return s.LocatedJSON(
+def located(document_id: str, page_number: int, phrase: str, given: Located, *, took_ms: float) -> p.LocatedJSON:
+    return p.LocatedJSON(
         document_id=document_id,
         page=page_number,
         phrase=phrase,
@@ -170,7 +172,7 @@ def image_url(document_id: str, page_number: int) -> str:
     return f"/v1/documents/{document_id}/pages/{page_number}/image"
 
 
-def search_filter(given: s.FilterJSON) -> SearchFilter:
+def search_filter(given: a.FilterJSON) -> SearchFilter:
     """`InvalidRequest` for one that nothing can pass: an empty result would say that there is nothing."""
     begin, end = _aware(given.created_from), _aware(given.created_to)
     if begin is not None and end is not None and begin > end:
@@ -189,8 +191,8 @@ def search_filter(given: s.FilterJSON) -> SearchFilter:
     )
 
 
-def search_response(result: SearchResult) -> s.SearchResponseJSON:
-    return s.SearchResponseJSON(
+def search_response(result: SearchResult) -> a.SearchResponseJSON:
+    return a.SearchResponseJSON(
         query=result.query,
         hits=[hit(one) for one in result.hits],
         total_pages=result.total_pages,
@@ -199,8 +201,8 @@ def search_response(result: SearchResult) -> s.SearchResponseJSON:
     )
 
 
-def hit(found: Hit) -> s.HitJSON:
-    return s.HitJSON(
+def hit(found: Hit) -> a.HitJSON:
+    return a.HitJSON(
         document_id=found.key.document_id,
         page=found.key.page,
         filename=found.labels.filename,
@@ -211,7 +213,7 @@ def hit(found: Hit) -> s.HitJSON:
         width=found.width,
         height=found.height,
         snippets=[
-            s.SnippetJSON(
+            a.SnippetJSON(
                 text=snippet.text,
                 span=[snippet.start, snippet.end],
                 highlights=[list(span) for span in snippet.highlights],
@@ -225,9 +227,9 @@ def hit(found: Hit) -> s.HitJSON:
     )
 
 
-def citations(given: Sequence[Citation]) -> list[s.CitationJSON]:
+def citations(given: Sequence[Citation]) -> list[a.CitationJSON]:
     return [
-        s.CitationJSON(
+        a.CitationJSON(
             number=number,
             document_id=citation.key.document_id,
             page=citation.key.page,
@@ -245,8 +247,8 @@ def citations(given: Sequence[Citation]) -> list[s.CitationJSON]:
     ]
 
 
-def considered(given: Considered) -> s.ConsideredJSON:
-    return s.ConsideredJSON(
+def considered(given: Considered) -> a.ConsideredJSON:
+    return a.ConsideredJSON(
         document_id=given.key.document_id,
         page=given.key.page,
         score=round(given.score, 4),
@@ -255,9 +257,9 @@ def considered(given: Considered) -> s.ConsideredJSON:
     )
 
 
-def answer(done: Done) -> s.AnswerJSON:
+def answer(done: Done) -> a.AnswerJSON:
     given = done.answer
-    return s.AnswerJSON(
+    return a.AnswerJSON(
         question=given.question,
         found=given.found,
         text=given.text,
@@ -268,7 +270,7 @@ def answer(done: Done) -> s.AnswerJSON:
         timings_ms={step: round(took, 2) for step, took in done.timings_ms.items()},
         conversation_id=done.conversation_id,
         decoded=[
-            s.DecodedPageJSON(
+            a.DecodedPageJSON(
                 document_id=one.key.document_id,
                 page=one.key.page,
                 prompt=one.prompt,
@@ -281,7 +283,7 @@ def answer(done: Done) -> s.AnswerJSON:
         ],
         incomplete=done.incomplete,
         missing=[
-            s.MissingJSON(document_id=one.key.document_id, page=one.key.page, code=one.code, reason=one.reason)
+            a.MissingJSON(document_id=one.key.document_id, page=one.key.page, code=one.code, reason=one.reason)
             for one in done.missing
         ],
         undecoded_pages=done.undecoded,
@@ -290,8 +292,8 @@ def answer(done: Done) -> s.AnswerJSON:
     )
 
 
-def decoding(given: Decoding) -> s.DecodingJSON:
-    return s.DecodingJSON(
+def decoding(given: Decoding) -> a.DecodingJSON:
+    return a.DecodingJSON(
         document_id=given.key.document_id,
         page=given.key.page,
         prompt=given.prompt,

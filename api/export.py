@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from api import convert
-from api.schemas import PageRowJSON
+from api.schemas_pages import PageRowJSON
 from index.types import PagePoint
 
 _HALF = re.compile("[\ud800-\udfff]")

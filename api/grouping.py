@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api import convert
-from api.schemas import GroupJSON, HitJSON, SearchResponseJSON
+from api.schemas_asking import GroupJSON, HitJSON, SearchResponseJSON
 from index.types import SearchFilter
 from worker.service import ServiceProtocol
 

@@ -12,7 +12,7 @@ from api.context import AppContext
 from api.openapi import answers
 from api.routes_documents import DocumentId, document_id_of
 from api.routes_pages import PageNumber
-from api.schemas import DecodedJSON, DecodeRequestJSON, LocatedJSON, LocateRequestJSON
+from api.schemas_pages import DecodedJSON, DecodeRequestJSON, LocatedJSON, LocateRequestJSON
 from api.tenants import AnswerPlace, Tenant
 from index.errors import InvalidRequest
 from worker.engine.prompts import Prompt, Task, plain

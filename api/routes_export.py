@@ -13,7 +13,7 @@ from api import convert, examples, export
 from api.context import AppContext, Context
 from api.numbers import Moment
 from api.openapi import answers
-from api.schemas import FilterJSON
+from api.schemas_asking import FilterJSON
 from api.tenants import Tenant
 from index.errors import InvalidRequest
 

@@ -12,7 +12,7 @@ from api.context import AppContext
 from api.numbers import Whole
 from api.openapi import answers, binary
 from api.routes_documents import DocumentId, document_id_of
-from api.schemas import PageJSON
+from api.schemas_pages import PageJSON
 from api.tenants import Tenant
 from index.types import PageState
 

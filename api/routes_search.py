@@ -11,7 +11,7 @@ from api import answering, convert, examples, grouping
 from api.context import AppContext
 from api.openapi import answers
 from api.questions import asked_text
-from api.schemas import AnswerJSON, AnswerRequestJSON, SearchRequestJSON, SearchResponseJSON
+from api.schemas_asking import AnswerJSON, AnswerRequestJSON, SearchRequestJSON, SearchResponseJSON
 from api.tenants import AnswerPlace, Tenant
 
 router = APIRouter(tags=["questions"])

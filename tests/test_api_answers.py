@@ -293,7 +293,7 @@ def test_unknown_filters(api, path):
 def test_filters_at_the_ends_of_the_calendar(api):
     """A moment that no other zone can write is a moment: the first and the last there is."""
     from api import convert
-    from api.schemas import FilterJSON
+    from api.schemas_asking import FilterJSON
 
     given = FilterJSON(created_from="0001-01-01T00:00:00+14:00", created_to="9999-12-31T23:59:59-14:00")
     where = convert.search_filter(given)

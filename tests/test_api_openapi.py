@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from api import chat, problems, schemas, schemas_admin, schemas_listing, schemas_webhooks
+from api import (
+    chat,
+    problems,
+    schemas,
+    schemas_admin,
+    schemas_asking,
+    schemas_listing,
+    schemas_pages,
+    schemas_webhooks,
+)
 from tests.api_kit import Api
 
 SCHEMA = Api().app.openapi()
@@ -110,7 +119,7 @@ def test_examples_fit_their_schemas(name):
         if content is None:
             continue
         name_of = content["schema"]["$ref"].rsplit("/", 1)[1]
-        parts = (schemas, schemas_admin, schemas_listing, schemas_webhooks, chat)
+        parts = (schemas, schemas_admin, schemas_asking, schemas_listing, schemas_pages, schemas_webhooks, chat)
         model = next(getattr(part, name_of) for part in parts if hasattr(part, name_of))
         for example in [content["example"]] if "example" in content else _values(content):
             TypeAdapter(model).validate_python(example)

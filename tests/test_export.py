@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet as pq
 
 from api import examples
-from api.schemas import PageRowJSON
+from api.schemas_pages import PageRowJSON
 from index.types import Box, PageKey, PageLabels, PagePoint, PageState, SearchFilter, Word
 from tests.api_kit import Api, FakeService, assert_problem
 from tests.ingest_kit import zip_bytes
