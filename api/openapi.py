@@ -35,7 +35,7 @@ _DETAILS = {
     "bad_request": "The multipart body ends before its closing boundary.",
     "not_found": "There is no document 0b8f7e56-3c1d-5a86-9a39-2f6d3c0f7a11.",
     "too_large": "The file is over the limit of 8589934592 bytes (FOLIOSCOPE_MAX_UPLOAD_BYTES).",
-    "invalid_request": "body.limit: Input should be less than or equal to 100",
+    "invalid_request": "`limit` should be less than or equal to 100.",
     "empty": "The file is empty.",
     "internal_error": "Something went wrong on our side. The log has the details under the request id 7d1c0e.",
 }

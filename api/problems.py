@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api import invalid
 from index.errors import FolioscopeError, RequestError
 
 if TYPE_CHECKING:
@@ -253,14 +254,6 @@ def internal(request_id: str) -> Response:
     return problem(500, "internal_error", detail)
 
 
-def validation_errors(errors: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Where and why, without the value: it may be long, or a secret."""
-    return [
-        {"where": ".".join(str(part) for part in error["loc"]), "message": error["msg"], "type": error["type"]}
-        for error in errors
-    ]
-
-
 def _unread_body(request: Request, errors: Sequence[Mapping[str, Any]]) -> Response | None:
     """The problem of a body that is not JSON at all, or is not said to be: no value in it is at fault."""
     for error in errors:
@@ -291,10 +284,8 @@ def install(app: FastAPI, *, retry_after_s: int) -> None:
         unread = _unread_body(request, error.errors())
         if unread is not None:
             return unread
-        errors = validation_errors(error.errors())
-        first = errors[0]
-        more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
-        return problem(422, "invalid_request", f"{first['where']}: {first['message']}{more}", errors=errors)
+        found = error.errors()
+        return problem(422, "invalid_request", invalid.sentence(found), errors=invalid.errors(found))
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

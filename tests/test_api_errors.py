@@ -152,3 +152,30 @@ def test_bodies_that_cannot_be_read_say_what_is(body):
     """Compressed, nested without end, in another encoding: a problem that says what is read."""
     response = Api().post("/v1/search", content=body, headers={"Content-Type": "application/json"})
     assert "UTF-8" in assert_problem(response, 400, "bad_request")["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("/v1/search", {"query": ""}, "`query` should have at least 1 character."),
+        ("/v1/answers", {"question": "x" * 2001}, "`question` should have at most 2000 characters."),
+        ("/v1/search", {}, "`query` is missing."),
+        ("/v1/search", {"query": "x", "fliter": {}}, "`fliter` is not known here."),
+        (
+            "/v1/search",
+            {"query": "x", "filter": {"created_from": "spring"}},
+            "`filter.created_from` should be a date, as",
+        ),
+        ("/v1/search", {"query": 1, "limit": 1.5}, "`query` should be a valid string. (1 more)"),
+        (
+            f"/v1/documents/{UNKNOWN_ID}/pages/1/decode",
+            {"task": "text", "prompt": "x"},
+            "The body: give a task or a prompt, not both.",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_said_in_a_sentence(path, body, said):
+    """For people, who read `detail`: no place in a request, no word of the framework."""
+    answer = assert_problem(Api().post(path, json=body), 422, "invalid_request")
+    assert answer["detail"].startswith(said)
+    assert "body." not in answer["detail"]
