@@ -120,6 +120,11 @@ class Matcher:
         ]
         self._alike = [[set() for _ in words] for words in self.plan.phrases]
 
+    @property
+    def outdated(self) -> bool:
+        """Whether a new matcher would judge words with another lexicon, as this one's is full."""
+        return self._lexicon is not lexicon(self.config.language)
+
     def summaries(self, texts: Sequence[str]) -> list[PageSummary]:
         """What ranking needs of each page, at the cost of a dictionary look-up for each word."""
         new = [text for text in texts if text not in self._summaries]
@@ -205,7 +210,8 @@ class Matcher:
         for phrase, alike in zip(self.plan.phrases, self._alike, strict=True):
             for word, seen in zip(phrase, alike, strict=True):
                 same = np.isin(numbers, self._lexicon.alike(ocr_fold(word)))
-                seen.update(new[at] for at in np.flatnonzero(same).tolist())
+                like = [new[at] for at in np.flatnonzero(same).tolist()]
+                seen.update(like, map(flat, like))  # as the page has them, and as they stand in its flat text
 
     def _learn_misread(self, new: list[str], numbers: np.ndarray, same: np.ndarray) -> None:
         """Those of the words `new` that may be terms misread; `numbers` are theirs in the lexicon, and those that are
@@ -277,10 +283,11 @@ class Matcher:
 
     def _phrase_matches(self, low: str, number: int, words: set[str]) -> list[Match]:
         phrase = self.plan.phrases[number]
-        held = sum(not alike.isdisjoint(words) for alike in self._alike[number])
+        alike = self._alike[number]
+        held = sum(not seen.isdisjoint(words) for seen in alike)
         return [
             Match(start, end, -1, quality)
-            for start, end, quality in phrase_places(low, phrase, self._lexicon, held=held)
+            for start, end, quality in phrase_places(low, phrase, self._lexicon, alike, held=held)
         ]
 
 
@@ -289,10 +296,11 @@ _held = threading.local()
 
 def matcher_of(plan: QueryPlan, config: WordsConfig = DEFAULT_WORDS) -> Matcher:
     """A matcher for this query: the one that this thread used last, where it is for the same. Ranking pages, choosing
-    among them and answering from them look at the same words one after the other.
+    among them and answering from them look at the same words one after the other. Where the lexicon was begun anew
+    since, so is the matcher: a query that is asked for ever would keep both growing.
     """
     last: Matcher | None = getattr(_held, "matcher", None)
-    if last is None or last.plan != plan or last.config != config:
+    if last is None or last.plan != plan or last.config != config or last.outdated:
         last = _held.matcher = Matcher(plan, config)
     return last
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 
 from rapidfuzz.distance import OSA
@@ -36,9 +37,12 @@ def _letters(word: str, gap: str) -> str:
     return gap.join(kept.get(letter) or re.escape(letter) for letter in _LETTER.findall(word))
 
 
-def phrase_places(low: str, words: tuple[str, ...], lexicon: Lexicon, *, held: int) -> list[tuple[int, int, float]]:
-    """(start, end, quality) of each place. `low` is the page's text made `flat`; `words` are the phrase's, folded, of
-    which the page has `held`, look-alikes counted: without them it need not be looked through.
+def phrase_places(
+    low: str, words: tuple[str, ...], lexicon: Lexicon, alike: Sequence[AbstractSet[str]], *, held: int
+) -> list[tuple[int, int, float]]:
+    """(start, end, quality) of each place. `low` is the page's text made `flat`; `words` are the phrase's, folded, each
+    with the words `alike` that the page may have for it; of so many it has some (`held`), without which it need not be
+    looked through.
     """
     broken = "-\n" in low or _BREAK.search(low) is not None
     folded = low if low.isascii() else low.replace("ß", "ss").replace("ς", "σ")
@@ -47,7 +51,7 @@ def phrase_places(low: str, words: tuple[str, ...], lexicon: Lexicon, *, held: i
         if here:
             return here
     # A single word may be misread anywhere in it; of several, most have to be there as they are.
-    return _misread(low, words, lexicon) if len(words) == 1 or held >= len(words) - _allowed(words) else []
+    return _misread(low, words, lexicon, alike) if len(words) == 1 or held >= len(words) - _allowed(words) else []
 
 
 def _allowed(words: Sequence[str]) -> int:
@@ -55,41 +59,35 @@ def _allowed(words: Sequence[str]) -> int:
     return max(1, len(words) // 4)
 
 
-def _misread(low: str, words: tuple[str, ...], lexicon: Lexicon) -> list[tuple[int, int, float]]:
+def _misread(
+    low: str, words: tuple[str, ...], lexicon: Lexicon, alike: Sequence[AbstractSet[str]]
+) -> list[tuple[int, int, float]]:
     """Places where the words follow each other and each is near to the phrase's, most of them the same."""
     if sum(map(len, words)) < MIN_FUZZY_LENGTH:
         return []
     wanted = [ocr_fold(w) for w in words]
     allowed = _allowed(words)
-    folded = lexicon.folded(words_of(low))
+    there = words_of(low)
     begins: dict[int, float] = {}  # number of the first word: quality
     for anchor in sorted(range(len(wanted)), key=lambda i: -len(wanted[i]))[: allowed + 1]:
-        for at in _indices(folded, wanted[anchor]):
+        for at in (number for number, word in enumerate(there) if word in alike[anchor]):
             begin = at - anchor
-            if begin < 0 or begin + len(wanted) > len(folded) or begin in begins:
+            if begin < 0 or begin + len(wanted) > len(there) or begin in begins:
                 continue
-            other = [i for i in range(len(wanted)) if folded[begin + i] != wanted[i]]
-            if len(other) <= allowed and all(_near_word(wanted[i], folded[begin + i]) for i in other):
+            other = [i for i in range(len(wanted)) if there[begin + i] not in alike[i]]
+            if len(other) > allowed:
+                continue
+            folded = lexicon.folded([there[begin + i] for i in other])
+            if all(_near_word(wanted[i], word) for i, word in zip(other, folded, strict=True)):
                 begins[begin] = SHAPE_QUALITY if not other else FUZZY_QUALITY
     if len(wanted) == 1 and not begins:
-        begins = {at: FUZZY_QUALITY for at, word in enumerate(folded) if is_near(wanted[0], word)}
+        begins = {at: FUZZY_QUALITY for at, word in enumerate(lexicon.folded(there)) if is_near(wanted[0], word)}
     if not begins:
         return []
     page = list(_WORD.finditer(low))
     return [
         (page[begin].start(), page[begin + len(wanted) - 1].end(), quality) for begin, quality in sorted(begins.items())
     ]
-
-
-def _indices(words: list[str], wanted: str) -> Iterator[int]:
-    """Where a word stands in a list."""
-    at = -1
-    while True:
-        try:
-            at = words.index(wanted, at + 1)
-        except ValueError:
-            return
-        yield at
 
 
 def _near_word(wanted: str, word: str) -> bool:
