@@ -22,6 +22,7 @@ from worker.asking.pipeline import Done
 MODEL = "folioscope"
 _MAX_MESSAGES = 500
 _CHARS_PER_TOKEN = 4
+_DRAFT = " (a draft: the page could not be read properly)"
 
 
 class Given(BaseModel):
@@ -134,7 +135,10 @@ def footnotes(citations: Sequence[Citation]) -> str:
     """The citations as plain lines under an answer; nothing a page says becomes a link or an image."""
     if not citations:
         return ""
-    lines = [f"[{n}] {_plain(c.filename)}, page {c.key.page}: “{_plain(c.quote)}”" for n, c in enumerate(citations, 1)]
+    lines = [
+        f"[{n}] {_plain(c.filename)}, page {c.key.page}: “{_plain(c.quote)}”{_DRAFT if c.draft else ''}"
+        for n, c in enumerate(citations, 1)
+    ]
     return "\n\n" + "\n".join(lines)
 
 

@@ -76,6 +76,7 @@ def test_search_page_image_and_answer():
         page = (await client.call_tool("get_page", {"document_id": document_id, "page": 2})).structured_content
         assert page["text"] == "The ferry was sold in 1931."
         assert page["pages"] == 2
+        assert (page["decoded"], page["draft"]) == (True, False)
         image = (await client.call_tool("get_page_image", {"document_id": document_id, "page": 1})).content[0]
         assert (image.type, image.mime_type) == ("image", "image/webp")
         assert base64.b64decode(image.data)
@@ -123,6 +124,7 @@ def test_over_http():
 @pytest.mark.slow
 def test_over_standard_input(tmp_path):
     """`folioscope mcp` speaks the protocol on its standard streams and nothing else; an empty archive finds nothing."""
+    (tmp_path / "documents").mkdir()
     server = StdioServerParameters(
         command=sys.executable,
         args=["-m", "api.cli", "mcp", "--data", str(tmp_path)],
@@ -135,7 +137,7 @@ def test_over_standard_input(tmp_path):
             assert not given.is_error, given
             return given.structured_content
 
-    assert asyncio.run(main()) == {"hits": []}
+    assert asyncio.run(main()) == {"hits": [], "undecoded_pages": 0}
 
 
 def test_guarded_like_everything_else():

@@ -104,6 +104,7 @@ def _found(hit: dict[str, Any], text: str) -> FoundPage:
             "filename": hit["filename"],
             "media_type": hit["media_type"],
             "trust": hit["trust"],
+            "draft": hit.get("draft", False),  # its text was read quickly, and may be misread
             "score": hit["score"],
         },
     )
