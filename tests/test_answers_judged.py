@@ -148,11 +148,16 @@ def test_the_setting_gives_a_judge_or_none(tmp_path):
     assert asked == ["extractive"] * 3
 
 
+@pytest.mark.parametrize("weights", [{}, {"echo": -1.0, "short": 0.5, "unfit": 0.4, "hint": -0.8, "unhinted": 0.6}])
 @pytest.mark.parametrize(
     "question", ["When was the ferry painted?", "Who painted the ferry?", "Which craft got a new colour?"]
 )
-def test_looking_at_few_forms_ranks_as_looking_at_all(question, monkeypatch):
-    """Order and log-odds are those of all candidates with their form; few forms are looked at for the first."""
+def test_looking_at_few_forms_ranks_as_looking_at_all(question, weights, monkeypatch):
+    """Order and log-odds are those of all candidates with their form; few forms are looked at for the first. So it is
+    for other weights too, as another fit may give.
+    """
+    monkeypatch.setattr(judged, "WEIGHTS", judged.WEIGHTS | weights)
+    monkeypatch.setattr(judged, "_VECTOR", np.array([judged.WEIGHTS.get(n, 0.0) for n in FEATURES], np.float32))
     rng = np.random.default_rng(3)
     lines = [f"In {1900 + n} the ferry was painted by Anna Holm." if n % 7 else "Ferry painted" for n in range(60)]
     answerer = ExtractiveAnswerer(BagEmbedder(), FakeJudge())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from index import lexicon as lexicons
 from index import matching
 from index.matching import Matcher, matcher_of
 from index.payload import PackedWords, encode_words
@@ -25,6 +26,18 @@ def test_one_thread_goes_on_with_its_matcher():
     assert other[0] is not first
     assert matcher_of(analyse("harbour ferry")) is not first
     assert matcher_of(analyse("harbour crane")) is not first, "only the last one is kept"
+
+
+def test_a_query_that_comes_again_and_again_keeps_no_full_lexicon(monkeypatch):
+    """Its matcher goes with the lexicon that it was made with, so that neither grows for ever."""
+    monkeypatch.setattr(lexicons, "_current", {})
+    first = matcher_of(analyse("harbour crane"))
+    assert matcher_of(analyse("harbour crane")) is first
+    monkeypatch.setattr(lexicons, "MAX_WORDS", 5)
+    first.summaries(PAGES[:2])
+    second = matcher_of(analyse("harbour crane"))
+    assert second is not first
+    assert second.summaries(PAGES[:2]) == first.summaries(PAGES[:2])
 
 
 def test_what_is_kept_is_what_is_found_anew():

@@ -70,9 +70,13 @@ def best_first(
 
 
 def _form_adds(question: Question) -> float:
-    """The most that a candidate's form can add to its log-odds, and a little for rounding."""
-    hint = 0.0 if question.kind is Kind.ANY or question.kind in HARD_KINDS else WEIGHTS["hint"]
-    return WEIGHTS["echo"] + hint + 1e-3
+    """The most that a candidate's form can add to its log-odds, whatever the weights are, and a little for rounding."""
+    may = ["short", "echo"]  # 0..1 for each
+    if question.kind in HARD_KINDS:
+        may.append("unfit")
+    elif question.kind is not Kind.ANY:
+        may.append(max("hint", "unhinted", key=WEIGHTS.__getitem__))  # one of the two
+    return sum(max(0.0, WEIGHTS[name]) for name in may) + 1e-3
 
 
 def read(judge: Judge, question: Question, pages: Sequence[Found]) -> list[Evidence]:
