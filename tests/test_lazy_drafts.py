@@ -13,6 +13,7 @@ from tests.lazy_kit import DraftReader, LazyArchive, TokenEngine, away, pages
 from tests.test_answers_llm import answerer, says
 from worker.asking.decoding import DecodingConfig
 from worker.drafts import Drafts
+from worker.gpu_guard import GuardedEngine
 
 KEEPER = "The lighthouse keeper at Cape Wrath was John Sinclair."
 WAGES = "The wages of the keeper were forty pounds a year."
@@ -83,6 +84,19 @@ def test_without_a_decoder_the_draft_is_quoted_and_said_to_be_one(archive):
     assert [one["draft"] for one in archive.ask(WHO)["citations"]] == [False]
 
 
+def test_where_no_page_may_be_decoded_a_quoted_draft_is_incomplete(tmp_path):
+    """`FOLIOSCOPE_DECODE_PAGES=0`: nothing is tried, and that is told."""
+    archive = LazyArchive(tmp_path / "data", engine=TokenEngine(helper=DraftReader()), decoding=DecodingConfig(pages=0))
+    try:
+        document = archive.add(KEEPER)
+        answer = archive.ask(WHO)
+        assert ([one["draft"] for one in answer["citations"]], answer["decoded"]) == ([True], [])
+        assert [(one["document_id"], one["code"]) for one in answer["missing"]] == [(document, "decode_budget")]
+        assert answer["incomplete"]
+    finally:
+        archive.close()
+
+
 def test_a_language_model_gets_decoded_pages(tmp_path):
     """Every selected draft is decoded first, within the budget: what a model makes of a misread text nobody checks."""
     seen = []
@@ -107,6 +121,15 @@ def test_a_page_that_cannot_be_read_in_draft_is_kept_without(archive):
     document = archive.add("[torn] " + KEEPER)
     shown = archive.shown(document)
     assert (shown["state"], shown["decoded"], shown["draft"], shown["text"]) == ("done", False, False, "")
+    assert archive.api.get(f"/v1/documents/{document}").json()["pages"]["undecoded"] == 1
+
+
+def test_a_draft_without_a_word_is_none(archive):
+    """The page waits as one without a draft does, and is not said to be another engine's reading."""
+    document = archive.add("[bare] ")
+    shown = archive.shown(document)
+    assert (shown["decoded"], shown["draft"], shown["text"]) == (False, False, "")
+    assert (shown["reader"]["engine"], shown["trust"]) == ("token-test", 0.0)
     assert archive.api.get(f"/v1/documents/{document}").json()["pages"]["undecoded"] == 1
 
 
@@ -163,5 +186,7 @@ def test_drafts_can_be_left_out(tmp_path):
         (ReadingConfig(), False),
     ]:
         assert PageReader(None, engine, engine, config).drafts is drafted
+    guarded = GuardedEngine(engine, print)  # as a worker of the full stack has it
+    assert PageReader(None, guarded, guarded, ReadingConfig(lazy=True)).drafts is True
     without = TokenEngine()
     assert PageReader(None, without, without, ReadingConfig(lazy=True)).drafts is False

@@ -74,6 +74,23 @@ def test_what_selected_pages_need():
     assert wants("What does the chart say?", replace(figure, tried=("figure",))) == []
 
 
+def test_drafts_that_would_be_quoted_come_first():
+    """Then those that are hard to read, then what is decoded already: the budget may end before."""
+    region = Region(RegionKind.FIGURE, Box(0, 0, 1, 1), 0, 0)
+    low = point(1, text="x", trust=0.2)
+    faint = point(2, text="y", trust=0.2, decoded=False, draft=True)
+    figure = point(3, text="z", trust=0.9, decoded=False, draft=True, regions=(region,))
+    quoted = point(4, text="q", decoded=False, draft=True)
+    found = needs_of(asked("What is on the chart?"), [low, faint, figure, quoted], trust=0.5, drafts={quoted.key})
+    assert [(need.key.page, need.want) for need in found] == [
+        (4, Want.MARKDOWN),
+        (2, Want.MARKDOWN),
+        (1, Want.MARKDOWN),
+        (3, Want.FIGURE),
+    ]
+    assert wants("Who?", low, figure, quoted) == [(3, Want.MARKDOWN), (4, Want.MARKDOWN), (1, Want.MARKDOWN)]
+
+
 def test_candidates_in_order():
     """Named files first, then neighbours of pages that match, then what the filter asks for; others are left out."""
     question = asked("What does the harbour ledger say of 1911?")

@@ -41,6 +41,8 @@ class Drafts:
         except Exception as error:
             log.warning("a page stays without a draft: %s", error)
             return encoded
+        if not draft.text.strip():
+            return encoded
         drafted = replace(encoded, text=draft.text, trust=draft.trust, reader=draft.reader)
         if draft.rotation != encoded.rotation:
             return drafted  # the two disagree on which way up it stands: the places of words would be wrong

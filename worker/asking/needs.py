@@ -41,16 +41,18 @@ class Need:
 def needs_of(
     question: Question, pages: Iterable[PagePoint], *, trust: float, drafts: Collection[PageKey] | None = None
 ) -> list[Need]:
-    """What is to be done to pages that were selected, in their order; nothing for those without vision tokens. Of
-    drafts that are trusted only these are decoded; None: all.
+    """What is to be done to pages that were selected; nothing for those without vision tokens. Of drafts that are
+    trusted only these are decoded; None: all. First those drafts, which an answer would rest on, then other drafts,
+    then the rest, each in the order of the pages: the budget may not do for all.
     """
-    found = []
+    quoted, unread, found = [], [], []
     wanted = _kinds(question.text)
     for page in pages:
         if page.vision is None:
             continue
         if page.draft and (drafts is None or page.key in drafts or page.trust < trust):
-            found.append(Need(page.key, Want.MARKDOWN, "its text is a draft"))
+            first = quoted if drafts is not None and page.key in drafts else unread
+            first.append(Need(page.key, Want.MARKDOWN, "its text is a draft"))
             continue
         if not page.decoded and not page.draft:
             found.append(Need(page.key, Want.MARKDOWN, "it is not decoded yet"))
@@ -62,7 +64,7 @@ def needs_of(
         about = sorted(wanted & {region.kind for region in page.regions})
         if about and not is_done(page, Want.FIGURE):
             found.append(Need(page.key, Want.FIGURE, f"the question is about a {about[0].value} on it"))
-    return found
+    return quoted + unread + found
 
 
 def covered(question: Question, texts: Iterable[str]) -> bool:

@@ -249,6 +249,9 @@ class Work:
         citations = tuple(
             checking.placed(one, seen[one.key], trust) if one.key in seen else one for one in answer.citations
         )
+        for one in citations:
+            if one.draft:  # also where nothing was tried, as no page may be decoded at all
+                self._effort.leave_out(one.key)
         keys = list(dict.fromkeys(one.key for one in citations))
         now = dict(zip(keys, self._parts.store.get(keys), strict=True)) if keys else {}
         lost = checking.lost_places(citations, now)
