@@ -2,16 +2,19 @@
 
 Changes made through this object are seen at once. Those of other processes are seen at once by id (every change
 touches the manifest), in listings after a second, since listing a large directory costs a scan, and at once in
-listings too after `outdated`. Knows the files of a document, not who may change them when.
+listings too after `outdated`. One scan does for all documents that were new then, however many are asked for one by
+one. Knows the files of a document, not who may change them when.
 """
 
 from __future__ import annotations
 
+import bisect
 import os
 import re
 import threading
 import time
 from pathlib import Path
+from typing import Self
 
 from index.catalog import Entry
 from index.catalog_records import load, manifest_of, origin_of, password_of
@@ -27,6 +30,34 @@ _SETTLED_NS = 2_000_000_000
 again without another time."""
 
 
+class _Listing:
+    """Names of all files of a directory, whose own time was `at` before they were listed."""
+
+    def __init__(self, names: list[str], at: int) -> None:
+        self.at = at
+        self._names = names
+        self._asked = 0
+
+    @classmethod
+    def of_directory(cls, directory: Path) -> Self:
+        at = directory.stat().st_mtime_ns
+        with os.scandir(directory) as files:
+            return cls([file.name for file in files], at)
+
+    def of(self, document_id: str) -> frozenset[str]:
+        """The files of a document but split and tombstone."""
+        prefix = f"{document_id}."
+        self._asked += 1
+        if self._asked == 1:  # mostly the only time, and to sort costs more than to look through all
+            names = [name for name in self._names if name.startswith(prefix)]
+        else:
+            if self._asked == 2:
+                self._names.sort()
+            first = bisect.bisect_left(self._names, prefix)
+            names = self._names[first : bisect.bisect_left(self._names, f"{document_id}/", first)]  # "/" follows "."
+        return frozenset(name.removeprefix(prefix) for name in names) - _NOT_OF_ENTRY
+
+
 class TenantCache:
     """Entries of one tenant's directory. Thread-safe."""
 
@@ -39,6 +70,7 @@ class TenantCache:
         self._stamp = -1
         self._next_look = 0.0
         self._sorted: list[Entry] | None = None
+        self._listing = _Listing([], -1)
 
     def parts(self, document_id: str) -> frozenset[str]:
         """The files of a document but split and tombstone, without a scan where they are known."""
@@ -78,9 +110,24 @@ class TenantCache:
         if stamp_of(self._directory / f"{document_id}.json") == self._stamps.get(document_id):
             return
         with self._guard:
-            prefix = f"{document_id}."
-            parts = frozenset(path.name.removeprefix(prefix) for path in self._directory.glob(f"{prefix}*"))
-            self._put(document_id, parts - _NOT_OF_ENTRY)
+            stamp = stamp_of(self._directory / f"{document_id}.json")
+            if stamp == self._stamps.get(document_id):
+                return  # another thread was faster
+            if stamp is None:
+                self._put(document_id, frozenset())
+                return
+            # A manifest comes after its document's other files. One that is older than the change of the directory that
+            # was seen before it was listed has all of them on the list. A document that is known already was changed
+            # since, so it is looked at anew: a clock that was set back should not hide that.
+            if (
+                document_id not in self._names
+                and stamp[0] < self._listing.at
+                and (parts := self._listing.of(document_id))
+            ):
+                self._put(document_id, parts)
+                return
+            self._listing = _Listing.of_directory(self._directory)
+            self._put(document_id, self._listing.of(document_id))
 
     def _look(self) -> None:
         try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -224,3 +226,55 @@ def test_a_change_within_one_tick_of_the_file_system_is_listed(two, tmp_path, mo
     os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
     monkeypatch.setattr("time.monotonic", lambda: float("inf"))
     assert list(second.entries("default")) == []
+
+
+def aged(tmp_path, document_id, ns):
+    """The manifest with this time."""
+    os.utime(tmp_path / f"documents/default/{document_id}.json", ns=(ns, ns))
+
+
+@pytest.fixture
+def listed(two, tmp_path):
+    """Documents that the second process has a list of, and knows one of; and the directory's time on that list."""
+    first, second = two
+    documents = [str(uuid.UUID(int=number)) for number in range(20)]
+    for document_id in documents:
+        first.add(replace(manifest(), document_id=document_id), Origin(None, "a.pdf"), "sesame")
+    at = (tmp_path / "documents/default").stat().st_mtime_ns
+    for document_id in documents:
+        aged(tmp_path, document_id, at - 1)
+    assert second.get("default", documents[0]).password == "sesame"
+    return documents, at
+
+
+def test_asking_for_many_new_documents_costs_one_scan(two, listed, monkeypatch):
+    """A worker that is behind asks for one after the other: what each costs does not grow with the archive."""
+
+    def refuse(*_args, **_options):
+        raise AssertionError("the directory was listed")
+
+    monkeypatch.setattr("os.scandir", refuse)
+    monkeypatch.setattr("pathlib.Path.glob", refuse)
+    for document_id in reversed(listed[0]):
+        entry = two[1].get("default", document_id)
+        assert (entry.origins, entry.password) == ((Origin(None, "a.pdf"),), "sesame")
+
+
+@pytest.mark.parametrize(
+    ("known", "later_ns"), [(False, 0), (False, 10**9), (True, 0), (True, 10**9), (True, -(10**9))]
+)
+def test_what_came_after_the_scan_is_seen(two, listed, tmp_path, known, later_ns):
+    """Also within one tick of the file system; and of documents that are known here after a clock was set back."""
+    first, second = two
+    documents, at = listed
+    if known:
+        second.get("default", documents[3])
+    first.add(replace(manifest(), document_id=documents[3]), Origin("box", "in/a.pdf"))
+    aged(tmp_path, documents[3], at + later_ns)
+    assert len(second.get("default", documents[3]).origins) == 2
+    new = str(uuid.UUID(int=99))
+    first.add(replace(manifest(), document_id=new), Origin(None, "b.pdf"))
+    aged(tmp_path, new, at + later_ns)
+    assert len(second.get("default", new).origins) == 1
+    first.forget("default", documents[5])
+    assert second.get("default", documents[5]) is None
