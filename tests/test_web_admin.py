@@ -28,7 +28,7 @@ EVIL = "<img src=x onerror=window.hurt=1>"
 def shelf(service: ShelfService) -> ShelfService:
     service.put("ledger.pdf", ["One.", "Two.", "Three."], broken=frozenset({2, 3}))
     service.put("minutes.pdf", ["The quay."])
-    service.put("will.pdf", ["x"], error=("damaged", "This file is damaged: it ends in the middle of a page."))
+    service.put("will.pdf", ["x"], error=("render_timeout", "Opening it took too long."))
     return service
 
 
@@ -144,6 +144,20 @@ def test_names_and_messages_stay_text(tab: Tab, service: ShelfService):
     expect(fact(page, "workers").locator("td").first).to_have_text(EVIL)
     assert page.evaluate("window.hurt") is None
     assert page.locator("img[src='x']").count() == 0
+
+
+def test_no_further_try_is_offered_where_it_would_end_as_the_last_did(tab: Tab, shelf: ShelfService):
+    """Of a damaged file the same bytes are to blame; what only took too long may open the next time."""
+    shelf.put("torn.pdf", ["x"], error=("damaged", "This file is damaged: it ends in the middle of a page."))
+    page = tab.goto()
+    rows = page.locator("#documents .row")
+    expect(rows.filter(has_text="will.pdf").get_by_role("button", name="Read again")).to_have_count(1)
+    expect(rows.filter(has_text="torn.pdf")).to_contain_text("This file is damaged")
+    expect(rows.filter(has_text="torn.pdf").get_by_role("button", name="Read again")).to_have_count(0)
+    tab.goto("#/admin")
+    expect(page.get_by_role("button", name="Read will.pdf again")).to_be_visible()
+    expect(page.locator(".failed")).to_contain_text("torn.pdf")
+    expect(page.get_by_role("button", name="Read torn.pdf again")).to_have_count(0)
 
 
 def test_a_failed_member_is_named_with_its_archive(tab: Tab, service: ShelfService, monkeypatch):

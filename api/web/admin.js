@@ -7,7 +7,7 @@ import * as api from "./api.js";
 import { announce, button, h, icon, replace } from "./dom.js";
 import { diskPart, pagesPart, queuesPart, setupPart, workersPart } from "./facts.js";
 import { ALL, pageHref, searchHref, writeList } from "./route.js";
-import { count, isPasswordCode, reason } from "./words.js";
+import { count, mayOpen, reason } from "./words.js";
 
 const LOOK_MS = 3000;
 
@@ -157,8 +157,8 @@ export function createAdmin(root) {
       "div",
       { class: "failed-row" },
       h("div", {}, h("bdi", { class: "name", text: filename }), failedWhere(paths)),
-      // Without its password another try ends as the last one did.
-      isPasswordCode(code) ? null : againButton(filename, id, () => again([id])),
+      // Without its password, or damaged as it is, another try ends as the last one did.
+      mayOpen(code) ? againButton(filename, id, () => again([id])) : null,
     );
 
   /** The archive and the folders it lies in: many archives have a `scan.pdf`. */

@@ -7,7 +7,7 @@ import { button, h, icon, replace, whenVisible } from "./dom.js";
 import { contactSheet, partsList } from "./parts.js";
 import { pageHref } from "./route.js";
 import { THUMB_PIXELS, thumbnail } from "./scan.js";
-import { bytes, date, isPasswordCode, media, reason, stateLine } from "./words.js";
+import { bytes, date, isPasswordCode, mayOpen, media, reason, stateLine } from "./words.js";
 
 const isReading = ({ state }) => state === "accepted" || state === "reading";
 
@@ -95,7 +95,7 @@ export function createRow(actions) {
 
   function showProblem({ failure, pages, state }) {
     const ended = state === "failed" || state === "partial";
-    const again = ended && (pages.failed > 0 || (failure && !isPasswordCode(failure.code)));
+    const again = ended && (pages.failed > 0 || (failure && mayOpen(failure.code)));
     const said = JSON.stringify([failure, again]);
     if (said === problem.dataset.said) return;
     problem.dataset.said = said;

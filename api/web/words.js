@@ -95,6 +95,9 @@ export function reason(code, message) {
 
 export const isPasswordCode = (code) => /^encrypted|password/.test(code ?? "");
 
+/** Whether another try of a file may end otherwise than the last: not where the same bytes are to blame. */
+export const mayOpen = (code) => !isPasswordCode(code) && !/^(damaged|empty|unsupported_media_type)$/.test(code ?? "");
+
 const ASKING = new Set(
   (
     "who whom whose what when where why which how is are was were do does did can could should has have had will " +
