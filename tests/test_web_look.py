@@ -268,7 +268,7 @@ def test_controls_are_lettered_as_the_page_is(tab: Tab, shelf: ShelfService):
     assert page.locator("#ask").evaluate(size) == page.locator("body").evaluate(size)
 
 
-@pytest.mark.parametrize("width", [320, 400])
+@pytest.mark.parametrize("width", [320, 360, 400])
 @pytest.mark.parametrize("with_key", [False, True])
 def test_nothing_covers_anything_in_a_narrow_top(browser, site: str, shelf: ShelfService, width: int, with_key: bool):
     """The name is there whole or not at all, and no button lies over another, with a key and while pages are read."""
@@ -284,6 +284,7 @@ def test_nothing_covers_anything_in_a_narrow_top(browser, site: str, shelf: Shel
         word = page.locator(".brand-word").bounding_box()
         shown = word["y"] < brand["y"] + brand["height"]
         assert not shown or word["x"] + word["width"] <= brand["x"] + brand["width"]
+        assert with_key or shown == (width >= 360), "a common telephone has room for the name"
         mark = page.locator(".brand-mark").bounding_box()
         buttons = [one.bounding_box() for one in page.locator(".top-actions > :visible").all()]
         boxes = [*buttons, word if shown else mark]
