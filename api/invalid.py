@@ -35,7 +35,7 @@ def _sentence(one: Problem) -> str:
     if place not in _PLACES:
         parts = [place, *parts]
     name = f"`{'.'.join(str(part) for part in parts)}`" if parts else "The body"
-    message = str(one["msg"])
+    message = str(one["msg"]).replace(" after validation", "")
     if one["type"] == "missing":
         return f"{name} is missing."
     if one["type"] == "extra_forbidden":

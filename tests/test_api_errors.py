@@ -166,6 +166,11 @@ def test_bodies_that_cannot_be_read_say_what_is(body):
             {"query": "x", "filter": {"created_from": "spring"}},
             "`filter.created_from` should be a date, as",
         ),
+        (
+            "/v1/chat/completions",
+            {"model": "folioscope", "messages": []},
+            "`messages` should have at least 1 item, not 0.",
+        ),
         ("/v1/search", {"query": 1, "limit": 1.5}, "`query` should be a valid string. (1 more)"),
         (
             f"/v1/documents/{UNKNOWN_ID}/pages/1/decode",
