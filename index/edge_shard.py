@@ -26,7 +26,7 @@ import qdrant_edge as q
 from index import edge_compact, vision
 from index.embedder import Embedder
 from index.errors import ConfigError, InternalError, StorageFull, StoreUnavailable
-from index.files import write_atomic
+from index.files import remove, write_atomic
 from index.ownership import Ownership
 from index.schema import INDEXED, PASSAGES, REBUILD, SENTENCES, WORDS, check_facts, tokens_misfit
 from index.schema import facts as wanted_facts
@@ -37,6 +37,8 @@ _KINDS = {
     "datetime": q.PayloadSchemaType.Datetime,
     "integer": q.PayloadSchemaType.Integer,
 }
+
+_FACTS = "index.json"
 
 T = TypeVar("T")
 
@@ -112,11 +114,29 @@ class Shard:
         return list(self.facet(key, None, limit))
 
 
+def drop(directory: Path) -> None:
+    """Throw away what is in the directory of an index; itself it may be a link, or where another disk is mounted.
+    `ConfigError` where something cannot be removed.
+    """
+    try:
+        # Without it the next opening makes the index anew, whatever a kill left of the rest.
+        remove(directory / _FACTS)
+        for path in directory.iterdir() if directory.exists() else ():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"The index {directory} cannot be removed: {error}. Mend that, or empty it by hand."
+        ) from error
+
+
 def _open(
     directory: Path, embedder: Embedder, words: WordsConfig, vision_dim: int | None
 ) -> tuple[q.EdgeShard, int | None]:
     """The shard, and the dimension of vision tokens that it has room for."""
-    facts = directory / "index.json"
+    facts = directory / _FACTS
     files = directory / "shard"
     wanted = wanted_facts(embedder, words)
     if not facts.is_file():

@@ -24,7 +24,7 @@ from typing import Any, Self
 import numpy as np
 import qdrant_edge as q
 
-from index import edge_query, vision
+from index import edge_query, edge_shard, vision
 from index import payload as codec
 from index.edge_shard import Shard
 from index.embedder import Embedder
@@ -80,6 +80,11 @@ class EdgeStore:
         `ConfigError` where it was made with another embedder, or holds vision tokens of another dimension.
         """
         return cls(Shard.open(path, embedder, config.words, config.vision_dim), embedder, config)
+
+    @staticmethod
+    def drop(path: Path) -> None:
+        """Throw the index in a directory away; for `folioscope rebuild`. `ConfigError` where it cannot be removed."""
+        edge_shard.drop(path)
 
     def close(self) -> None:
         """Fold the log in and let go of the directory. Harmless twice."""

@@ -7,7 +7,6 @@ Heavy packages are imported where they are needed, so that `folioscope --help` d
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from index.server_config import ServerConfig
     from index.store_server import ServerStore
     from ingest.sandbox import SandboxRenderer
+    from worker.answer_extractive import ExtractiveAnswerer
     from worker.asking.conversation import Conversations
     from worker.asking.decoding import DecodingConfig
     from worker.decoding import PageDecoder
@@ -122,13 +122,13 @@ def build_store(settings: Settings, embedder: Embedder, *, vision_dim: int | Non
 
 
 def drop_index(settings: Settings) -> None:
-    """Throw the index away, wherever it is. The caller owns the data directory."""
+    """Throw the index away, wherever it is. The caller owns the data directory. `ConfigError` where it cannot be."""
     if settings.broker_url is not None:
         from index.store_server import ServerStore
 
         ServerStore.drop(server_config(settings))
     else:
-        shutil.rmtree(settings.data_dir / "index", ignore_errors=True)
+        EdgeStore.drop(settings.data_dir / "index")
 
 
 def build_embedder_for(settings: Settings) -> Embedder:
@@ -150,7 +150,7 @@ def _decoding_config(settings: Settings) -> DecodingConfig:
     return DecodingConfig(settings.decode_pages, settings.decode_budget_s, settings.decode_trust)
 
 
-def build_answerer(settings: Settings, embedder: Embedder, decoder: PageDecoder) -> Answerer:
+def build_answerer(settings: Settings, extractive: ExtractiveAnswerer, decoder: PageDecoder) -> Answerer:
     """The answerer that `settings.answerer` names; `ConfigError` when its settings are not enough."""
     if settings.answerer == "llm":
         from worker.answer.chat import ChatConfig, ChatModel
@@ -168,17 +168,20 @@ def build_answerer(settings: Settings, embedder: Embedder, decoder: PageDecoder)
         from worker.answer_decoder import DecoderAnswerer
 
         return DecoderAnswerer(decoder, _decoding_config(settings))
-    from worker.answer_extractive import ExtractiveAnswerer
-
-    return ExtractiveAnswerer(embedder, build_judge(settings) if settings.judge else None)
+    return extractive
 
 
-def build_judge(settings: Settings) -> Judge:
+def build_extractive(settings: Settings, embedder: Embedder) -> ExtractiveAnswerer:
+    """The answerer without a language model, which also reads search results again."""
     from index.embedder_prepared import judge_folder
     from index.judge_model import SentenceJudge
+    from worker.answer_extractive import ExtractiveAnswerer
 
-    prepared = settings.embedder_prepared
-    return SentenceJudge(settings.data_dir / "cache", prepared=judge_folder(prepared) if prepared else None)
+    judge: Judge | None = None
+    if settings.judge:
+        prepared = settings.embedder_prepared
+        judge = SentenceJudge(settings.data_dir / "cache", prepared=judge_folder(prepared) if prepared else None)
+    return ExtractiveAnswerer(embedder, judge)
 
 
 class Bell:
@@ -280,7 +283,9 @@ def build_library(
     from worker.images import PageImages
     from worker.library import Library
     from worker.overview import Overlook
+    from worker.reranking import Reranker
 
+    extractive = build_extractive(settings, truth.embedder)
     return Library(
         blobs=truth.blobs,
         catalog=truth.catalog,
@@ -289,7 +294,8 @@ def build_library(
         queue=queue,
         deletion=deletion,
         images=PageImages(renderer, cache_bytes=settings.image_cache_bytes),
-        answerer=build_answerer(settings, truth.embedder, decoder),
+        answerer=build_answerer(settings, extractive, decoder),
+        reranker=Reranker(truth.store, extractive) if settings.judge else None,
         readiness=readiness,
         max_upload_bytes=settings.max_upload_bytes,
         uploads=build_uploads(settings),
