@@ -276,8 +276,9 @@ def run_worker(settings: Settings, config: WorkerConfig) -> int:
     activity = Activity()
     with ExitStack() as stack:
         engine = _engine(settings, config.queues)
+        stack.callback(wiring.close_engine, engine)  # where the rest of the start fails, too
         member = Member(settings, "worker", activity, stack, vision_dim=vision_dim(settings, engine))
-        stack.callback(wiring.close_engine, engine)
+        stack.callback(wiring.close_engine, engine)  # before the index: it ends what would still be written there
         processors = os.cpu_count() or 1
         threads = config.threads or readers_for(settings, engine, processors)
         renderer = wiring.build_renderer(
