@@ -102,8 +102,8 @@ class TokenEngine(FakeEngine):
 
 
 class DraftReader:
-    """Reads drafts: with an e misread as c in every word; pages marked `[faint]` with little trust, `[torn]` not at
-    all, `[turned]` the other way up.
+    """Reads drafts: with an e misread as c in every word; of pages marked `[faint]` the first words, with little trust,
+    `[torn]` ones not at all, `[turned]` ones the other way up.
     """
 
     def __init__(self):
@@ -126,6 +126,8 @@ class DraftReader:
         if "[torn]" in text:
             raise ValueError("nothing of it can be read")
         clean = re.sub(r"\[\w+\] ?", "", text).replace("ee", "ec")
+        if "[faint]" in text:
+            clean = " ".join(clean.split()[:4])
         words = (Word(0, 3, Box(0.1, 0.1, 0.3, 0.2)),)
         regions = (Region(RegionKind.PARAGRAPH, Box(0, 0.1, 1, 0.4), 0, len(clean)),)
         turn = 180 if "[turned]" in text else 0

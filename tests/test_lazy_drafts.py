@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from index.types import PageKey, PageReading, Reader
+from index.types import Answer, Citation, PageKey, PageReading, Reader
 from tests.kit import TENANT
 from tests.lazy_kit import DraftReader, LazyArchive, TokenEngine, away, pages
 from tests.test_answers_llm import answerer, says
@@ -60,6 +60,32 @@ def test_only_what_is_quoted_is_decoded_and_once(archive):
     again = archive.ask(WHO)
     assert (again["text"], again["decoded"]) == (answer["text"], [])
     assert sum(archive.engine.decodes.values()) == 1
+
+
+class CitesTheLast:
+    """Quotes of the pages that it was shown first the last one, then and ever after."""
+
+    name, reads_everything = "last", True
+    key = None
+
+    def answer(self, question, pages):
+        self.key = self.key or pages[-1][1].key
+        page = next(page for _, page in pages if page.key == self.key)
+        quote = Citation(page.key, page.labels.filename, page.text, 0, len(page.text), (), 1.0)
+        return Answer(question, True, page.text, (quote,), 1.0, (), 0.0)
+
+
+def test_what_is_quoted_is_decoded_also_where_it_was_not_selected(tmp_path):
+    """An answerer that reads all pages found may quote one that selection left out: five are taken."""
+    last = CitesTheLast()
+    archive = LazyArchive(tmp_path / "data", engine=TokenEngine(helper=DraftReader()), answerer=last)
+    try:
+        archive.add(*(f"The keeper of lighthouse number {number}." for number in range(7)))
+        answer = archive.ask("Who was the keeper of the lighthouse?")
+        assert pages(answer) == [(last.key.page, "markdown", True)]
+        assert ["keeper" in one["quote"] for one in answer["citations"]] == [True]
+    finally:
+        archive.close()
 
 
 def test_a_draft_that_is_hard_to_read_is_decoded_before_silence(archive):

@@ -57,7 +57,7 @@ def needs_of(
         if not page.decoded and not page.draft:
             found.append(Need(page.key, Want.MARKDOWN, "it is not decoded yet"))
             continue
-        if page.decoded and page.trust < trust:
+        if page.trust < trust:
             low = f"its text is trusted {page.trust:.2f} only"
             again = [want for want in (Want.MARKDOWN, Want.FINER) if not is_done(page, want)]
             found += [Need(page.key, want, low, vital=False) for want in again[:1]]
