@@ -197,6 +197,7 @@ def search_response(result: SearchResult) -> a.SearchResponseJSON:
         hits=[hit(one) for one in result.hits],
         total_pages=result.total_pages,
         undecoded_pages=result.undecoded_pages,
+        reranked=result.reranked,
         took_ms=round(result.took_ms, 2),
     )
 

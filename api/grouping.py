@@ -14,14 +14,22 @@ _MOST_HITS = 1000
 
 
 def search(
-    service: ServiceProtocol, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int
+    service: ServiceProtocol,
+    tenant: str,
+    query: str,
+    where: SearchFilter,
+    *,
+    limit: int,
+    offset: int,
+    rerank: bool = False,
 ) -> SearchResponseJSON:
     """`limit` and `offset` count documents. Looks at the best `_MOST_HITS` pages at most. Blocks."""
     groups: dict[str, list[HitJSON]] = {}
-    took_ms = 0.0
+    took_ms, reranked = 0.0, False
     for start in range(0, _MOST_HITS, _BATCH):
-        result = service.search(tenant, query, where, limit=_BATCH, offset=start)
+        result = service.search(tenant, query, where, limit=_BATCH, offset=start, rerank=rerank)
         took_ms += result.took_ms
+        reranked |= result.reranked
         for hit in result.hits:
             of_document = groups.setdefault(hit.key.document_id, [])
             if len(of_document) < HITS_PER_DOCUMENT:
@@ -36,5 +44,7 @@ def search(
             for document_id, hits in list(groups.items())[offset : offset + limit]
         ],
         total_pages=result.total_pages,
+        undecoded_pages=result.undecoded_pages,
+        reranked=reranked,
         took_ms=round(took_ms, 2),
     )

@@ -68,7 +68,7 @@ def build(connect: Connect) -> MCPServer:
         """Find pages by meaning and by words, best first, each with the places that matched. The text of a `draft` was
         read quickly and may be misread; `ask` has the pages that it quotes read properly.
         """
-        request = {"query": query, "limit": limit} | _filter(folder)
+        request = {"query": query, "limit": limit, "rerank": True} | _filter(folder)
         async with _calling(connect, context) as client:
             found = await client.search(request)
         return {

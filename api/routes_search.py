@@ -42,15 +42,16 @@ async def search(
 ) -> SearchResponseJSON:
     """Find pages by meaning and by words. Quotes ask for an exact phrase.
 
-    Grouped by document, `limit` and `offset` count documents, and each comes with its few best pages.
+    Grouped by document, `limit` and `offset` count documents, and each comes with its few best pages. With `rerank` the
+    judge of answers reads the likeliest places of the first 16 pages together with the query; `reranked` says whether
+    it did (not for identifiers and quoted phrases, and not while it is made ready after the first start).
     """
     query = asked_text(asked.query, "query")
     where = convert.search_filter(asked.filter)
+    shape = {"limit": asked.limit, "offset": asked.offset, "rerank": asked.rerank}
     if asked.group_by_document:
-        return await context.call(
-            grouping.search, context.service, tenant, query, where, limit=asked.limit, offset=asked.offset
-        )
-    result = await context.call(context.service.search, tenant, query, where, limit=asked.limit, offset=asked.offset)
+        return await context.call(grouping.search, context.service, tenant, query, where, **shape)
+    result = await context.call(context.service.search, tenant, query, where, **shape)
     return convert.search_response(result)
 
 

@@ -24,6 +24,7 @@ class SearchRequestJSON(Model):
     limit: Whole = Field(default=10, ge=1, le=100)
     offset: Whole = Field(default=0, ge=0, le=1000)
     group_by_document: bool = False
+    rerank: bool = False  # have the judge of answers read the first pages: slower, better for questions
 
 
 class SnippetJSON(Model):
@@ -61,6 +62,7 @@ class SearchResponseJSON(Model):
     groups: list[GroupJSON] | None = None
     total_pages: int
     undecoded_pages: int = 0  # of these: without text yet, so that no search finds them
+    reranked: bool = False  # whether the judge has read the first pages
     took_ms: float
 
 

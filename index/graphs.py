@@ -22,14 +22,10 @@ def made(cache: Path | None, name: str, marker: str, command: Callable[[Path], l
     """The directory of a converted graph, made now where there is none. `command` gives the module and its arguments
     for a target directory; it writes `marker` last. `RuntimeError` with its last line where it fails.
     """
-    import openvino
-
-    root = (cache or scratch()).resolve()  # the conversion runs in another directory
-    runtime = openvino.__version__.split("-")[0]
-    target = root / f"{name}-openvino-{runtime}".replace("/", "--").replace("@", "-")
+    target = _place(cache, name)
     if (target / marker).is_file():
         return target
-    root.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     log.info("converting a model for OpenVINO, once, into %s", target)
     done = subprocess.run(
         [sys.executable, "-m", *command(target)],
@@ -43,6 +39,19 @@ def made(cache: Path | None, name: str, marker: str, command: Callable[[Path], l
         lines = (done.stdout or done.stderr).strip().splitlines()
         raise RuntimeError(lines[-1] if lines else f"conversion ended with status {done.returncode}")
     return target
+
+
+def is_made(cache: Path | None, name: str, marker: str) -> bool:
+    """Whether `made` would find the graph there."""
+    return (_place(cache, name) / marker).is_file()
+
+
+def _place(cache: Path | None, name: str) -> Path:
+    import openvino
+
+    root = (cache or scratch()).resolve()  # the conversion runs in another directory
+    runtime = openvino.__version__.split("-")[0]
+    return root / f"{name}-openvino-{runtime}".replace("/", "--").replace("@", "-")
 
 
 @contextlib.contextmanager

@@ -18,8 +18,10 @@ class Judge(Protocol):
     def prepare(self) -> None:
         """Make what takes long to make, in another process, without loading it. Never raises: `ready` tells."""
 
-    def ready(self) -> bool:
-        """Whether it can judge. Loads the model; False, from then on, where that fails (the log says why)."""
+    def ready(self, *, wait: bool = True) -> bool:
+        """Whether it can judge. Loads the model; False, from then on, where that fails (the log says why). Without
+        `wait` also False while it is not `prepare`d, which takes long.
+        """
 
     def judge(self, question: str, windows: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """For each window, whose pieces follow one another on a page as plain words, float32 `(pieces,)`: the log-odds

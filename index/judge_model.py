@@ -25,6 +25,8 @@ from index.judge_weights import NAME
 
 log = logging.getLogger(__name__)
 
+_GRAPH = f"{NAME}-{GRAPH}"
+
 
 @dataclass(frozen=True, slots=True)
 class JudgeConfig:
@@ -76,14 +78,19 @@ class SentenceJudge:
                 except Exception as error:
                     self._fail(error)
 
-    def ready(self) -> bool:
+    def ready(self, *, wait: bool = True) -> bool:
         """See `index.judge.Judge`."""
-        with self._lock:
+        if self._pairs is not None or not (wait or self._is_prepared()):
+            return self._pairs is not None
+        if not self._lock.acquire(blocking=wait):
+            return False
+        try:
             if self._pairs is None and not self._failed:
-                try:
-                    self._pairs = _Pairs(self._prepared or self._made(), self._config)
-                except Exception as error:
-                    self._fail(error)
+                self._pairs = _Pairs(self._prepared or self._made(), self._config)
+        except Exception as error:
+            self._fail(error)
+        finally:
+            self._lock.release()
         return self._pairs is not None
 
     def judge(self, question: str, windows: Sequence[Sequence[str]]) -> list[np.ndarray]:
@@ -96,10 +103,13 @@ class SentenceJudge:
         self._failed = True
         log.warning("the judge of answers cannot run (%s); answers are made without it", error)
 
+    def _is_prepared(self) -> bool:
+        return self._prepared is not None or graphs.is_made(self._cache, _GRAPH, META)
+
     def _made(self) -> Path:
         return graphs.made(
             self._cache,
-            f"{NAME}-{GRAPH}",
+            _GRAPH,
             META,
             lambda target: ["index.judge_convert", str(target)],
             self._config.convert_timeout_s,

@@ -355,6 +355,7 @@ class SearchResult:
     took_ms: float
     total_pages: int  # pages the filter leaves, read so far
     undecoded_pages: int = 0  # those of them that have no text yet, so that no search finds them
+    reranked: bool = False  # a judge has read the first pages together with the query
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,7 +242,7 @@ class FakeService:
             {"points": 0, "manifests": 0, "blobs": 0},
         )
 
-    def search(self, tenant, query, where, *, limit, offset=0):
+    def search(self, tenant, query, where, *, limit, offset=0, rerank=False):
         self._check()
         self.last_filter = where
         word = query.strip('"').lower()

@@ -32,7 +32,7 @@ class FakeJudge:
     def prepare(self) -> None:
         self.prepared += 1
 
-    def ready(self) -> bool:
+    def ready(self, *, wait: bool = True) -> bool:
         self.asked += 1
         return self._ready
 
@@ -138,7 +138,8 @@ def test_the_setting_gives_a_judge_or_none(tmp_path):
     asked = []
 
     def judge_of(**settings: object):
-        answerer = wiring.build_answerer(Settings(data_dir=tmp_path, **settings), BagEmbedder(), None)
+        given = Settings(data_dir=tmp_path, **settings)
+        answerer = wiring.build_answerer(given, wiring.build_extractive(given, BagEmbedder()), None)
         asked.append(answerer.name)
         return answerer._judge
 

@@ -164,6 +164,31 @@ def test_a_judge_that_cannot_run_says_so_once(tmp_path, monkeypatch, caplog):
 
 
 @pytest.mark.models
+def test_who_does_not_wait_gets_no_judge_that_is_being_made(cache, judge, tmp_path, monkeypatch):
+    """While another thread makes it, and before anybody has; a prepared one is loaded at once."""
+    assert judge.ready()
+    assert SentenceJudge(cache).ready(wait=False)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(*_args: object) -> None:
+        begun.set()
+        assert go_on.wait(20)
+        raise RuntimeError("no graph today")
+
+    monkeypatch.setattr(graphs, "made", slow)
+    fresh = SentenceJudge(tmp_path)
+    assert fresh.ready(wait=False) is False
+    assert not begun.is_set(), "nobody waits, so nothing is begun"
+    thread = threading.Thread(target=fresh.prepare)
+    thread.start()
+    assert begun.wait(20)
+    assert fresh.ready(wait=False) is False
+    go_on.set()
+    thread.join()
+    assert fresh.ready() is False
+
+
+@pytest.mark.models
 def test_too_many_long_windows_are_read_from_the_first(cache, judge):
     """What is written in rare words costs no more than plain text: the last windows stay unread, the others have the
     numbers that they have alone. One window is always read.

@@ -317,7 +317,16 @@ class ShelfService:
         none = {"points": 0, "manifests": 0, "blobs": 0}
         return Receipt(document_id, facts.filename, facts.sha256, datetime.now(UTC), len(item.pages), 1, 1, none)
 
-    def search(self, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int = 0) -> SearchResult:
+    def search(
+        self,
+        tenant: str,
+        query: str,
+        where: SearchFilter,
+        *,
+        limit: int,
+        offset: int = 0,
+        rerank: bool = False,
+    ) -> SearchResult:
         self.queries.append(query)
         time.sleep(self.delays.get(query, 0.0))
         _wait_while(lambda: query in self.held)

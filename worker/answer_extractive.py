@@ -41,6 +41,8 @@ _HEARD = 8
 """Candidates that are embedded by themselves then; search has compared all of them within their context."""
 _UNCOMPARED = 24
 """Candidates that are embedded for the judge's choice of windows where search has compared no sentences."""
+_RERANKED = 2
+"""Rounds of windows that the judge reads to rank search results, which are more pages than an answer looks at."""
 _SECOND = 0.7
 """Another candidate is cited too when its log-odds are at most this much below the best."""
 _CACHE_BYTES = 64 * 1024 * 1024
@@ -59,8 +61,8 @@ class ExtractiveAnswerer:
         if self._judge is not None:
             self._judge.prepare()
 
-    def _reader(self) -> Judge | None:
-        return self._judge if self._judge is not None and self._judge.ready() else None
+    def _reader(self, *, wait: bool = True) -> Judge | None:
+        return self._judge if self._judge is not None and self._judge.ready(wait=wait) else None
 
     def answer(self, question: str, pages: Pages) -> Answer:
         """An answer from these pages, best first. Never raises for what is in a page or a question."""
@@ -104,6 +106,22 @@ class ExtractiveAnswerer:
         chosen = without_copies(near, lambda p: pages[p[1].page][1].text[p[1].start : p[1].end])[:MAX_CITATIONS]
         sure = [model.confidence(s, threshold) for s in (top, *(s for s, _ in chosen))]
         return [cite(*pages[c.page], (c.start, c.end), s) for s, (_, c) in zip(sure[1:], chosen, strict=True)], sure[0]
+
+    def odds(self, query: str, pages: Pages) -> list[float] | None:
+        """For each page the log-odds that the best of its candidates that were read answers, -inf where none was; None
+        for a query that goes by spelling, without a judge, and while it is not prepared: search does not wait for it.
+        """
+        asked = read_question(query[:MAX_QUESTION])
+        if asked.empty or asked.lookup or (judge := self._reader(wait=False)) is None:
+            return None
+        found = self._found(asked, matcher_of(asked.plan), pages, _candidates(pages))
+        best = [-np.inf] * len(pages)
+        self._place(asked, found)
+        heard = judged.read(judge, asked, found, rounds=_RERANKED)
+        features.look_at_form(asked, found, heard)
+        for one in heard:
+            best[one.candidate.page] = max(best[one.candidate.page], judged.score(one))
+        return best
 
     def evidence(self, question: str, pages: Pages) -> list[features.Evidence]:
         """What `answer` decides by: the most promising candidates with their features (for fitting and curiosity)."""

@@ -18,6 +18,7 @@ from index.store import PageCounts, Store
 from index.types import (
     Answer,
     DocumentState,
+    Hit,
     Manifest,
     MemberFailure,
     PageKey,
@@ -48,6 +49,7 @@ from worker.listing import Order
 from worker.overview import Inside, Overlook, Overview
 from worker.queue import Queue
 from worker.read_again import Asked, Step
+from worker.reranking import Reranker
 from worker.service import DocumentView, Readiness
 from worker.uploads import ResumableUploads, Upload, accepting
 from worker.views import view_of
@@ -79,6 +81,7 @@ class Library:
         idempotency: IdempotencyKeys,
         webhooks: Webhooks,
         cooldowns: Cooldowns,
+        reranker: Reranker | None = None,
     ) -> None:
         self._decoder = decoder
         self._cooldowns = cooldowns
@@ -104,11 +107,14 @@ class Library:
         self._readiness = readiness
         self._max_upload_bytes = max_upload_bytes
         self._answerer = answerer
+        self._reranker = reranker
 
     def prepare(self) -> None:
         """Make what the first question would wait for."""
         if isinstance(self._answerer, PreparingAnswerer):
             self._answerer.prepare()
+        elif self._reranker is not None:
+            self._reranker.prepare()
 
     # -- documents ----------------------------------------------------------------------------
 
@@ -281,13 +287,28 @@ class Library:
 
     # -- questions ----------------------------------------------------------------------------
 
-    def search(self, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int = 0) -> SearchResult:
+    def search(
+        self,
+        tenant: str,
+        query: str,
+        where: SearchFilter,
+        *,
+        limit: int,
+        offset: int = 0,
+        rerank: bool = False,
+    ) -> SearchResult:
         start = time.perf_counter()
         where = self._opened(tenant, where)
-        hits = self._store.search(tenant, query, where, limit=limit, offset=offset)
+        search = self._reranker.search if rerank and self._reranker is not None else self._searched
+        hits, reranked = search(tenant, query, where, limit=limit, offset=offset)
         total = self._store.count(tenant, where=where)
         took_ms = (time.perf_counter() - start) * 1000
-        return SearchResult(query, tuple(hits), took_ms, total.done, total.undecoded)
+        return SearchResult(query, tuple(hits), took_ms, total.done, total.undecoded, reranked)
+
+    def _searched(
+        self, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int
+    ) -> tuple[list[Hit], bool]:
+        return self._store.search(tenant, query, where, limit=limit, offset=offset), False
 
     def ask(self, tenant: str, question: str, where: SearchFilter) -> Answer:
         """The answer by itself."""

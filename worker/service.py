@@ -174,7 +174,17 @@ class ServiceProtocol(Protocol):
 
     def delete(self, tenant: str, document_id: str) -> Receipt: ...
 
-    def search(self, tenant: str, query: str, where: SearchFilter, *, limit: int, offset: int = 0) -> SearchResult: ...
+    def search(
+        self,
+        tenant: str,
+        query: str,
+        where: SearchFilter,
+        *,
+        limit: int,
+        offset: int = 0,
+        rerank: bool = False,
+    ) -> SearchResult:
+        """`rerank`: the judge of answers reads the first pages, where there is one (`worker.reranking`)."""
 
     def converse(
         self,

@@ -127,7 +127,17 @@ export function createSearch(
     results.setAttribute("aria-busy", "true");
     try {
       const [found, alike] = await Promise.all([
-        api.search({ query: state.query, filter, limit: AT_A_TIME, offset, group_by_document: state.group }, signal),
+        api.search(
+          {
+            query: state.query,
+            filter,
+            limit: AT_A_TIME,
+            offset,
+            group_by_document: state.group,
+            rerank: isQuestion(state.query),
+          },
+          signal,
+        ),
         offset ? null : namedSo(state, signal),
       ]);
       if (signal.aborted) return;

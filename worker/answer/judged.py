@@ -79,21 +79,27 @@ def _form_adds(question: Question) -> float:
     return sum(max(0.0, WEIGHTS[name]) for name in may) + 1e-3
 
 
-def read(judge: Judge, question: Question, pages: Sequence[Found]) -> list[Evidence]:
-    """Evidence for all candidates that the judge has read, without what their form says."""
+def read(judge: Judge, question: Question, pages: Sequence[Found], *, rounds: int = 1) -> list[Evidence]:
+    """Evidence for all candidates that the judge has read, without what their form says. In each round it reads twelve
+    windows, the most promising first.
+    """
     evidence = {(e.candidate.page, e.candidate.order): e for e in gather(question, pages)}
-    chosen = _most_promising(pages, evidence)
-    texts = [[plain(pages[c.page].text[c.start : c.end]) for c in window] for window in chosen]
+    chosen = _most_promising(pages, evidence, rounds * _WINDOWS)
     heard = []
-    for window, odds in zip(chosen, judge.judge(question.text, texts), strict=True):
-        for candidate, value in zip(window, odds.tolist(), strict=True):
-            if (one := evidence.get((candidate.page, candidate.order))) is not None:
-                one.odds = value
-                heard.append(one)
+    for first in range(0, len(chosen), _WINDOWS):
+        windows = chosen[first : first + _WINDOWS]
+        texts = [[plain(pages[c.page].text[c.start : c.end]) for c in window] for window in windows]
+        for window, odds in zip(windows, judge.judge(question.text, texts), strict=True):
+            for candidate, value in zip(window, odds.tolist(), strict=True):
+                if (one := evidence.get((candidate.page, candidate.order))) is not None:
+                    one.odds = value
+                    heard.append(one)
     return heard
 
 
-def _most_promising(pages: Sequence[Found], evidence: dict[tuple[int, int], Evidence]) -> list[list[Candidate]]:
+def _most_promising(
+    pages: Sequence[Found], evidence: dict[tuple[int, int], Evidence], most: int
+) -> list[list[Candidate]]:
     """The windows that hold the most promising candidates; neighbours that cannot be cited are read with them."""
     ranked = []
     for page in pages:
@@ -101,7 +107,7 @@ def _most_promising(pages: Sequence[Found], evidence: dict[tuple[int, int], Evid
             worth = [promise(evidence[key]) for c in window if (key := (c.page, c.order)) in evidence]
             if worth:
                 ranked.append((max(worth), window))
-    return [window for _, window in sorted(ranked, key=lambda one: -one[0])[:_WINDOWS]]
+    return [window for _, window in sorted(ranked, key=lambda one: -one[0])[:most]]
 
 
 def _windows(page: Found) -> Iterator[list[Candidate]]:
