@@ -37,7 +37,7 @@ async def _run(output: Output) -> int:
     with tempfile.TemporaryDirectory(prefix="folioscope-bench-") as directory:
         pages = [_draw_page(draw, Path(directory) / f"page-{number}.png") for number in range(_PAGES)]
         settings = Settings(data_dir=Path(directory) / "data")
-        async with connect(None, settings) as client:
+        async with connect(None, settings, makes=True) as client:
             # The first page waits for the models; what counts is how it goes on.
             await _read(client, output, pages[:1])
             started_at = time.perf_counter()

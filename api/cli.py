@@ -111,6 +111,7 @@ def add(paths: Sequence[Path], **options: Any) -> int:
             wait=not options["no_wait"],
             follow_links=options["follow_symlinks"],
         ),
+        makes=True,
     )
 
 
@@ -316,12 +317,13 @@ def _filter(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in given.items()}
 
 
-def _run(options: dict[str, Any], command: Callable[[Client, Output], Awaitable[int]]) -> int:
-    """Run a command against the service that its options mean."""
+def _run(options: dict[str, Any], command: Callable[[Client, Output], Awaitable[int]], *, makes: bool = False) -> int:
+    """Run a command against the service that its options mean; `makes` an archive where none is."""
     from api.cli_client import connect
 
     async def connected() -> int:
-        async with connect(options["url"], _settings(options["data"]), key=options["key"]) as client:
+        settings = _settings(options["data"])
+        async with connect(options["url"], settings, key=options["key"], makes=makes) as client:
             return await command(client, _output(options))
 
     return asyncio.run(connected())

@@ -275,8 +275,12 @@ async def _told(response: httpx.Response, began: float) -> tuple[dict[str, Any],
 
 
 @asynccontextmanager
-async def connect(url: str | None, settings: Settings, *, key: str | None = None) -> AsyncIterator[Client]:
-    """A client of the service that these options mean. Without `key`, `FOLIOSCOPE_API_KEY` is the key."""
+async def connect(
+    url: str | None, settings: Settings, *, key: str | None = None, makes: bool = False
+) -> AsyncIterator[Client]:
+    """A client of the service that these options mean. Without `key`, `FOLIOSCOPE_API_KEY` is the key. Where no service
+    runs there has to be an archive, unless this `makes` one: a mistyped path is not to be one from then on.
+    """
     key = (key or os.environ.get("FOLIOSCOPE_API_KEY") or "").strip()
     if not (key.isascii() and key.isprintable()):
         raise ApiError("This is no key: keys are letters, digits and underscores. Was it copied whole?", code="bad_key")
@@ -289,6 +293,12 @@ async def connect(url: str | None, settings: Settings, *, key: str | None = None
         ) as http:
             yield Client(http, in_process=False)
         return
+    if not makes and not any((settings.data_dir / part).is_dir() for part in ("documents", "blobs")):
+        raise ApiError(
+            f"There is no archive in {settings.data_dir}. Name its data directory (--data, FOLIOSCOPE_DATA_DIR), or a "
+            "service (--url); `folioscope add` makes a new archive.",
+            code="no_archive",
+        )
     # Imported here: a client of a running service waits for no model libraries.
     from api.serve import build_app
     from worker.wiring import open_service

@@ -38,6 +38,7 @@ def test_every_code_is_explained():
         if code
     }
     assert {"damaged", "data_dir_in_use", "port_in_use"} <= raised
-    client_side = {"bad_key", "cannot_open", "unreachable", "unexpected_answer"}  # of the command line's own JSON
+    # Of the command line's own JSON:
+    client_side = {"bad_key", "cannot_open", "no_archive", "unreachable", "unexpected_answer"}
     assert raised - explained - INTERNAL - client_side == set()
     assert set(problems.CODES) <= explained

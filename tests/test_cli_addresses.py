@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.api_kit import UNKNOWN_ID
 from tests.cli_kit import fake_cli
 
 
@@ -50,12 +51,26 @@ def test_spaces_around_a_key_and_an_address_are_none_of_them(folioscope):
 
 
 @pytest.mark.parametrize("document_id", ["..", ".", "", "/", "../..", "..%2f", "x?y", "0" * 36 + "/.."])
-def test_what_is_no_id_asks_for_nothing_else(folioscope, tmp_path, document_id):
+def test_what_is_no_id_asks_for_nothing_else(folioscope, monkeypatch, tmp_path, document_id):
     """`read-again ..` would be the address at which all that failed is tried again."""
+    monkeypatch.setenv("FOLIOSCOPE_URL", folioscope.url)  # after `--` no option is one
     (tmp_path / "a.pdf").write_bytes(b"page")
     folioscope("add", tmp_path / "a.pdf")
     for command in (["rm", "--yes"], ["read-again"]):
-        result = folioscope(*command, "--", document_id)
+        result = folioscope(*command, "--", document_id, url=False)
         assert result.code == 3
         assert "There is no such document." in result.err
     assert len(folioscope("ls", "--json").lines) == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["ls"], ["search", "x"], ["ask", "x"], ["rm", UNKNOWN_ID, "--yes"], ["read-again", "--failed"], ["mcp"]],
+)
+def test_a_mistyped_data_directory_is_told_and_not_made(folioscope, tmp_path, command):
+    """`add` alone makes an archive; a look into one that is not there must not leave an empty one behind."""
+    nowhere = tmp_path / "archvie"
+    result = folioscope(*command, "--data", nowhere, url=False)
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith(f"There is no archive in {nowhere}.")
+    assert not nowhere.exists()

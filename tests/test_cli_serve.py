@@ -148,7 +148,7 @@ def test_a_service_too_busy_to_answer_is_there(tmp_path, monkeypatch):
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": "x"}', '{"pid": 1, "url": 5}', '{"pid": 1, "url": "::"}'])
 def test_a_broken_service_file_is_ignored(start, tmp_path, content):
     """Whoever wrote it."""
-    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "documents").mkdir(parents=True)
     (tmp_path / "data" / "service.json").write_text(content)
     code, _, err = start("ls").end()
     assert code == 0, err
