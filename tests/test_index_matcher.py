@@ -10,6 +10,7 @@ from index.matching import Matcher, matcher_of
 from index.payload import PackedWords, encode_words
 from index.query import analyse
 from index.types import Box, Word
+from index.words import WordsConfig
 
 PAGES = [f"The harbour crane number {n} was painted green, and the ferry INV-2024-0{n:03d} sold." for n in range(200)]
 QUERIES = ["harbour crane", "ferry INV-2024-0117", '"painted green"', "harbuor crane sold"]
@@ -24,6 +25,8 @@ def test_one_thread_goes_on_with_its_matcher():
     thread.start()
     thread.join()
     assert other[0] is not first
+    german = matcher_of(analyse("harbour crane"), WordsConfig(language="german"))
+    assert german.config.language == "german"
     assert matcher_of(analyse("harbour ferry")) is not first
     assert matcher_of(analyse("harbour crane")) is not first, "only the last one is kept"
 
@@ -55,6 +58,7 @@ def test_little_is_kept():
     """As many pages as a search ranks, and none that is very long."""
     kept = Matcher(analyse("harbour crane"))
     kept.summaries(PAGES)
+    assert len(kept._summaries) <= matching._REMEMBERED, "also of what is asked for all at once"
     for text in PAGES:
         kept.summary(text)
         kept.find(text)
