@@ -14,9 +14,10 @@ by other engines has nothing of them, in memory or on the disk.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -118,7 +119,7 @@ def drop(directory: Path) -> None:
     """Throw away what is in the directory of an index; itself it may be a link, or where another disk is mounted.
     `ConfigError` where something cannot be removed.
     """
-    try:
+    with _removing(directory):
         # Without it the next opening makes the index anew, whatever a kill left of the rest.
         remove(directory / _FACTS)
         for path in directory.iterdir() if directory.exists() else ():
@@ -126,6 +127,12 @@ def drop(directory: Path) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink()
+
+
+@contextlib.contextmanager
+def _removing(directory: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ConfigError(
             f"The index {directory} cannot be removed: {error}. Mend that, or empty it by hand."
@@ -140,7 +147,8 @@ def _open(
     files = directory / "shard"
     wanted = wanted_facts(embedder, words)
     if not facts.is_file():
-        shutil.rmtree(files, ignore_errors=True)
+        with _removing(directory), contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(files)
         layout = Layout(embedder.dim, vision_dim)
         shard = _create(files, layout)
         _record(facts, wanted, layout)

@@ -60,4 +60,6 @@ def test_what_cannot_be_removed_is_told(tmp_path, monkeypatch):
         patch.setattr(shutil, "rmtree", refuse)
         with pytest.raises(ConfigError, match="Permission denied.*shard"):
             EdgeStore.drop(directory)
+        with pytest.raises(ConfigError, match="Permission denied.*shard"):
+            EdgeStore.open(directory, HashEmbedder())
     assert count(directory) == 0

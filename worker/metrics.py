@@ -27,7 +27,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120
 
 _step_seconds = Histogram(
     "folioscope_step_seconds",
-    "Time of one step of reading a page: render, layer, read (or encode and decode), embed, commit.",
+    "Time of one step of reading a page: render, layer, read (lazily: encode, draft), embed, commit; on need: keep_…",
     ["step"],
     buckets=_SECONDS,
     registry=None,
