@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.answers_kit import BagEmbedder, page
+from tests.test_answers_judged import FakeJudge
 from worker.answer.features import FEATURES
 from worker.answer_extractive import ExtractiveAnswerer
 
@@ -32,3 +33,31 @@ def test_a_place_needs_no_preposition_in_a_form_or_table(text):
     """The label or the header stands for it."""
     rows = _evidence("Where was the mate born?", text)
     assert next(row for said, row in rows.items() if "Drammen" in said)["hint"] == 1.0
+
+
+def test_what_stands_beside_a_sentence():
+    """The nearer of its two neighbours, also at either end of the page; never less than nothing."""
+    text = "The ferry was painted in May. Rain fell. The crane was sold to Holm."
+    rows = _evidence("When was the ferry painted?", text)
+    first, second, third = (rows[said] for said in ("The ferry was painted in May.", "Rain fell.", text[41:]))
+    assert first["context"] > third["context"]
+    assert (first["beside"], second["beside"]) == (max(second["context"], 0.0), first["context"])
+    assert third["beside"] == max(second["context"], 0.0)
+    assert {row["beside"] for row in _evidence("Who?", "Ferry.").values()} <= {0.0}
+
+
+def test_what_has_no_letter_is_no_evidence():
+    rows = _evidence("When was the ferry painted?", "The ferry was painted in May.\n\n* * *\n\nRain fell.")
+    assert set(rows) == {"The ferry was painted in May.", "Rain fell."}
+
+
+def test_form_is_in_the_evidence_of_a_judge_too():
+    question, text = "When was the ferry painted?", "The ferry was painted in May. Rain fell."
+    answerer = ExtractiveAnswerer(BagEmbedder(), FakeJudge("ferry"))
+    rows = {
+        text[e.candidate.start : e.candidate.end]: dict(zip(FEATURES, e.row, strict=True))
+        for e in answerer.evidence(question, [page(text, question=question)])
+    }
+    asked, other = rows["The ferry was painted in May."], rows["Rain fell."]
+    assert asked["echo"] == pytest.approx(2 / 3)
+    assert (other["echo"], other["unfit"]) == (0.0, 1.0)
