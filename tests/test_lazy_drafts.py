@@ -159,6 +159,23 @@ def test_a_draft_without_a_word_is_none(archive):
     assert archive.api.get(f"/v1/documents/{document}").json()["pages"]["undecoded"] == 1
 
 
+def test_a_blank_page_is_not_read_in_draft(tmp_path):
+    """It needs no decoding either: what the vision engine says of it stands."""
+
+    class Blank(TokenEngine):
+        def look(self, images):
+            return [replace(one, vision=None, decoded=True) for one in super().look(images)]
+
+    reader = DraftReader()
+    archive = LazyArchive(tmp_path / "data", engine=Blank(helper=reader))
+    try:
+        shown = archive.shown(archive.add(KEEPER))
+        assert (shown["decoded"], shown["draft"], shown["text"]) == (True, False, "")
+        assert not reader.reads
+    finally:
+        archive.close()
+
+
 def test_places_of_a_draft_are_kept_only_where_both_stood_the_page_the_same_way_up(archive):
     document = archive.add(KEEPER, "[turned] " + WAGES)
     points = archive.store.get([PageKey(TENANT, document, number) for number in (1, 2)])
