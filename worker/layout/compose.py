@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from index.types import Box, RegionKind
 from worker.layout.blocks import Block
 from worker.layout.direction import mirrored, mirrored_rules, reads_left
-from worker.layout.frames import Framed, take_framed
+from worker.layout.frames import Framed, take_boxed, take_framed
 from worker.layout.furniture import take_furniture
 from worker.layout.grid import Ruled, take_ruled, touching
 from worker.layout.headings import mark_headings
 from worker.layout.kinds import ends_sentence, starts_lower
 from worker.layout.lines import Composed, Line
-from worker.layout.margins import put_back, take_notes
+from worker.layout.margins import put_back, put_beside, take_notes
 from worker.layout.markdown import write
 from worker.layout.paragraphs import blocks_of
 from worker.layout.pieces import Piece, prepare
@@ -53,6 +53,7 @@ def compose(lines: Sequence[Line], *, width: int, height: int, rules: Sequence[B
     astray = [*sorted(upright, key=lambda p: (p.x0, p.key)), *askew]
     pieces = [piece for piece in pieces if not (_runs_up(piece) and _is_long(piece))]
     framed, rest = take_framed(rest, groups)
+    boxed, rest = take_boxed(rest, groups)
     furniture = take_furniture(rest)
     notes, body = take_notes(furniture.body)
     left = min((p.x0 for p in pieces), default=0.0)
@@ -67,9 +68,12 @@ def compose(lines: Sequence[Line], *, width: int, height: int, rules: Sequence[B
             leaves.append([Block(RegionKind.TABLE, table=part.table)])
         for frame in part if isinstance(part, list) else ():
             leaves.extend(_columns(frame.pieces, frame.x0, frame.x1))
-    mark_headings(leaves)
+    boxes = [[block for blocks in _columns(box.pieces, box.x0, box.x1) for block in blocks] for box in boxed]
+    mark_headings([*leaves, *boxes])
     _join_over_ends(leaves)
     put_back(leaves, notes)
+    for box, made in zip(boxed, boxes, strict=True):
+        put_beside(leaves, box.pieces[0], made, before=False)
     blocks = [
         *_furniture_block(furniture.header, RegionKind.HEADER),
         *(block for leaf in leaves for block in leaf),

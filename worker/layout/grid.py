@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from index.types import Box
+from worker.layout.ledger import with_entries
 from worker.layout.pieces import Piece, clean_box, part
 from worker.layout.rows import gather
 from worker.layout.tables import Table
@@ -16,6 +17,7 @@ _REACH = 0.006  # page heights: ruling lines this near to each other touch
 _THIN = 0.012
 _MOST_RULES = 600
 _TEXT = 4  # words: more than a number and its unit
+_FEW_LINES = 3  # of a cell of a lone row: more are a part of the page
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ def take_ruled(pieces: Sequence[Piece], groups: Sequence[Sequence[Rule]]) -> tup
         if len(xs) < 3 or len(ys) < 2 or len(xs) > 26:
             continue
         inside = [p for p in rest if _inside(p, xs, ys)]
-        rows = _fill([q for p in inside for q in _cut_at(p, uprights, xs)], xs, ys, uprights)
+        cells = [q for p in inside for q in _cut_at(p, uprights, xs)]
+        rows = _fill(cells, xs, with_entries(ys, xs, cells), uprights)
         if not _plain(rows):
             continue
         kept = set(map(id, inside))
@@ -210,7 +213,7 @@ def _reading_order(pieces: list[Piece]) -> list[Piece]:
 
 
 def _plain(rows: tuple[tuple[tuple[Piece, ...], ...], ...]) -> bool:
-    """Two columns at least, not mostly empty, and no cell that is a page of its own. One row of short cells will do."""
+    """Two columns at least, not mostly empty, and no cell that is a page of its own. One row of small cells will do."""
     if not rows or len(rows[0]) < 2:
         return False
     cells = [cell for row in rows for cell in row]
@@ -219,4 +222,6 @@ def _plain(rows: tuple[tuple[tuple[Piece, ...], ...], ...]) -> bool:
     if len(filled) < 0.34 * len(cells) or full < min(2, len(rows)):
         return False
     most = 700 if len(rows) > 1 else 80
+    if len(rows) == 1 and any(len(gather(cell)) > _FEW_LINES for cell in filled):
+        return False
     return all(sum(len(p.text) for p in cell) <= most and len(cell) <= 14 for cell in filled)

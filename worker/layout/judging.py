@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from worker.layout.gutters import Gutter, wide_enough, with_lone
-from worker.layout.kinds import is_entry, is_enumerator, is_label, is_numeric, starts_small
+from worker.layout.kinds import ends_in_leader, has_leader, is_entry, is_enumerator, is_label, is_numeric, starts_small
 from worker.layout.pieces import Piece, vertical_overlap
 from worker.layout.sequence import goes_on, step_of
 
@@ -81,6 +81,8 @@ def judge(pieces: Sequence[Piece], gutter: Gutter, others: Sequence[Gutter] = ()
         return Divides.CELLS
     if all(_share(side.pieces, lambda p: is_entry(p.text)) > 0.6 for side in (left, right)):
         return Divides.BLOCKS  # columns of an index, level as its lines are
+    if _share(right.pieces, _leads) > 0.6 and _led_to(left.pieces, within) > 0.6:
+        return Divides.BLOCKS  # columns of a list of prices: between two of them no dots lead on
     labels = [_share(side.pieces, lambda p: is_label(p.text)) for side in (left, right)]
     if labels[1] > 0.7 and labels[0] < 0.3 and right.lines >= 3:
         return Divides.BLOCKS  # labels with their values to the right of others with theirs
@@ -113,6 +115,23 @@ def judge(pieces: Sequence[Piece], gutter: Gutter, others: Sequence[Gutter] = ()
         return Divides.BLOCKS if width > 8 * size and width > 2 * next_widest else Divides.CELLS
     alike = max(left.lines, right.lines) <= 9 or _alike(left.pieces, right.pieces)
     return Divides.BLOCKS if alike else Divides.CELLS
+
+
+def _leads(piece: Piece) -> bool:
+    return ends_in_leader(piece.text) or has_leader(piece.text)
+
+
+def _led_to(ends: Sequence[Piece], pieces: Sequence[Piece]) -> float:
+    """The share of pieces with which an entry ends: words, leading dots, a number. `pieces` are in canonical order."""
+    heights = [q.yc for q in pieces]
+
+    def is_end(p: Piece) -> bool:
+        near = pieces[bisect_left(heights, p.yc - p.size) : bisect_right(heights, p.yc + p.size)]
+        return has_leader(p.text) or any(
+            q.x1 <= p.x0 and vertical_overlap(q, p) > 0.5 and ends_in_leader(q.text) for q in near
+        )
+
+    return _share(ends, is_end)
 
 
 def _same(a: Gutter, b: Gutter) -> bool:

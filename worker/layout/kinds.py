@@ -24,7 +24,9 @@ _DATE = re.compile(
 )
 _SENTENCE_END = re.compile(r"[.!?:…][\"'”’»)\]]*$")
 _ENTRY = re.compile(r"[^\W\d_][^\n]*, \d[\dfn.,\s–-]*$")
-_LED_TO = re.compile(r"(?:\d{1,9}(?:[.,]\d{1,6}){0,3}[.,]?|[ivxlc]{1,7})$")
+_SUM = r"\d{1,9}(?:[.,/:-]\d{1,6}){0,3}\s?[½¼¾]?(?:/-|[.,]|[ds]\.?)?"  # "118", "1,204.50", "1/6", "2/-", "4½d."
+_LED_TO = re.compile(rf"(?:(?:[£$€]\s?)?{_SUM}|\d{{1,4}}s\.? ?{_SUM}|[½¼¾]d\.?|[ivxlc]{{1,7}})$")
+_DITTO = re.compile(r"(?:[\"'”“„‟″〃,/|\s]{1,8}|d[o°º]\.?|ditto\.?|dto\.?|idem|id\.)", re.IGNORECASE)
 _LEADERS = {".": 4, "·": 4, "…": 2}  # how many make a leader
 _RIGHT_TO_LEFT = "\u0590"  # no script before the Hebrew block runs from right to left
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uff60]")
@@ -67,6 +69,11 @@ def is_numeric(text: str) -> bool:
     return digits > 0 and (digits >= letters or (digits >= 2 and letters <= 4))
 
 
+def is_ditto(text: str) -> bool:
+    """What stands for "the same as above": marks under the word, or "Do.", "ditto", "id."."""
+    return _DITTO.fullmatch(text.strip()) is not None
+
+
 def is_label(text: str) -> bool:
     return text.endswith(":") and len(text) <= 48
 
@@ -76,8 +83,13 @@ def has_leader(text: str) -> bool:
     number = _LED_TO.search(text, max(0, len(text) - 12))
     if number is None:
         return False
+    return ends_in_leader(text[: number.start()])
+
+
+def ends_in_leader(text: str) -> bool:
+    """Words, and dots that lead from them to what stands next on the line."""
     # By hand from the end: a pattern tries a row of dots from each of them anew.
-    end = len(text[: number.start()].rstrip())
+    end = len(text.rstrip())
     mark = text[end - 1] if end else ""
     count = 0
     while end and (text[end - 1] == mark or (text[end - 1].isspace() and text[max(0, end - 2)] == mark)):

@@ -113,16 +113,21 @@ def put_back(leaves: Sequence[list[Block]], notes: Sequence[Note]) -> None:
     """Insert notes as paragraphs into the leaves' blocks, in place."""
     for note in sorted(notes, key=lambda n: (n.y0, not n.left)):
         made = blocks_of(gather(note.pieces), min(p.x0 for p in note.pieces), max(p.x1 for p in note.pieces))
-        found = _neighbour(leaves, note.pieces[0])
-        if found is None:
-            leaves[-1].extend(made)
-            continue
-        blocks, at = found
-        if not note.left:
+        put_beside(leaves, note.pieces[0], made, before=note.left)
+
+
+def put_beside(leaves: Sequence[list[Block]], first: Piece, made: Sequence[Block], *, before: bool) -> None:
+    """Insert blocks before or after the one beside which their first line stands, in place."""
+    found = _neighbour(leaves, first)
+    if found is None:
+        leaves[-1].extend(made)
+        return
+    blocks, at = found
+    if not before:
+        at += 1
+        while at < len(blocks) and blocks[at].goes_on:
             at += 1
-            while at < len(blocks) and blocks[at].goes_on:
-                at += 1
-        blocks[at:at] = made
+    blocks[at:at] = made
 
 
 def _neighbour(leaves: Sequence[list[Block]], first: Piece) -> tuple[list[Block], int] | None:

@@ -1,0 +1,174 @@
+"""Ledgers, whose columns are ruled and whose rows are not; lists of prices; cheques with stubs; boxes in the text."""
+
+from __future__ import annotations
+
+import pytest
+
+from index.types import Box, RegionKind
+from tests.layout_kit import OTHER, PROSE, Page, flat, grid, in_order, rule
+from worker.layout.kinds import ends_in_leader, has_leader, is_ditto
+
+XS = [40, 75, 190, 300, 430, 470, 510, 570]
+HOLDINGS = [
+    ("1", "John Crabbe", "Lord Poulett", "Homestead", "0", "2", "14"),
+    ("2", "Do.", "Do.", "Long Meadow", "4", "1", "30"),
+    ("3", '"', '"', "Barn Close", "6", "0", "8"),
+    ("4", "Widow Dyte", "Glebe", "Cottage", "0", "0", "22"),
+    ("5", "Saml. Escott", "Himself", "Mill", "2", "3", "17"),
+]
+
+
+def ledger(page: Page, top: float, rows: list[tuple[str, ...]], steps: list[float]) -> list[Box]:
+    """A head and rows between upright lines; level lines are drawn round the head and below the last row alone."""
+    page.row(
+        top + 4, list(zip((x + 4 for x in XS), ("No.", "Occupier", "Owner", "Field", "A.", "R.", "P."), strict=False))
+    )
+    y = top + 22.0
+    for row, step in zip(rows, steps, strict=True):
+        page.row(y, [(x + 4, text) for x, text in zip(XS, row, strict=False)])
+        y += step
+    return [
+        *(rule(XS[0], at - 0.4, XS[-1], at + 0.4) for at in (top, top + 18, y + 30)),
+        *(rule(x - 0.4, top, x + 0.4, y + 30) for x in XS),
+    ]
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.8])
+def test_a_ledger_without_lines_between_its_entries_has_a_row_for_each(jitter: float) -> None:
+    """Numbers under each other in one cell are of as many entries."""
+    page = Page(jitter=jitter, seed=3)
+    rules = ledger(page, 60, HOLDINGS, [16.0] * 5)
+    text = page.composed(rules, shuffle=1).text
+    assert [" | ".join(row) in text for row in HOLDINGS] == [True] * 5
+
+
+def test_a_ledger_of_a_whole_page_keeps_its_columns() -> None:
+    """Forty entries between two level lines are too many for one cell, and were no table for that."""
+    page = Page()
+    rows = [
+        (str(k), "Tenant of the farm", "Duchy", "" if k % 3 else "Moor", "1", str(k % 4), "9") for k in range(1, 41)
+    ]
+    text = page.composed(ledger(page, 40, rows, [16.0] * 40), shuffle=2).text
+    assert "| 39 | Tenant of the farm | Duchy | Moor | 1 | 3 | 9 |" in text
+    assert "| 40 | Tenant of the farm | Duchy | | 1 | 0 | 9 |" in text
+
+
+def test_the_second_line_of_an_entry_stays_with_the_first() -> None:
+    """It has no number, and begins small or with what had no room above."""
+    page = Page()
+    rows = [
+        *HOLDINGS[:2],
+        ("", "", "", "and an orchard", "", "", ""),
+        *HOLDINGS[2:4],
+        ("6", "James Huish", "Lord Poulett", "Furze and waste of the", "11", "2", "25"),
+        ("", "", "", "Manor", "", "", ""),
+        ("7", "Do.", "Do.", "Leat Field", "3", "0", "0"),
+    ]
+    text = page.composed(ledger(page, 60, rows, [12.0] * len(rows)), shuffle=4).text
+    assert "| 2 | Do. | Do. | Long Meadow and an orchard | 4 | 1 | 30 |" in text
+    assert "| 6 | James Huish | Lord Poulett | Furze and waste of the Manor | 11 | 2 | 25 |" in text
+
+
+def test_running_text_beside_a_few_numbers_is_no_ledger() -> None:
+    """Its lines go on with small letters where the numbers stand: one cell, as it was set."""
+    page = Page()
+    page.row(64, [(44, "Years"), (124, "What was done")])
+    for k, year in enumerate(("1853", "1861", "1877")):
+        page.line(44, 84 + 24 * k, year)
+    words = (
+        "the quay was raised by two feet and paved anew with stones that were brought from the quarry above the town"
+    )
+    page.text(124, 84, 200, words, leading=1.2)
+    text = page.composed(grid([40, 120, 340], [60, 80, 160])).text
+    assert "| 1853 1861 1877 | the quay was raised" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "ditto"), [('"', True), ("Do.", True), ("ditto", True), ("„ „", True), ("id.", True), ("Dora", False)]
+)
+def test_ditto_marks(text: str, ditto: bool) -> None:
+    assert is_ditto(text) is ditto
+
+
+PRICES = [
+    [("Beans, Broad Windsor", "1/2"), ("Beet", "4d."), ("Kale", "3½d."), ("Leek", "6d."), ("Parsnip", "1s. 6d.")],
+    [("Alyssum, sweet", "2d."), ("Stock", "6d."), ("Candytuft", "2d."), ("Aster", "£1"), ("Sweet Pea", "1/-")],
+]
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_columns_of_prices_with_leaders_are_read_one_after_the_other(apart: bool) -> None:
+    """Dots lead from a thing to its price; none lead from that to the thing beside it, level as they stand."""
+    page = Page()
+    for x, head, items in ((50, "VEGETABLES", PRICES[0]), (320, "FLOWERS", PRICES[1])):
+        page.line(x + 60, 60, head)
+        for k, (name, price) in enumerate(items):
+            dots = "." * (40 - len(name) - len(price) - (3 if apart else 0))
+            if apart:
+                page.row(80 + 14 * k, [(x, name + dots), (x + 200 - 5 * len(price), price)])
+            else:
+                page.line(x, 80 + 14 * k, f"{name} {dots} {price}")
+    text = page.composed(shuffle=7).text
+    order = [
+        part for head, items in zip(("VEGETABLES", "FLOWERS"), PRICES, strict=True) for part in (head, *sum(items, ()))
+    ]
+    assert in_order(text, *order)
+
+
+@pytest.mark.parametrize("price", ["118", "1/6", "2/-", "4d.", "4½d.", "1s. 6d.", "£12.50", "½d.", "xiv"])
+def test_leaders_lead_to_prices(price: str) -> None:
+    assert has_leader(f"Coals, the hundredweight ....... {price}")
+    assert ends_in_leader("Coals, the hundredweight .......")
+    assert not has_leader(f"Coals, the hundredweight {price}")
+
+
+def test_a_cheque_and_its_stub_are_read_one_after_the_other() -> None:
+    """Their lines are not level: a line from top to bottom parts two sheets, not the cells of a table."""
+    page = Page()
+    stub = ["No. 451", "12 June 1953", "To S. Rowe", "This cheque 3 12 0", "Balance 88 4 6"]
+    for k, line in enumerate(stub):
+        page.line(50, 70 + 20 * k, line)
+    cheque = [
+        (74, "County Bank, Penmarrow"),
+        (103, "Pay S. Rowe or order"),
+        (137, "three pounds twelve"),
+        (158, "D. Pascoe"),
+    ]
+    for y, line in cheque:
+        page.line(240, y, line)
+    text = page.composed(grid([40, 220, 560], [60, 180]), shuffle=5).text
+    assert in_order(text, *stub, *(line for _, line in cheque))
+    assert "|" not in text
+
+
+def test_a_box_that_text_flows_round_does_not_stand_inside_its_lines() -> None:
+    """It comes after the paragraph beside it, with whose lines its own stand level."""
+    page = Page()
+    page.text(40, 60, 520, PROSE)
+    page.text(40, 125, 250, OTHER)
+    needs = [
+        "a pair of scissors",
+        "colza oil, strained through linen twice",
+        "a soft rag",
+        "spirit of wine and whiting",
+    ]
+    page.line(310, 130, "WHAT YOU NEED")
+    for k, line in enumerate(needs):
+        page.line(310, 145 + 13 * k, line, 9)
+    page.text(40, 320, 520, OTHER)
+    text = page.composed(grid([300, 520], [120, 197]), shuffle=6).text
+    assert in_order(flat(text), PROSE, OTHER, "WHAT YOU NEED", *needs, OTHER)
+
+
+def test_a_box_in_a_column_of_its_own_stays_in_it() -> None:
+    """Text goes on below it in its own column: the box is read where that stands."""
+    page = Page()
+    page.text(40, 60, 240, PROSE * 3)
+    page.text(320, 60, 240, OTHER)
+    for k, line in enumerate(("NOTICE", "The ferry is closed", "until the first of May")):
+        page.line(330, 240 + 14 * k, line)
+    page.text(320, 300, 240, OTHER)
+    result = page.composed(grid([320, 560], [232, 290]), shuffle=8)
+    notice = "NOTICE The ferry is closed until the first of May"
+    assert in_order(flat(result.text), PROSE * 3, OTHER, notice, OTHER)
+    assert all(region.kind is not RegionKind.TABLE for region in result.regions)
