@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import threading
 import time
 
@@ -123,6 +125,8 @@ def test_follow_ups_refer_back(question):
         "Where is bridge 14?",
         "When was the Solveig sold?",
         "What is BP-2017-00412 for?",
+        "What is the BP-2017-00412?",
+        "Why did the harbour board of Wick refuse his petition about fishing nets?",
     ],
 )
 def test_whole_questions_stand_alone(question):
@@ -138,6 +142,8 @@ def test_standalone_brings_back_what_was_asked():
     assert standalone("Who was the owner?", turns[:2]) == "Who was the owner? (Who kept the light?)"
     assert standalone("When did he leave?", []) == "When did he leave?"
     assert len(standalone("When did he leave?", [Turn("x" * 5000, "")])) <= 2000
+    long = [Turn(f"Who kept the light of {'x' * 3000}?", ""), Turn("When did he come?", "")]
+    assert standalone("When did he leave?", long).endswith("x? When did he come?)"), "what was said last is kept"
 
 
 def test_conversations_are_kept_for_their_tenant(tmp_path):
@@ -190,6 +196,38 @@ def test_a_conversation_is_forgotten_in_time_though_nobody_swept(tmp_path):
     assert kept.turns("a", key) == []
     kept.add("a", key, Turn("And when?", ""))
     late[0] = 0.0
+    assert [turn.question for turn in kept.turns("a", key)] == ["And when?"]
+
+
+def test_a_conversation_that_goes_on_while_it_is_swept_stays(tmp_path, monkeypatch):
+    """It was old when it was looked at, and is not any more when its turn to be removed comes."""
+    kept = Conversations(tmp_path, keep_s=1000)
+    key = kept.start()
+    kept.add("a", key, Turn("Who was the keeper?", ""))
+    (path,) = tmp_path.glob("*.json")
+    os.utime(path, (0, 0))
+    changing = kept._changing
+
+    @contextlib.contextmanager
+    def late():
+        os.utime(path)  # as a turn that another process adds before it has the lock
+        with changing():
+            yield
+
+    monkeypatch.setattr(kept, "_changing", late)
+    assert kept.sweep() == 0
+    assert len(kept.turns("a", key)) == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"null", b"[1]", b'[["a"]]', b"[[1, 2]]", b"\xff"])
+def test_a_damaged_conversation_begins_anew(tmp_path, damage):
+    """A file that holds something else costs what was said before, and no further question."""
+    kept = Conversations(tmp_path)
+    key = kept.start()
+    kept.add("a", key, Turn("Who was the keeper?", ""))
+    next(tmp_path.glob("*.json")).write_bytes(damage)
+    assert kept.turns("a", key) == []
+    kept.add("a", key, Turn("And when?", ""))
     assert [turn.question for turn in kept.turns("a", key)] == ["And when?"]
 
 

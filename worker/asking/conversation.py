@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import re
 import secrets
 import time
@@ -21,6 +22,8 @@ from index.errors import NotFound
 from index.files import make_directory, remove, write_atomic
 from index.words import STOPWORDS, tokens
 from worker.answer.asking import Role, read_question
+
+log = logging.getLogger("folioscope.asking")
 
 MAX_TURNS = 6
 """Older turns are forgotten: what is asked now refers to what was said just before."""
@@ -96,10 +99,12 @@ class Conversations:
         if _changed_at(path) < self._clock() - self._keep_s:
             return []  # not swept yet
         try:
-            kept = json.loads(path.read_bytes())
+            return [_turn(*pair) for pair in json.loads(path.read_bytes())]
         except FileNotFoundError:
             return []
-        return [Turn(question, answer) for question, answer in kept]
+        except (ValueError, TypeError):
+            log.warning("%s is damaged: its conversation begins anew", path)
+            return []
 
     def add(self, tenant: str, conversation_id: str, turn: Turn) -> None:
         """Remember a turn; the oldest is forgotten when there are too many. Of questions that were under way at once
@@ -134,6 +139,12 @@ class Conversations:
         # The tenant is part of the name: another tenant's id is a conversation that never began.
         owner = hashlib.sha256(tenant.encode()).hexdigest()[:16]
         return self._directory / f"{owner}-{conversation_id}.json"
+
+
+def _turn(question: object, answer: object) -> Turn:
+    if not (isinstance(question, str) and isinstance(answer, str)):
+        raise TypeError(question)
+    return Turn(question, answer)
 
 
 def _changed_at(path: Path) -> float:
