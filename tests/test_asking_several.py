@@ -6,11 +6,12 @@ import time
 
 import pytest
 
-from index.types import SearchFilter
+from index.types import Answer, SearchFilter
 from tests.answers_kit import BagEmbedder
 from tests.kit import TENANT, Archive, pdf
 from worker.answer.quoting import NOT_FOUND
 from worker.answer_extractive import ExtractiveAnswerer
+from worker.asking.joining import together
 from worker.asking.pipeline import Asking
 from worker.asking.several import single_questions
 
@@ -42,6 +43,10 @@ def ask(archive, question):
             ["What is the value of BP-2017-412?", "Who is the builder (BP-2017-412)?"],
         ),
         (
+            "Who judged LG-2016-0117 and when was the case closed?",
+            ["Who judged LG-2016-0117?", "When was the case closed (LG-2016-0117)?"],
+        ),
+        (
             "What did the roof cost and who paid for it?",
             ["What did the roof cost?", "Who paid for it (did the roof cost)?"],
         ),
@@ -63,6 +68,7 @@ def test_what_is_asked_beside_is_a_question_of_its_own(question, asked):
         "When did he leave? (Who was the keeper and why?)",
         "What, when, why, how and who and when and where?",
         "the keeper and who he was",
+        "Who lit the lamp and who bought the oil and who kept the log and who rang the bell?",
         "Who?",
         "when",
         "",
@@ -112,6 +118,14 @@ def test_one_sentence_may_answer_both(archive):
     archive.settle()
     answer = ask(archive, "Who signed the lease of the mill and when?").answer
     assert answer.text == "“The lease of the mill was signed by Jonas Ferrier on 3 May 1871.” [1]"
+
+
+def test_an_answer_is_as_sure_as_its_least_sure_part():
+    """Of the parts that were found; where none was, as near as the nearest came."""
+    sure, unsure = (Answer("?", True, "x", (), confidence) for confidence in (0.9, 0.6))
+    silent, nearer = (Answer("?", False, NOT_FOUND, (), confidence) for confidence in (0.1, 0.3))
+    assert together("?", [sure, silent, unsure]).confidence == 0.6
+    assert together("?", [silent, nearer]).confidence == 0.3
 
 
 def test_no_part_found_is_not_found(archive):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.api_kit import UNKNOWN_ID
 from tests.kit import TENANT, pdf
 from tests.lazy_kit import LazyArchive, away, pages
 from tests.test_jobs import zipped
-from worker.asking.cooldown import FIRST_S, Cooldowns, Keeping
+from worker.asking.cooldown import FIRST_S, LONGEST_S, Cooldowns, Keeping
 from worker.asking.decoding import DecodingConfig
 from worker.patience import Patience
 from worker.writeback import Want
@@ -209,3 +210,18 @@ def test_pauses_grow_and_end(tmp_path):
     now[0] += 1000
     cooldowns.failed(key, Want.FINER, Conflict("x", code="x"))
     assert [path.name.split(".")[1:] for path in (tmp_path / "c").iterdir()] == [["3", "finer", "json"]]
+
+
+def test_failures_are_remembered_for_a_day(tmp_path):
+    """Beyond the longest pause: who fails again later the same day has failed twice, and the day after once."""
+    now = [time.time()]
+    cooldowns = Cooldowns(tmp_path, clock=lambda: now[0])
+    key, other = (PageKey(TENANT, "0b8f7e56-9a43-5d5e-8a83-b7cc0b0c5c8f", number) for number in (3, 4))
+    counts = []
+    for later_s in (0, LONGEST_S + 3600, LONGEST_S + 86_401):
+        now[0] += later_s
+        cooldowns.failed(other, Want.FINER, Conflict("x", code="x"))  # sweeps
+        cooldowns.failed(key, Want.FINER, Conflict("x", code="x"))
+        counts.append(cooldowns.of(key, Want.FINER).failures)
+        os.utime(next(tmp_path.glob("*.3.*")), (now[0], now[0]))
+    assert counts == [1, 2, 1]

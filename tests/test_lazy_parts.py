@@ -295,3 +295,12 @@ def test_an_index_of_before_learns_the_new_field(tmp_path, monkeypatch):
 def test_a_page_point_is_decoded_unless_it_says_otherwise():
     """What was stored before lazy reading has its text."""
     assert PagePoint(PageKey("t", "d", 1), PageState.DONE, labels()).decoded
+
+
+def test_what_was_decoded_after_all_is_not_missing():
+    """It failed, or was said to be left out, and then another try in the same answer worked."""
+    effort = Effort(DecodingConfig(), lambda: False)
+    effort.miss(point(1).key, "internal_error", "It failed.")
+    effort.miss(point(2).key, "internal_error", "It failed.")
+    list(effort.attempt(point(1).key, "markdown", "why", lambda _patience: True))
+    assert [one.key.page for one in effort.missing] == [2]
