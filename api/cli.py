@@ -128,13 +128,15 @@ def ls(**options: Any) -> int:
 @click.argument("query")
 @click.option("--limit", type=WholeRange(1, 100), default=10, show_default=True)
 @click.option("--group", is_flag=True, help="By document.")
+@click.option("--rerank", is_flag=True, help="Have the first pages read together with the query: slower, better order.")
 @_filters
 @_talks
-def search(query: str, limit: int, **options: Any) -> int:
+def search(query: str, limit: int, rerank: bool, **options: Any) -> int:
     """Find pages by meaning and by words; "quoted" words as an exact phrase."""
     from api import cli_questions
 
     request = {"query": query, "limit": limit, "group_by_document": options["group"], "filter": _filter(options)}
+    request |= {"rerank": True} if rerank else {}  # which an older service does not know
     return _run(options, lambda client, output: cli_questions.search(client, output, request))
 
 
@@ -154,13 +156,14 @@ def ask(question: str, verify: bool, **options: Any) -> int:
 @cli.command(name="eval")
 @click.argument("questions", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--misses", is_flag=True, help="List the questions that went wrong.")
+@click.option("--rerank", is_flag=True, help="Measure search with its first pages read together with the question.")
 @_talks
-def evaluate(questions: Path, misses: bool, **options: Any) -> int:
+def evaluate(questions: Path, misses: bool, rerank: bool, **options: Any) -> int:
     """Measure search and answers with questions whose pages are known (JSON Lines)."""
     from api import cli_eval
 
     known = cli_eval.read(questions)
-    return _run(options, lambda client, output: cli_eval.run(client, output, known, misses))
+    return _run(options, lambda client, output: cli_eval.run(client, output, known, misses, rerank=rerank))
 
 
 @cli.command()

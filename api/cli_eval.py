@@ -49,10 +49,12 @@ def read(path: Path) -> list[evaluate.KnownQuestion]:
     return evaluate.read_questions(text.split("\n"))
 
 
-async def run(client: Client, output: Output, questions: list[evaluate.KnownQuestion], misses: bool) -> int:
+async def run(
+    client: Client, output: Output, questions: list[evaluate.KnownQuestion], misses: bool, *, rerank: bool = False
+) -> int:
     with output.page_progress("questions") as bar:
         task = bar.add_task("Asking", total=len(questions))
-        outcomes = await evaluate.run(client, questions, lambda done: bar.update(task, completed=done))
+        outcomes = await evaluate.run(client, questions, lambda done: bar.update(task, completed=done), rerank=rerank)
         absent = await evaluate.absent(client, outcomes)
     rows = evaluate.rows(outcomes)
     for page in absent:

@@ -111,7 +111,11 @@ def read_questions(lines: Iterable[str]) -> list[KnownQuestion]:
 
 
 async def run(
-    client: Client, questions: Sequence[KnownQuestion], progress: Callable[[int], None] = lambda _done: None
+    client: Client,
+    questions: Sequence[KnownQuestion],
+    progress: Callable[[int], None] = lambda _done: None,
+    *,
+    rerank: bool = False,
 ) -> list[Outcome]:
     """Search and ask each question in turn. Raises `ApiError`."""
     outcomes = []
@@ -119,7 +123,7 @@ async def run(
     paths: dict[str, list[str]] = {}
     for done, asked in enumerate(questions, 1):
         began = time.perf_counter()
-        found = await client.search({"query": asked.question, "limit": DEPTH})
+        found = await client.search({"query": asked.question, "limit": DEPTH} | ({"rerank": True} if rerank else {}))
         searched = time.perf_counter()
         answer, first_s = await client.ask_streamed({"question": asked.question})
         answered = time.perf_counter()

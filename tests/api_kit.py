@@ -105,6 +105,7 @@ class FakeService:
         self.texts = {}
         self.looks = 0
         self.asked_again = []  # (document id, page, everything)
+        self.reranked = []  # of searches, in turn
         self.conversed = []  # (conversation id, history)
         self.fail_answers = None  # after the selection
         self._directory = tempfile.TemporaryDirectory()
@@ -245,6 +246,7 @@ class FakeService:
     def search(self, tenant, query, where, *, limit, offset=0, rerank=False):
         self._check()
         self.last_filter = where
+        self.reranked.append(rerank)
         word = query.strip('"').lower()
         hits = []
         for document_id, view in self.views.items():
@@ -255,7 +257,7 @@ class FakeService:
                     snippet = Snippet(text, 0, len(text), ((at, end),), (Box(0.1, 0.1, 0.5, 0.2),), 1.0)
                     key = PageKey(tenant, document_id, number)
                     hits.append(Hit(key, self._labels(view), 1.0 / (1 + len(hits)), (snippet,), 100, 100, 0.9))
-        return SearchResult(query, tuple(hits[offset : offset + limit]), 1.5, len(self.texts))
+        return SearchResult(query, tuple(hits[offset : offset + limit]), 1.5, len(self.texts), reranked=rerank)
 
     def ask(self, tenant, question, where):
         result = self.search(tenant, question.split()[-1].rstrip("?"), where, limit=1)

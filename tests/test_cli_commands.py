@@ -190,7 +190,9 @@ def test_search(folioscope, files):
     assert result.code == 0
     assert " 1. b.pdf, page 1" in result.out
     assert "The bridge" in result.out
-    assert folioscope("search", "bridge", "--json").json["hits"][0]["page"] == 1
+    plain = folioscope("search", "bridge", "--json").json
+    assert (plain["hits"][0]["page"], plain["reranked"]) == (1, False)
+    assert folioscope("search", "bridge", "--json", "--rerank").json["reranked"] is True
     nothing = folioscope("search", "zeppelin")
     assert (nothing.code, nothing.out) == (3, "")
     assert "Nothing was found" in nothing.err

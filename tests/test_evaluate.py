@@ -107,7 +107,12 @@ def test_asked_through_the_api(tmp_path):
     async def main():
         transport = httpx.ASGITransport(api.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
-            return await evaluate.run(Client(http, in_process=True), cli_eval.read(path))
+            client = Client(http, in_process=True)
+            plain = await evaluate.run(client, cli_eval.read(path))
+            assert not any(service.reranked)
+            await evaluate.run(client, cli_eval.read(path), rerank=True)
+            assert sum(service.reranked) == 4
+            return plain
 
     ferry, lamp, other, zebra = asyncio.run(main())
     assert ferry.ranks == lamp.ranks == (1,)

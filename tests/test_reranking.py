@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
+import httpx
 import numpy as np
 import pytest
 
+from api.retrievers.pages import Source
 from index.types import SearchFilter
 from tests.answers_kit import BagEmbedder, page
+from tests.lazy_kit import LazyArchive
 from tests.test_answers_judged import FakeJudge
 from worker.answer_extractive import ExtractiveAnswerer
 from worker.reranking import RerankConfig, Reranker
@@ -121,3 +125,45 @@ def test_more_windows_are_read_than_for_an_answer():
             for m in range(4)]  # fmt: skip
     reranked(FakeStore(*long), Counting())
     assert rounds == [12, 12]
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_it_is_asked_for_over_http(tmp_path, grouped):
+    """From the request to the judge and back; without `rerank`, and where there is none, results are search's."""
+    archive = LazyArchive(tmp_path / "data", lazy=False)
+    try:
+        for number, text in enumerate([*texts(3), "The craft ferry got painted green."]):
+            archive.add(text, filename=f"{number}.pdf")
+        reader = ExtractiveAnswerer(BagEmbedder(), FakeJudge("number 2"))
+        archive.library._reranker = Reranker(archive.store, reader)
+
+        def found(**request):
+            asked = {"query": "craft crane May", "group_by_document": grouped, **request}
+            response = archive.api.post("/v1/search", json=asked).json()
+            hits = response["hits"] or [hit for group in response["groups"] for hit in group["hits"]]
+            return response["reranked"], [hit["filename"] for hit in hits]
+
+        plain, first = found()
+        assert plain is False
+        read, again = found(rerank=True)
+        assert read is True
+        assert again == sorted(first, key="2.pdf".__ne__)
+        assert again != first
+        archive.library._reranker = None
+        assert found(rerank=True) == (False, first)
+    finally:
+        archive.close()
+
+
+def test_retrievers_ask_for_it(tmp_path):
+    """Unless they are told not to."""
+    asked = []
+
+    def answer(request):
+        asked.append(json.loads(request.content))
+        return httpx.Response(200, json={"hits": []})
+
+    transport = httpx.MockTransport(answer)
+    assert Source(transport=transport).find("crane") == []
+    assert Source(transport=transport, rerank=False).find("crane") == []
+    assert [one["rerank"] for one in asked] == [True, False]

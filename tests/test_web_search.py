@@ -80,6 +80,13 @@ def test_search_as_you_type(tab: Tab, shelf: ShelfService):
     assert shelf.queries == ["slipway"], "a search for each letter"
 
 
+def test_questions_are_reranked(tab: Tab, shelf: ShelfService):
+    """What reads like a question has its first pages read; words have not."""
+    for query in ("slipway", "Where%20is%20the%20slipway%3F"):
+        expect(tab.goto(f"?q={query}").locator(".hit").first.locator("mark").first).to_have_text("slipway")
+    assert shelf.reranked == {"slipway": False, "Where is the slipway?": True}
+
+
 def test_mark_is_where_the_word_is(tab: Tab, shelf: ShelfService):
     """The rectangle in a result lies over the very pixels of the word on the picture."""
     page = tab.goto("?q=INV-1927-0117")

@@ -123,6 +123,7 @@ class ShelfService:
         self.disk = Disk(500_000_000_000, 200_000_000_000, 1_000_000_000)
         self.given_up = 0  # answers that somebody stopped listening to
         self.queries: list[str] = []
+        self.reranked: dict[str, bool] = {}  # by query
         self.prompts: list[Prompt] = []
         self.decode_error: Exception | None = None
         self.finish = Finish.END
@@ -328,6 +329,7 @@ class ShelfService:
         rerank: bool = False,
     ) -> SearchResult:
         self.queries.append(query)
+        self.reranked[query] = rerank
         time.sleep(self.delays.get(query, 0.0))
         _wait_while(lambda: query in self.held)
         terms = _terms(query)
