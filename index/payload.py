@@ -30,6 +30,7 @@
 | `paths` | list of string | its paths in its archives |
 | `updated_at` | datetime | last change, RFC 3339 in UTC |
 | `stamp` | string | on a server only: random, new with every write, so that writers see each other |
+| `conditional` | string | on a server only: the stamp of the last write that was for pages in one state only |
 
 Boxes are fractions of the page; in `words` they are 16-bit fractions (an error below 10⁻⁵).
 Knows nothing of Qdrant, so an embedded shard and a server share it.
@@ -70,6 +71,7 @@ _ON_NEED = ("tried", "notes")  # they stay when a page gets another reading, and
 AWAITS_DECODING = "decoding"
 HAS_DRAFT = "draft"
 STAMP = "stamp"
+CONDITIONAL = "conditional"
 _BOX = 65535
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 

@@ -203,7 +203,7 @@ class ServerStore:
         """Changes without content: only the fields that they name. The points that are there."""
         if not changes:
             return set()
-        patches = [_stamped(codec.patch(change)) for change in changes]
+        patches = [_stamped(codec.patch(change), conditional=change.only_in is not None) for change in changes]
         operations = [
             m.SetPayloadOperation(
                 set_payload=m.SetPayload(
@@ -216,15 +216,14 @@ class ServerStore:
         self._client.run(
             lambda client: client.batch_update_points(self._config.collection, operations, wait=True, ordering=_STRONG)
         )
-        records = self._retrieve([point_id(change.key) for change in changes], ["tenant", STAMP])
+        records = self._retrieve([point_id(change.key) for change in changes], ["tenant", STAMP, codec.CONDITIONAL])
         there = {point_id(c.key) for c in changes if _owner(records.get(point_id(c.key))) == c.key.tenant}
-        # The stamp tells whether a change with a condition was made (or was made, and another one since).
         refused = {
             point_id(c.key)
             for c, stamped in zip(changes, patches, strict=True)
             if c.only_in is not None
             and point_id(c.key) in there
-            and (records[point_id(c.key)].payload or {}).get(STAMP) != stamped[STAMP]
+            and not _is_made(c, records[point_id(c.key)], stamped[STAMP])
         }
         return there - refused
 
@@ -250,7 +249,7 @@ class ServerStore:
             size = 0
             for point, change in left.items():
                 payload, kept = before[point]
-                new = _stamped(codec.changed(payload, change))
+                new = _stamped(codec.changed(payload, change), conditional=change.only_in is not None)
                 stamps[point] = new[STAMP]
                 named = vectors[point] or page_vectors(change, self._config.words, payload.get("text"))
                 weight = server_points.size(new, named | kept)
@@ -261,8 +260,8 @@ class ServerStore:
                 size += weight
             if batch:
                 self._compare_and_set(batch, before)
-            after = self._retrieve(list(left), [STAMP])
-            done = {p for p in left if p in after and (after[p].payload or {}).get(STAMP) == stamps[p]}
+            after = self._retrieve(list(left), [STAMP, codec.CONDITIONAL])
+            done = {p for p, change in left.items() if p in after and _is_made(change, after[p], stamps[p])}
             applied |= done
             left = {point: change for point, change in left.items() if point not in done}
         if left:
@@ -320,8 +319,16 @@ class ServerStore:
         return records
 
 
-def _stamped(payload: dict[str, Any]) -> dict[str, Any]:
-    return {**payload, STAMP: secrets.token_hex(8)}
+def _stamped(payload: dict[str, Any], *, conditional: bool = False) -> dict[str, Any]:
+    stamp = secrets.token_hex(8)
+    return {**payload, STAMP: stamp, **({codec.CONDITIONAL: stamp} if conditional else {})}
+
+
+def _is_made(change: PageUpdate, record: m.Record, stamp: str) -> bool:
+    """Whether a change was made. Where it had a condition its stamp may be another's already: who looks for pages that
+    wait finds one as soon as it was put back, and begins to read it.
+    """
+    return (record.payload or {}).get(STAMP if change.only_in is None else codec.CONDITIONAL) == stamp
 
 
 def _owner(record: m.Record | None) -> str | None:

@@ -222,3 +222,36 @@ def test_half_precision_survives_json():
     back = np.array(json.loads(json.dumps(point.vector["vision"])), np.float32).astype(np.float16)
     assert np.array_equal(back.view(np.uint16), every.view(np.uint16))
     assert max(len(repr(x)) for x in point.vector["vision"][0]) <= 11
+
+
+def test_a_page_that_was_put_back_and_taken_at_once_was_put_back(server, stores, monkeypatch):
+    """A worker may begin a page before who put it back sees that it was: it is told all the same, and what another put
+    back before is not taken for one's own.
+    """
+    first, second = (stores(config_of(server), HashEmbedder()) for _ in range(2))
+    emptied(first)
+    fill(first, HashEmbedder(), "t", "d", ["One page.", "Another page."])
+    keys = [PageKey("t", "d", number) for number in (1, 2)]
+    again = [PageUpdate(key, NOW, state=PageState.PENDING, attempts=0, only_in=PageState.DONE) for key in keys]
+    fields = [PageUpdate(key, NOW, error_code="slow", only_in=PageState.PENDING) for key in keys]
+
+    write, run = first._compare_and_set, first._client.run
+
+    def begun(*arguments):
+        write(*arguments)
+        second.update([PageUpdate(key, NOW, attempts=1) for key in keys])
+
+    def begun_again(call):
+        found = run(call)
+        second.update([PageUpdate(key, NOW, attempts=2) for key in keys])
+        return found
+
+    assert second.update(again[1:]) == [True]
+    with monkeypatch.context() as patch:
+        patch.setattr(first, "_compare_and_set", begun)
+        assert first.update(again) == [True, False]
+    assert [(point.state, point.attempts) for point in second.get(keys)] == [(PageState.PENDING, 1)] * 2
+    with monkeypatch.context() as patch:
+        patch.setattr(first._client, "run", begun_again)
+        assert first.update(fields) == [True, True]
+        assert first.update(again) == [False, False]
