@@ -11,7 +11,7 @@ from index.passages import embed_passages
 from index.store import PageUpdate
 from index.store_edge import EdgeStore
 from index.types import PageKey, PageLabels, PageReading, PageState, Reader, SearchFilter
-from tests.answers_kit import BagEmbedder
+from tests.answers_kit import BagEmbedder, page
 from worker.answer.asking import read_question
 from worker.answer_extractive import ExtractiveAnswerer
 from worker.asking import parts
@@ -167,6 +167,22 @@ def test_a_page_of_a_long_document_is_found(asking, monkeypatch):
     monkeypatch.setattr(parts, "MAX_PAGES", 12)
     answer = asking.ask("t", "What does page 19 of the minutes say?", SearchFilter()).answer
     assert [c.key.page for c in answer.citations] == [19]
+
+
+def test_what_was_found_and_named_is_looked_through_first(monkeypatch):
+    """Then the other pages of the documents, none twice, up to a bound."""
+    monkeypatch.setattr(parts, "MAX_PAGES", 5)
+
+    class Pages:
+        def get(self, keys):
+            return [page("text", document=key.document_id, number=key.page)[1] for key in keys]
+
+        def scan(self, *_, document_ids, **__):
+            return (page("text", document=document_ids[0], number=number)[1] for number in range(1, 40))
+
+    found = [page("text", document="d", number=2), page("text", document="other", number=1)]
+    seen = parts._pages(Pages(), "t", parts_named("page 30 of it"), ["d"], SearchFilter(), found)
+    assert [one.key.page for one in seen] == [2, 30, 1, 3, 4]
 
 
 def test_both_say_it_where_two_documents_have_the_part(asking):
