@@ -43,7 +43,7 @@ def test_payload_reference():
         notes=(Note("figure", "a chart", 0.5),),
         passages=PassageVectors(((0, 9),), np.zeros((1, 3), np.float32)),
     )
-    fields |= set(payload.changed({}, update)) | {payload.STAMP}
+    fields |= set(payload.changed({}, update)) | {payload.STAMP, payload.CONDITIONAL}
     table = (DOCS / "payload.md").read_text().split("## Vectors")[0]
     documented = set()
     for line in table.splitlines():
