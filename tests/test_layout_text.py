@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from layout_kit import OTHER, PROSE, Page, flat, grid, rule
 
 from index.types import RegionKind
@@ -176,6 +177,25 @@ def test_drop_cap() -> None:
         page.line(72, 61 + 12 * k, line)
     page.text(50, 97, 200, "who had walked along it with two men and a lamp in his hand all night.")
     assert page.composed(shuffle=2).text.startswith("The committee met at noon in the old customs house")
+
+
+@pytest.mark.parametrize(
+    ("cap", "rest", "read"),
+    [("T", "HE MAYOR", "THE MAYOR"), ("I", "N WINTER", "IN WINTER"), ("I", "n winter", "In winter"),
+     ("A", "MAYOR", "A MAYOR"), ("A", "mayor", "A mayor"), ("O", "LORD", "O LORD"), ("S", "Mary", "S Mary")],
+)  # fmt: skip
+def test_words_in_capitals_go_on_from_their_initial(cap: str, rest: str, read: str) -> None:
+    """The first words of a chapter are often small capitals; A, I and O are words themselves before whole ones. The
+    box of a wide initial over four lines reaches a little over their beginnings.
+    """
+    page = Page()
+    page.line(50, 58, cap, 48)
+    for k, line in enumerate(
+        (f"{rest} met them at noon in the old", "customs house and heard", "of the surveyor", "and")
+    ):
+        page.line(69, 61 + 12 * k, line)
+    page.text(50, 109, 220, "who had walked along it with two men and a lamp in his hand all night.")
+    assert flat(page.composed(shuffle=2).text).startswith(f"{read} met them at noon in the old customs house")
 
 
 def test_bold_headings_that_fill_their_line_are_parted_from_the_text() -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from index.types import Box, PageReading, Reader
 from worker.engine import orient, weights
 from worker.engine.geometry import Levelling, Slab, skew, turn_pixels, turn_slab
+from worker.engine.initials import without_initials
 from worker.engine.lines import read_lines
 from worker.engine.pixels import is_blank, rgb_pixels
 from worker.engine.rest import Rest, trim_heap
@@ -119,6 +120,7 @@ class RapidOcrEngine:
             slabs, known = self._loaded()[0].find(pixels), {}
         known = dict(known)
         pixels, slabs = without_stamps(pixels, slabs, known, self._find)
+        slabs = without_initials(pixels, slabs, known, self._find)
         if not slabs:
             return self._reading("", (), (), 1.0, width, height, rotation)
         page, lines = self._compose(pixels, slabs, known)

@@ -14,13 +14,13 @@ from typing import Any
 import cv2
 import numpy as np
 
+from worker.engine.again import around, covered, inside, meet, with_found
 from worker.engine.geometry import Slab
 
 _TALL = 1.5  # times the page's common line: two things taken for one
 _LONG = 4.0  # times as long as high, by the common line
 _COLOUR = 0.18  # between the shares that an ink takes from one colour of the light and from another
 _INK = 0.27  # of the paper's light
-_MEET = 0.05  # of the smaller slab
 _SHARE = 0.01  # of the pixels: enough ink of either kind to be writing
 
 
@@ -42,63 +42,34 @@ def without_stamps(
     for index, item in enumerate(slabs):
         if index in replaced or item.height < _TALL * common or item.width < _LONG * common:
             continue
-        met = [k for k, other in enumerate(slabs) if k not in replaced and (k == index or _meet(item, other))]
-        left, top, right, bottom = _around([slabs[k] for k in met], pixels.shape, common)
+        met = [k for k, other in enumerate(slabs) if k not in replaced and (k == index or meet(item, other))]
+        left, top, right, bottom = around([slabs[k] for k in met], pixels.shape, common)
         part = pixels[top:bottom, left:right]
-        cleaned = _cleaned(part, _only(item, slabs, index, left, top, part.shape), _mask(item, left, top, part.shape))
+        cleaned = _cleaned(part, _only(item, slabs, index, left, top, part.shape), covered(item, left, top, part.shape))
         if cleaned is None:
             continue
         lines = [replace(line, x=line.x + left, y=line.y + top) for line in find(cleaned)]
         others = [other for k, other in enumerate(slabs) if k not in met]
         lines = [line for line in lines if line.height < _TALL * common]
-        lines = [line for line in lines if not any(_inside(line, other) for other in (*others, *found))]
-        if not any(_inside(line, item) for line in lines):
+        lines = [line for line in lines if not any(inside(line, other) for other in (*others, *found))]
+        if not any(inside(line, item) for line in lines):
             continue
         pixels = pixels.copy()
         pixels[top:bottom, left:right] = cleaned
         found.extend(lines)
         # What was cut short is replaced; what is not found again stays.
-        replaced.update(k for k in met if k == index or any(_meet(line, slabs[k]) for line in lines))
+        replaced.update(k for k in met if k == index or any(meet(line, slabs[k]) for line in lines))
     if not replaced:
         return pixels, list(slabs)
-    left_over = [k for k in range(len(slabs)) if k not in replaced]
-    readings = {place: known[k] for place, k in enumerate(left_over) if k in known}
-    known.clear()
-    known.update(readings)
-    return pixels, [*(slabs[k] for k in left_over), *found]
-
-
-def _meet(item: Slab, other: Slab) -> bool:
-    """Do two slabs share a good part of the smaller one?"""
-    shared = cv2.rotatedRectangleIntersection(_rectangle(item), _rectangle(other))[1]
-    area = cv2.contourArea(shared) if shared is not None else 0.0
-    return area > _MEET * min(item.width * item.height, other.width * other.height)
-
-
-def _rectangle(item: Slab) -> tuple[tuple[float, float], tuple[float, float], float]:
-    return (item.x, item.y), (item.width, item.height), item.angle
-
-
-def _around(items: Sequence[Slab], shape: tuple[int, ...], margin: float) -> tuple[int, int, int, int]:
-    corners = np.concatenate([item.corners() for item in items])
-    left, top = np.maximum(0, corners.min(axis=0) - margin).astype(int)
-    right, bottom = np.minimum((shape[1], shape[0]), corners.max(axis=0) + margin).astype(int)
-    return int(left), int(top), int(right), int(bottom)
+    return pixels, with_found(slabs, known, replaced, found)
 
 
 def _only(item: Slab, slabs: Sequence[Slab], index: int, left: int, top: int, shape: tuple[int, ...]) -> np.ndarray:
     """Where the slab is and no other is, on the part of the page from `left` and `top`."""
-    mask = _mask(item, left, top, shape).astype(np.uint8)
+    mask = covered(item, left, top, shape).astype(np.uint8)
     for other, neighbour in enumerate(slabs):
         if other != index:
             cv2.fillConvexPoly(mask, np.round(neighbour.corners() - (left, top)).astype(np.int32), 0)
-    return mask.astype(bool)
-
-
-def _mask(item: Slab, left: int, top: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Where the slab is on such a part."""
-    mask = np.zeros(shape[:2], np.uint8)
-    cv2.fillConvexPoly(mask, np.round(item.corners() - (left, top)).astype(np.int32), 1)
     return mask.astype(bool)
 
 
@@ -122,11 +93,3 @@ def _cleaned(part: np.ndarray, own: np.ndarray, mask: np.ndarray) -> np.ndarray 
     cleaned = part.copy()
     cleaned[near] = (light[near, None] * paper).astype(np.uint8)
     return cleaned
-
-
-def _inside(line: Slab, item: Slab) -> bool:
-    """Is the middle of `line` in `item`?"""
-    radians = np.radians(item.angle)
-    dx, dy = line.x - item.x, line.y - item.y
-    along, down = dx * np.cos(radians) + dy * np.sin(radians), dy * np.cos(radians) - dx * np.sin(radians)
-    return bool(abs(along) <= item.width / 2 and abs(down) <= item.height / 2)

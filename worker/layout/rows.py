@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 from worker.layout.kinds import has_leader, is_bullet, is_enumerator
@@ -94,6 +94,16 @@ def _cells(group: list[Piece]) -> list[Piece]:
     return [join_pieces(run) for run in runs]
 
 
+def _is_begun(cap: str, rest: str) -> bool:
+    """Whether a word goes on after its initial: "T" + "he", "T" + "HE", "I" + "n". "A", "I" and "O" may be words
+    themselves, and one that begins with a capital alone is another.
+    """
+    core = rest.strip(".,;:!?'’”\"")
+    if cap in "AI" or (cap == "O" and core.isupper()):
+        return len(core) == 1 and core.upper() not in "AIO"
+    return core[:1].islower() or core.isupper()
+
+
 def _with_drop_caps(pieces: Sequence[Piece]) -> list[Piece]:
     """A large initial that stands beside several lines is put before the first of them."""
     out = list(pieces)
@@ -101,18 +111,20 @@ def _with_drop_caps(pieces: Sequence[Piece]) -> list[Piece]:
         return out
     body = median(p.size for p in out)
     for cap in pieces:
-        if len(cap.text) != 1 or not cap.text.isalpha() or cap.y1 - cap.y0 < 1.7 * body:
+        if len(cap.text) != 1 or not cap.text.isalpha() or cap.y1 - cap.y0 < 1.5 * body:
             continue
+        room = max(
+            0.5 * body, 0.15 * (cap.y1 - cap.y0)
+        )  # boxes stand out beyond what they hold by a part of its height
         beside = [
             p for p in out if p is not cap and cap.y0 - 0.4 * body < p.yc < cap.y1 and p.x1 - cap.x1 > 0 and
-            -0.5 * body < p.x0 - cap.x1 < 2 * body
+            -room < p.x0 - cap.x1 < 2 * body
         ]  # fmt: skip
         if len(beside) < 2:
             continue
         first = beside[0]
         tokens = list(first.tokens)
-        # "T" + "he" is one word; "A" and "I" are words of their own.
-        tokens[0] = Token(tokens[0].text, tokens[0].box, glued=first.text[:1].islower() and cap.text not in "AI")
+        tokens[0] = replace(tokens[0], glued=_is_begun(cap.text, tokens[0].text))
         merged = Piece(
             cap.x0, first.y0, first.x1, first.y1, first.size, first.bold,
             (*cap.tokens, *tokens), (*cap.edges, *first.edges),
