@@ -86,6 +86,7 @@ def test_neighbours_where_a_sentence_runs_over_the_page():
     at_the_end = dataclasses.replace(hit, snippets=(Snippet("", len(text) - 26, len(text), (), (), 1.0),))
     beside = chosen("Who kept the lamp?", [(at_the_end, point)])[2]
     assert [one.key.page for one in beside] == [5]
+    assert chosen("Who kept the lamp?", [(at_the_end, point)], max_pages=1)[2] == (), "neighbours are pages too"
     in_the_middle = dataclasses.replace(hit, snippets=(Snippet("", 300, 330, (), (), 1.0),))
     assert chosen("Who kept the lamp?", [(in_the_middle, point)])[2] == ()
     ends = "Much was said of the weather. " * 30 + "The keeper was John."
@@ -96,6 +97,9 @@ def test_neighbours_where_a_sentence_runs_over_the_page():
     hit, point = page(begun, number=4)
     begins = dataclasses.replace(hit, snippets=(Snippet("", 0, 25, (), (), 1.0),))
     assert [one.key.page for one in chosen("Who was seen?", [(begins, point)])[2]] == [3]
+    hit, point = page(begun, number=1)
+    begins = dataclasses.replace(hit, snippets=(Snippet("", 0, 25, (), (), 1.0),))
+    assert chosen("Who was seen?", [(begins, point)])[2] == (), "there is none before the first page"
 
 
 # -- follow-ups -------------------------------------------------------------------------------
