@@ -172,3 +172,24 @@ def test_a_box_in_a_column_of_its_own_stays_in_it() -> None:
     notice = "NOTICE The ferry is closed until the first of May"
     assert in_order(flat(result.text), PROSE * 3, OTHER, notice, OTHER)
     assert all(region.kind is not RegionKind.TABLE for region in result.regions)
+
+
+def test_a_sentence_below_a_table_is_none_of_its_cells() -> None:
+    """It runs on under the next cell, so it goes on with none, and is not cut where columns part."""
+    page = Page()
+    rows = [
+        ("Name", "Age", "Calling", "Bags"),
+        ("Antonelli, Giuseppe", "34", "Mason", "2"),
+        ("Rosa", "29", "Wife", "1"),
+    ]
+    rows += [
+        ("Blazek, Jan", "41", "Glazier", "3"),
+        ("Dragan, Mihai", "25", "Carter", "1"),
+        ("Total persons", "4", "", "7"),
+    ]
+    for k, row in enumerate(rows):
+        page.row(60 + 14 * k, list(zip((60, 175, 220, 300), row, strict=True)))
+    page.line(60, 60 + 14 * len(rows), "I certify that the above is a true list of them")
+    text = page.composed(shuffle=9).text
+    assert "| Dragan, Mihai | 25 | Carter | 1 |" in text
+    assert "I certify that the above is a true list of them" in text

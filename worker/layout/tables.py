@@ -19,6 +19,7 @@ from worker.layout.sequence import step_of
 
 _MOST_ROWS = 120  # of a printed table on one page
 _RUNNING = 28  # characters of a line of text on average
+_SENTENCE = 5  # words
 _LONG_CELL = 44  # characters: only one column may be longer than this on average
 
 
@@ -89,7 +90,11 @@ def _wraps(rows: Sequence[Row], k: int) -> bool:
     if len(row.cells) > 1 or row.y0 - before.y1 > 0.6 * row.size or is_numeric(row.text):
         return False
     cell = row.cells[0]
-    return any(abs(c.x0 - cell.x0) < 0.8 * row.size and len(c.text) >= 8 for c in before.cells)
+    ends = [*(c.x0 for c in before.cells[1:]), 1e9]  # a cell's text does not run on under the next cell
+    return any(
+        abs(c.x0 - cell.x0) < 0.8 * row.size and len(c.text) >= 8 and cell.x1 < end
+        for c, end in zip(before.cells, ends, strict=True)
+    )
 
 
 def _try(rows: Sequence[Row], start: int, stop: int) -> list[Found]:
@@ -123,7 +128,8 @@ def _table(rows: Sequence[Row]) -> Table | None:
     tight = _second_lines(rows, size)
     for k, row in enumerate(rows):
         cells: list[list[Piece]] = [[] for _ in columns]
-        for cell in (piece for whole in row.cells for piece in _cut_at_columns(whole, columns)):
+        sentence = not _tabular(row) and len(row.tokens) >= _SENTENCE  # over columns, as a note in a table is
+        for cell in row.cells if sentence else (p for whole in row.cells for p in _cut_at_columns(whole, columns)):
             cells[_column_of(cell, columns)].append(cell)
         if grid and (k in tight or (k and not _tabular(row) and _wraps(rows, k))):
             for into, more in zip(grid[-1], cells, strict=True):
