@@ -198,7 +198,7 @@ def open_front(settings: Settings) -> Iterator[Library]:
         stack.callback(decoder.close)
 
         def readiness() -> Readiness:
-            return _readiness(member, ", ".join(renderer.protections()), settings.reading)
+            return _readiness(member, ", ".join(renderer.protections()), wiring.reading_asked_for(settings))
 
         library = wiring.build_library(
             settings,

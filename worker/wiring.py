@@ -362,6 +362,11 @@ def reading_policy(settings: Settings, engine: Engine) -> str:
     """What `FOLIOSCOPE_READING` comes to with this engine, and why."""
     if settings.reading == "lazy" and not hasattr(engine, "look"):
         return f"full: FOLIOSCOPE_READING=lazy needs vision tokens, and {engine.name} makes none"
+    return reading_asked_for(settings)
+
+
+def reading_asked_for(settings: Settings) -> str:
+    """What `FOLIOSCOPE_READING` asks for, where the engine is another process's."""
     return "lazy, with drafts" if settings.reading == "lazy" and settings.drafts else settings.reading
 
 
