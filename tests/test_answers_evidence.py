@@ -47,7 +47,7 @@ def test_what_stands_beside_a_sentence():
 
 
 def test_what_has_no_letter_is_no_evidence():
-    rows = _evidence("When was the ferry painted?", "The ferry was painted in May.\n\n* * *\n\nRain fell.")
+    rows = _evidence("When was the ferry painted?", "The ferry was painted in May.\n\n— — —\n\nRain fell.")
     assert set(rows) == {"The ferry was painted in May.", "Rain fell."}
 
 
