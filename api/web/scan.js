@@ -1,17 +1,17 @@
 // Pictures of pages in lists: the small whole page, and the strip of the scan around a place. Contract: pictures
 // load when they come into view; marks lie over them in fractions of the page; a picture that cannot be had leaves
-// quiet paper. All pictures of one page use one address, so each is rendered and fetched once.
+// quiet paper, and is asked for again. All pictures of one page use one address, so each is rendered and fetched once.
 
 import { imageUrl } from "./api.js";
 import { h, overlay } from "./dom.js";
 import { joinLine } from "./highlight.js";
+import { loadPatiently } from "./patient.js";
 
 export const PICTURE_WIDTH = devicePixelRatio > 1.4 ? 1600 : 1000;
 export const THUMB_PIXELS = 240; // of pages that are only ever shown small
 
 function picture(url, width, height, pixels = PICTURE_WIDTH) {
   const image = h("img", {
-    src: imageUrl(url, pixels),
     alt: "",
     loading: "lazy",
     decoding: "async",
@@ -19,8 +19,9 @@ function picture(url, width, height, pixels = PICTURE_WIDTH) {
     width: String(pixels),
     height: String(Math.round((pixels * height) / width)),
   });
-  image.addEventListener("load", () => image.classList.add("loaded"), { once: true });
-  image.addEventListener("error", () => image.classList.add("missing"), { once: true });
+  image.addEventListener("load", () => image.classList.replace("missing", "loaded") || image.classList.add("loaded"));
+  image.addEventListener("error", () => image.classList.add("missing"));
+  loadPatiently(image, imageUrl(url, pixels));
   return image;
 }
 

@@ -5,6 +5,7 @@
 import { imageUrl } from "./api.js";
 import { h, overlay, replace } from "./dom.js";
 import { handle } from "./hands.js";
+import { loadPatiently } from "./patient.js";
 import { PICTURE_WIDTH } from "./scan.js";
 
 const SHARPER = [PICTURE_WIDTH, 1600, 2400].filter((width, i, all) => i === 0 || width > all[0]);
@@ -67,7 +68,7 @@ export function createSheet(stage, { onPoint, onClick, onZoom }) {
       if (page === shownPage && !image) sheet.classList.replace("loading", "missing");
     });
     pixels = wanted;
-    next.src = imageUrl(page.image_url, wanted);
+    loadPatiently(next, imageUrl(page.image_url, wanted), () => page === shownPage && pixels === wanted);
   }
 
   function setRatio(next) {
