@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from index.types import Box
-from worker.engine.mending import with_spaces, without_specks
+from worker.engine.mending import with_spaces, without_holes, without_specks
 from worker.engine.recognise import Recognised
 from worker.layout.lines import Line, LineWord
 
@@ -51,3 +51,40 @@ def test_accents_of_the_language_and_of_names_stay() -> None:
     assert without_specks(french) == french
     name = page("The letter of Madame Dubé was read to the meeting", "and the clerk was told to write to her")
     assert without_specks(name) == name
+
+
+def at(text: str, x: float, y: float) -> Line:
+    """A line that begins at fractions of the page, a character for each hundredth of its width."""
+    box = Box(x, y, x + 0.01 * len(text), y + 0.01)
+    return Line(text, box, box, (LineWord(text, box),), 0.98, 0.01)
+
+
+HOLES = ["O", "0", "O", "o", "O", "O", "C", "O"]
+LISTING = [at(f"B{k} SEAL OIL 35X52X7   102", 0.1, 0.12 + 0.05 * k) for k in range(8)]
+
+
+def column(x: float, marks: list[str], step: float = 0.1) -> list[Line]:
+    return [at(mark, x, 0.1 + step * k) for k, mark in enumerate(marks)]
+
+
+def test_the_holes_of_a_printers_paper_are_left_out() -> None:
+    """Level with each other up both margins, also where the reader has missed one."""
+    lines = [*column(0.02, HOLES), *LISTING, *column(0.97, ["O", *HOLES[2:]], 0.1)]
+    assert without_holes(lines) == LISTING
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (column(0.02, HOLES), []),  # a column of noughts, or of bullets
+        ([], column(0.97, HOLES)),
+        (column(0.02, HOLES[:4]), column(0.97, HOLES[:4])),
+        (column(0.02, HOLES), [at("O", 0.97, 0.05 + 0.1 * k) for k in range(8)]),  # not level
+        (column(0.2, HOLES), column(0.8, HOLES)),  # in the text
+        ([*column(0.05, HOLES), at("beyond", 0.0, 0.5)], column(0.97, HOLES)),
+        (column(0.02, list("ABFHKLMN")), column(0.97, list("ABFHKLMN"))),
+    ],
+)
+def test_what_stands_otherwise_is_no_hole(left: list[Line], right: list[Line]) -> None:
+    lines = [*left, *LISTING, *right]
+    assert without_holes(lines) == lines

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from worker.engine.geometry import Levelling, Slab, bounding_box, crop, turn_pixels
-from worker.engine.mending import with_spaces, without_specks
+from worker.engine.mending import with_spaces, without_holes, without_specks
 from worker.engine.recognise import MAX_WIDTH, NOTHING, TYPE_HEIGHT, Recognised
 from worker.layout.lines import Line, LineWord
 
@@ -53,7 +53,7 @@ def read_lines(
                 line = vertical
         if line is not None:
             lines.append(line)
-    return without_specks(lines)
+    return without_specks(without_holes(lines))
 
 
 def _shown_through(pixels: np.ndarray, found: Mapping[int, Sequence[tuple[Slab, Recognised]]]) -> set[int]:
