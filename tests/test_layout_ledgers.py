@@ -193,3 +193,19 @@ def test_a_sentence_below_a_table_is_none_of_its_cells() -> None:
     text = page.composed(shuffle=9).text
     assert "| Dragan, Mihai | 25 | Carter | 1 |" in text
     assert "I certify that the above is a true list of them" in text
+
+
+def test_the_name_of_a_group_stands_in_its_first_row() -> None:
+    """It is set in the middle of a cell that spans the rows of its group; a lone figure in a row of its own stays."""
+    page = Page()
+    articles = ["Manila", "Sisal", "Marline", "White lead", "Red oxide"]
+    page.row(64, [(44, "Class"), (164, "Article"), (284, "Number")])
+    for k, article in enumerate(articles):
+        page.row(84 + 20 * k, [(164, article), (284, str(7 * k + 3))])
+    page.line(44, 104, "Cordage")
+    page.line(44, 154, "Paint")
+    rules = [rule(x - 0.4, 60, x + 0.4, 180) for x in (40, 160, 280, 400)]
+    rules += [rule(40 if y in (60, 80, 140, 180) else 160, y - 0.4, 400, y + 0.4) for y in range(60, 181, 20)]
+    text = page.composed(rules, shuffle=3).text
+    assert "| Cordage | Manila | 3 |\n| | Sisal | 10 |\n| | Marline | 17 |\n| Paint | White lead | 24 |" in text
+    assert "| Cordage | Sisal | 10 |" in page.composed(grid([40, 160, 280, 400], list(range(60, 181, 20)))).text

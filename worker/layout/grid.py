@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from index.types import Box
@@ -65,6 +65,7 @@ def take_ruled(pieces: Sequence[Piece], groups: Sequence[Sequence[Rule]]) -> tup
             continue
         inside = [p for p in rest if _inside(p, xs, ys)]
         cells = [q for p in inside for q in _cut_at(p, uprights, xs)]
+        cells = _at_first_rows(cells, xs, ys, level, reach)
         rows = _fill(cells, xs, with_entries(ys, xs, cells), uprights)
         if not _plain(rows):
             continue
@@ -165,6 +166,27 @@ def _cut_at(piece: Piece, uprights: Sequence[Rule], xs: Sequence[float]) -> list
     if not cuts:
         return [piece]
     return [part(piece, a, b) for a, b in itertools.pairwise([0, *cuts, len(piece.tokens)])]
+
+
+def _at_first_rows(
+    pieces: list[Piece], xs: list[float], ys: list[float], level: Sequence[Rule], reach: float
+) -> list[Piece]:
+    """What stands in the middle of a cell that spans rows is moved to the first of them: the name of a group."""
+    out = {id(p): p for p in pieces}
+    for x0, x1 in itertools.pairwise(xs):
+        column = [p for p in pieces if x0 <= (p.x0 + p.x1) / 2 < x1]
+        spans = [(r.x0, r.x1, (r.y0 + r.y1) / 2) for r in level]
+        lines = _drawn(ys, [x0, x1], spans, reach)
+        for top, bottom in itertools.pairwise(lines):
+            within = [p for p in column if top <= p.yc < bottom]
+            second = next(y for y in ys if y > top)
+            if len(within) != 1 or second >= bottom:
+                continue
+            (name,) = within
+            if abs(name.yc - (top + bottom) / 2) < 0.5 * name.size:
+                up = max(0.0, name.yc - (top + second) / 2)
+                out[id(name)] = replace(name, y0=name.y0 - up, y1=name.y1 - up)
+    return list(out.values())
 
 
 def _slot(value: float, lines: list[float]) -> int:
