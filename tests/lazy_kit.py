@@ -127,7 +127,7 @@ class DraftReader:
             raise ValueError("nothing of it can be read")
         clean = re.sub(r"\[\w+\] ?", "", text).replace("ee", "ec")
         if "[faint]" in text:
-            clean = " ".join(clean.split()[:4])
+            clean = " ".join(clean.split()[:2])
         words = (Word(0, 3, Box(0.1, 0.1, 0.3, 0.2)),)
         regions = (Region(RegionKind.PARAGRAPH, Box(0, 0.1, 1, 0.4), 0, len(clean)),)
         turn = 180 if "[turned]" in text else 0

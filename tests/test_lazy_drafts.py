@@ -93,6 +93,7 @@ def test_a_draft_that_is_hard_to_read_is_decoded_before_silence(archive):
     archive.add("[faint] The harbour master of Wick was A. Gunn.", KEEPER)
     answer = archive.ask("Who was the harbour master of Wick?")
     assert pages(answer) == [(1, "markdown", True)]
+    assert answer["decoded"][0]["reason"] == "its text is a draft"
     assert "Gunn" in answer["text"]
     silent = archive.ask("Who built the lighthouse of Stornoway in 1900?")
     assert (silent["found"], silent["decoded"], silent["incomplete"]) == (False, [], False)
