@@ -176,6 +176,36 @@ def test_looking_at_few_forms_ranks_as_looking_at_all(question, weights, monkeyp
     assert 0 < len(looked) < len(heard)
     rest = [first, *ranked]
     features.look_at_form(asked, found, heard)
-    expected = sorted((judged.score(one) for one in heard), reverse=True)
+    expected = sorted((judged.rank(one) for one in heard), reverse=True)
     assert [value for value, _ in rest] == pytest.approx(expected)
     assert len({id(one) for _, one in rest}) == len(heard)
+
+
+def test_where_search_and_judge_disagree():
+    """The page that both together hold to be the likeliest is quoted, or nothing: not a surer sentence of a page that
+    search puts far behind.
+    """
+    near = "The ferry was painted."
+    far = "The smack was painted."
+
+    class Surer(FakeJudge):
+        def __init__(self, of_near: float, of_far: float) -> None:
+            super().__init__()
+            self.said = {near: of_near, far: of_far}
+
+        def judge(self, question, windows):
+            return [np.array([self.said[piece] for piece in window]) for window in windows]
+
+    def quoted(of_near: float, of_far: float, behind: float) -> list[str]:
+        pages = [
+            page(near, document="near", question=QUESTION, score=1.0),
+            page(far, document="far", question=QUESTION, score=1.0 - behind),
+        ]
+        answer = ExtractiveAnswerer(BagEmbedder(), Surer(of_near, of_far)).answer(QUESTION, pages)
+        return [one.quote for one in answer.citations]
+
+    assert quoted(8, 14, 0.0) == [far]
+    assert quoted(8, 10, 0.3) == [near], "search puts it far behind"
+    assert quoted(-30, 10, 0.0) == [far]
+    assert quoted(2, 30, 0.3) == [far], "so sure that nothing else comes near"
+    assert quoted(-2, 3, 0.5) == [], "the likeliest is not sure enough, and the surer one is not likely"

@@ -39,7 +39,12 @@ WEIGHTS: dict[str, float] = {
 THRESHOLD = 0.5
 """Below it nothing is quoted; docs/answers.md has the shares for others."""
 
+AHEAD = 12.5
+"""What search's score of the page counts besides, where candidates that may all be cited are put in order: as search
+results are, when the judge has read them (`worker.reranking`)."""
+
 _VECTOR = np.array([WEIGHTS.get(name, 0.0) for name in FEATURES], np.float32)
+_GAP = FEATURES.index("gap")
 _WINDOWS = 12
 """Windows that the judge reads. Four leave out a tenth of the answers that lie on the pages, twelve a fiftieth."""
 _WORDS = 45
@@ -52,13 +57,18 @@ def score(evidence: Evidence) -> float:
     return float(_VECTOR @ evidence.row) + JUDGE * evidence.odds + BIAS
 
 
+def rank(evidence: Evidence) -> float:
+    """By which candidates are put in order."""
+    return score(evidence) + AHEAD * float(evidence.row[_GAP])
+
+
 def best_first(
     question: Question, pages: Sequence[Found], heard: Sequence[Evidence]
 ) -> Iterator[tuple[float, Evidence]]:
-    """What was heard with its log-odds, the highest first. The form of a candidate is looked at when it could be the
-    next one, which few of them ever could.
+    """What was heard with its `rank`, the highest first. The form of a candidate is looked at when it could be the next
+    one, which few of them ever could.
     """
-    queue = [(-(score(e) + _form_adds(question)), number, False) for number, e in enumerate(heard)]
+    queue = [(-(rank(e) + _form_adds(question)), number, False) for number, e in enumerate(heard)]
     heapq.heapify(queue)
     while queue:
         value, number, known = heapq.heappop(queue)
@@ -66,7 +76,7 @@ def best_first(
             yield -value, heard[number]
         else:
             look_at_form(question, pages, [heard[number]])
-            heapq.heappush(queue, (-score(heard[number]), number, True))
+            heapq.heappush(queue, (-rank(heard[number]), number, True))
 
 
 def _form_adds(question: Question) -> float:
