@@ -234,3 +234,21 @@ def test_drafts_can_be_left_out(tmp_path):
     assert PageReader(None, guarded, guarded, ReadingConfig(lazy=True)).drafts is True
     without = TokenEngine()
     assert PageReader(None, without, without, ReadingConfig(lazy=True)).drafts is False
+
+
+def test_a_poor_decoding_takes_no_draft_away(archive):
+    """The next finer mode is tried; where that is no better, the draft is quoted as one, and nothing is tried twice."""
+    document = archive.add("[hopeless] " + KEEPER, "[blurred] The master of the ferry at Tongue was Robert Gunn.")
+    answer = archive.ask(WHO)
+    assert pages(answer) == [(1, "markdown", True), (1, "finer", True)]
+    assert [(one["page"], one["draft"]) for one in answer["citations"]] == [(1, True)]
+    assert "John Sinclair" in answer["text"]
+    assert archive.shown(document)["draft"]
+    assert archive.found("lighthouse Sinclair")[0] == (document, 1)
+    again = archive.ask(WHO)
+    assert (again["text"], again["decoded"]) == (answer["text"], [])
+    ferry = archive.ask("Who was the master of the ferry at Tongue?")
+    assert pages(ferry) == [(2, "markdown", True), (2, "finer", True)]
+    assert [(one["page"], one["draft"]) for one in ferry["citations"]] == [(2, False)]
+    shown = archive.shown(document, 2)
+    assert (shown["decoded"], shown["draft"], shown["reader"]["mode"]) == (True, False, "fine")

@@ -30,6 +30,8 @@ from worker.engine.prompts import Prompt, Task
 from worker.patience import Patience
 from worker.reading import PageReader
 
+_POOR = 0.5
+"""Trust below which a decoded text is held to be worse than a draft that is trusted more."""
 MAX_NOTE = 8000
 """Characters of a note that are kept: a chart as a table is far shorter, a decoder that raves is not."""
 
@@ -112,7 +114,7 @@ class Writeback:
                 others = [note for note in point.notes if note.prompt != want.value]
                 note = Note(want.value, decoded.text[:MAX_NOTE].strip(), decoded.trust)
                 return PageUpdate(point.key, self._clock(), tried=tried, notes=(*others, note))
-        if found is None or (point.decoded and found.trust <= point.trust):
+        if found is None or not _is_better(found, point):
             return PageUpdate(point.key, self._clock(), tried=tried)
         with metrics.step("embed"):
             passages = embed_passages(self._embedder, found.text)
@@ -158,6 +160,13 @@ class Writeback:
                     yield
                     return
             patience.pause()
+
+
+def _is_better(found: PageReading, point: PagePoint) -> bool:
+    """Whether a reading takes the place of the page's text. A draft gives way to any decoding that is not poor: a
+    decoder that raves or loops must not take away a text that the page is found by.
+    """
+    return found.trust > point.trust or (not point.decoded and not (point.draft and found.trust < _POOR))
 
 
 def being_read() -> Conflict:

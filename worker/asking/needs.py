@@ -52,8 +52,10 @@ def needs_of(
             continue
         if page.draft and (drafts is None or page.key in drafts or page.trust < trust):
             first = quoted if drafts is not None and page.key in drafts else unread
-            first.append(Need(page.key, Want.MARKDOWN, "its text is a draft"))
-            continue
+            left = [want for want in (Want.MARKDOWN, Want.FINER) if not is_done(page, want)]
+            first += [Need(page.key, want, "its text is a draft") for want in left[:1]]
+            if left:
+                continue
         if not page.decoded and not page.draft:
             found.append(Need(page.key, Want.MARKDOWN, "it is not decoded yet"))
             continue
