@@ -83,3 +83,29 @@ def test_a_worker_decodes_what_a_question_needs(tmp_path):
             assert truth.store.get([PageKey("default", kept, 1)])[0].tried == ("markdown",)
         finally:
             truth.close()
+
+
+def test_a_worker_reads_drafts(tmp_path):
+    """Pages are found by what it read of them, in every front, and decoded by it when a question quotes them."""
+    environment = {"folioscope_reading": "lazy", "stack_trust": "0.9"}
+    with Stack(tmp_path, vision=True, **environment) as stack:
+        api = stack.start_api("one")
+        stack.start_worker("reader")
+        document = api.upload(scan("page"))
+        api.wait([document])
+        assert api.pages(document) == {"pending": 0, "done": 1, "failed": 0, "total": 1, "undecoded": 0, "drafts": 1}
+        shown = api.http.get(f"/v1/documents/{document}/pages/1").json()
+        assert (shown["decoded"], shown["draft"], shown["reader"]["engine"]) == (False, True, "stub")
+        asked = {"question": f'"{shown["text"]}"'}
+        (hit,) = api.http.post("/v1/search", json={"query": asked["question"]}).json()["hits"]
+        assert (hit["document_id"], hit["draft"]) == (document, True)
+        alone = api.http.post("/v1/answers", json=asked).json()
+        assert [one["draft"] for one in alone["citations"]] == [True]
+        assert [one["code"] for one in alone["missing"]] == ["no_decoder"]
+        stack.start_worker("gpu", queues="decode")
+        until(lambda: "gpu" in stack.workers(), "the decoder is there")
+        answer = api.http.post("/v1/answers", json=asked).json()
+        assert [(one["page"], one["prompt"], one["ok"]) for one in answer["decoded"]] == [(1, "markdown", True)]
+        shown = api.http.get(f"/v1/documents/{document}/pages/1").json()
+        assert (shown["decoded"], shown["draft"], shown["text"].startswith("markdown ")) == (True, False, True)
+        assert api.pages(document)["drafts"] == 0
