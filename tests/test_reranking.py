@@ -12,9 +12,12 @@ import pytest
 from api.retrievers.pages import Source
 from index.types import SearchFilter
 from tests.answers_kit import BagEmbedder, page
+from tests.kit import TENANT
 from tests.lazy_kit import LazyArchive
 from tests.test_answers_judged import FakeJudge
+from tests.test_answers_llm import answerer, says
 from worker.answer_extractive import ExtractiveAnswerer
+from worker.asking.pipeline import Asking
 from worker.reranking import RerankConfig, Reranker
 
 QUESTION = "Which craft got a new colour?"
@@ -167,3 +170,27 @@ def test_retrievers_ask_for_it(tmp_path):
     assert Source(transport=transport).find("crane") == []
     assert Source(transport=transport, rerank=False).find("crane") == []
     assert [one["rerank"] for one in asked] == [True, False]
+
+
+def test_a_language_model_is_shown_the_pages_in_that_order(tmp_path):
+    """It sees the selected pages only. The extractive answerer reads all pages itself, and has search's order."""
+    archive = LazyArchive(tmp_path / "data", lazy=False)
+    try:
+        for number, text in enumerate(texts(4)):
+            archive.add(text, filename=f"{number}.pdf")
+
+        def considered(answerer, **given):
+            answered = Asking(archive.store, answerer, **given).ask(TENANT, "Which crane was sold in May?", EVERYTHING)
+            return [archive.store.get([one.key])[0].labels.filename for one in answered.considered]
+
+        seen = []
+        plain = considered(answerer(says(), seen=seen))
+        last = plain[-1].removesuffix(".pdf")
+        reader = ExtractiveAnswerer(BagEmbedder(), FakeJudge(f"number {last}"))
+        reranker = Reranker(archive.store, reader)
+        assert considered(answerer(says(), seen=seen), reranker=reranker) == [plain[-1], *plain[:-1]]
+        assert considered(reader, reranker=reranker) == plain
+        shown = [json.loads(request.content)["messages"][-1]["content"] for request in seen]
+        assert [f"number {last}" in one for one in shown] == [False, True]
+    finally:
+        archive.close()

@@ -103,6 +103,7 @@ class Library:
             decoding=decoding,
             embedder=embedder,
             cooldowns=cooldowns,
+            reranker=reranker,
         )
         self._readiness = readiness
         self._max_upload_bytes = max_upload_bytes

@@ -12,6 +12,7 @@ from worker.answer.orders import gives_orders
 from worker.asking.parts import pages_with_parts
 from worker.asking.selection import Considered, Selection, SelectionConfig, select
 from worker.asking.several import Single, single_questions
+from worker.reranking import Reranker
 
 RETRIEVED = 8
 """Pages of a search that are considered; twenty found no more answers (docs/answers.md)."""
@@ -58,11 +59,12 @@ class Found:
 
 
 class Finder:
-    """Over one store. Thread-safe."""
+    """Over one store; with a `reranker` pages are taken in its order. Thread-safe."""
 
-    def __init__(self, store: Store, config: SelectionConfig | None = None) -> None:
+    def __init__(self, store: Store, config: SelectionConfig | None = None, reranker: Reranker | None = None) -> None:
         self._store = store
         self._config = config or SelectionConfig()
+        self._reranker = reranker
 
     def find(self, tenant: str, question: str, where: SearchFilter) -> Found:
         return self.choose(self.retrieve(tenant, question, where))
@@ -86,7 +88,7 @@ class Finder:
         cannot crowd out the answer, and no answerer sees them.
         """
         for limit in (RETRIEVED, *_RETRIEVED_BEHIND_ORDERS):
-            hits = self._store.search(tenant, question, where, limit=limit)
+            hits = self._search(tenant, question, where, limit)
             points = self._store.get([hit.key for hit in hits])
             # A page may be deleted between the two calls.
             pages = [(hit, point) for hit, point in zip(hits, points, strict=True) if point is not None]
@@ -97,6 +99,11 @@ class Finder:
         pages = pages[: last[-1] + 1 if last else RETRIEVED]
         pages, barred = self._led_by_parts(tenant, question, where, pages, barred)
         return Retrieved(question, tuple(pages), barred)
+
+    def _search(self, tenant: str, question: str, where: SearchFilter, limit: int) -> list[Hit]:
+        if self._reranker is not None:
+            return self._reranker.search(tenant, question, where, limit=limit)[0]
+        return self._store.search(tenant, question, where, limit=limit)
 
     def _led_by_parts(
         self,

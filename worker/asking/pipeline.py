@@ -23,6 +23,7 @@ from worker.asking.finding import Finder
 from worker.asking.selection import Considered, SelectionConfig
 from worker.asking.work import Parts, Told, Work
 from worker.decoding import PageDecoder
+from worker.reranking import Reranker
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ Event = Selected | Decoding | Told | Cited | Done
 
 class Asking:
     """`decoder` None: nothing is decoded for an answer. `embedder` is the index's, for what stands beside texts.
-    `cooldowns` None: a page that fails is tried again by every question.
+    `cooldowns` None: a page that fails is tried again by every question. `reranker`: puts the pages in order for an
+    answerer that looks at the selected ones only; one that reads all of them does the same itself.
     """
 
     def __init__(
@@ -80,9 +82,11 @@ class Asking:
         decoding: DecodingConfig | None = None,
         embedder: Embedder | None = None,
         cooldowns: Cooldowns | None = None,
+        reranker: Reranker | None = None,
     ) -> None:
         self._conversations = conversations
-        finder, decoding = Finder(store, config), decoding or DecodingConfig()
+        finder = Finder(store, config, None if answerer.reads_everything else reranker)
+        decoding = decoding or DecodingConfig()
         self._parts = Parts(store, answerer, finder, decoder, decoding, embedder, cooldowns)
 
     def run(
