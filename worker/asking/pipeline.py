@@ -85,7 +85,8 @@ class Asking:
         reranker: Reranker | None = None,
     ) -> None:
         self._conversations = conversations
-        finder = Finder(store, config, None if answerer.reads_everything else reranker)
+        reads_selected = reranker is not None and not answerer.reads_everything
+        finder = Finder(store, config, reranker if reads_selected else None)
         decoding = decoding or DecodingConfig()
         self._parts = Parts(store, answerer, finder, decoder, decoding, embedder, cooldowns)
 
