@@ -222,9 +222,9 @@ class Settings(BaseSettings):
     )
     judge: bool = Field(
         default=True,
-        description="A small model reads the nearest sentences together with the question, for `extractive` answers, for "
-        "`rerank` in search, and to choose a language model's pages. False: some 130 MB less memory, fewer right answers "
-        "and refusals.",
+        description="A small model reads the nearest sentences together with the question, for `extractive` answers, "
+        "for `rerank` in search, and to choose a language model's pages. False: some 130 MB less memory, fewer right "
+        "answers and refusals.",
     )
     embedder_prepared: Path | None = Field(
         default=None,
