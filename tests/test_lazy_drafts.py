@@ -243,10 +243,11 @@ def test_a_poor_decoding_takes_no_draft_away(archive):
     assert pages(answer) == [(1, "markdown", True), (1, "finer", True)]
     assert [(one["page"], one["draft"]) for one in answer["citations"]] == [(1, True)]
     assert "John Sinclair" in answer["text"]
+    assert (answer["incomplete"], [one["code"] for one in answer["missing"]]) == (True, ["poor_decoding"])
     assert archive.shown(document)["draft"]
     assert archive.found("lighthouse Sinclair")[0] == (document, 1)
     again = archive.ask(WHO)
-    assert (again["text"], again["decoded"]) == (answer["text"], [])
+    assert (again["text"], again["decoded"], again["missing"]) == (answer["text"], [], answer["missing"])
     ferry = archive.ask("Who was the master of the ferry at Tongue?")
     assert pages(ferry) == [(2, "markdown", True), (2, "finer", True)]
     assert [(one["page"], one["draft"]) for one in ferry["citations"]] == [(2, False)]

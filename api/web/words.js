@@ -63,6 +63,7 @@ export function stateLine({ state, pages, kind }) {
 const REASONS = [
   [/encrypt|password/, "It is protected by a password."],
   [/^no_decoder/, "Nobody who could read it is running."],
+  [/^poor_decoding/, "It was read no better than its draft, which is quoted. Compare it with the picture."],
   [/^decode_budget/, "What one answer may take for reading pages was spent. What was read is kept: ask again."],
   [/^decode_timeout/, "Everybody who could read it was busy."],
   [/^no_vision_tokens/, "Nothing is kept of its image that could be read again."],

@@ -25,7 +25,7 @@ from worker.asking.needs import Matching, Need, candidates, covered, named_docum
 from worker.decoding import PageDecoder
 from worker.engine.prompts import Prompt, Task
 from worker.patience import Patience
-from worker.writeback import Want
+from worker.writeback import Want, is_done
 
 LOOKED_AT = 2000
 """Pages without text that are ranked for one question; their payloads are fetched for it."""
@@ -250,7 +250,13 @@ class Work:
             checking.placed(one, seen[one.key], trust) if one.key in seen else one for one in answer.citations
         )
         for one in citations:
-            if one.draft:  # also where nothing was tried, as no page may be decoded at all
+            if one.draft and is_done(seen[one.key], Want.MARKDOWN):
+                self._effort.miss(
+                    one.key,
+                    "poor_decoding",
+                    "What was decoded of the page is trusted less than its draft, which is quoted.",
+                )
+            elif one.draft:  # also where nothing was tried, as no page may be decoded at all
                 self._effort.leave_out(one.key)
         keys = list(dict.fromkeys(one.key for one in citations))
         now = dict(zip(keys, self._parts.store.get(keys), strict=True)) if keys else {}
