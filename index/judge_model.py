@@ -80,12 +80,12 @@ class SentenceJudge:
 
     def ready(self, *, wait: bool = True) -> bool:
         """See `index.judge.Judge`."""
-        if self._pairs is not None or not (wait or self._is_prepared()):
-            return self._pairs is not None
+        if self._pairs is not None:
+            return True
         if not self._lock.acquire(blocking=wait):
             return False
         try:
-            if self._pairs is None and not self._failed:
+            if self._pairs is None and not self._failed and (wait or self._is_prepared()):
                 self._pairs = _Pairs(self._prepared or self._made(), self._config)
         except Exception as error:
             self._fail(error)

@@ -205,3 +205,17 @@ def test_too_many_long_windows_are_read_from_the_first(cache, judge):
     first, second = tiny.judge(QUESTION, [TEXT, TEXT])
     assert (first > UNREAD).all()
     assert (second == UNREAD).all()
+
+
+def test_where_it_cannot_run_nobody_is_held_up(tmp_path, monkeypatch, caplog):
+    """A machine without its runtime: whoever asks, waiting or not, is told no, and the log says why, once."""
+
+    def missing(*_args: object) -> None:
+        raise ImportError("No module named 'openvino'")
+
+    monkeypatch.setattr(graphs, "is_made", missing)
+    monkeypatch.setattr(graphs, "made", missing)
+    judge = SentenceJudge(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        assert [judge.ready(wait=False), judge.ready(), judge.ready(wait=False)] == [False] * 3
+    assert [record.getMessage().count("openvino") for record in caplog.records] == [1]
