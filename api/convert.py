@@ -9,6 +9,7 @@ from typing import Any
 from api import schemas as s
 from api import schemas_asking as a
 from api import schemas_pages as p
+from api.document_ids import spelled
 from index.errors import InvalidRequest
 from index.payload import storable
 from index.store import PageCounts
@@ -183,7 +184,7 @@ def search_filter(given: a.FilterJSON) -> SearchFilter:
             f"media_types: no document is of the type {unknown[0][:100]!r}; the types are {', '.join(SUPPORTED)}."
         )
     return SearchFilter(
-        document_ids=tuple(given.document_ids),
+        document_ids=tuple(dict.fromkeys(spelled(one) for one in given.document_ids)),
         folder=(given.folder or "").strip("/") or None,
         media_types=types,
         created_from=begin,

@@ -17,13 +17,16 @@ FALLBACK = "document"
 
 # Characters that turn the reading direction around make `gpj.exe` look like `exe.jpg`.
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROLS = frozenset({"Cc", "Cs"})
 
 
 def display_name(untrusted_name: str) -> str:
-    """The base name, in NFC, without control characters, at most `MAX_CHARS` long with its extension kept."""
+    """The base name, in NFC, on one line and without control characters, at most `MAX_CHARS` long with its extension
+    kept. What parts words, line ends and tabs too, becomes a space: words that were two are searched for as two.
+    """
     name = unicodedata.normalize("NFC", untrusted_name.replace("\\", "/").rsplit("/", 1)[-1])
-    name = "".join(char for char in _BIDI.sub("", name) if unicodedata.category(char) not in {"Cc", "Cs", "Zl", "Zp"})
-    name = " ".join(name.split())
+    kept = (char for char in _BIDI.sub("", name) if char.isspace() or unicodedata.category(char) not in _CONTROLS)
+    name = " ".join("".join(kept).split())
     if not name.strip(". "):
         return FALLBACK
     if len(name) > MAX_CHARS:

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Query
 from api import convert, examples_admin
 from api.config import version
 from api.context import AppContext
+from api.document_ids import document_id_of
 from api.numbers import Whole
 from api.openapi import answers
-from api.routes_documents import DocumentId, document_id_of
+from api.routes_documents import DocumentId
 from api.routes_pages import PageNumber
 from api.schemas_admin import (
     CodeCountJSON,

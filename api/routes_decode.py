@@ -9,8 +9,9 @@ from fastapi import APIRouter, Body
 
 from api import convert, examples
 from api.context import AppContext
+from api.document_ids import document_id_of
 from api.openapi import answers
-from api.routes_documents import DocumentId, document_id_of
+from api.routes_documents import DocumentId
 from api.routes_pages import PageNumber
 from api.schemas_pages import DecodedJSON, DecodeRequestJSON, LocatedJSON, LocateRequestJSON
 from api.tenants import AnswerPlace, Tenant

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -11,6 +10,7 @@ from starlette.responses import FileResponse, StreamingResponse
 from api import convert, events, examples, idempotency, upload
 from api.conditional import tidy_range, unchanged
 from api.context import AppContext
+from api.document_ids import document_id_of
 from api.filenames import attachment
 from api.multipart import MAX_FIELD_BYTES
 from api.numbers import Whole
@@ -26,8 +26,6 @@ router = APIRouter(tags=["documents"])
 
 # Types that a browser only ever saves or shows as an image. Everything else goes out as plain bytes.
 _SAFE_TYPES = convert.ARCHIVE_TYPES | {"application/pdf", "image/png", "image/jpeg", "image/webp", "image/tiff"}
-
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 _UPLOAD_BODY = {
@@ -62,13 +60,6 @@ _UPLOAD_BODY = {
         },
     }
 }
-
-
-def document_id_of(untrusted_id: str) -> str:
-    """Ids are UUIDs. Anything else is unknown, and must not travel further: ids become file names."""
-    if not _UUID.fullmatch(untrusted_id):
-        raise NotFound("There is no such document.")
-    return untrusted_id
 
 
 DocumentId = Annotated[str, Path(description="A document's id.", examples=[examples.DOCUMENT_ID])]

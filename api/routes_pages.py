@@ -9,9 +9,10 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from api import convert, examples
 from api.conditional import unchanged
 from api.context import AppContext
+from api.document_ids import document_id_of
 from api.numbers import Whole
 from api.openapi import answers, binary
-from api.routes_documents import DocumentId, document_id_of
+from api.routes_documents import DocumentId
 from api.schemas_pages import PageJSON
 from api.tenants import Tenant
 from index.types import PageState

@@ -91,6 +91,24 @@ def test_unknown_ids_are_not_found(api, document_id, rest):
     assert_problem(api.get(f"/v1/documents/{document_id}{rest}"), 404, "not_found")
 
 
+@pytest.mark.parametrize("rest", ["", "/events", "/original", "/pages/1", "/pages/1/image"])
+def test_ids_in_capitals_are_the_same_ids(api, rest):
+    """A UUID is one and the same however a program writes it; it is told as it is stored."""
+    document = api.add()
+    response = api.get(f"/v1/documents/{document.upper()}{rest}")
+    assert response.status_code == 200
+    assert document.upper() not in response.text
+
+
+def test_ids_in_capitals_change_the_same_document(api):
+    """Deleting, reading again and decoding go by the same ids."""
+    document = api.add()
+    assert api.request("POST", f"/v1/documents/{document.upper()}/read-again").json()["document_id"] == document
+    decoded = api.request("POST", f"/v1/documents/{document.upper()}/pages/1/decode", json={"task": "text"})
+    assert decoded.json()["document_id"] == document
+    assert api.request("DELETE", f"/v1/documents/{document.upper()}").json()["document_id"] == document
+
+
 def test_ids_that_are_no_uuids_never_reach_the_service(api):
     """They could become file names there."""
     api.get("/v1/documents/abc")
