@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import fcntl
-import json
-import os
-import random
-import signal
 import socket
-import subprocess
-import sys
 import threading
-import time
 
 import httpx
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from api.idempotency import key_of
-from index.errors import Conflict, InvalidRequest, StorageFull
+from index.errors import StorageFull
 from tests.access_kit import KeyedApi
 from tests.api_kit import LOCAL, assert_problem, serving, wait_for
 from tests.kit import pdf
-from worker.idempotency import IdempotencyKeys, Stored
+from worker.idempotency import IdempotencyKeys
 
 KEY = '"8e03978e-40d5-43e8-bc93-6894a57f9324"'
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -65,31 +54,6 @@ def raw(url, headers, path, more, body, length=None):
 
 def documents(api, headers):
     return api.get("/v1/documents", headers=headers).json()["items"]
-
-
-# -- the header -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "header", ["", '""', '"open', "two words", "a,b", '"a";b=1', "ü", '"ü"', "x" * 256, '"a\\b"', "a\x01"]
-)
-def test_keys_that_are_none(api, header):
-    """Are refused before anything is read."""
-    with pytest.raises(InvalidRequest):
-        key_of(header)
-    if header.isascii() and header.isprintable():
-        assert_problem(send(api, api.key(), pdf("a"), key=header), 422, "invalid_request")
-        assert not list((api.archive.root / "incoming").iterdir())
-
-
-@given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=255))
-@settings(max_examples=100, deadline=None, database=None)
-def test_every_string_of_structured_fields_is_a_key(key):
-    """In quotes, with what has to be escaped; and the same without quotes where that can be read."""
-    quoted = '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    assert key_of(quoted) == key
-    if not set(key) & set(' ",;\\'):
-        assert key_of(key) == key
 
 
 # -- documents --------------------------------------------------------------------------------
@@ -270,143 +234,3 @@ def test_the_answer_is_kept_before_the_bytes_come(api):
         headers=headers | bytes_of | {"Upload-Offset": again.headers["upload-offset"]},
     )
     assert end.headers["folioscope-document"]
-
-
-# -- what is kept -----------------------------------------------------------------------------
-
-
-def test_one_holder_of_many(tmp_path):
-    """Of threads and processes that want a key at once one gets it; each finds what the one before left."""
-    seed = random.randrange(1 << 30)
-    print("seed", seed)
-    draw = random.Random(seed)
-    keys = [IdempotencyKeys(tmp_path) for _ in range(4)]
-    held, most, done = [0], [0], []
-    guard = threading.Lock()
-
-    def work(pause):
-        for _ in range(20):
-            try:
-                claim = draw.choice(keys).claim("t", "op", "key")
-            except Conflict:
-                continue
-            with guard:
-                held[0] += 1
-                most[0] = max(most[0], held[0])
-            if claim.check("f") is None:
-                time.sleep(pause)
-                claim.begin("f", "00", found=False)
-                claim.finish(Stored(200, {}, b"x"))
-                done.append(1)
-            with guard:
-                held[0] -= 1
-            claim.close()
-
-    threads = [threading.Thread(target=work, args=(draw.random() / 100,)) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (most[0], len(done)) == (1, 1)
-    assert not list(tmp_path.glob("*/*.lock"))
-
-
-def test_a_killed_process_lets_go(tmp_path):
-    """Its key is free at once, and what it had begun is known."""
-    code = (
-        "import sys, time\nfrom pathlib import Path\nfrom worker.idempotency import IdempotencyKeys\n"
-        "claim = IdempotencyKeys(Path(sys.argv[1])).claim('t', 'op', 'key')\nclaim.begin('f', '00', found=True)\n"
-        "print('held', flush=True)\ntime.sleep(600)\n"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
-    assert process.stdout.readline() == b"held\n"
-    keys = IdempotencyKeys(tmp_path)
-    with pytest.raises(Conflict):
-        keys.claim("t", "op", "key")
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    claim = keys.claim("t", "op", "key")
-    assert claim.check("f") is None
-    assert claim.begin("f", "00", found=False) is True
-    claim.close()
-
-
-def test_kept_for_its_time_and_pruned(tmp_path):
-    """Then the key is new again; what nobody holds is removed, what somebody holds is not."""
-    now = [1e9]
-    keys = IdempotencyKeys(tmp_path, keep_s=100, clock=lambda: now[0])
-    claim = keys.claim("t", "op", "key")
-    claim.begin("f", "00")
-    claim.finish(Stored(200, {"A": "b"}, b"\xff"))
-    claim.close()
-    assert oct(next(tmp_path.glob("*/*.answer")).stat().st_mode)[-3:] == "600"
-    now[0] += 99
-    again = keys.claim("t", "op", "key")
-    assert again.check("f") == Stored(200, {"A": "b"}, b"\xff")
-    again.close()
-    now[0] += 2
-    later = keys.claim("t", "op", "key")
-    assert later.check("another") is None
-    now[0] = time.time() + 1000
-    assert keys.sweep() == 2
-    assert list(tmp_path.glob("*/*.lock"))
-    later.close()
-    assert list(tmp_path.glob("*/*")) == []
-
-
-def test_what_is_not_too_old_is_not_pruned(tmp_path):
-    """Its answer is given to the end of its time, however often is tidied up."""
-    now = [time.time()]
-    keys = IdempotencyKeys(tmp_path, keep_s=100, clock=lambda: now[0])
-    claim = keys.claim("t", "op", "key")
-    claim.begin("f", "00")
-    claim.finish(Stored(200, {}, b"one"))
-    claim.close()
-    now[0] += 50
-    assert keys.sweep() == 0
-    again = keys.claim("t", "op", "key")
-    assert again.check("f") == Stored(200, {}, b"one")
-    again.close()
-
-
-def test_an_answer_that_was_given_is_not_given_up(tmp_path):
-    """Whatever breaks after it was kept: it is given again."""
-    keys = IdempotencyKeys(tmp_path)
-    claim = keys.claim("t", "op", "key")
-    claim.begin("f", "00")
-    claim.finish(Stored(201, {}, b"one"))
-    claim.give_up()
-    claim.close()
-    again = keys.claim("t", "op", "key")
-    assert again.check("f") == Stored(201, {}, b"one")
-    again.close()
-
-
-def test_a_key_that_was_let_go_as_it_was_taken(tmp_path, monkeypatch):
-    """The lock of one who opened the file before its holder removed it would be on nothing that others see."""
-    keys = IdempotencyKeys(tmp_path)
-    before = keys.claim("t", "op", "key")
-    flock = fcntl.flock
-
-    def late(handle, how):
-        before.close()
-        flock(handle, how)
-
-    monkeypatch.setattr(fcntl, "flock", late)
-    mine = keys.claim("t", "op", "key")
-    monkeypatch.undo()
-    with pytest.raises(Conflict):
-        keys.claim("t", "op", "key")
-    mine.close()
-
-
-def test_a_damaged_record_is_none(tmp_path):
-    """The request is done again, as without a key, instead of failing for a day."""
-    keys = IdempotencyKeys(tmp_path)
-    claim = keys.claim("t", "op", "key")
-    claim.begin("f", "00")
-    claim.close()
-    next(tmp_path.glob("*/*.json")).write_text(json.dumps({"fingerprint": 1}))
-    claim = keys.claim("t", "op", "key")
-    assert claim.check("f") is None
-    claim.close()
