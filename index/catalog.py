@@ -49,6 +49,9 @@ class Catalog(Protocol):
         this one included. What takes its process down at each try is known by it.
         """
 
+    def being_opened(self, tenant: str, document_id: str) -> bool:
+        """Whether an opening began and has not ended: somebody is at it, or will be again once he is back."""
+
     def bury(self, tombstone: Tombstone | None = None) -> list[Tombstone]:
         """Record that a document is to be deleted; or, without one, all tombstones whose deletion is not finished."""
 

@@ -170,6 +170,10 @@ class DirCatalog:
             write_atomic(path, dump({"began": began}), replace=True)
             return began
 
+    def being_opened(self, tenant: str, document_id: str) -> bool:
+        stem = self._stem(tenant, document_id)
+        return stem is not None and stem.with_suffix(".opening.json").exists()
+
     def bury(self, tombstone: Tombstone | None = None) -> list[Tombstone]:
         if tombstone is not None and (stem := self._stem(tombstone.tenant, tombstone.document_id)):
             write_atomic(stem.with_suffix(".gone.json"), dump(asdict(tombstone)))

@@ -216,6 +216,23 @@ def test_opening_leaves_no_count_behind(archive):  # noqa: F811
     assert not list((archive.root / "documents").glob("*/*.opening.json"))
 
 
+def test_an_archive_is_reading_while_its_members_come_out(archive, monkeypatch):  # noqa: F811
+    """It waits for nobody any more; how many pages it has is known when all of it was seen."""
+    seen = []
+
+    def members(*_args, **_options):
+        for name in ("a.pdf", "b.pdf"):
+            yield Member(name, 1, lambda name=name: iter([pdf(name)]))
+            seen.append(archive.view(box))
+
+    monkeypatch.setattr(jobs, "members", members)
+    box = archive.upload(zipped(a=b"any"), ARCHIVE)
+    assert archive.view(box).state is DocumentState.ACCEPTED
+    archive.settle()
+    assert [(view.state, view.pages.total) for view in seen] == [(DocumentState.READING, 0)] * 2
+    assert archive.view(box).state is DocumentState.DONE
+
+
 def test_an_archive_on_a_full_disk_is_unpacked_again_once_there_is_room(archive, monkeypatch):  # noqa: F811
     """Not before: each try would write most of it again."""
     content = zipped(a=pdf("one"), b=pdf("two"))

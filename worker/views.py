@@ -7,6 +7,7 @@ from dataclasses import replace
 from index.catalog import Catalog, Entry
 from index.store import PageCounts, Store
 from index.types import DocumentState, SearchFilter, Split
+from ingest.archives import ARCHIVE_TYPES
 from worker.labels import below
 from worker.service import DocumentView
 
@@ -16,9 +17,13 @@ def view_of(catalog: Catalog, store: Store, entry: Entry) -> DocumentView:
     manifest = entry.manifest
     tenant, document_id = manifest.tenant, manifest.document_id
     split = catalog.split(tenant, document_id)
-    if split is None or split.error_code:
-        state = DocumentState.FAILED if split else DocumentState.ACCEPTED
-        return DocumentView(manifest, state, PageCounts(), split, entry.origins)
+    if split is None:
+        # To unpack a large archive takes minutes, in which its first members are read already.
+        begun = manifest.media_type in ARCHIVE_TYPES and catalog.being_opened(tenant, document_id)
+        state = DocumentState.READING if begun else DocumentState.ACCEPTED
+        return DocumentView(manifest, state, PageCounts(), None, entry.origins)
+    if split.error_code:
+        return DocumentView(manifest, DocumentState.FAILED, PageCounts(), split, entry.origins)
     if split.pages:
         counts = store.count(tenant, document_id=document_id)
         missing = max(0, len(split.pages) - counts.total)
