@@ -13,6 +13,7 @@ from api.cli_output import OK, Output, safe
 from worker.settings import Settings
 from worker.webhooks.desk import HookView, Webhooks
 from worker.webhooks.hooks import EVENTS
+from worker.webhooks.outbox import Message
 from worker.webhooks.targets import HostRules
 
 
@@ -50,13 +51,23 @@ def show(output: Output, settings: Settings, *, tenant: str) -> int:
         if output.as_json:
             output.json(_shown(view))
         events = " ".join(event.removeprefix("document.") for event in hook.events)
-        state = Text(f"disabled: {safe(hook.disabled)}" if hook.disabled else "good")
-        table.add_row(hook.hook_id, Text(safe(hook.url)), events, state, str(view.waiting), str(len(view.failed)))
+        row = (Text(_state(view)), str(view.waiting), str(len(view.failed)))
+        table.add_row(hook.hook_id, Text(safe(hook.url)), events, *row)
     if not views:
         output.note(f"There are no webhooks of tenant {safe(tenant)}: folioscope webhooks add URL")
     elif not output.as_json:
         output.out.print(table)
     return OK
+
+
+def _state(view: HookView) -> str:
+    if view.hook.disabled:
+        return f"disabled: {safe(view.hook.disabled)}"
+    if not view.retrying:
+        return "good"
+    message = view.retrying[0]
+    next_try = datetime.fromtimestamp(message.next_at, UTC)
+    return f"{safe(message.last_error)} (attempt {message.attempts}); the next at {next_try:%H:%M:%S} UTC"
 
 
 def remove(output: Output, settings: Settings, webhook_ids: tuple[str, ...], *, tenant: str) -> int:
@@ -87,15 +98,21 @@ def _shown(view: HookView) -> dict[str, Any]:
         "last_success_at": view.last_success.isoformat() if view.last_success else None,
         "rotating_until": until.isoformat() if (until := hook.rotating_until(datetime.now(UTC))) else None,
         "waiting": view.waiting,
-        "failed": [
-            {
-                "message_id": one.message_id,
-                "type": one.kind,
-                "document_id": one.about,
-                "attempts": one.attempts,
-                "error": one.last_error,
-                "created_at": datetime.fromtimestamp(one.created_at, UTC).isoformat(),
-            }
-            for one in view.failed
-        ],
+        "retrying": [{**_message(one), "next_try_at": _moment(one.next_at)} for one in view.retrying],
+        "failed": [_message(one) for one in view.failed],
     }
+
+
+def _message(message: Message) -> dict[str, Any]:
+    return {
+        "message_id": message.message_id,
+        "type": message.kind,
+        "document_id": message.about,
+        "attempts": message.attempts,
+        "error": message.last_error,
+        "created_at": _moment(message.created_at),
+    }
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat()

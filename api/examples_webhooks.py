@@ -16,7 +16,18 @@ WEBHOOK = {
     "disabled": None,
     "last_success_at": "2026-03-05T17:40:00Z",
     "rotating_until": None,
-    "waiting": 0,
+    "waiting": 1,
+    "retrying": [
+        {
+            "message_id": "msg_89abcdef0123456789abcdef01234567",
+            "type": "document.partial",
+            "document_id": DOCUMENT_ID,
+            "attempts": 3,
+            "error": "no answer within 15 s",
+            "created_at": "2026-03-05T17:41:10Z",
+            "next_try_at": "2026-03-05T17:43:02Z",
+        }
+    ],
     "failed": [
         {
             "message_id": "msg_0123456789abcdef0123456789abcdef",
@@ -31,6 +42,8 @@ WEBHOOK = {
 NEW_WEBHOOK = {
     **WEBHOOK,
     "last_success_at": None,
+    "waiting": 0,
+    "retrying": [],
     "failed": [],
     "secret": "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
 }

@@ -13,6 +13,7 @@ from api.openapi import answers, empty
 from api.schemas_webhooks import (
     DeliveryJSON,
     NewWebhookJSON,
+    RetryJSON,
     RotationRequestJSON,
     WebhookJSON,
     WebhookRequestJSON,
@@ -21,6 +22,7 @@ from api.schemas_webhooks import (
 )
 from api.tenants import Administrator
 from worker.webhooks.desk import HookView
+from worker.webhooks.outbox import Message
 from worker.webhooks.sender import explain
 
 router = APIRouter(tags=["webhooks"])
@@ -63,7 +65,10 @@ async def add_webhook(
 
 @router.get("/v1/webhooks", responses=answers(200, "All of this tenant, oldest first.", examples.WEBHOOKS))
 async def list_webhooks(context: AppContext, administrator: Administrator) -> WebhooksJSON:
-    """The webhooks of the key's tenant, what waits for each, and what was given up. Secrets are not among it."""
+    """The webhooks of the key's tenant, what waits for each, why it was not taken yet, and what was given up.
+
+    Secrets are not among it.
+    """
     views = await context.call(context.service.webhooks.list, administrator.tenant)
     return WebhooksJSON(items=[WebhookJSON(**_facts(view)) for view in views])
 
@@ -146,15 +151,19 @@ def _facts(view: HookView) -> dict[str, Any]:
         "last_success_at": view.last_success,
         "rotating_until": hook.rotating_until(datetime.now(UTC)),
         "waiting": view.waiting,
-        "failed": [
-            DeliveryJSON(
-                message_id=one.message_id,
-                type=one.kind,
-                document_id=one.about,
-                attempts=one.attempts,
-                error=one.last_error,
-                created_at=datetime.fromtimestamp(one.created_at, UTC),
-            )
-            for one in view.failed
+        "retrying": [
+            RetryJSON(**_delivery(one), next_try_at=datetime.fromtimestamp(one.next_at, UTC)) for one in view.retrying
         ],
+        "failed": [DeliveryJSON(**_delivery(one)) for one in view.failed],
+    }
+
+
+def _delivery(message: Message) -> dict[str, Any]:
+    return {
+        "message_id": message.message_id,
+        "type": message.kind,
+        "document_id": message.about,
+        "attempts": message.attempts,
+        "error": message.last_error,
+        "created_at": datetime.fromtimestamp(message.created_at, UTC),
     }

@@ -23,7 +23,7 @@ class WebhookRequestJSON(Model):
 
 
 class DeliveryJSON(Model):
-    """A message that was given up."""
+    """A message that was given up; `error` says why it was not taken the last time."""
 
     message_id: str
     type: str
@@ -33,8 +33,16 @@ class DeliveryJSON(Model):
     created_at: datetime
 
 
+class RetryJSON(DeliveryJSON):
+    """A message that was not taken and is tried again."""
+
+    next_try_at: datetime
+
+
 class WebhookJSON(Model):
-    """`waiting` messages are still to be sent; `failed` ones were given up, the newest first."""
+    """`waiting` messages are still to be sent; `retrying` are those of them that were not taken the last time, the next
+    to be tried first; `failed` ones were given up, the newest first. Of both 20 at most are listed.
+    """
 
     id: str
     url: str
@@ -44,6 +52,7 @@ class WebhookJSON(Model):
     last_success_at: datetime | None = None
     rotating_until: datetime | None = None  # until when messages are signed with a former secret too
     waiting: int = 0
+    retrying: list[RetryJSON] = Field(default_factory=list)
     failed: list[DeliveryJSON] = Field(default_factory=list)
 
 

@@ -132,7 +132,7 @@ def test_a_message_is_signed_as_the_standard_says(sending):
         (no_http, "no HTTP"),
     ],
 )
-def test_what_is_not_taken_is_tried_again(sending, behaviour, reason):
+def test_what_is_not_taken_is_tried_again(sending, behaviour, reason, caplog):
     """With the same id and a new signature, until it is; whatever the receiver did before."""
     with Receiver(behaviour, status(200)) as receiver:
         made = sending(receiver, config=IMPATIENT if behaviour is dripping else FAST)
@@ -143,10 +143,16 @@ def test_what_is_not_taken_is_tried_again(sending, behaviour, reason):
         told = json.loads(waiting.read_text())
         assert told["attempts"] == 1
         assert reason in told["last_error"]
+        assert reason in caplog.text
+        assert "tried again in 0 s" in caplog.text
+        (retrying,) = made.view().retrying
+        assert (retrying.attempts, retrying.last_error) == (1, told["last_error"])
+        assert retrying.next_at > retrying.created_at
         assert made.view().last_success is None
         made.config = FAST
         made.open()  # a restart in between changes nothing
         made.until(lambda: made.view().waiting == 0)
+        assert made.view().retrying == ()
         assert {got.id for got in receiver.got} == {f"msg_{1:032x}"}
         assert len(receiver.got) == 2
         assert all(got.path == "/hook" for got in receiver.got)
@@ -417,6 +423,24 @@ def test_the_newest_failures_are_kept(tmp_path, monkeypatch):
             os.utime(kept, (number, number))
     assert [one.message_id for one in outbox.failed("default", "hook")] == ["msg_4", "msg_3", "msg_2"]
     assert outbox.waiting("default", "hook") == []
+
+
+def test_what_is_tried_again_is_told_in_the_order_of_the_tries(sending):
+    """Few of many, and of those that wait for their first try none."""
+    with Receiver() as receiver:
+        made = sending(receiver)
+        hook = made.desk.register("default", receiver.host)
+        for number in range(30):
+            message = made.put(hook, number)
+            if number % 3:
+                made.desk.outbox.retry(message, next_at=message.next_at + 1000 - number, error=f"error {number}")
+        view = made.view()
+        told = [message.last_error for message in view.retrying]
+        assert view.waiting == 30
+        assert told == [f"error {number}" for number in range(29, 0, -1) if number % 3]
+        made.desk.outbox.retry(made.put(hook, 100), next_at=0.0, error="it answered 503")
+        assert made.view().retrying[0].last_error == "it answered 503"
+        assert len(made.view().retrying) == 20
 
 
 def test_a_damaged_message_is_passed_over(sending):

@@ -18,11 +18,14 @@ import pytest
 from api import cli
 from index.errors import StoreUnavailable
 from tests.access_kit import ADMIN, ALL, HOOK_URL, KeyedApi
-from tests.api_kit import assert_problem, wait_for
+from tests.api_kit import UNKNOWN_ID, assert_problem, wait_for
 from tests.stack_kit import scan
 from tests.stack_redis import free_port
 from tests.webhook_kit import Receiver, dripping, status, verified
+from worker.webhooks.desk import Webhooks
+from worker.webhooks.outbox import Message
 from worker.webhooks.runner import Runner
+from worker.webhooks.targets import HostRules
 
 ROOT = Path(__file__).parent.parent
 
@@ -110,6 +113,26 @@ def test_a_test_says_what_came_of_it(api):
     assert "refused" in away["detail"]
 
 
+def not_taken(desk, hook_id, tenant):
+    """Leave what a failed try leaves."""
+    body, at = "{}", 1_800_000_000.0
+    message = Message("msg_1", tenant, hook_id, UNKNOWN_ID, "document.done", body, at, at)
+    desk.outbox.put(message)
+    desk.outbox.retry(message, next_at=at + 45, error="it answered 503")
+
+
+def test_what_waits_for_another_try_says_why(api):
+    """Why the last one failed, and when the next one comes."""
+    admin = api.key("one", ADMIN)
+    hook_id = register(api, admin).json()["id"]
+    not_taken(api.service.webhooks, hook_id, "one")
+    (item,) = api.get("/v1/webhooks", headers=admin).json()["items"]
+    (retrying,) = item["retrying"]
+    assert item["waiting"] == 1
+    assert (retrying["error"], retrying["attempts"], retrying["document_id"]) == ("it answered 503", 1, UNKNOWN_ID)
+    assert (retrying["created_at"], retrying["next_try_at"]) == ("2027-01-15T08:00:00Z", "2027-01-15T08:00:45Z")
+
+
 # -- on the command line ----------------------------------------------------------------------
 
 
@@ -142,6 +165,16 @@ def test_hooks_on_the_command_line(run):
     assert run("rm", listed["id"], "--tenant", "other")[0] == 1
     assert run("rm", listed["id"])[0] == 0
     assert run("list", "--json")[1] == ""
+
+
+def test_the_command_line_says_why_a_message_waits(run, tmp_path):
+    """In the table and as JSON."""
+    run("add", "https://hooks.example/x")
+    hook_id = json.loads(run("list", "--json")[1])["id"]
+    not_taken(Webhooks(tmp_path / "webhooks", HostRules()), hook_id, "default")
+    assert "it answered 503 (attempt 1); the next at 08:00:45 UTC" in run("list")[1]
+    (retrying,) = json.loads(run("list", "--json")[1])["retrying"]
+    assert (retrying["error"], retrying["next_try_at"]) == ("it answered 503", "2027-01-15T08:00:45+00:00")
 
 
 @pytest.mark.parametrize(

@@ -16,17 +16,20 @@ from worker.webhooks.post import Outcome
 from worker.webhooks.sender import SenderConfig, deliver
 from worker.webhooks.targets import HostRules
 
-_SHOWN_FAILURES = 20
+_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
 class HookView:
-    """A hook with what became of its messages. `failed`: given up, newest first."""
+    """A hook with what became of its messages. `failed`: given up, newest first. `retrying`: those of the `waiting`
+    ones that were not taken the last time, the next to be tried first. Of both 20 at most.
+    """
 
     hook: Hook
     waiting: int
     failed: tuple[Message, ...]
     last_success: datetime | None
+    retrying: tuple[Message, ...] = ()
 
 
 class Webhooks:
@@ -87,6 +90,7 @@ class Webhooks:
         self.outbox.drop_about(tenant, document_id)
 
     def _view(self, hook: Hook) -> HookView:
-        waiting = len(self.outbox.waiting(hook.tenant, hook.hook_id))
-        failed = tuple(self.outbox.failed(hook.tenant, hook.hook_id)[:_SHOWN_FAILURES])
-        return HookView(hook, waiting, failed, self.hooks.last_success(hook))
+        waiting = self.outbox.waiting(hook.tenant, hook.hook_id)
+        failed = tuple(self.outbox.failed(hook.tenant, hook.hook_id)[:_SHOWN])
+        retrying = tuple(self.outbox.retrying(waiting, _SHOWN))
+        return HookView(hook, len(waiting), failed, self.hooks.last_success(hook), retrying)

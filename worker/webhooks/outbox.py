@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from index.files import make_directory, remove, sync_directory, write_atomic
@@ -19,6 +20,8 @@ from index.files import make_directory, remove, sync_directory, write_atomic
 MAX_FAILED = 100
 """Given-up messages that are kept of one hook: the newest."""
 _FAILED_KEPT_S = 7 * 86_400.0
+_LOOKED_AT = 200
+"""Waiting messages that are read to be shown: behind a hook that is down there may be thousands."""
 
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _NAME = re.compile(r"[0-9a-f-]{1,64}")
@@ -83,6 +86,14 @@ class Outbox:
     def waiting(self, tenant: str, hook_id: str) -> list[Path]:
         """Files of a hook's waiting messages, oldest first; `load` reads one."""
         return self._files(self._waiting, tenant, hook_id)
+
+    @staticmethod
+    def retrying(waiting: list[Path], most: int) -> list[Message]:
+        """Of those that `waiting` gave: the ones whose last try failed, which are the newest files, since that is noted
+        in them. At most so many, the next to be tried first.
+        """
+        tried = (message for path in reversed(waiting[-_LOOKED_AT:]) if (message := load(path)) and message.attempts)
+        return sorted(islice(tried, most), key=lambda message: message.next_at)
 
     def failed(self, tenant: str, hook_id: str) -> list[Message]:
         """What was given up, newest first."""

@@ -190,13 +190,18 @@ class Sender:
 
     def _failed(self, hook: Hook, message: Message, outcome: Outcome) -> None:
         reason = explain(outcome)
-        log.warning("webhook %s did not take %s: %s", hook.hook_id, message.message_id, reason)
         now = self._clock()
         next_at = now + self._config.pause(message.attempts + 1)
+        ends = outcome.status == HTTPStatus.GONE or next_at - message.created_at > self._config.give_up_s
+        then = "it is given up" if ends else f"it is tried again in {next_at - now:.0f} s"
+        log.warning(
+            "webhook %s of tenant %s did not take %s at attempt %d: %s; %s",
+            *(hook.hook_id, hook.tenant, message.message_id, message.attempts + 1, reason, then),
+        )
         if outcome.status == HTTPStatus.GONE:
             self._outbox.give_up(message, reason)
             self._hooks.disable(hook, "it answered 410 Gone", datetime.now(UTC))
-        elif next_at - message.created_at > self._config.give_up_s:
+        elif ends:
             self._outbox.give_up(message, reason)
             last = self._hooks.last_success(hook)
             if last is None or last.timestamp() < message.created_at:
