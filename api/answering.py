@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -109,8 +109,10 @@ async def events(first: Event | None, run: Run) -> AsyncIterator[Event | Foliosc
         run.leave()
 
 
-async def stream(context: Context, first: Event | None, run: Run) -> AsyncIterator[bytes]:
-    """`selection`, `decoding`, `text`, `citations` and `done`; or `error` with a problem."""
+async def stream(context: Context, first: Event | None, run: Run, unknown: Sequence[str] = ()) -> AsyncIterator[bytes]:
+    """`selection`, `decoding`, `text`, `citations` and `done`; or `error` with a problem. `unknown`: ids of the filter
+    that name no document.
+    """
     async for event in events(first, run):
         if isinstance(event, FolioscopeError):
             context.metrics.answers.labels("failed").inc()
@@ -132,7 +134,7 @@ async def stream(context: Context, first: Event | None, run: Run) -> AsyncIterat
             yield _event("citations", [one.model_dump() for one in convert.citations(event.citations)])
         else:
             count(context, event)
-            yield _event("done", convert.answer(event).model_dump())
+            yield _event("done", convert.answer(event, unknown).model_dump())
 
 
 def count(context: Context, done: Done) -> None:

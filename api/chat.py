@@ -146,18 +146,22 @@ def _plain(untrusted_text: str) -> str:
     return harmless(" ".join(untrusted_text.split()))
 
 
-def remarks(done: Done) -> str:
-    """What to know of an answer beside its text, as a plain last line; empty where there is nothing."""
+def remarks(done: Done, unknown: Sequence[str] = ()) -> str:
+    """What to know of an answer beside its text, as a plain last line; empty where there is nothing. `unknown`: ids of
+    the filter that name no document.
+    """
     told = [note] if (note := done.answer.extra.get("note")) else []
+    if unknown:
+        told.append(f"Not in this archive: {_count(len(unknown), 'document')} of those that were named.")
     if done.missing:
-        told.append(f"Not heard, though they may hold more: {_pages(len(done.missing))}.")
+        told.append(f"Not heard, though they may hold more: {_count(len(done.missing), 'page')}.")
     elif done.incomplete:
-        told.append(f"Not looked at, as they have no text yet: {_pages(done.undecoded)}.")
+        told.append(f"Not looked at, as they have no text yet: {_count(done.undecoded, 'page')}.")
     return f"\n\n({' '.join(told)})" if told else ""
 
 
-def _pages(count: int) -> str:
-    return f"{count} page{'' if count == 1 else 's'}"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def usage(messages: Sequence[ChatMessage], answer: str) -> ChatUsageJSON:

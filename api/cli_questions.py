@@ -7,13 +7,14 @@ from typing import Any
 from rich.text import Text
 
 from api.cli_client import Client
-from api.cli_output import OK, PARTIAL, Output, count, safe, snippet
+from api.cli_output import OK, PARTIAL, Output, count, name_of, safe, snippet
 
 
 async def search(client: Client, output: Output, request: dict[str, Any]) -> int:
     found = await client.search(request)
     if output.as_json:
         output.json(found)
+    _note_unknown(output, found)
     hits = found["hits"] or [hit for group in found["groups"] or [] for hit in group["hits"]]
     if not hits:
         unseen = found.get("undecoded_pages", 0)
@@ -22,6 +23,12 @@ async def search(client: Client, output: Output, request: dict[str, Any]) -> int
         return PARTIAL
     print_hits(output, hits)
     return OK
+
+
+def _note_unknown(output: Output, told: dict[str, Any]) -> None:
+    """Documents that `--document` names and that are not there. Older services do not tell."""
+    for document_id in told.get("unknown_documents", ()):
+        output.note(f"There is no document {name_of(document_id)}.", style="yellow")
 
 
 def print_hits(output: Output, hits: list[dict[str, Any]]) -> None:
@@ -42,6 +49,7 @@ async def ask(client: Client, output: Output, request: dict[str, Any]) -> int:
     if output.as_json:
         output.json(answer)
     print_answer(output, answer)
+    _note_unknown(output, answer)
     return OK if answer["found"] else PARTIAL
 
 

@@ -192,13 +192,15 @@ def search_filter(given: a.FilterJSON) -> SearchFilter:
     )
 
 
-def search_response(result: SearchResult) -> a.SearchResponseJSON:
+def search_response(result: SearchResult, unknown: Sequence[str] = ()) -> a.SearchResponseJSON:
+    """`unknown`: ids of the filter that name no document."""
     return a.SearchResponseJSON(
         query=result.query,
         hits=[hit(one) for one in result.hits],
         total_pages=result.total_pages,
         undecoded_pages=result.undecoded_pages,
         reranked=result.reranked,
+        unknown_documents=list(unknown),
         took_ms=round(result.took_ms, 2),
     )
 
@@ -259,7 +261,8 @@ def considered(given: Considered) -> a.ConsideredJSON:
     )
 
 
-def answer(done: Done) -> a.AnswerJSON:
+def answer(done: Done, unknown: Sequence[str] = ()) -> a.AnswerJSON:
+    """`unknown`: ids of the filter that name no document."""
     given = done.answer
     return a.AnswerJSON(
         question=given.question,
@@ -289,6 +292,7 @@ def answer(done: Done) -> a.AnswerJSON:
             for one in done.missing
         ],
         undecoded_pages=done.undecoded,
+        unknown_documents=list(unknown),
         answerer=done.answerer,
         note=given.extra.get("note"),
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Request
 from fastapi.responses import StreamingResponse
 
-from api import answering, convert, examples, problems
+from api import answering, convert, examples, filtering, problems
 from api.chat import (
     MODEL,
     AssistantMessageJSON,
@@ -97,7 +97,7 @@ async def create_chat_completion(
     if not question:
         raise InvalidRequest("messages: there is no question of a user with text.")
     question = asked_text(question, "question")
-    where = convert.search_filter(asked.folioscope.filter)
+    where, unknown = await filtering.taken(context, tenant, asked.folioscope.filter)
     run = answering.Run(
         context,
         place,
@@ -108,23 +108,29 @@ async def create_chat_completion(
     completion_id, created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
     if asked.stream:
         first = await run.next()
-        body = _stream(context, first, run, asked, completion_id, created)
+        body = _stream(context, first, run, asked, unknown, completion_id, created)
         return StreamingResponse(body, media_type="text/event-stream")
     done = await answering.drain(run, request)
     answering.count(context, done)
-    text = harmless(done.answer.text) + footnotes(done.answer.citations) + remarks(done)
+    text = harmless(done.answer.text) + footnotes(done.answer.citations) + remarks(done, unknown)
     return ChatCompletionJSON(
         id=completion_id,
         created=created,
         model=MODEL,
         choices=[ChoiceJSON(message=AssistantMessageJSON(content=text))],
         usage=usage(asked.messages, text),
-        folioscope=convert.answer(done),
+        folioscope=convert.answer(done, unknown),
     )
 
 
 async def _stream(
-    context: Context, first: Event | None, run: answering.Run, asked: ChatRequestJSON, completion_id: str, created: int
+    context: Context,
+    first: Event | None,
+    run: answering.Run,
+    asked: ChatRequestJSON,
+    unknown: Sequence[str],
+    completion_id: str,
+    created: int,
 ) -> AsyncIterator[bytes]:
     text = told = ""
     yield _data(chunk(completion_id, created, {"role": "assistant", "content": ""}))
@@ -139,14 +145,14 @@ async def _stream(
         if isinstance(event, Done):
             # Only now: a citation that was lost meanwhile has moved the numbers of those behind it.
             answer = event.answer
-            piece = corrected(told, answer) + footnotes(answer.citations) + remarks(event)
+            piece = corrected(told, answer) + footnotes(answer.citations) + remarks(event, unknown)
         if piece:
             text += piece
             yield _data(chunk(completion_id, created, {"content": piece}))
         if isinstance(event, Done):
             answering.count(context, event)
             last = chunk(completion_id, created, {}, "stop")
-            yield _data({**last, "folioscope": convert.answer(event).model_dump()})
+            yield _data({**last, "folioscope": convert.answer(event, unknown).model_dump()})
     if asked.stream_options and asked.stream_options.include_usage:
         end = chunk(completion_id, created, {}) | {"choices": []}
         yield _data({**end, "usage": usage(asked.messages, text).model_dump()})

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request
 from fastapi.responses import StreamingResponse
 
-from api import answering, convert, examples, grouping
+from api import answering, convert, examples, filtering, grouping
 from api.context import AppContext
 from api.openapi import answers
 from api.questions import asked_text
@@ -47,12 +47,13 @@ async def search(
     it did (not for identifiers and quoted phrases, and not while it is made ready after the first start).
     """
     query = asked_text(asked.query, "query")
-    where = convert.search_filter(asked.filter)
+    where, unknown = await filtering.taken(context, tenant, asked.filter)
     shape = {"limit": asked.limit, "offset": asked.offset, "rerank": asked.rerank}
     if asked.group_by_document:
-        return await context.call(grouping.search, context.service, tenant, query, where, **shape)
+        grouped = await context.call(grouping.search, context.service, tenant, query, where, **shape)
+        return grouped.model_copy(update={"unknown_documents": list(unknown)})
     result = await context.call(context.service.search, tenant, query, where, **shape)
-    return convert.search_response(result)
+    return convert.search_response(result, unknown)
 
 
 @router.post(
@@ -90,7 +91,7 @@ async def answer(
     quotes compared. With a `conversation_id` follow-up questions are understood; `new` begins a conversation.
     """
     question = asked_text(asked.question, "question")
-    where = convert.search_filter(asked.filter)
+    where, unknown = await filtering.taken(context, tenant, asked.filter)
     conversation_id = asked.conversation_id
     if conversation_id == "new":
         conversation_id = context.service.new_conversation()
@@ -109,7 +110,7 @@ async def answer(
     if asked.stream:
         # The first event comes before the response begins: what fails until then is a problem and no broken stream.
         first = await run.next()
-        return StreamingResponse(answering.stream(context, first, run), media_type="text/event-stream")
+        return StreamingResponse(answering.stream(context, first, run, unknown), media_type="text/event-stream")
     done = await answering.drain(run, request)
     answering.count(context, done)
-    return convert.answer(done)
+    return convert.answer(done, unknown)

@@ -63,6 +63,7 @@ class SearchResponseJSON(Model):
     total_pages: int
     undecoded_pages: int = 0  # of these: without text yet, so that no search finds them
     reranked: bool = False  # whether the judge has read the first pages
+    unknown_documents: list[str] = Field(default=[])  # ids of the filter that name no document here (any more)
     took_ms: float
 
 
@@ -146,5 +147,6 @@ class AnswerJSON(Model):
     incomplete: bool = False  # whether something that might have had a say was not heard
     missing: list[MissingJSON] = Field(default=[])
     undecoded_pages: int = 0  # pages that the filter leaves and that no search finds, having no text yet
+    unknown_documents: list[str] = Field(default=[])  # ids of the filter that name no document here (any more)
     answerer: str = ""
     note: str | None = None  # what to know of this answerer

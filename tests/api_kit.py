@@ -177,6 +177,10 @@ class FakeService:
             raise NotFound(f"There is no document {document_id}.")
         return self.views[document_id]
 
+    def unknown(self, tenant, document_ids):
+        known = {one for one, view in self.views.items() if view.manifest.tenant == tenant}
+        return tuple(one for one in document_ids if one not in known)
+
     def watch(self, tenant, document_id, *, poll_s=0.3):
         yield self.document(tenant, document_id)
 

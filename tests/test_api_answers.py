@@ -15,10 +15,11 @@ import pytest
 
 from api.app import create_app
 from index.errors import Unavailable
-from tests.api_kit import Api, FakeService, assert_problem, serving
+from tests.api_kit import UNKNOWN_ID, Api, FakeService, assert_problem, serving
 from worker.answer.harmless import harmless
 from worker.asking.pipeline import Cited, Selected, Told
 
+JSON = {"Content-Type": "application/json"}
 TEXT = b"The bridge fund stands at 412 pounds.\fThe ferry was sold in 1931."
 
 
@@ -29,6 +30,13 @@ def events(response):
         lines = dict(line.split(": ", 1) for line in block.split("\n"))
         found.append((lines["event"], json.loads(lines["data"])))
     return found
+
+
+def post_raw(api, path, asked):
+    """As clients send what UTF-8 cannot carry."""
+    response = api.post(path, content=json.dumps(asked), headers=JSON)
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 @pytest.fixture
@@ -288,6 +296,45 @@ def test_unknown_filters(api, path):
         refused = api.post(path, json=asked)
         assert_problem(refused, 422, "invalid_request")
         assert next(iter(wrong)) in refused.json()["detail"]
+
+
+def test_documents_of_a_filter_that_are_not_there_are_told(api):
+    """By everything that takes the filter; deleted ones and those that never were look the same."""
+    (known,) = api.service.views
+    gone = api.add(b"another")
+    api.request("DELETE", f"/v1/documents/{gone}")
+    where = {"document_ids": [known.upper(), gone, UNKNOWN_ID.upper(), "minutes.pdf", "\ud800", known]}
+    unknown = [gone, UNKNOWN_ID, "minutes.pdf", "\ufffd"]
+    search, question = {"query": "ferry", "filter": where}, {"question": "When was the ferry?", "filter": where}
+    assert post_raw(api, "/v1/search", search)["unknown_documents"] == unknown
+    assert api.service.last_filter.document_ids == (known, *unknown)
+    assert post_raw(api, "/v1/search", search | {"group_by_document": True})["unknown_documents"] == unknown
+    assert post_raw(api, "/v1/answers", question)["unknown_documents"] == unknown
+    streamed = api.post("/v1/answers", content=json.dumps(question | {"stream": True}), headers=JSON)
+    assert events(streamed)[-1][1]["unknown_documents"] == unknown
+    chat = {
+        "model": "folioscope",
+        "messages": [{"role": "user", "content": "When was the ferry?"}],
+        "folioscope": {"filter": where},
+    }
+    told = post_raw(api, "/v1/chat/completions", chat)
+    assert told["folioscope"]["unknown_documents"] == unknown
+    assert told["choices"][0]["message"]["content"].endswith(
+        "Not in this archive: 4 documents of those that were named.)"
+    )
+    assert (
+        "4 documents of those"
+        in api.post("/v1/chat/completions", content=json.dumps(chat | {"stream": True}), headers=JSON).text
+    )
+
+
+def test_filters_without_unknown_documents_tell_none(api):
+    """Nor does a question without a filter."""
+    (known,) = api.service.views
+    for where in ({}, {"document_ids": [known]}, {"folder": "nowhere"}):
+        assert api.post("/v1/search", json={"query": "ferry", "filter": where}).json()["unknown_documents"] == []
+        answer = api.post("/v1/answers", json={"question": "ferry?", "filter": where}).json()
+        assert answer["unknown_documents"] == []
 
 
 def test_filters_at_the_ends_of_the_calendar(api):

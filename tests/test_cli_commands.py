@@ -209,6 +209,9 @@ def test_search_options_reach_the_service(folioscope, files):
     assert (where.folder, where.media_types, where.document_ids) == ("a/b", ("image/png", "image/jpeg"), (UNKNOWN_ID,))
     assert where.created_from.isoformat() == "2026-01-02T00:00:00+00:00"
     assert len(result.json["groups"]) == 1
+    for command in (["search", "bridge"], ["ask", "the bridge?"]):
+        assert f"There is no document {UNKNOWN_ID}." in folioscope(*command, "--document", UNKNOWN_ID).err
+        assert "no document" not in folioscope(*command).err
 
 
 def test_ask(folioscope, files):

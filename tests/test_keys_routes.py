@@ -19,6 +19,7 @@ from index.errors import Unavailable
 from index.keys import KeyDirectory, Scope
 from tests.access_kit import ALL, OPEN, SECRET, KeyedApi, scopes_of, without
 from tests.api_kit import Api, FakeService, assert_problem, serving, wait_for
+from tests.kit import pdf
 
 NAMES = sorted(
     f"{method.upper()} {path}" for path, methods in Api().app.openapi()["paths"].items() for method in methods
@@ -124,6 +125,21 @@ def test_the_owner_gets_it_all(api, owner):
         headers=owner.headers,
     )
     assert SECRET in found.text
+
+
+def test_anothers_documents_are_unknown_to_a_filter(api, owner):
+    """As one that never was, and as one that is deleted; what is there but not read yet is known."""
+    never, own = str(uuid.UUID(int=7, version=5)), owner.ids.document_id
+    asked = {"query": "zanzibar", "filter": {"document_ids": [own, never]}}
+    assert api.post("/v1/search", json=asked, headers=owner.headers).json()["unknown_documents"] == [never]
+    stranger = api.key("stranger")
+    assert api.post("/v1/search", json=asked, headers=stranger).json()["unknown_documents"] == [own, never]
+    files = {"file": ("gone.pdf", pdf("gone"))}
+    gone = api.post("/v1/documents", files=files, headers=stranger).json()["id"]
+    asked = {"question": "zanzibar?", "filter": {"document_ids": [gone]}}
+    assert api.post("/v1/answers", json=asked, headers=stranger).json()["unknown_documents"] == []
+    api.request("DELETE", f"/v1/documents/{gone}", headers=stranger)
+    assert api.post("/v1/answers", json=asked, headers=stranger).json()["unknown_documents"] == [gone]
 
 
 def test_the_same_file_of_two_tenants_is_two_documents(api, owner):

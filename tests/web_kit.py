@@ -230,6 +230,9 @@ class ShelfService:
         failed = tuple(self._point(item, n) for n in range(1, done + 1) if n in item.broken)
         return replace(self._view(item), failed_pages=failed)
 
+    def unknown(self, tenant: str, document_ids) -> tuple[str, ...]:
+        return tuple(one for one in document_ids if one not in self._shelf)
+
     def watch(self, tenant: str, document_id: str, *, poll_s: float = 0.3) -> Iterator[DocumentView]:
         last = None
         while True:

@@ -200,6 +200,9 @@ class Library:
             view, failed_pages=tuple(sorted(failed, key=lambda point: (point.key.document_id, point.key.page)))
         )
 
+    def unknown(self, tenant: str, document_ids: Sequence[str]) -> tuple[str, ...]:
+        return tuple(one for one in document_ids if self._catalog.get(tenant, one) is None)
+
     def watch(self, tenant: str, document_id: str, *, poll_s: float = 0.3) -> Iterator[DocumentView]:
         last = None
         while True:

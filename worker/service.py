@@ -134,6 +134,10 @@ class ServiceProtocol(Protocol):
 
     def document(self, tenant: str, document_id: str) -> DocumentView: ...
 
+    def unknown(self, tenant: str, document_ids: Sequence[str]) -> tuple[str, ...]:
+        """Those of the ids that name no document of the tenant."""
+        ...
+
     def watch(self, tenant: str, document_id: str, *, poll_s: float = 0.3) -> Iterator[DocumentView]:
         """A view at once and at every change; ends when nothing is pending any more or it is deleted."""
         ...

@@ -110,6 +110,7 @@ function evidence(citation, text, verdict) {
 export function notFound(answer, names, { waiting, withoutFilters }) {
   const pages = answer.considered.slice(0, PAGES_SHOWN);
   const tips = [
+    answer.unknown_documents?.length ? ["The document that is named in the filters is not here any more."] : null,
     withoutFilters
       ? [button("Ask all documents", { kind: "plain small", on: { click: withoutFilters } }), " without the filters."]
       : null,

@@ -225,6 +225,8 @@ export function createSearch(
         ),
       );
     }
+    if (found.unknown_documents?.length)
+      tips.unshift(h("li", { text: "The document that is named in the filters is not here any more." }));
     if (unquoted !== state.query) {
       tips.push(
         h(
