@@ -63,7 +63,7 @@ class FakeQueue:
 class House:
     """A reconciler over an archive; `look` says what it rang for, as if no moment had passed since it last rang."""
 
-    def __init__(self, archive, **config):
+    def __init__(self, archive, recovery=None, **config):
         self.queue, self.broker = FakeQueue(), FakeBroker()
         self.reconciler = Reconciler(
             archive.catalog,
@@ -71,7 +71,7 @@ class House:
             self.queue,
             self.broker,
             Claims(archive.root / "claims", "house"),
-            archive.recovery,
+            recovery or archive.recovery,
             read_queue=lambda: messages.READ_CPU,
             config=HousekeepingConfig(**config),
         )

@@ -15,7 +15,7 @@ from index.catalog_dir import DirCatalog
 from index.errors import StoreUnavailable
 from index.ownership import Ownership
 from index.store import PageCounts
-from index.types import Manifest, Origin, PageSize, Split
+from index.types import Manifest, Origin, PageSize, Split, Tombstone
 from worker.deletion import Deletion
 
 SHA = "ab" * 32
@@ -137,6 +137,47 @@ def test_what_was_just_accepted_is_not_swept(front, worker):
     facts = front.accept(b"second")
     worker.deletion.finish()
     assert front.blobs.check(facts.sha256)
+
+
+def test_what_was_sent_again_is_not_deleted(front, worker, monkeypatch):
+    """Who tidies up finds a deletion that another process has under way, waits for the catalog until it has ended, and
+    by then the document may have been accepted anew.
+    """
+    facts = front.accept(b"letter")
+    begun, bury = front.catalog.bury, worker.catalog.bury
+
+    def found(tombstone=None):
+        """What there is in the middle of a deletion, which ends before anybody else has the lock."""
+        monkeypatch.undo()
+        begun(Tombstone("default", facts.document_id, facts.sha256, "a.pdf", START, 0))
+        unfinished = bury(tombstone)
+        front.deletion.delete("default", facts.document_id)
+        front.accept(b"letter")
+        return unfinished
+
+    monkeypatch.setattr(worker.catalog, "bury", found)
+    assert worker.deletion.finish() == 0
+    assert front.catalog.get("default", facts.document_id) is not None
+    assert front.blobs.check(facts.sha256)
+
+
+def test_a_deletion_that_was_cut_short_is_ended(front, worker):
+    """By whoever tidies up next; the process that began it is gone."""
+    facts, kept = front.accept(b"letter"), front.accept(b"other")
+    front.catalog.bury(Tombstone("default", facts.document_id, facts.sha256, "a.pdf", START, 0))
+    assert worker.deletion.finish() == 1
+    assert front.catalog.get("default", facts.document_id) is None
+    assert [blob.sha256 for blob in front.blobs.blobs()] == [kept.sha256]
+
+
+def test_blobs_stay_while_documents_may_be_missing(front, worker):
+    """What no document names may be named by one that cannot be read now."""
+    facts = front.accept(b"letter")
+    front.catalog.forget("default", facts.document_id)
+    worker.deletion.finish(sweep=lambda: False)
+    assert front.blobs.check(facts.sha256)
+    worker.deletion.finish()
+    assert list(front.blobs.blobs()) == []
 
 
 def test_what_just_came_is_deleted_with_its_archive(front, worker):

@@ -16,6 +16,7 @@ from worker.claims import Claims
 from worker.jobs import now
 from worker.labels import labels
 from worker.queue import Expand, Read
+from worker.recovery import Recovery
 from worker.shell import dump
 
 
@@ -170,6 +171,30 @@ def test_pages_of_a_deleted_document_go(archive):
     archive.catalog.forget(TENANT, gone)
     House(archive).look()
     assert {point.key.document_id for point in archive.store.scan(None)} == {kept}
+
+
+def test_pages_of_a_tenant_go_whose_last_document_was_deleted(archive):
+    """Nothing of it is listed any more, and its text would be found for ever."""
+    kept, gone = uploaded(archive, "kept"), PageKey("other", "0" * 8 + "-0000-4000-8000-" + "0" * 12, 1)
+    archive.store.add_pending([gone], archive.store.get([PageKey(TENANT, kept, 1)])[0].labels, now())
+    house = House(archive)
+    for _ in range(2):
+        house.look()
+        assert {point.key.document_id for point in archive.store.scan(None)} == {kept}
+        archive.store.add_pending([gone], archive.store.get([PageKey(TENANT, kept, 1)])[0].labels, now())
+        house.reconciler._due = True
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_pages_of_a_damaged_manifest_stay(archive, many):
+    """It may be restored from a backup, and its vision tokens would be gone. In one process as in many."""
+    document_id, _ = uploaded(archive, "one"), uploaded(archive, "other")
+    recovery = Recovery(archive.catalog, archive.store, archive.rung.extend, now, tidy=archive.catalog.complete)
+    # After the start: it is asked when something would be removed.
+    (archive.root / "documents" / TENANT / f"{document_id}.json").write_text("{")
+    assert archive.catalog.get(TENANT, document_id) is None
+    House(archive, recovery=recovery).look() if many else recovery.reconcile()
+    assert archive.store.count(TENANT).total == 2
 
 
 def test_pages_of_a_document_that_came_back_stay(archive):

@@ -79,26 +79,31 @@ class Deletion:
                 remaining=self._remaining(tenant, tally),
             )
 
-    def finish(self, *, sweep: bool = True) -> int:
-        """End deletions that a crash cut short; how many there were. Without `sweep`, blobs that no manifest
-        names stay: for a catalog that may be incomplete.
+    def finish(self, *, sweep: Callable[[], bool] = lambda: True) -> int:
+        """End deletions that a crash cut short; how many. Where `sweep` says no, blobs that no manifest names stay:
+        for a catalog that may be incomplete.
         """
-        unfinished = self._catalog.bury()
-        for stone in unfinished:
+        ended = 0
+        for stone in self._catalog.bury():
             with self._catalog.lock():
-                if entry := self._catalog.get(stone.tenant, stone.document_id):
+                # It may have been under way, and have ended since, and its document may have been sent in again.
+                entry = self._catalog.get(stone.tenant, stone.document_id)
+                if entry is not None and stone in self._catalog.bury():
                     self._remove(entry, stone.deleted_at, self._survey(stone.tenant))
-        if sweep:
-            self._sweep()
-        return len(unfinished)
+                    ended += 1
+        with self._catalog.lock():
+            if sweep():
+                self._sweep()
+        return ended
 
     def _sweep(self) -> None:
-        """Remove blobs that no manifest names: the last step of a deletion, or the first of an upload."""
-        with self._catalog.lock():
-            held = {entry.manifest.sha256 for entry in self._catalog.entries(None)}
-            for blob in list(self._blobs.blobs()):
-                if blob.sha256 not in held:
-                    self._blobs.delete(blob.sha256)
+        """Remove blobs that no manifest names: the last step of a deletion, or the first of an upload. The caller holds
+        the lock.
+        """
+        held = {entry.manifest.sha256 for entry in self._catalog.entries(None)}
+        for blob in list(self._blobs.blobs()):
+            if blob.sha256 not in held:
+                self._blobs.delete(blob.sha256)
 
     def _survey(self, tenant: str) -> _Tally:
         tally = _Tally()

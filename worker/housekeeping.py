@@ -132,12 +132,19 @@ class Reconciler:
                 jobs.append(Expand(manifest.tenant, manifest.document_id))
             elif split.pages:
                 pages[manifest.document_id] = len(split.pages)
+        there = self._store.count(None).total  # first: what comes meanwhile is no tenant's that nobody knows
         for tenant, pages in expected.items():
             # Counting is cheap, looking at every page is not.
-            if thorough or self._store.count(tenant).total != pages.total():
+            held = self._store.count(tenant).total
+            there -= held
+            if thorough or held != pages.total():
                 found = Counter(point.key.document_id for point in self._store.scan(tenant))
                 jobs += [Expand(tenant, one) for one, count in pages.items() if found[one] < count]
                 self._recovery.drop_unowned((tenant, one) for one in found.keys() - pages.keys())
+        if there > 0:
+            # Of tenants of whom no document is left.
+            others = {(key.tenant, key.document_id) for key in (point.key for point in self._store.scan(None))}
+            self._recovery.drop_unowned(document for document in others if document[0] not in expected)
         self._found = jobs
 
 

@@ -65,10 +65,10 @@ class Recovery:
         ring: Callable[[Iterable[Job]], None],
         clock: Callable[[], datetime],
         *,
-        tidy: bool = True,
+        tidy: Callable[[], bool] = lambda: True,
         splits: Splits | None = None,
     ) -> None:
-        """`tidy` False: the catalog may be incomplete, so pages without a document are left alone."""
+        """While `tidy` says no the catalog may be incomplete, and pages without a document are left alone."""
         self._splits = splits or Splits(catalog)
         self._catalog = catalog
         self._store = store
@@ -101,13 +101,16 @@ class Recovery:
             owned.add(document)
             if split.pages is None or points[document] < split.pages:
                 jobs.append(Expand(*document))
-        if self._tidy:
-            self.drop_unowned(points.keys() - owned)
+        self.drop_unowned(points.keys() - owned)
         return rung + self._send(jobs)
 
     def drop_unowned(self, documents: Iterable[tuple[str, str]]) -> None:
         """Points without a manifest: a power cut took the end of a deletion out of the index's log."""
-        for tenant, document_id in documents:
+        unowned = list(documents)
+        # Asked each time: files may be damaged, and mended, while a process runs.
+        if not unowned or not self._tidy():
+            return
+        for tenant, document_id in unowned:
             with self._catalog.lock():
                 if self._catalog.get(tenant, document_id) is None and self._store.delete(tenant, document_id):
                     log.warning("pages of %s were left over from its deletion; they are gone now", document_id)

@@ -158,8 +158,7 @@ class Member:
 
     def _build_housekeeper(self, settings: Settings) -> Housekeeper:
         truth = self.truth
-        # Points of an incomplete catalog (not mounted, not restored yet) are left alone.
-        complete = truth.catalog.complete()
+        may_tidy = wiring.tidying(truth)
         config = HousekeepingConfig(look_s=min(5.0, settings.housekeeping_s / 4), compare_s=settings.housekeeping_s)
         reconciler = Reconciler(
             truth.catalog,
@@ -167,14 +166,14 @@ class Member:
             self.queue,
             self.broker,
             self.claims,
-            Recovery(truth.catalog, truth.store, self.queue.ring, now, tidy=complete, splits=truth.splits),
+            Recovery(truth.catalog, truth.store, self.queue.ring, now, tidy=may_tidy, splits=truth.splits),
             read_queue=self.route,
             config=config,
         )
         tidy = (
             lambda: truth.blobs.sweep(older_than_s=_STALE_UPLOAD_S),
             truth.catalog.sweep,
-            lambda: self.deletion.finish(sweep=complete),
+            lambda: self.deletion.finish(sweep=may_tidy),
             self.claims.sweep,
             wiring.build_uploads(settings).sweep,
             wiring.build_idempotency(settings).sweep,

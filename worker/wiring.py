@@ -85,6 +85,16 @@ def open_truth(settings: Settings, *, vision_dim: int | None = None) -> Truth:
         raise
 
 
+def tidying(truth: Truth) -> Callable[[], bool]:
+    """Whether blobs and pages that no document names may be removed: asked each time, since files may be damaged, and
+    mended, while a process runs. Never by a process that found blobs or pages and no documents when it began: what is
+    uploaded then would make a directory that was not mounted, or not restored yet, look whole.
+    """
+    catalog = truth.catalog
+    began_whole = catalog.complete() or not (any(truth.blobs.blobs()) or truth.store.count(None).total)
+    return lambda: began_whole and catalog.complete()
+
+
 def server_config(settings: Settings, *, vision_dim: int | None = None) -> ServerConfig:
     """How the full stack's index server is reached; `ConfigError` where no setting says so."""
     from index.server_config import Placement, Quantization, ServerConfig
