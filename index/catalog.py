@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -39,6 +39,11 @@ class Catalog(Protocol):
     def entries(self, tenant: str | None = None) -> Iterator[Entry]:
         """All documents, newest first; `None` spans tenants (recovery and verify only). What other processes changed
         may be missing for a second, but not for who holds the lock.
+        """
+
+    def listed(self, tenant: str) -> Sequence[Entry]:
+        """The documents of a tenant as `entries` gives them, in a sequence that never changes: where something has
+        changed, it is another one.
         """
 
     def split(self, tenant: str, document_id: str, found: Split | None = None) -> Split | None:

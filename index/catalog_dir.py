@@ -18,7 +18,7 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -125,7 +125,10 @@ class DirCatalog:
     def entries(self, tenant: str | None = None) -> Iterator[Entry]:
         tenants = [tenant] if tenant else sorted(path.name for path in self._root.iterdir() if path.is_dir())
         for name in tenants:
-            yield from self._tenant(name).entries()
+            yield from self.listed(name)
+
+    def listed(self, tenant: str) -> Sequence[Entry]:
+        return self._tenant(tenant).entries()
 
     def split(self, tenant: str, document_id: str, found: Split | None = None) -> Split | None:
         stem = self._stem(tenant, document_id)

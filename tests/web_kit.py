@@ -205,8 +205,9 @@ class ShelfService:
         return [entry for id_ in reversed(list(self._shelf)) if (entry := self.get("default", id_))]
 
     def _listed(self, *, troubled: bool = False, **which) -> list[Entry]:
-        only = {id_ for id_, item in self._shelf.items() if item.broken or item.error} if troubled else None
-        return list(chosen(self._entries(), catalog=self, only=only, **which))
+        bad = {id_ for id_, item in self._shelf.items() if item.broken or item.error}
+        listed = chosen(self._entries(), catalog=self, **which)
+        return [entry for entry in listed if not troubled or entry.manifest.document_id in bad]
 
     def documents(self, tenant, *, cursor=None, limit=50, order=Order.NEWEST, uploaded_only=False, name=None, **which):
         entries = self._listed(uploaded_only=uploaded_only, name=name, **which)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from index.blobs import BlobStore, Staged
@@ -45,7 +46,7 @@ from worker.idempotency import IdempotencyKeys
 from worker.images import PageImages
 from worker.jobs import Jobs
 from worker.labels import above, below
-from worker.listing import Order
+from worker.listing import Choices, Order
 from worker.overview import Inside, Overlook, Overview
 from worker.queue import Queue
 from worker.read_again import Asked, Step
@@ -109,6 +110,7 @@ class Library:
         self._max_upload_bytes = max_upload_bytes
         self._answerer = answerer
         self._reranker = reranker
+        self._choices = Choices()
 
     def prepare(self) -> None:
         """Make what the first question would wait for."""
@@ -167,15 +169,19 @@ class Library:
         folder: str | None = None,
         troubled: bool = False,
     ) -> int:
-        which = self._listed(tenant, uploaded_only=uploaded_only, name=name, folder=folder, troubled=troubled)
-        return sum(1 for _ in which)
+        return len(self._listed(tenant, uploaded_only=uploaded_only, name=name, folder=folder, troubled=troubled))
 
     def _listed(
         self, tenant: str, *, uploaded_only: bool, name: str | None, folder: str | None, troubled: bool
-    ) -> Iterator[Entry]:
-        only = self._troubled(tenant) if troubled else None
-        which = {"uploaded_only": uploaded_only, "name": name, "folder": folder, "only": only}
-        return listing.chosen(self._catalog.entries(tenant), catalog=self._catalog, **which)
+    ) -> Sequence[Entry]:
+        entries, which = self._catalog.listed(tenant), (tenant, uploaded_only, name, folder)
+        if uploaded_only or name or folder:
+            wanted = {"uploaded_only": uploaded_only, "name": name, "folder": folder, "catalog": self._catalog}
+            entries = self._choices.of(entries, which, partial(listing.chosen, **wanted))
+        if not troubled:
+            return entries
+        only = self._troubled(tenant)
+        return [entry for entry in entries if entry.manifest.document_id in only]
 
     def _troubled(self, tenant: str) -> set[str]:
         """Documents of which something could not be read, and the archives that they lie in."""
