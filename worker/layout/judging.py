@@ -9,8 +9,9 @@ from __future__ import annotations
 import enum
 import itertools
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import median
 
 from worker.layout.gutters import Gutter, wide_enough, with_lone
@@ -44,77 +45,165 @@ class _Side:
         return len(self.pieces)
 
 
+@dataclass(frozen=True)
+class _Band:
+    """What stands along a gutter between its neighbours. What a rule asks for is worked out when it is first asked."""
+
+    gutter: Gutter
+    pieces: Sequence[Piece]  # of the page
+    others: Sequence[Gutter]
+    within: Sequence[Piece]  # along the gutter, also beyond its neighbours
+    left: _Side
+    right: _Side
+    size: float  # of the type
+
+    @property
+    def sides(self) -> tuple[_Side, _Side]:
+        return self.left, self.right
+
+    @property
+    def width(self) -> float:
+        return self.gutter.x1 - self.gutter.x0
+
+    @cached_property
+    def labels(self) -> tuple[float, float]:
+        """The shares of labels left and right."""
+        left, right = (_share(side.pieces, lambda p: is_label(p.text)) for side in self.sides)
+        return left, right
+
+    @cached_property
+    def aligned(self) -> float:
+        return _aligned(self.left.pieces, self.right.pieces)
+
+
 def judge(pieces: Sequence[Piece], gutter: Gutter, others: Sequence[Gutter] = ()) -> Divides:
     """What a gutter divides.
 
     `others` are the gutters of the same pieces: only the columns next to this one are looked at.
     """
-    middle = gutter.middle
     beside = [
         g.middle
         for g in others
         if min(g.last, gutter.last) - max(g.first, gutter.first) > 0.6 * (gutter.last - gutter.first)
     ]
     within = pieces[gutter.first : gutter.last + 1]
-    start = next((x for x in sorted(beside)[::-1] if x < gutter.x0 and not _numbers_lines(within, x, middle)), -1.0)
-    stop = next((x for x in sorted(beside) if x > gutter.x1 and not _numbers_lines(within, middle, x)), 1e9)
+    start = next(
+        (x for x in sorted(beside)[::-1] if x < gutter.x0 and not _numbers_lines(within, x, gutter.middle)), -1.0
+    )
+    stop = next((x for x in sorted(beside) if x > gutter.x1 and not _numbers_lines(within, gutter.middle, x)), 1e9)
     first, last = with_lone(pieces, gutter)
-    band = [p for p in pieces[first : last + 1] if p.x1 > start and p.x0 < stop]
-    left = _side([p for p in band if p.x1 <= middle], nearest_right=True)
-    right = _side([p for p in band if p.x0 >= middle], nearest_right=False)
-    if left.prose and right.prose:
-        wide = gutter.x1 - gutter.x0 > 0.5 * median(p.size for p in band)
+    lone = [p for p in pieces[first : last + 1] if p.x1 > start and p.x0 < stop]
+    if all(side.prose for side in _sides(lone, gutter)):
+        wide = gutter.x1 - gutter.x0 > 0.5 * median(p.size for p in lone)
         return Divides.COLUMNS if wide or gutter.paired >= 5 else Divides.CELLS
     if _lists(within, gutter, beside):
         return Divides.BLOCKS
-    band = [p for p in within if p.x1 > start and p.x0 < stop]
-    left = _side([p for p in band if p.x1 <= middle], nearest_right=True)
-    right = _side([p for p in band if p.x0 >= middle], nearest_right=False)
+    near = [p for p in within if p.x1 > start and p.x0 < stop]
+    left, right = _sides(near, gutter)
     if min(left.lines, right.lines) < 2:
         return Divides.CELLS
-    if _share(left.pieces, lambda p: is_enumerator(p.text) or is_bullet_like(p)) > 0.5:
+    band = _Band(gutter, pieces, others, within, left, right, median(p.size for p in near))
+    return next(told for rule in _RULES if (told := rule(band)) is not None)
+
+
+# Each rule says what the gutter divides, or None where it cannot tell. The first that can is believed: what is written
+# on the two sides first, then how their lines stand to each other, then the white between them.
+
+
+def _numbered(band: _Band) -> Divides | None:
+    """Numbers or bullets, and beside them what they count."""
+    numbered = _share(band.left.pieces, lambda p: is_enumerator(p.text) or is_bullet_like(p)) > 0.5
+    return Divides.CELLS if numbered else None
+
+
+def _letterhead(band: _Band) -> Divides | None:
+    return Divides.BLOCKS if _address_beside(band) else None
+
+
+def _narrow(band: _Band) -> Divides | None:
+    return None if wide_enough(band.gutter, band.size) else Divides.CELLS
+
+
+def _index(band: _Band) -> Divides | None:
+    """Columns of an index, level as its lines are."""
+    entries = all(_share(side.pieces, lambda p: is_entry(p.text)) > 0.6 for side in band.sides)
+    return Divides.BLOCKS if entries else None
+
+
+def _price_list(band: _Band) -> Divides | None:
+    """Columns of a list of prices: between two of them no dots lead on."""
+    led = _share(band.right.pieces, _leads) > 0.6 and _led_to(band.left.pieces, band.within) > 0.6
+    return Divides.BLOCKS if led else None
+
+
+def _other_labels(band: _Band) -> Divides | None:
+    """Labels with their values to the right of others with theirs."""
+    left, right = band.labels
+    return Divides.BLOCKS if right > 0.7 and left < 0.3 and band.right.lines >= 3 else None
+
+
+def _figures(band: _Band) -> Divides | None:
+    """Two columns of figures are a table's even where none stand level: a sum is either paid in or paid out."""
+    numbers = [_share(side.pieces, lambda p: is_numeric(p.text)) for side in band.sides]
+    return Divides.CELLS if min(numbers) > 0.5 or (max(numbers) > 0.5 and band.aligned > 0.5) else None
+
+
+def _values(band: _Band) -> Divides | None:
+    """Labels or names of things, and level with them what they are."""
+    if band.labels[0] > 0.4 and band.aligned > 0.6:
         return Divides.CELLS
-    size = median(p.size for p in band)
-    if _address_beside(pieces, gutter, left, right, size):
-        return Divides.BLOCKS
-    if not wide_enough(gutter, size):
-        return Divides.CELLS
-    if all(_share(side.pieces, lambda p: is_entry(p.text)) > 0.6 for side in (left, right)):
-        return Divides.BLOCKS  # columns of an index, level as its lines are
-    if _share(right.pieces, _leads) > 0.6 and _led_to(left.pieces, within) > 0.6:
-        return Divides.BLOCKS  # columns of a list of prices: between two of them no dots lead on
-    labels = [_share(side.pieces, lambda p: is_label(p.text)) for side in (left, right)]
-    if labels[1] > 0.7 and labels[0] < 0.3 and right.lines >= 3:
-        return Divides.BLOCKS  # labels with their values to the right of others with theirs
-    aligned = _aligned(left.pieces, right.pieces)
-    numbers = [_share(s.pieces, lambda p: is_numeric(p.text)) for s in (left, right)]
-    # Two columns of figures are a table's even where none stand level: a sum is either paid in or paid out.
-    if min(numbers) > 0.5 or (max(numbers) > 0.5 and aligned > 0.5):
-        return Divides.CELLS
-    near = gutter.x1 - gutter.x0 < _BESIDE * size
-    if (labels[0] > 0.4 and aligned > 0.6) or (aligned > 0.8 and near and _are_values(left.pieces, right.pieces)):
-        return Divides.CELLS
-    if aligned < 0.55 or (aligned < 0.8 and abs(left.pitch - right.pitch) > 0.12 * max(left.pitch, right.pitch)):
-        return Divides.BLOCKS  # lines that pay no heed to each other: independent blocks
-    few, many = (left, right) if left.lines <= right.lines else (right, left)
-    if many.prose and (many.lines >= _FEWEST_PROSE or _mean_length(many) >= _LONG_LINE):
-        # A column of notes has lines of its own close together; labels stand alone, one to an entry.
-        notes = few.pitch < 1.7 and few.lines >= 3 and aligned < 0.9
-        return Divides.BLOCKS if notes else Divides.CELLS
-    across = pieces[gutter.first : gutter.last + 1]
-    cells = len(across) / max(left.lines, right.lines)
-    width = gutter.x1 - gutter.x0
-    if left.pitch > 1.62 or right.pitch > 1.62 or width < 1.5 * size:
-        return Divides.CELLS  # rows set apart, as a table's are
-    if cells >= 2.5:
-        # More than two on a row: a table, unless this gutter is far wider than its neighbours.
-        next_widest = max(
-            (g.x1 - g.x0 for g in others if g.first <= gutter.last and gutter.first <= g.last and not _same(g, gutter)),
-            default=0.0,
-        )
-        return Divides.BLOCKS if width > 8 * size and width > 2 * next_widest else Divides.CELLS
-    alike = max(left.lines, right.lines) <= 9 or _alike(left.pieces, right.pieces)
+    near = band.width < _BESIDE * band.size
+    told = band.aligned > 0.8 and near and _are_values(band.left.pieces, band.right.pieces)
+    return Divides.CELLS if told else None
+
+
+def _heedless(band: _Band) -> Divides | None:
+    """Lines that pay no heed to each other: independent blocks."""
+    left, right = band.left.pitch, band.right.pitch
+    uneven = band.aligned < 0.8 and abs(left - right) > 0.12 * max(left, right)
+    return Divides.BLOCKS if band.aligned < 0.55 or uneven else None
+
+
+def _beside_prose(band: _Band) -> Divides | None:
+    """A column of notes has lines of its own close together; labels stand alone, one to an entry."""
+    few, many = sorted(band.sides, key=lambda side: side.lines)
+    if not many.prose or (many.lines < _FEWEST_PROSE and _mean_length(many) < _LONG_LINE):
+        return None
+    return Divides.BLOCKS if few.pitch < 1.7 and few.lines >= 3 and band.aligned < 0.9 else Divides.CELLS
+
+
+def _rows_apart(band: _Band) -> Divides | None:
+    """Rows set apart, as a table's are, or cells close to each other."""
+    apart = max(band.left.pitch, band.right.pitch) > 1.62
+    return Divides.CELLS if apart or band.width < 1.5 * band.size else None
+
+
+def _many_cells(band: _Band) -> Divides | None:
+    """More than two on a row: a table, unless this gutter is far wider than its neighbours."""
+    gutter = band.gutter
+    if len(band.within) / max(band.left.lines, band.right.lines) < 2.5:
+        return None
+    next_widest = max(
+        (
+            g.x1 - g.x0
+            for g in band.others
+            if g.first <= gutter.last and gutter.first <= g.last and not _same(g, gutter)
+        ),
+        default=0.0,
+    )
+    return Divides.BLOCKS if band.width > 8 * band.size and band.width > 2 * next_widest else Divides.CELLS
+
+
+def _one_list(band: _Band) -> Divides:
+    """What is left stands level and close: short columns, or long ones of one make, are blocks."""
+    alike = max(band.left.lines, band.right.lines) <= 9 or _alike(band.left.pieces, band.right.pieces)
     return Divides.BLOCKS if alike else Divides.CELLS
+
+
+_RULES: tuple[Callable[[_Band], Divides | None], ...] = (
+    *(_numbered, _letterhead, _narrow, _index, _price_list, _other_labels, _figures, _values),
+    *(_heedless, _beside_prose, _rows_apart, _many_cells, _one_list),
+)
 
 
 def _leads(piece: Piece) -> bool:
@@ -162,19 +251,20 @@ def _beginnings(pieces: Sequence[Piece], start: float, stop: float) -> list[str]
     ]
 
 
-def _address_beside(pieces: Sequence[Piece], gutter: Gutter, left: _Side, right: _Side, size: float) -> bool:
+def _address_beside(band: _Band) -> bool:
     """Two lines far to the right of the first two of an address: a date and a reference, and no row of a table."""
-    if gutter.paired != 2 or left.lines != 2 or right.lines != 2 or gutter.x1 - gutter.x0 < 8 * size:
+    gutter, size = band.gutter, band.size
+    if gutter.paired != 2 or any(side.lines != 2 for side in band.sides) or band.width < 8 * size:
         return False
-    texts = [p.text for side in (left, right) for p in side.pieces]
-    if max(left.pitch, right.pitch) > 1.62 or any(is_label(text) or len(text) < 5 for text in texts):
+    texts = [p.text for side in band.sides for p in side.pieces]
+    if max(side.pitch for side in band.sides) > 1.62 or any(is_label(text) or len(text) < 5 for text in texts):
         return False
-    if any(_share(side.pieces, lambda p: is_numeric(p.text)) > 0.5 for side in (left, right)):
+    if any(_share(side.pieces, lambda p: is_numeric(p.text)) > 0.5 for side in band.sides):
         return False
-    last = left.pieces[-1]
+    last = band.left.pieces[-1]
     return any(
         0 < p.yc - last.yc < 1.62 * size and abs(p.x0 - last.x0) < size and p.x1 < gutter.x0 + size
-        for p in pieces[gutter.last + 1 : gutter.last + 3]
+        for p in band.pieces[gutter.last + 1 : gutter.last + 3]
     )
 
 
@@ -205,6 +295,13 @@ def is_bullet_like(piece: Piece) -> bool:
 
 def _share(pieces: Sequence[Piece], test) -> float:  # noqa: ANN001
     return sum(1 for p in pieces if test(p)) / max(1, len(pieces))
+
+
+def _sides(band: Sequence[Piece], gutter: Gutter) -> tuple[_Side, _Side]:
+    """What stands left and right of the gutter."""
+    middle = gutter.middle
+    left = _side([p for p in band if p.x1 <= middle], nearest_right=True)
+    return left, _side([p for p in band if p.x0 >= middle], nearest_right=False)
 
 
 def _side(pieces: list[Piece], *, nearest_right: bool) -> _Side:
