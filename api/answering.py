@@ -2,6 +2,7 @@
 
 Steps run in threads, one at a time. A client that goes away ends the work: what runs is told by `Run.cancelled`, and a
 step that cannot listen ends by itself, in its thread, for nobody. Only then its place among the key's answers is free.
+A page that is decoded for an answer may take minutes: comments meanwhile keep proxies from closing the stream.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ from worker.asking.pipeline import Cited, Done, Event, Selected, Told
 
 if TYPE_CHECKING:
     from api.tenants import Answering
+
+
+STREAM_HEADERS = {"X-Accel-Buffering": "no"}
+"""Some proxies (nginx) hold a response back until they have all of it, unless they are told."""
+HEARTBEAT = b": still working\n\n"
 
 
 class Run:
@@ -52,6 +58,10 @@ class Run:
         try:
             with self._stepping:
                 return next(self._events, None)
+        except Exception:
+            if not self._gone.is_set():
+                self._context.metrics.answers.labels("failed").inc()
+            raise
         finally:
             if self._gone.is_set():
                 self._close()
@@ -94,17 +104,29 @@ async def drain(run: Run, request: Request) -> Done:
         run.leave()
 
 
-async def events(first: Event | None, run: Run) -> AsyncIterator[Event | FolioscopeError]:
-    """All events; a failure on the way is the last one."""
+async def events(context: Context, first: Event | None, run: Run) -> AsyncIterator[Event | FolioscopeError | None]:
+    """All events; a failure on the way, ours too, is the last one. None after each `heartbeat_s` without an event."""
     event = first
     try:
         while event is not None:
             yield event
+            step = asyncio.ensure_future(run.next())
             try:
-                event = await run.next()
+                while not (await asyncio.wait({step}, timeout=context.config.heartbeat_s))[0]:
+                    yield None
+                event = step.result()
             except FolioscopeError as error:
                 yield error
                 return
+            except Exception as error:
+                # Half an answer is out: its end has to be told as one.
+                failure = InternalError("An answer was broken off by an error of ours.")
+                failure.__cause__ = error
+                yield failure
+                return
+            finally:
+                if not step.cancel() and not step.cancelled():
+                    step.exception()  # it ended just when this was left, and nobody else asks how
     finally:
         run.leave()
 
@@ -113,9 +135,10 @@ async def stream(context: Context, first: Event | None, run: Run, unknown: Seque
     """`selection`, `decoding`, `text`, `citations` and `done`; or `error` with a problem. `unknown`: ids of the filter
     that name no document.
     """
-    async for event in events(first, run):
-        if isinstance(event, FolioscopeError):
-            context.metrics.answers.labels("failed").inc()
+    async for event in events(context, first, run):
+        if event is None:
+            yield HEARTBEAT
+        elif isinstance(event, FolioscopeError):
             yield _event("error", problems.content(event))
         elif isinstance(event, Selected):
             yield _event(

@@ -109,7 +109,7 @@ async def create_chat_completion(
     if asked.stream:
         first = await run.next()
         body = _stream(context, first, run, asked, unknown, completion_id, created)
-        return StreamingResponse(body, media_type="text/event-stream")
+        return StreamingResponse(body, media_type="text/event-stream", headers=answering.STREAM_HEADERS)
     done = await answering.drain(run, request)
     answering.count(context, done)
     text = harmless(done.answer.text) + footnotes(done.answer.citations) + remarks(done, unknown)
@@ -134,9 +134,13 @@ async def _stream(
 ) -> AsyncIterator[bytes]:
     text = told = ""
     yield _data(chunk(completion_id, created, {"role": "assistant", "content": ""}))
-    async for event in answering.events(first, run):
+    async for event in answering.events(context, first, run):
+        if event is None:
+            yield answering.HEARTBEAT
+            continue
         if isinstance(event, FolioscopeError):
-            yield _data({"error": problems.openai_error(event.message, event.code)})
+            problem = problems.content(event)
+            yield _data({"error": problems.openai_error(str(problem["detail"]), str(problem["code"]))})
             return
         piece = ""
         if isinstance(event, Told):

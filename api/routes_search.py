@@ -110,7 +110,8 @@ async def answer(
     if asked.stream:
         # The first event comes before the response begins: what fails until then is a problem and no broken stream.
         first = await run.next()
-        return StreamingResponse(answering.stream(context, first, run, unknown), media_type="text/event-stream")
+        body = answering.stream(context, first, run, unknown)
+        return StreamingResponse(body, media_type="text/event-stream", headers=answering.STREAM_HEADERS)
     done = await answering.drain(run, request)
     answering.count(context, done)
     return convert.answer(done, unknown)
