@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -21,7 +20,6 @@ from index.vision import MAX_NUMBERS
 from tests.engine_deepseek_kit import checkpoint, page
 from tests.engine_vision_kit import Helper, engine
 from worker.engine.choice import choose, readers, vision_dim
-from worker.engine.deepseek.batching import Batcher
 from worker.engine.deepseek.engine import DeepSeekOcrEngine, EngineConfig
 from worker.engine.deepseek.modes import KINDS, modes_of
 from worker.engine.deepseek.pages import Pages
@@ -377,34 +375,6 @@ def test_an_engine_that_was_closed():
     for call in (lambda: made.read([page(1)]), lambda: made.encode([page(1)])):
         with pytest.raises(Unavailable):
             call()
-
-
-def test_a_batch_is_what_waited():
-    """Items that come while a batch runs go together; one that fails fails alone; after closing nothing is taken."""
-    gate, seen = threading.Event(), []
-
-    def run(items):
-        seen.append(list(items))
-        assert gate.wait(120)
-        if "bad" in items:
-            raise ValueError("bad")
-        return [item.upper() for item in items]
-
-    batcher = Batcher(run, most=3, name="test")
-    first = batcher.submit("a")
-    while not seen:
-        time.sleep(0.001)
-    rest = [batcher.submit(item) for item in ("b", "bad", "c", "d")]
-    gate.set()
-    assert first.result(120) == "A"
-    assert [future.result(120) for future in (rest[0], rest[2], rest[3])] == ["B", "C", "D"]
-    with pytest.raises(ValueError, match="bad"):
-        rest[1].result(120)
-    assert seen[:2] == [["a"], ["b", "bad", "c"]]
-    batcher.close()
-    batcher.close()
-    with pytest.raises(Unavailable):
-        batcher.submit("e")
 
 
 # -- which engine ---------------------------------------------------------------------------------

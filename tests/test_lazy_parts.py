@@ -185,6 +185,16 @@ def test_an_answer_of_quotes_is_worded_anew_from_those_left():
 # -- patience and effort ----------------------------------------------------------------------
 
 
+class EndsLate(Future):
+    """Ends in the moment between a look in vain and what follows from it."""
+
+    def result(self, timeout=None):
+        if not self.done():
+            self.set_result(8)
+            raise TimeoutError
+        return super().result(timeout)
+
+
 def test_patience_ends_with_time_or_interest():
     """A future that takes too long, or that nobody waits for any more, is cancelled; a lock is given up."""
     slow: Future[int] = Future()
@@ -202,6 +212,8 @@ def test_patience_ends_with_time_or_interest():
     failed.set_exception(TimeoutError("its own"))
     with pytest.raises(TimeoutError, match="its own"):
         Patience().result(failed)
+    late = EndsLate()
+    assert Patience().result(late) == 8
     lock = threading.Lock()
     with lock, pytest.raises(Unavailable):
         Patience(0.05).acquire(lock)

@@ -55,7 +55,7 @@ class Patience:
                 return future.result(self._step())
             except NotYet:
                 if future.done():
-                    raise  # the work's own
+                    return future.result()  # ended just now, or this was the work's own error
                 try:
                     self.check()
                 except Unavailable:

@@ -31,7 +31,9 @@ class Batcher(Generic[T, R]):
         self._thread.start()
 
     def submit(self, item: T) -> Future[R]:
-        """The future gets what `run` raised for this item. `Unavailable` after `close`."""
+        """The future gets what `run` raised for this item. `Unavailable` after `close`. Who gives up may cancel it,
+        which does nothing once `run` has the item.
+        """
         future: Future[R] = Future()
         with self._changed:
             if self._closed:
@@ -48,7 +50,8 @@ class Batcher(Generic[T, R]):
             self._waiting.clear()
             self._changed.notify()
         for _, future in left:
-            future.set_exception(_closing())
+            if future.set_running_or_notify_cancel():
+                future.set_exception(_closing())
         if self._thread is not threading.current_thread():
             self._thread.join()
 
@@ -59,13 +62,14 @@ class Batcher(Generic[T, R]):
                     self._changed.wait()
                 if self._closed:
                     return
-                batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
-            self._do(batch)
+                taken = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+            # From here on nobody can cancel them: a result that cannot be told would end this thread.
+            if batch := [(item, future) for item, future in taken if future.set_running_or_notify_cancel()]:
+                self._do(batch)
 
     def _do(self, batch: list[tuple[T, Future[R]]]) -> None:
         try:
-            for (_, future), result in zip(batch, self._run([item for item, _ in batch]), strict=True):
-                future.set_result(result)
+            results = list(zip(batch, self._run([item for item, _ in batch]), strict=True))
         except BaseException as error:
             if len(batch) == 1 or isinstance(error, Unavailable):
                 for _, future in batch:
@@ -74,6 +78,9 @@ class Batcher(Generic[T, R]):
             # One of them is at fault: the others shall not suffer.
             for one in batch:
                 self._do([one])
+        else:
+            for (_, future), result in results:
+                future.set_result(result)
 
 
 def _closing() -> Unavailable:
