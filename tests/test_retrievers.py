@@ -96,6 +96,41 @@ def test_troubles_are_told(url):
 
 
 @pytest.mark.parametrize("find", [Source.find, lambda source, query: asyncio.run(source.find_async(query))])
+def test_a_key_is_never_in_an_error(url, find):
+    """One out of a file, with the end of its line, is good; one that no header can carry is refused untold."""
+    seen = []
+
+    def answer(request):
+        seen.append(request.headers.get("authorization"))
+        return httpx.Response(200, json={"hits": []})
+
+    assert find(Source(api_key=" fsk_secret\n", transport=httpx.MockTransport(answer)), "ferry") == []
+    assert seen == ["Bearer fsk_secret"]
+    for key in ("fsk_se\ncret", "fsk_sécret", "fsk_se\0cret"):
+        with pytest.raises(RetrievalError) as caught:
+            find(Source(url, api_key=key), "ferry")
+        assert caught.value.code == "bad_key"
+        assert "cret" not in str(caught.value)
+
+
+def test_addresses_that_are_none_are_told():
+    """As what is refused is, and not as an error of some library."""
+    for address in ("http://[::1", "http://host:port", "ftp://host", ""):
+        with pytest.raises(RetrievalError) as caught:
+            Source(address).find("ferry")
+        assert caught.value.code == "unreachable"
+
+
+def test_a_proxy_of_the_environment_is_not_meant_for_this_machine(url, monkeypatch):
+    """As on the command line: the key does not go there."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert Source(url).find("ferry")
+
+
+@pytest.mark.parametrize("find", [Source.find, lambda source, query: asyncio.run(source.find_async(query))])
 def test_page_deleted_after_it_was_found(find):
     """A page that is gone when its text is fetched is left out, and the others are brought."""
     hit = {"filename": "a.pdf", "paths": [], "score": 1.0, "media_type": "application/pdf", "trust": 1.0}

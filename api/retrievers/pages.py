@@ -10,6 +10,9 @@ import httpx
 
 Content = Literal["page", "snippets"]
 
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+"""A proxy of the environment is not meant for this machine."""
+
 
 class RetrievalError(Exception):
     """The service refused or did not answer; `code` is that of its problem, or `unreachable`."""
@@ -52,8 +55,7 @@ class Source:
 
     def find(self, query: str) -> list[FoundPage]:
         """Best first. Raises `RetrievalError`."""
-        headers, base = self._headers(), self.url.rstrip("/")
-        with httpx.Client(base_url=base, headers=headers, timeout=self.timeout_s, transport=self.transport) as http:
+        with httpx.Client(**self._options()) as http:
             hits = _send(http, "POST", "/v1/search", json=self._request(query))["hits"]
             if self.content == "snippets":
                 return [_found(hit, _snippets(hit)) for hit in hits]
@@ -65,10 +67,7 @@ class Source:
 
     async def find_async(self, query: str) -> list[FoundPage]:
         """The same without holding a thread."""
-        headers, base = self._headers(), self.url.rstrip("/")
-        async with httpx.AsyncClient(
-            base_url=base, headers=headers, timeout=self.timeout_s, transport=self.transport
-        ) as http:
+        async with httpx.AsyncClient(**self._options()) as http:
             hits = (await _send_async(http, "POST", "/v1/search", json=self._request(query)))["hits"]
             if self.content == "snippets":
                 return [_found(hit, _snippets(hit)) for hit in hits]
@@ -78,8 +77,25 @@ class Source:
                     found.append(_found(hit, (await _send_async(http, "GET", _path(hit)))["text"]))
             return found
 
-    def _headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+    def _options(self) -> dict[str, Any]:
+        """Of an HTTP client."""
+        key = (self.api_key or "").strip()  # a key out of a file ends with its line
+        if not (key.isascii() and key.isprintable()):
+            # The HTTP library would say so, and the key with it.
+            raise RetrievalError(
+                "This is no key: it has other characters than keys have. Was it copied whole?", "bad_key"
+            )
+        try:
+            base = httpx.URL(self.url.rstrip("/"))
+        except httpx.InvalidURL as error:
+            raise RetrievalError(f"{self.url!r} is no address: {error}", "unreachable") from None
+        return {
+            "base_url": base,
+            "headers": {"Authorization": f"Bearer {key}"} if key else {},
+            "timeout": self.timeout_s,
+            "transport": self.transport,
+            "trust_env": base.host not in _LOOPBACK,
+        }
 
     def _request(self, query: str) -> dict[str, Any]:
         # What models write may hold half a surrogate pair, which no request can carry.
