@@ -272,6 +272,7 @@ class SandboxRenderer:
         except (ChildDied, ChildTooSlow, WireError, OSError, RuntimeError) as error:
             if child is not None:
                 child.kill()
+                child = None  # it is nobody's, and takes no place
             raise Unavailable(f"The page renderer cannot be started ({type(error).__name__}: {error}).") from error
         finally:
             with self._changed:

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from index.errors import Unavailable
 from ingest.sandbox import SandboxConfig, SandboxRenderer
 from tests import ingest_kit as kit
 
@@ -132,6 +133,16 @@ def test_a_text_layer_that_never_comes_is_done_without(lied_to, good):
         page = renderer.render(good, PDF, 1, None, text_layer=True)
         assert page.image.size == (10, 10)
         assert page.text_layer is None
+
+
+@pytest.mark.timeout(120)
+def test_a_child_that_cannot_say_what_protects_it_is_not_used(tmp_path, good):
+    """And takes no place: who asks again is told the same, and does not wait for ever."""
+    command = (sys.executable, "-c", LIAR.replace('"protections"', '"protection"'), "{fd}", str(tmp_path))
+    with SandboxRenderer(SandboxConfig(children=1, **kit.PATIENT), command=command) as renderer:
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="cannot be started"):
+                renderer.render(good, PDF, 1, None)
 
 
 def test_unknown_protections_are_not_believed(lied_to):
