@@ -10,6 +10,7 @@ from api import schemas as s
 from api import schemas_asking as a
 from api import schemas_pages as p
 from api.document_ids import spelled
+from api.filenames import folder_path
 from index.errors import InvalidRequest
 from index.payload import storable
 from index.store import PageCounts
@@ -185,7 +186,7 @@ def search_filter(given: a.FilterJSON) -> SearchFilter:
         )
     return SearchFilter(
         document_ids=tuple(dict.fromkeys(spelled(one) for one in given.document_ids)),
-        folder=(given.folder or "").strip("/") or None,
+        folder=folder_path(given.folder or "") or None,
         media_types=types,
         created_from=begin,
         created_to=end,

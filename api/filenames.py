@@ -45,6 +45,22 @@ def relative_path(untrusted_path: str) -> str:
     return "/".join(display_name(part) for part in parts[-MAX_PARTS:]) or FALLBACK
 
 
+def placed(untrusted_path: str | None, untrusted_name: str | None) -> str:
+    """A file's name, in its folders if it lay in some. A path that ends with a slash names folders alone."""
+    name, path = untrusted_name or "", (untrusted_path or "").replace("\\", "/")
+    if path.endswith("/"):
+        path += display_name(name)
+    return relative_path(path) if path else display_name(name)
+
+
+def folder_path(untrusted_folder: str) -> str:
+    """A folder that is asked for, as paths are kept: in NFC (file names of a Mac are not), parted by single slashes.
+    Empty: the outermost.
+    """
+    parts = unicodedata.normalize("NFC", untrusted_folder.replace("\\", "/")).split("/")
+    return "/".join(part for part in parts if part not in {"", "."})
+
+
 def from_content_disposition(value: str) -> str | None:
     """The filename of a `Content-Disposition` header, `filename*` (RFC 5987) before `filename`."""
     message = Message()

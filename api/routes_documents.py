@@ -11,7 +11,7 @@ from api import convert, events, examples, idempotency, upload
 from api.conditional import tidy_range, unchanged
 from api.context import AppContext
 from api.document_ids import document_id_of
-from api.filenames import attachment
+from api.filenames import attachment, folder_path
 from api.multipart import MAX_FIELD_BYTES
 from api.numbers import Whole
 from api.openapi import answers, binary
@@ -42,7 +42,8 @@ _UPLOAD_BODY = {
                         "path": {
                             "type": "string",
                             "maxLength": MAX_FIELD_BYTES,
-                            "description": "Where it lay in a folder that is sent in, its name last.",
+                            "description": "Where it lay in a folder that is sent in, its name last; or, with a slash "
+                            "at the end, that folder alone.",
                         },
                         "password": {
                             "type": "string",
@@ -106,7 +107,8 @@ async def add_document(
         str | None,
         Query(
             max_length=4096,
-            description="The same for a file out of a folder that is sent in: where it lay there, its name last.",
+            description="The same for a file out of a folder that is sent in: where it lay there, its name last; or, "
+            "with a slash at the end, that folder alone.",
             examples=["letters/1911/may.pdf"],
         ),
     ] = None,
@@ -186,7 +188,8 @@ async def list_documents(
     ] = Order.NEWEST,
 ) -> DocumentListJSON:
     """List documents, newest first unless asked otherwise, without their members and page failures."""
-    which: dict[str, Any] = {"uploaded_only": uploaded, "name": name, "folder": folder, "troubled": troubled}
+    which: dict[str, Any] = {"uploaded_only": uploaded, "name": name, "troubled": troubled}
+    which["folder"] = folder_path(folder or "") or None
     views, next_cursor = await context.call(
         context.service.documents, tenant, cursor=cursor, limit=limit, order=order, **which
     )

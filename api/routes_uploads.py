@@ -135,9 +135,7 @@ async def create_upload(
         raise BadDocument("The file is empty.", code="empty")
     expected = _checksum(checksum)
     given = _metadata(metadata or "")
-    filename = filenames.display_name(given.get("filename") or given.get("name") or "")
-    if path := given.get("path") or given.get("relativePath"):
-        filename = filenames.relative_path(path)
+    filename = _filename(given)
     text_layer, password = _policy(given.get("text_layer")), given.get("password") or None
     has_bytes = request.headers.get("content-type", "").partition(";")[0].strip() == OFFSET_TYPE
     async with idempotency.claimed(context, tenant, "uploads", idempotency_key) as claim:
@@ -333,6 +331,14 @@ def _checksum(header: str | None) -> Expected:
         return algorithm, base64.b64decode(encoded.strip(), validate=True)
     except ValueError:
         raise HTTPException(400, "Upload-Checksum: the sum is not Base64.") from None
+
+
+def _filename(given: dict[str, str]) -> str:
+    """Under the names that clients use. Uppy sends a `relativePath` with every file: `null` where it lay in no folder
+    (transloadit/uppy#2248).
+    """
+    name, relative = given.get("filename") or given.get("name"), given.get("relativePath", "")
+    return filenames.placed(given.get("path") or (relative if not name or "/" in relative else None), name)
 
 
 def _policy(given: str | None) -> str:

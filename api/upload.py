@@ -136,8 +136,7 @@ async def _receive(
             raise BadDocument("The file is empty.", code="empty")
         # A form says for itself what it holds; a raw body's own header comes after the query.
         name = (filename or sent.filename) if boundary is None else (sent.filename or filename)
-        path = sent.path or path
-        name = filenames.relative_path(path) if path else filenames.display_name(name or "")
+        name = filenames.placed(sent.path or path, name)
         policy = sent.text_layer or text_layer or TextLayerPolicy.AUTO
         return await _accept(context, tenant, staged, writer, name, sent.password or None, policy, claim)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import unicodedata
 
 import pytest
 
@@ -35,6 +36,15 @@ def send(api, text, path, name="may.pdf"):
     return answer.json()
 
 
+def resumed(api, content, **metadata):
+    """The document of a resumable upload."""
+    encoded = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in metadata.items())
+    headers = api.headers | TUS | {"Upload-Length": str(len(content)), "Upload-Metadata": encoded}
+    headers["Content-Type"] = "application/offset+octet-stream"
+    sent = api.request("POST", "/v1/uploads", headers=headers, content=content)
+    return api.get(f"/v1/documents/{sent.headers['folioscope-document']}", headers=api.headers).json()
+
+
 def test_a_file_of_a_folder_is_found_in_it(api):
     """Its name is its own, its path is told, and each folder above finds it, with those above that and without."""
     told = send(api, "one", "letters/1911/may.pdf")
@@ -51,6 +61,42 @@ def test_a_file_of_a_folder_is_found_in_it(api):
         ("letters/june.pdf",),
         ("bills/may.pdf",),
     }
+
+
+def test_a_folder_is_found_however_it_is_written(api):
+    """Decomposed letters of a Mac, backslashes, a dot in front and slashes too many; by all that takes a folder."""
+    send(api, "one", unicodedata.normalize("NFD", "Zürich/Räte/may.pdf"))
+    send(api, "two", "bills/may.pdf")
+    api.archive.settle()
+    for folder in (unicodedata.normalize("NFD", "Zürich/Räte"), "Zürich\\Räte", "./Zürich/Räte", "/Zürich//Räte/"):
+        assert folder_of(api, folder) == ["may.pdf"], folder
+        for path in ("/v1/documents", "/v1/export"):
+            told = api.get(path, params={"folder": folder}, headers=api.headers).text
+            assert ("Zürich" in told, "bills" in told) == (True, False), (path, folder)
+    for within in (unicodedata.normalize("NFD", "Zürich"), "Zürich\\", "./Zürich//"):
+        items = api.get("/v1/folders", params={"within": within}, headers=api.headers).json()["items"]
+        assert items == [{"path": "Zürich/Räte", "documents": 1}]
+    assert len(folder_of(api, "./")) == len(folder_of(api, "/")) == 2  # the outermost folder has all
+    assert folder_of(api, "..") == folder_of(api, "zürich/räte") == []
+
+
+def test_a_path_that_ends_with_a_slash_is_a_folder(api):
+    """The file keeps its name in it, however it is sent."""
+    told = send(api, "one", "letters/1911/", name="may.pdf")
+    assert (told["filename"], told["paths"]) == ("may.pdf", ["letters/1911/may.pdf"])
+    told = send(api, "two", "///", name="june.pdf")
+    assert (told["filename"], told["paths"]) == ("june.pdf", [])
+    raw = api.post("/v1/documents?path=box\\&filename=july.pdf", content=pdf("The quay."), headers=api.headers).json()
+    assert (raw["filename"], raw["paths"]) == ("july.pdf", ["box/july.pdf"])
+    content = pdf("The quay, resumed.")
+    told = resumed(api, content, filename="august.pdf", relativePath="box/1912/")
+    assert (told["filename"], told["paths"]) == ("august.pdf", ["box/1912/august.pdf"])
+
+
+def test_a_relative_path_that_says_nothing_is_no_name(api):
+    """Uppy sends one with every file."""
+    told = resumed(api, pdf("The quay, of Uppy."), name="may.pdf", filename="may.pdf", relativePath="null")
+    assert (told["filename"], told["paths"]) == ("may.pdf", [])
 
 
 def test_a_path_is_only_ever_a_label(api):
@@ -87,12 +133,7 @@ def test_raw_bodies_and_resumable_uploads_take_paths_too(api):
     raw = api.post("/v1/documents?path=box/raw.pdf", content=pdf("The quay, raw."), headers=api.headers)
     assert (raw.json()["filename"], raw.json()["paths"]) == ("raw.pdf", ["box/raw.pdf"])
     for key in ("path", "relativePath"):
-        content = pdf(f"The quay, by {key}.")
-        encoded = base64.b64encode(f"box/{key}.pdf".encode()).decode()
-        headers = api.headers | TUS | {"Upload-Length": str(len(content)), "Upload-Metadata": f"{key} {encoded}"}
-        headers["Content-Type"] = "application/offset+octet-stream"
-        sent = api.request("POST", "/v1/uploads", headers=headers, content=content)
-        document = api.get(f"/v1/documents/{sent.headers['folioscope-document']}", headers=api.headers).json()
+        document = resumed(api, pdf(f"The quay, by {key}."), **{key: f"box/{key}.pdf"})
         assert (document["filename"], document["paths"]) == (f"{key}.pdf", [f"box/{key}.pdf"])
     api.archive.settle()
     assert folder_of(api, "box") == ["path.pdf", "raw.pdf", "relativePath.pdf"]
