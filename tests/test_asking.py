@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from index.errors import NotFound
+from index.errors import NotFound, StorageFull
 from index.types import Answer, Citation, PageState, SearchFilter, Snippet
 from tests.answers_kit import page
 from tests.kit import TENANT, Archive, pdf
@@ -295,6 +295,23 @@ def test_follow_up_in_a_conversation(archive, tmp_path):
     assert done.answer.question == "When did he leave?"
     assert done.conversation_id == key
     assert reader.asked[1][0] == "When did he leave? (Who was the keeper?)"
+
+
+@pytest.mark.parametrize("error", [StorageFull("full"), PermissionError("not mine")])
+def test_an_answer_is_given_where_its_question_cannot_be_kept(archive, tmp_path, monkeypatch, error):
+    """A full disk, or one that went read-only, takes the memory of the conversation and not the answer."""
+
+    def fail(*_args, **_options):
+        raise error
+
+    archive.upload(pdf("the keeper left in march"))
+    archive.settle()
+    asking = Asking(archive.store, Reader(reads_everything=True), Conversations(tmp_path / "c"))
+    monkeypatch.setattr("worker.asking.conversation.write_atomic", fail)
+    key = "a" * 32
+    for question in ("Who was the keeper?", "When did the keeper leave?"):
+        done = asking.ask(TENANT, question, SearchFilter(), conversation_id=key)
+        assert (done.answer.found, done.conversation_id) == (True, key)
 
 
 def test_closing_ends_the_work(archive):

@@ -212,6 +212,22 @@ def test_pauses_grow_and_end(tmp_path):
     assert [path.name.split(".")[1:] for path in (tmp_path / "c").iterdir()] == [["3", "finer", "json"]]
 
 
+def test_a_clock_that_was_set_back_keeps_no_page_away(tmp_path):
+    """A computer that began in the wrong year noted a pause that would last until then."""
+    now = [4e9]
+    cooldowns = Cooldowns(tmp_path, clock=lambda: now[0])
+    key = PageKey(TENANT, "0b8f7e56-9a43-5d5e-8a83-b7cc0b0c5c8f", 3)
+    for _ in range(9):
+        cooldowns.failed(key, Want.FINER, Conflict("x", code="x"))
+    now[0] -= 1  # as clocks are set every day
+    assert cooldowns.of(key, Want.FINER) is not None
+    now[0] = 1e9
+    assert cooldowns.of(key, Want.FINER) is None
+    assert cooldowns.lift(TENANT, [key.document_id]) == 0
+    cooldowns.failed(key, Want.FINER, Conflict("x", code="x"))
+    assert cooldowns.of(key, Want.FINER) is not None
+
+
 def test_failures_are_remembered_for_a_day(tmp_path):
     """Beyond the longest pause: who fails again later the same day has failed twice, and the day after once."""
     now = [time.time()]

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from index.errors import NotFound
+from index.errors import NotFound, StorageFull
 from index.files import make_directory, remove, write_atomic
 from index.words import STOPWORDS, tokens
 from worker.answer.asking import Role, read_question
@@ -108,13 +108,17 @@ class Conversations:
 
     def add(self, tenant: str, conversation_id: str, turn: Turn) -> None:
         """Remember a turn; the oldest is forgotten when there are too many. Of questions that were under way at once
-        the one that was answered first comes first.
+        the one that was answered first comes first. Where it cannot be kept, as on a full disk, that is logged: nobody
+        shall lose an answer by it.
         """
         path = self._path(tenant, conversation_id)
-        with self._changing():
-            kept = [*self.turns(tenant, conversation_id), turn][-MAX_TURNS:]
-            # Answers quote documents, which may be deleted; follow-ups are understood by the questions alone.
-            write_atomic(path, json.dumps([[one.question, ""] for one in kept]).encode(), replace=True, mode=0o600)
+        try:
+            with self._changing():
+                kept = [*self.turns(tenant, conversation_id), turn][-MAX_TURNS:]
+                # Answers quote documents, which may be deleted; follow-ups are understood by the questions alone.
+                write_atomic(path, json.dumps([[one.question, ""] for one in kept]).encode(), replace=True, mode=0o600)
+        except (StorageFull, OSError):
+            log.warning("a question could not be kept: the next one is not understood as a follow-up", exc_info=True)
 
     def sweep(self) -> int:
         """Forget conversations that nobody went on with; how many."""

@@ -80,7 +80,7 @@ class Cooldowns:
     def of(self, key: PageKey, want: Want) -> Cooling | None:
         """What it failed with, while it cools down."""
         known = self._load(self._path(key, want))
-        return known if known is not None and self._clock() < known.until else None
+        return known if known is not None and self._lasts(known) else None
 
     def failed(self, key: PageKey, want: Want, error: FolioscopeError) -> None:
         self._sweep()
@@ -113,9 +113,15 @@ class Cooldowns:
                 continue
             if found[1] in names if names is not None else found[1].startswith(_owner(tenant, "")):
                 known = self._load(path)
-                if remove(path) and known is not None and self._clock() < known.until:
+                if remove(path) and known is not None and self._lasts(known):
                     lifted.add(found.groups())
         return len(lifted)
+
+    def _lasts(self, cooling: Cooling) -> bool:
+        """Whether it is not over. What would last twice as long as the longest pause was noted by a clock that was far
+        ahead, and has been set back since.
+        """
+        return 0.0 < cooling.until - self._clock() < 2 * self._longest_s
 
     def _sweep(self) -> None:
         now = self._clock()
