@@ -25,6 +25,10 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types import ToolAnnotations
 from pydantic import Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from api.access import COUNTED
 from api.cli_client import ApiError, Client
@@ -155,8 +159,16 @@ def mount(app: FastAPI) -> AbstractAsyncContextManager[None]:
         stateless_http=True,  # no session to lose: any of several API processes can answer
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
+    app.router.routes.append(Route(PATH, _no_stream, methods=["GET"]))
     app.router.routes.extend(answering.routes)
     return server.session_manager.run()
+
+
+async def _no_stream(_request: Request) -> Response:
+    """A `GET` asks for a stream of what the server has to say by itself, which without sessions is nothing: the package
+    would keep it open for ever, and the service would wait for its end. 405 is what the protocol says instead.
+    """
+    raise HTTPException(405, headers={"Allow": "POST"})
 
 
 @asynccontextmanager

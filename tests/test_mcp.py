@@ -22,7 +22,7 @@ from api.cli_client import Client
 from api.mcp_tools import INSTRUCTIONS, build
 from index.keys import Scope
 from tests.access_kit import KeyedApi
-from tests.api_kit import Api, FakeService, serving
+from tests.api_kit import Api, FakeService, assert_problem, serving
 
 TEXT = b"The bridge fund stands at 412 pounds.\fThe ferry was sold in 1931."
 
@@ -149,6 +149,18 @@ def test_guarded_like_everything_else():
         assert foreign.status_code == 403
         rebound = httpx.post(f"{url}/mcp", json=call, headers=accept | {"Host": "evil.test"}, timeout=60)
         assert rebound.status_code == 421
+
+
+def test_no_stream_that_nothing_comes_from():
+    """Without sessions the server has nothing to say by itself: a client that asks for that stream is not kept waiting,
+    and neither is the end of the service.
+    """
+    with serving(create_app(FakeService())) as url:
+        for accept in ("text/event-stream", "application/json, text/event-stream", "*/*"):
+            refused = httpx.get(f"{url}/mcp", headers={"Accept": accept}, timeout=60)
+            assert_problem(refused, 405, "method_not_allowed")
+            assert refused.headers["allow"] == "POST"
+        assert httpx.head(f"{url}/mcp", timeout=60).status_code == 405
 
 
 def test_logging_is_left_alone():
