@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
+import anyio
 import httpx
 from fastapi import FastAPI
 from mcp.server import MCPServer
@@ -26,7 +27,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types import ToolAnnotations
 from pydantic import Field
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -36,7 +37,7 @@ from api.config import version
 from api.numbers import Whole
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from worker.answer.harmless import harmless
 
 INSTRUCTIONS = """\
@@ -160,8 +161,39 @@ def mount(app: FastAPI) -> AbstractAsyncContextManager[None]:
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
     app.router.routes.append(Route(PATH, _no_stream, methods=["GET"]))
-    app.router.routes.extend(answering.routes)
+    app.router.routes.extend(Route(route.path, _WhileWanted(route.app)) for route in answering.routes)
     return server.session_manager.run()
+
+
+class _WhileWanted:
+    """Ends a call whose client has gone away, and with it what the tool does; the package would work on for nobody."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        whole = anyio.Event()
+
+        async def receive_body() -> Message:
+            message = await receive()
+            if not message.get("more_body", False):
+                whole.set()
+            return message
+
+        async def watch() -> None:
+            await whole.wait()
+            while (await receive())["type"] != "http.disconnect":
+                continue  # the body has been read: what comes now is the end
+            calling.cancel_scope.cancel()
+
+        answered = False
+        async with anyio.create_task_group() as calling:
+            calling.start_soon(watch)
+            await self._app(scope, receive_body, send)
+            answered = True
+            calling.cancel_scope.cancel()
+        if not answered:
+            raise ClientDisconnect
 
 
 async def _no_stream(_request: Request) -> Response:

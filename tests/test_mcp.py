@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import logging
 import os
+import socket
 import sys
 from contextlib import asynccontextmanager
 
@@ -23,6 +25,7 @@ from api.mcp_tools import INSTRUCTIONS, build
 from index.keys import Scope
 from tests.access_kit import KeyedApi
 from tests.api_kit import Api, FakeService, assert_problem, serving
+from tests.test_api_answers import Slow
 
 TEXT = b"The bridge fund stands at 412 pounds.\fThe ferry was sold in 1931."
 
@@ -161,6 +164,20 @@ def test_no_stream_that_nothing_comes_from():
             assert_problem(refused, 405, "method_not_allowed")
             assert refused.headers["allow"] == "POST"
         assert httpx.head(f"{url}/mcp", timeout=60).status_code == 405
+
+
+def test_a_client_that_goes_away_stops_the_work():
+    """As with `POST /v1/answers`: nobody is worked for who does not wait any more."""
+    slow = Slow()
+    ask = {"name": "ask", "arguments": {"question": "When was the ferry sold?"}}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": ask}).encode()
+    with serving(create_app(slow)) as url:
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as line:
+            head = f"POST /mcp HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\nAccept: */*\r\n"
+            line.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            assert slow.began.wait(90)
+        assert slow.stopped.wait(90)
 
 
 def test_logging_is_left_alone():
