@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -14,7 +15,7 @@ import time
 
 import pytest
 
-from index.errors import Conflict
+from index.errors import Conflict, StorageFull
 from worker.idempotency import IdempotencyKeys, Stored
 
 
@@ -110,6 +111,19 @@ def test_what_is_not_too_old_is_not_pruned(tmp_path):
     again = keys.claim("t", "op", "key")
     assert again.check("f") == Stored(200, {}, b"one")
     again.close()
+
+
+def test_a_full_disk_is_told_before_anything_is_taken(tmp_path, monkeypatch):
+    """Also where not even an empty file can be made any more."""
+
+    def full(*_args, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    keys = IdempotencyKeys(tmp_path)
+    keys.claim("t", "op", "key").close()
+    monkeypatch.setattr("worker.idempotency.os.open", full)
+    with pytest.raises(StorageFull):
+        keys.claim("t", "op", "key")
 
 
 def test_an_answer_that_was_given_is_not_given_up(tmp_path):

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index.errors import Conflict, InvalidRequest
-from index.files import make_directory, remove, write_atomic
+from index.files import make_directory, remove, storage_errors, write_atomic
 
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SUBJECT = re.compile(r"[0-9a-f-]{1,64}")
@@ -73,7 +73,8 @@ class IdempotencyKeys:
         make_directory(folder)
         lock = folder / f"{name}.lock"
         while True:
-            handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            with storage_errors():
+                handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
