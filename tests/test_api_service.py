@@ -289,6 +289,20 @@ def test_an_archive_of_which_nothing_can_be_read_has_a_failure(api, archive):
     assert len(shown["member_failures"]) == 2
 
 
+def test_an_archive_whose_members_were_deleted_has_not_failed(api, archive):
+    """What was deleted is no member any more, and no reason to say that nothing could be read."""
+    box = add(api, zip_of(a=pdf("one"), b=pdf("two")), "box.zip")
+    archive.settle()
+    members = {one["path"]: one["document_id"] for one in api.get(f"/v1/documents/{box}").json()["members"]}
+    for path, left in (("a", ["b"]), ("b", [])):
+        assert api.request("DELETE", f"/v1/documents/{members[path]}").status_code == 200
+        shown = api.get(f"/v1/documents/{box}").json()
+        assert (shown["state"], shown["failure"]) == ("done", None)
+        assert [one["path"] for one in shown["members"]] == left
+        assert shown["pages"]["total"] == len(left)
+    assert api.get("/v1/documents", params={"troubled": True}).json()["total"] == 0
+
+
 def test_an_archive_in_the_filter_is_all_that_lies_in_it(api, archive):
     """Search, answers and export asked about a ZIP look through its documents, archives inside included."""
     inner = zip_of(deep__c=pdf("The ferry was sold to Peter Holm."))

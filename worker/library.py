@@ -195,6 +195,9 @@ class Library:
     def document(self, tenant: str, document_id: str) -> DocumentView:
         entry = self._entry(tenant, document_id)
         view = self._view(entry)
+        if view.split and view.split.members:
+            there = tuple(member for member in view.split.members if self._catalog.get(tenant, member[1]))
+            view = replace(view, split=replace(view.split, members=there))
         if view.split and view.split.members and view.state in {DocumentState.PARTIAL, DocumentState.FAILED}:
             failures = tuple(self._member_failures(tenant, view.split))
             view = replace(view, split=replace(view.split, member_failures=failures))

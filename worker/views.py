@@ -46,10 +46,10 @@ def _archive_view(catalog: Catalog, store: Store, entry: Entry, split: Split) ->
     )
     if counts.pending or any(found is None for found in splits):
         state = DocumentState.READING
-    elif not counts.done:
-        state = DocumentState.FAILED
+    elif broken or counts.failed:
+        state = DocumentState.PARTIAL if counts.done else DocumentState.FAILED
     else:
-        state = DocumentState.PARTIAL if broken or counts.failed else DocumentState.DONE
+        state = DocumentState.DONE  # also where all that it held was deleted: nothing has failed
     return DocumentView(entry.manifest, state, counts, split, entry.origins)
 
 
