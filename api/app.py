@@ -92,8 +92,8 @@ def create_app(
     # The last one added is the outermost.
     app.add_middleware(HeadAsGet, methods=app.state.methods.of)
     app.add_middleware(Access, ring=ring, limits=limits, retry_after_s=config.retry_after_s)
-    app.add_middleware(Cors, origins=config.cors_origins)
     app.add_middleware(Guard, config=config)
+    app.add_middleware(Cors, origins=config.cors_origins)  # a page may read what the guard refuses it for
     app.add_middleware(MethodOverride)
     app.add_middleware(RequestContext, metrics=metrics)
     return app

@@ -281,6 +281,11 @@ def test_cors_is_open_to_the_origins_of_the_setting_only(tmp_path):
     found = api.post("/v1/search", json={"query": "x"}, headers=api.key() | {"Origin": "https://intranet.example"})
     assert found.status_code == 200
     assert found.headers["access-control-allow-origin"] == "https://intranet.example"
+    asked = api.key() | {"Origin": "https://intranet.example", "Content-Type": "application/json"}
+    for content, code, status in ((b"x" * (1 << 21), "too_large", 413), (b"{}", "invalid_request", 422)):
+        refused = api.post("/v1/search", content=content, headers=asked)
+        assert_problem(refused, status, code)  # and the page can read why
+        assert refused.headers["access-control-allow-origin"] == "https://intranet.example"
     no = api.request("OPTIONS", "/v1/search", headers={"Origin": "https://evil.example", **ask})
     assert "access-control-allow-origin" not in no.headers
     api.archive.close()
