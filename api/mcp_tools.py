@@ -97,7 +97,7 @@ def build(connect: Connect) -> MCPServer:
         """
         async with _calling(connect, context) as client:
             found = await client.page(document_id, page)
-        return {name: found[name] for name in _OF_PAGE}
+        return {name: found[name] for name in _OF_PAGE} | {"filename": harmless(found["filename"])}
 
     @server.tool(annotations=_READS)
     async def get_page_image(

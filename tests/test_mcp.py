@@ -30,7 +30,7 @@ from tests.test_api_answers import Slow
 TEXT = b"The bridge fund stands at 412 pounds.\fThe ferry was sold in 1931."
 
 
-def talk(conversation):
+def talk(conversation, filename="minutes.pdf"):
     """Run a conversation with the tools over an app whose service is in memory."""
 
     async def main():
@@ -42,16 +42,16 @@ def talk(conversation):
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
                 yield Client(http, in_process=True)
 
-        response = await _upload(transport)
+        response = await _upload(transport, filename)
         async with McpClient(build(connect)) as client:
             return await conversation(client, response["id"])
 
     return asyncio.run(main())
 
 
-async def _upload(transport) -> dict:
+async def _upload(transport, filename: str) -> dict:
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
-        return (await http.post("/v1/documents", files={"file": ("minutes.pdf", TEXT)})).json()
+        return (await http.post("/v1/documents", files={"file": (filename, TEXT)})).json()
 
 
 def test_tools_are_described():
@@ -87,6 +87,24 @@ def test_search_page_image_and_answer():
         assert set(answer) == {"found", "text", "citations", "incomplete", "missing"}
 
     talk(conversation)
+
+
+def test_names_of_files_make_no_links():
+    """Whichever tool tells them: what an assistant repeats is shown by programs that load pictures."""
+
+    async def conversation(client, document_id):
+        calls = {
+            "search": {"query": "ferry"},
+            "get_page": {"document_id": document_id, "page": 2},
+            "ask": {"question": "When was the ferry sold?"},
+        }
+        for tool, arguments in calls.items():
+            told = json.dumps((await client.call_tool(tool, arguments)).structured_content)
+            assert "minutes" in told, tool
+            assert "![" not in told, tool
+            assert "](" not in told, tool
+
+    talk(conversation, filename="![minutes](evil.test).pdf")
 
 
 @pytest.mark.parametrize(
