@@ -21,13 +21,11 @@ from index.types import (
     DocumentState,
     Hit,
     Manifest,
-    MemberFailure,
     PageKey,
     PagePoint,
     PageState,
     SearchFilter,
     SearchResult,
-    Split,
     TextLayerPolicy,
 )
 from worker import listing
@@ -53,7 +51,7 @@ from worker.read_again import Asked, Step
 from worker.reranking import Reranker
 from worker.service import DocumentView, Readiness
 from worker.uploads import ResumableUploads, Upload, accepting
-from worker.views import view_of
+from worker.views import told_split, view_of
 from worker.webhooks.desk import Webhooks
 
 
@@ -196,11 +194,7 @@ class Library:
         entry = self._entry(tenant, document_id)
         view = self._view(entry)
         if view.split and view.split.members:
-            there = tuple(member for member in view.split.members if self._catalog.get(tenant, member[1]))
-            view = replace(view, split=replace(view.split, members=there))
-        if view.split and view.split.members and view.state in {DocumentState.PARTIAL, DocumentState.FAILED}:
-            failures = tuple(self._member_failures(tenant, view.split))
-            view = replace(view, split=replace(view.split, member_failures=failures))
+            view = replace(view, split=told_split(self._catalog, view, view.split))
         if not view.pages.failed:
             return view
         members = below(self._catalog, tenant, view.split)
@@ -397,17 +391,6 @@ class Library:
             return Conflict("The document was accepted but not opened yet; ask again in a moment.", code="not_ready")
         count = len(split.pages)
         return NotFound(f"The document has {count} page{'' if count == 1 else 's'}; there is no page {page}.")
-
-    def _member_failures(self, tenant: str, split: Split, above: str = "") -> Iterator[MemberFailure]:
-        """Members that are no documents, and those that turned out not to open, archives inside included."""
-        for failure in split.member_failures:
-            yield replace(failure, path=above + failure.path)
-        for path, member in split.members:
-            found = self._catalog.split(tenant, member) if self._catalog.get(tenant, member) else None
-            if found and found.error_code:
-                yield MemberFailure(above + path, found.error_code, found.error_message or "")
-            elif found:
-                yield from self._member_failures(tenant, found, f"{above}{path}/")
 
     def _view(self, entry: Entry) -> DocumentView:
         return view_of(self._catalog, self._store, entry)

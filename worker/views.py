@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from index.catalog import Catalog, Entry
 from index.store import PageCounts, Store
-from index.types import DocumentState, SearchFilter, Split
+from index.types import DocumentState, MemberFailure, SearchFilter, Split
 from ingest.archives import ARCHIVE_TYPES
 from worker.labels import below
 from worker.service import DocumentView
@@ -51,6 +52,28 @@ def _archive_view(catalog: Catalog, store: Store, entry: Entry, split: Split) ->
     else:
         state = DocumentState.DONE  # also where all that it held was deleted: nothing has failed
     return DocumentView(entry.manifest, state, counts, split, entry.origins)
+
+
+def told_split(catalog: Catalog, view: DocumentView, split: Split) -> Split:
+    """What is told of an archive's members: those that are still there, and what in it is no document or, once it is
+    read, turned out not to open, archives inside included.
+    """
+    tenant = view.manifest.tenant
+    there = tuple(member for member in split.members if catalog.get(tenant, member[1]))
+    if view.state in {DocumentState.PARTIAL, DocumentState.FAILED}:
+        split = replace(split, member_failures=tuple(_member_failures(catalog, tenant, split)))
+    return replace(split, members=there)
+
+
+def _member_failures(catalog: Catalog, tenant: str, split: Split, above: str = "") -> Iterator[MemberFailure]:
+    for failure in split.member_failures:
+        yield replace(failure, path=above + failure.path)
+    for path, member in split.members:
+        found = catalog.split(tenant, member) if catalog.get(tenant, member) else None
+        if found and found.error_code:
+            yield MemberFailure(above + path, found.error_code, found.error_message or "")
+        elif found:
+            yield from _member_failures(catalog, tenant, found, f"{above}{path}/")
 
 
 def _state(counts: PageCounts) -> DocumentState:
