@@ -303,6 +303,16 @@ def test_an_archive_whose_members_were_deleted_has_not_failed(api, archive):
     assert api.get("/v1/documents", params={"troubled": True}).json()["total"] == 0
 
 
+def test_what_has_no_pages_says_why(api, archive):
+    """An archive, whose members have them, and a file that could not be opened."""
+    box, broken = add(api, zip_of(a=pdf("one")), "box.zip"), add(api, pdf("!broken"))
+    archive.settle()
+    for document, said in ((box, "its `members`"), (broken, "could not be opened (damaged)")):
+        for place in ("pages/1", "pages/1/image"):
+            told = assert_problem(api.get(f"/v1/documents/{document}/{place}"), 404, "not_found")
+            assert said in told["detail"]
+
+
 def test_an_archive_in_the_filter_is_all_that_lies_in_it(api, archive):
     """Search, answers and export asked about a ZIP look through its documents, archives inside included."""
     inner = zip_of(deep__c=pdf("The ferry was sold to Peter Holm."))

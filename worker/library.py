@@ -389,6 +389,10 @@ class Library:
         split = self._catalog.split(entry.manifest.tenant, entry.manifest.document_id)
         if split is None:
             return Conflict("The document was accepted but not opened yet; ask again in a moment.", code="not_ready")
+        if split.error_code:
+            return NotFound(f"The file could not be opened ({split.error_code}); it has no pages.")
+        if not split.pages:
+            return NotFound("This is an archive: the documents in it, its `members`, have the pages.")
         count = len(split.pages)
         return NotFound(f"The document has {count} page{'' if count == 1 else 's'}; there is no page {page}.")
 
