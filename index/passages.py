@@ -7,13 +7,13 @@ embedding model reads (about 256 word pieces). Sentences that are longer than a 
 cut at spaces, and tokens that are longer than that (hashes, scripts without spaces) anywhere.
 
 `embed_passages` turns them and their sentences into vectors; the model sees the words without
-Markdown's marks.
+Markdown's marks. Of a page with more of them than a Qdrant server takes, neighbours share one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,9 @@ import numpy as np
 from index.embedder import ContextEmbedder, Embedder
 from index.sentences import sentence_spans
 from index.store import PassageVectors
+from index.vision import most_tokens
+
+Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +95,42 @@ def embed_passages(embedder: Embedder, text: str, config: PassageConfig = DEFAUL
     pooled = _embed_windows(embedder, _windows(pieces, config.window))
     if pooled is None:
         vectors = embedder.embed([plain(text[s:e]) for s, e in spans] + [piece.plain for piece in pieces])
-        sentences = tuple((piece.start, piece.end) for piece in pieces)
-        return PassageVectors(tuple(spans), vectors[: len(spans)], sentences, vectors[len(spans) :])
+        sentences = [(piece.start, piece.end) for piece in pieces]
+        return _fitting(spans, vectors[: len(spans)], sentences, vectors[len(spans) :])
     sums, counts = pooled
     # Pieces may be cut where passages are not; one belongs to the passages that its middle lies in.
     middles = np.array([(piece.start + piece.end) / 2 for piece in pieces])
     inside = [(middles >= start) & (middles < end) & (counts > 0) for start, end in spans]
     kept = [n for n, rows in enumerate(inside) if rows.any()]
     worth = np.flatnonzero(counts >= max(1, min(config.least_tokens, int(counts.max()))))
-    return PassageVectors(
-        spans=tuple(spans[n] for n in kept),
-        vectors=_unit(np.array([sums[inside[n]].sum(axis=0) for n in kept]).reshape(len(kept), embedder.dim)),
-        sentence_spans=tuple((pieces[n].start, pieces[n].end) for n in worth),
-        sentence_vectors=_unit(sums[worth]),
+    return _fitting(
+        [spans[n] for n in kept],
+        np.array([sums[inside[n]].sum(axis=0) for n in kept]).reshape(len(kept), embedder.dim),
+        [(pieces[n].start, pieces[n].end) for n in worth],
+        sums[worth],
     )
+
+
+def _fitting(
+    spans: Sequence[Span], rows: np.ndarray, sentence_spans: Sequence[Span], sentence_rows: np.ndarray
+) -> PassageVectors:
+    """Passages and sentences with vectors of unit length, of each no more than a store takes."""
+    spans, rows = _joined(spans, rows)
+    sentence_spans, sentence_rows = _joined(sentence_spans, sentence_rows)
+    return PassageVectors(tuple(spans), _unit(rows), tuple(sentence_spans), _unit(sentence_rows))
+
+
+def _joined(spans: Sequence[Span], rows: np.ndarray) -> tuple[Sequence[Span], np.ndarray]:
+    """Where there are too many for one multivector, neighbours as one, as many as it takes: a spreadsheet printed on
+    one sheet has thousands of rows, and each of them is a sentence.
+    """
+    most = most_tokens(rows.shape[1])
+    if len(spans) <= most:
+        return spans, rows
+    first = range(0, len(spans), -(-len(spans) // most))
+    ends = [*first[1:], len(spans)]
+    joined = [(spans[start][0], spans[end - 1][1]) for start, end in zip(first, ends, strict=True)]
+    return joined, np.add.reduceat(rows, list(first), axis=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import qdrant_edge as q
 
+from index.vision import MAX_NUMBERS
+
 _KINDS = {
     "keyword": q.PayloadSchemaType.Keyword,
     "datetime": q.PayloadSchemaType.Datetime,
@@ -171,6 +173,10 @@ def _config(wanted):
 
 
 def _vectors(given):
+    for name, value in (given or {}).items():
+        if not isinstance(value, dict) and sum(map(len, value)) >= MAX_NUMBERS:
+            # As a real one does, by REST and by gRPC: common/validation.rs of Qdrant.
+            raise Refused(422, f"Validation error in JSON body: [{name}: multivector is too large]")
     return {
         name: q.SparseVector(value["indices"], value["values"]) if isinstance(value, dict) else value
         for name, value in (given or {}).items()

@@ -10,6 +10,7 @@ from index_kit import HashEmbedder, processor_s
 
 from index.passages import PassageConfig, embed_passages, passage_spans, plain
 from index.sentences import sentence_spans
+from index.vision import MAX_NUMBERS
 
 
 def _sentences(text):
@@ -163,6 +164,34 @@ def test_passages_pool_their_sentences():
     assert np.allclose(vectors.vectors[0], expected / np.linalg.norm(expected), atol=1e-5)
     assert np.allclose(np.linalg.norm(vectors.sentence_vectors, axis=1), 1, atol=1e-5)
     assert np.allclose(vectors.sentence_vectors[-1], late.embed(["The boiler burst in March."])[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("embedder", [HashEmbedder(dim=20_000), _Late(dim=20_000)], ids=["one by one", "late"])
+def test_a_page_with_more_sentences_than_a_server_takes(embedder):
+    """Neighbours share a vector, which is theirs in the middle; together they still hold the whole page."""
+    lines = [f"- ton {number} of coal" for number in range(110)]
+    text = "\n".join(lines)
+    vectors = embed_passages(embedder, text)
+    assert vectors.sentence_vectors.size < MAX_NUMBERS
+    assert [text[s:e].count("ton") for s, e in vectors.sentence_spans] == [3] * 36 + [2]
+    assert [text[s:e] for s, e in vectors.sentence_spans][1] == "\n".join(lines[3:6])
+    assert len(vectors.sentence_spans) == len(vectors.sentence_vectors)
+    assert np.allclose(np.linalg.norm(vectors.sentence_vectors, axis=1), 1, atol=1e-5)
+    alone = embed_passages(embedder, lines[5]).sentence_vectors[0]
+    assert int((vectors.sentence_vectors @ alone).argmax()) == 1
+    just = embed_passages(embedder, "\n".join(lines[: (MAX_NUMBERS - 1) // 20_000]))
+    assert len(just.sentence_spans) == (MAX_NUMBERS - 1) // 20_000
+
+
+def test_passages_are_no_more_than_fit_either(monkeypatch):
+    """A model whose vectors are long enough leaves room for fewer passages than a large page has."""
+    monkeypatch.setattr("index.passages.most_tokens", lambda _dim: 3)
+    text = "\n".join(f"- ton {number} of coal" for number in range(200))
+    plenty = passage_spans(text)
+    vectors = embed_passages(HashEmbedder(), text)
+    assert len(plenty) > 3
+    assert len(vectors.spans) == len(vectors.vectors) <= 3
+    assert (vectors.spans[0][0], vectors.spans[-1][1]) == (plenty[0][0], plenty[-1][1])
 
 
 @pytest.mark.parametrize("embedder", [HashEmbedder(), _Late()], ids=["one by one", "late"])

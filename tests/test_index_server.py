@@ -23,6 +23,7 @@ from index.store import PageUpdate
 from index.store_edge import EdgeStore
 from index.store_server import ServerStore
 from index.types import PageKey, PageState, SearchFilter
+from index.vision import MAX_NUMBERS
 from index.words import WordsConfig
 
 __all__ = ["server", "stores"]  # fixtures
@@ -255,3 +256,13 @@ def test_a_page_that_was_put_back_and_taken_at_once_was_put_back(server, stores,
         patch.setattr(first._client, "run", begun_again)
         assert first.update(fields) == [True, True]
         assert first.update(again) == [False, False]
+
+
+def test_a_page_of_more_sentences_than_one_vector_takes(server, stores):
+    """A ledger printed on one sheet is kept, and found like any other page; a server refuses so large a multivector."""
+    embedder = HashEmbedder("wide@1", dim=4096)
+    store, key = stores(config_of(server, collection="wide"), embedder), PageKey("t", "d", 1)
+    text = "\n".join(f"- ton {number} of coal" for number in range(1 + MAX_NUMBERS // embedder.dim))
+    store.add_pending([key], labels(), NOW)
+    assert store.update([commit(embedder, key, text)]) == [True]
+    assert [hit.key for hit in store.search("t", "ton 254 of coal", SearchFilter(), limit=2)] == [key]
