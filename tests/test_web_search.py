@@ -264,6 +264,21 @@ def test_filters(tab: Tab, shelf: ShelfService):
     assert "group=1" in page.url
 
 
+def test_a_filter_that_names_a_deleted_document_says_so(tab: Tab, shelf: ShelfService):
+    """A link to a search in one document outlives the document: nothing found there is not nothing there."""
+    tab.expected = ("status of 404",)  # its name is asked for
+    gone = shelf.find("minutes.tif")
+    page = tab.goto(f"?q=quay&document={gone}")
+    expect(page.locator(".hit")).to_have_count(1)
+    shelf.delete("default", gone)
+    page.reload()
+    expect(page.locator(".empty li").first).to_have_text(
+        "The document that is named in the filters is not here any more."
+    )
+    page.get_by_role("button", name="Search all documents").click()
+    expect(page.locator(".hit")).to_have_count(2)
+
+
 def test_nothing_found_helps(tab: Tab, shelf: ShelfService):
     """Nothing found says on how many pages, and offers the same words without quotes."""
     page = tab.goto('?q="quay zebra"')
