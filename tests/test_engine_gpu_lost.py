@@ -15,7 +15,7 @@ from tests.engine_vision_kit import engine
 from worker.broker import WorkerFacts
 from worker.crashes import CrashLogs
 from worker.engine.deepseek.encoder import Encoder
-from worker.engine.deepseek.faults import is_gone
+from worker.engine.deepseek.faults import is_gone, told
 from worker.engine.deepseek.modes import TINY
 from worker.gpu_guard import GuardedEngine
 from worker.watch import EXIT_GPU, Watch, WatchConfig
@@ -28,6 +28,8 @@ LOST = [
     "CUDA error: unspecified launch failure",
     "CUDA error: misaligned address",
     "CUBLAS_STATUS_EXECUTION_FAILED when calling cublasGemmEx",
+    # With its C++ frames (TORCH_SHOW_CPP_STACKTRACES), which name what was called and not what is wrong.
+    "CUDA error: an illegal memory access was encountered\nframe #7: c10::cuda::CUDACachingAllocator::malloc",
 ]
 
 
@@ -39,6 +41,7 @@ def lost(*_, **__):
 def test_what_cuda_says_when_a_context_has_ended(words):
     """Also where another error took its place on the way."""
     assert is_gone(RuntimeError(words))
+    assert told(RuntimeError(words)).code == "gpu_failed"
     try:
         try:
             raise RuntimeError(words)
@@ -62,6 +65,19 @@ def test_what_cuda_says_when_a_context_has_ended(words):
 def test_other_errors_are_a_pages_own(error):
     """Memory that ran out, and what is wrong with one call, leave the device in order."""
     assert not is_gone(error)
+
+
+def test_a_gpu_that_is_lost_while_memory_is_made_is_lost():
+    """What led to it was a lack of memory, and is over."""
+    try:
+        try:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        except torch.OutOfMemoryError:
+            lost()
+    except RuntimeError as error:
+        assert is_gone(error)
+        assert told(error).code == "gpu_failed"
+    assert told(torch.OutOfMemoryError("CUDA out of memory")).code == "not_enough_memory"
 
 
 def test_where_words_do_not_tell_the_device_is_asked(monkeypatch):

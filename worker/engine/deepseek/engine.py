@@ -324,14 +324,14 @@ class DeepSeekOcrEngine:
         except FolioscopeError:
             raise
         except Exception as error:
+            if is_gone(error):
+                raise ConfigError(gone(error).message, code=GPU_FAILED) from error
             if is_out_of_memory(error):
                 raise ConfigError(
                     f"There is no memory for {self.name} on {self._config.device}: stop other programs, set "
                     "FOLIOSCOPE_SLOTS lower, or use another machine.",
                     code="not_enough_memory",
                 ) from error
-            if is_gone(error):
-                raise ConfigError(gone(error).message, code=GPU_FAILED) from error
             log.exception("%s cannot be loaded", self.name)
             raise ConfigError(
                 f"{self.name} cannot be started on {self._config.device} ({type(error).__name__}: {error}). "

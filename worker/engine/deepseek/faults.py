@@ -44,8 +44,7 @@ def is_gone(error: BaseException | None, device: torch.device | None = None) -> 
     """
     from worker.engine.deepseek.plan import is_out_of_memory
 
-    if is_out_of_memory(error):
-        return False
+    # Its words first: such an error may name the allocator that met it, or come while memory that ran out is made.
     asked = error
     while error is not None:
         if isinstance(error, Unavailable) and error.code == GPU_FAILED:
@@ -54,7 +53,9 @@ def is_gone(error: BaseException | None, device: torch.device | None = None) -> 
         if isinstance(error, RuntimeError) and any(words in text for words in _WORDS):
             return True
         error = error.__cause__ or error.__context__
-    return isinstance(asked, RuntimeError) and device is not None and device.type == "cuda" and not _answers(device)
+    if device is None or device.type != "cuda" or is_out_of_memory(asked):
+        return False
+    return isinstance(asked, RuntimeError) and not _answers(device)
 
 
 def gone(error: BaseException) -> Unavailable:
@@ -73,13 +74,13 @@ def told(error: Exception) -> FolioscopeError:
     """What the caller of a page gets for an error of its decoding."""
     from worker.engine.deepseek.plan import is_out_of_memory
 
+    if is_gone(error):
+        return gone(error)
     if is_out_of_memory(error):
         return Unavailable(
             "there is no memory to decode this page: stop other programs or use fewer slots",
             code="not_enough_memory",
         )
-    if is_gone(error):
-        return gone(error)
     if isinstance(error, FolioscopeError):
         return error
     return InternalError(f"decoding failed: {type(error).__name__}: {error}")
