@@ -170,7 +170,7 @@ def test_names_with_strange_bytes_are_sent(folioscope, tmp_path):
         path = tmp_path / os.fsdecode(name)
         path.write_bytes(name)
         assert folioscope("add", path).code == 0
-    assert [accepted[1] for accepted in folioscope.service.accepted] == ['a"b.pdf', "ab.pdf", "a?b.pdf"]
+    assert [accepted[1] for accepted in folioscope.service.accepted] == ['a"b.pdf', "a b.pdf", "a?b.pdf"]
 
 
 def test_ls(folioscope, files):
