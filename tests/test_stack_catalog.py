@@ -180,6 +180,13 @@ def test_blobs_stay_while_documents_may_be_missing(front, worker):
     assert list(front.blobs.blobs()) == []
 
 
+def test_tidying_up_holds_up_no_upload(front, worker, monkeypatch):
+    """Where nothing is left over the catalog's lock, which every upload waits for, is not taken."""
+    front.accept(b"letter")
+    monkeypatch.setattr(worker.catalog, "lock", lambda: pytest.fail("it was taken"))
+    assert worker.deletion.finish(sweep=lambda: pytest.fail("it was asked")) == 0
+
+
 def test_what_just_came_is_deleted_with_its_archive(front, worker):
     """A member that another process found a moment ago goes with the archive."""
     box = front.accept(b"box")

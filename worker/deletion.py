@@ -91,19 +91,19 @@ class Deletion:
                 if entry is not None and stone in self._catalog.bury():
                     self._remove(entry, stone.deleted_at, self._survey(stone.tenant))
                     ended += 1
-        with self._catalog.lock():
-            if sweep():
-                self._sweep()
+        if self._unheld():  # mostly there are none, and uploads need not wait for that
+            with self._catalog.lock():
+                if sweep():
+                    for sha256 in self._unheld():
+                        self._blobs.delete(sha256)
         return ended
 
-    def _sweep(self) -> None:
-        """Remove blobs that no manifest names: the last step of a deletion, or the first of an upload. The caller holds
-        the lock.
+    def _unheld(self) -> list[str]:
+        """Blobs that no manifest names: the last step of a deletion, or the first of an upload, was not taken. Without
+        the lock, some whose manifest was just written may be among them.
         """
         held = {entry.manifest.sha256 for entry in self._catalog.entries(None)}
-        for blob in list(self._blobs.blobs()):
-            if blob.sha256 not in held:
-                self._blobs.delete(blob.sha256)
+        return [blob.sha256 for blob in self._blobs.blobs() if blob.sha256 not in held]
 
     def _survey(self, tenant: str) -> _Tally:
         tally = _Tally()
