@@ -227,14 +227,12 @@ class DirCatalog:
 
     def sweep(self) -> None:
         """Remove what a crash left: half-written files, and passwords of documents that were never accepted.
-        Under the lock, since every other process writes under it too.
+        Under the lock, since every other process writes under it too; but they need not wait for the looking.
         """
-        with self.lock():
-            for path in self._root.glob("*/.*.tmp"):
-                remove(path)
-            for part in (".secret.json", ".opening.json"):
-                for path in self._root.glob(f"*/*{part}"):
-                    if not path.with_name(path.name.replace(part, ".json")).exists():
+        if left := [path for tenant in self._root.iterdir() if tenant.is_dir() for path in _left_over(tenant)]:
+            with self.lock():
+                for path in left:
+                    if path.suffix == ".tmp" or not path.with_name(_manifest_beside(path.name)).exists():
                         remove(path)
 
     def _stem(self, tenant: str, document_id: str) -> Path | None:
@@ -248,6 +246,19 @@ class DirCatalog:
             if tenant not in self._cache:
                 self._cache[tenant] = TenantCache(self._root / tenant)
             return self._cache[tenant]
+
+
+def _left_over(tenant: Path) -> list[Path]:
+    """Files that a crash may have left; some of them may just be being written."""
+    with os.scandir(tenant) as files:
+        names = {file.name for file in files}
+    half_written = [name for name in names if name.startswith(".") and name.endswith(".tmp")]
+    beside = [name for name in names if name.endswith((".secret.json", ".opening.json"))]
+    return [tenant / name for name in (*half_written, *(n for n in beside if _manifest_beside(n) not in names))]
+
+
+def _manifest_beside(name: str) -> str:
+    return f"{name.partition('.')[0]}.json"
 
 
 def _touch(manifest: Path) -> None:

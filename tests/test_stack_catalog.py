@@ -130,6 +130,32 @@ def test_one_service_or_one_stack(tmp_path):
     alone.release()
 
 
+def test_a_password_that_is_just_being_accepted_is_not_swept(two, tmp_path, monkeypatch):
+    """Its manifest comes after it, and while another process looks for what a crash left."""
+    first, second = two
+    first.add(manifest(), Origin(None, "a.pdf"), "sesame")
+    folder = tmp_path / "documents" / "default"
+    (folder / f"{DOCUMENT}.json").rename(tmp_path / "later")
+    lock = second.lock
+
+    def late():
+        (tmp_path / "later").rename(folder / f"{DOCUMENT}.json")
+        return lock()
+
+    monkeypatch.setattr(second, "lock", late)
+    second.sweep()
+    assert second.get("default", DOCUMENT).password == "sesame"
+
+
+def test_looking_for_what_a_crash_left_holds_up_no_upload(two, monkeypatch):
+    """Where there is nothing the lock is not taken; an opening that goes on is no leftover."""
+    first, second = two
+    first.add(manifest(), Origin(None, "a.pdf"), "sesame")
+    first.opening("default", DOCUMENT, begins=True)
+    monkeypatch.setattr(second, "lock", lambda: pytest.fail("it was taken"))
+    second.sweep()
+
+
 def test_what_was_just_accepted_is_not_swept(front, worker):
     """A process that listed the archive a moment ago, and tidies up, knows what another one accepted since."""
     front.accept(b"first")
