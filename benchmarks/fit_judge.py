@@ -1,12 +1,12 @@
 """Fit the judge's change of the packaged model's weights (`index/judge_weights.py`).
 
-    python -m benchmarks.fit_judge OUT.safetensors [--passes 2] [--rate 6e-5] [--minutes 60] [--from OUT.safetensors]
+    python -m benchmarks.fit_judge OUT [--passes 2] [--rate 5e-5] [--minutes 120] [--half] [--from IN]
 
 A question is shown with four windows of its group of pages: the one that holds the answer, another of the same page,
-and those whose sentences the embedding model finds nearest to it. All their sentences and "none of them" compete
-(cross entropy);
-of a question that its page does not answer, "none" is right. The encoder's layers and the head are trained, the vectors
-of word pieces are not. Two seconds for a step of sixteen questions on two cores, forty minutes for a pass.
+and those whose sentences the embedding model finds nearest to it; beside each but a page's first stands how its page
+begins. All their sentences and "none of them" compete (cross entropy); of a question that its page does not answer,
+"none" is right. The encoder's layers and the head are trained, the vectors of word pieces are not. With `--half` one
+to two seconds for a step of sixteen questions on two cores, an hour for a pass; more than twice that without.
 
 Printed at the end: on the development archives and the `tune` half of the samples, how well the highest log-odds tell
 questions with an answer from those without (area under the curve), beside the highest cosine.
@@ -39,6 +39,8 @@ WINDOWS = 4
 NEAREST = 12
 """Windows of the group that are drawn from, by the embedding model."""
 _BATCH = 16
+_WARM_UP = 60
+"""Steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,32 +123,48 @@ def shown(item: Item, rng: random.Random) -> list[Window]:
     return [*gold, *beside, *rng.sample(item.near, min(WINDOWS - len(gold) - len(beside), len(item.near)))]
 
 
-def odds(pair: nn.Module, ends: tuple[int, int], asked: Sequence[tuple[list[int], Window]]) -> list[torch.Tensor]:
+def odds(
+    pair: nn.Module, ends: tuple[int, int], asked: Sequence[tuple[list[int], Window]], *, half: bool = False
+) -> list[torch.Tensor]:
     """For each question with a window the log-odds `(sentences,)`: the encoder runs once for a window."""
-    order = sorted(range(len(asked)), key=lambda i: len(asked[i][0]) + len(asked[i][1].ids))
+    rows_of = [_row(ends, question, window) for question, window in asked]
+    order = sorted(range(len(asked)), key=lambda i: len(rows_of[i]))
     result: dict[int, torch.Tensor] = {}
     for at in range(0, len(order), _BATCH):
         rows = order[at : at + _BATCH]
-        ids = [torch.tensor([ends[0], *asked[i][0], ends[1], *asked[i][1].ids, ends[1]]) for i in rows]
+        ids = [torch.tensor(rows_of[i]) for i in rows]
         tokens = nn.utils.rnn.pad_sequence(ids, batch_first=True)
         mask = nn.utils.rnn.pad_sequence([torch.ones_like(one) for one in ids], batch_first=True)
         types = torch.zeros_like(tokens)
         for row, i in enumerate(rows):
             types[row, len(asked[i][0]) + 2 : len(ids[row])] = 1
-        seen = pair.bert(input_ids=tokens, attention_mask=mask, token_type_ids=types).last_hidden_state
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            seen = pair.bert(input_ids=tokens, attention_mask=mask, token_type_ids=types).last_hidden_state.float()
         for row, i in enumerate(rows):
-            first = len(asked[i][0]) + 2
-            pieces = torch.stack(
-                [seen[row, torch.from_numpy(p) + first].sum(0) / max(1, len(p)) for p in asked[i][1].places]
-            )
-            question = seen[row, 1 : first - 1].mean(0).expand_as(pieces)
+            question, window = asked[i]
+            first = len(ids[row]) - 1 - len(window.ids)
+            mean = torch.zeros(len(window.places), seen.shape[1])
+            for piece, p in enumerate(window.places):
+                mean[piece, torch.from_numpy(p) + first] = 1 / max(1, len(p))
+            pieces = mean @ seen[row]
+            question = seen[row, 1 : len(question) + 1].mean(0).expand_as(pieces)
             result[i] = pair.head(torch.cat([pieces, question, seen[row, 0].expand_as(pieces)], -1))[:, 0]
     return [result[i] for i in range(len(asked))]
 
 
-def loss(pair: nn.Module, ends: tuple[int, int], batch: Sequence[Item], rng: random.Random) -> torch.Tensor:
+def _row(ends: tuple[int, int], question: list[int], window: Window) -> list[int]:
+    """As `index.judge_model` puts it together."""
+    before = [*window.opening, ends[1]] if window.opening else []
+    return [ends[0], *question, ends[1], *before, *window.ids, ends[1]]
+
+
+def loss(
+    pair: nn.Module, ends: tuple[int, int], batch: Sequence[Item], rng: random.Random, *, half: bool = False
+) -> torch.Tensor:
     windows = [shown(item, rng) for item in batch]
-    scores = iter(odds(pair, ends, [(i.question, w) for i, ws in zip(batch, windows, strict=True) for w in ws]))
+    scores = iter(
+        odds(pair, ends, [(i.question, w) for i, ws in zip(batch, windows, strict=True) for w in ws], half=half)
+    )
     total = torch.zeros(())
     for item, chosen in zip(batch, windows, strict=True):
         row = torch.cat([torch.zeros(1), *(next(scores) for _ in chosen)])
@@ -189,8 +207,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--passes", type=float, default=2.0)
-    parser.add_argument("--rate", type=float, default=6e-5)
-    parser.add_argument("--minutes", type=float, default=60.0, help="ends then, wherever it is")
+    parser.add_argument("--rate", type=float, default=5e-5)
+    parser.add_argument("--minutes", type=float, default=120.0, help="ends then, at the rate's end, wherever it is")
+    parser.add_argument("--half", action="store_true", help="products of bfloat16, where the processor has them")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--from", dest="begin", type=Path, help="go on with these weights")
     arguments = parser.parse_args()
@@ -213,10 +232,11 @@ def main() -> None:
     while step < steps and time.monotonic() - begun < 60 * arguments.minutes:
         rng.shuffle(items)
         for at in range(0, len(items) - _BATCH + 1, _BATCH):
-            share = min(1.0, (step + 1) / (0.1 * steps)) * max(0.02, 1 - step / steps)
+            done = max(step / steps, (time.monotonic() - begun) / (60 * arguments.minutes))
+            share = min(1.0, (step + 1) / _WARM_UP) * max(0.02, 1 - done)
             for group in optimiser.param_groups:
                 group["lr"] = arguments.rate * group["times"] * share
-            value = loss(pair, near.ends, items[at : at + _BATCH], rng)
+            value = loss(pair, near.ends, items[at : at + _BATCH], rng, half=arguments.half)
             optimiser.zero_grad()
             value.backward()
             nn.utils.clip_grad_norm_(trained, 1.0)

@@ -12,20 +12,25 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
+from index.judge_model import DEFAULT_JUDGE
 from index.passages import embed_passages
 
 PAIRS = Path(__file__).resolve().parent / "embedder_pairs"
 _LONGEST = 120
 """Tokens of a window that are looked at; windows are of some 45 words."""
+_OPENING = DEFAULT_JUDGE.opening
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Token ids without [CLS] and [SEP]; for each sentence the places of its tokens, and its number on the page."""
+    """Token ids without [CLS] and [SEP]; for each sentence the places of its tokens, and its number on the page; and
+    how the page begins, but for its first window.
+    """
 
     ids: list[int]
     places: list[np.ndarray]
     numbers: list[int]
+    opening: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,8 @@ def cut(text: str, tokenizer: Tokenizer) -> Page | None:
         encoded = tokenizer.encode(window, add_special_tokens=False)
         starts, ends = np.array(encoded.offsets[:_LONGEST]).reshape(-1, 2).T
         places = [np.flatnonzero((starts >= a) & (ends <= b) & (ends > starts)) for a, b in parts]
-        windows.append(Window(encoded.ids[:_LONGEST], places, list(range(first, first + len(parts)))))
+        opening = windows[0].ids[:_OPENING] if windows else []
+        windows.append(Window(encoded.ids[:_LONGEST], places, list(range(first, first + len(parts))), opening))
         first += len(parts)
     return Page(windows, tuple(sentences)) if sentences else None
 

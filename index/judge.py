@@ -6,10 +6,22 @@ An embedder makes a vector of each by itself and can only tell what they are abo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a judge reads at once: pieces (sentences, rows) that follow one another on a page, as plain words."""
+
+    pieces: Sequence[str]
+    opening: str = ""
+    """How the page begins, where the window is not its first: whose letter it is, and what the table is of, is said
+    there and not again.
+    """
 
 
 class Judge(Protocol):
@@ -23,11 +35,10 @@ class Judge(Protocol):
         `wait` also False while it is not `prepare`d, which takes long.
         """
 
-    def judge(self, question: str, windows: Sequence[Sequence[str]]) -> list[np.ndarray]:
-        """For each window, whose pieces follow one another on a page as plain words, float32 `(pieces,)`: the log-odds
-        of each piece against "nothing here answers". Long texts are cut by the judge's own limits, and of too many long
-        windows the last are left out; a piece of which nothing is read gets `UNREAD`. A window that is read gets the
-        same numbers in any company.
+    def judge(self, question: str, windows: Sequence[Window]) -> list[np.ndarray]:
+        """For each window float32 `(pieces,)`: the log-odds of each piece against "nothing here answers". Long texts
+        are cut by the judge's own limits, and of too many long windows the last are left out; a piece of which nothing
+        is read gets `UNREAD`. A window that is read gets the same numbers in any company.
         """
 
 

@@ -1,8 +1,9 @@
 """`Judge` on the processor: the packaged embedding model's encoder, taught to read question and sentence together.
 
-A cross-encoder (Nogueira & Cho 2019, arXiv 1901.04085) that reads several sentences at once: the question, [SEP], and a
-window of a page; the head sees the mean of each piece's own tokens. Each window is computed by itself and padded to a
-width that its own length decides, so its numbers do not depend on the others. int8 where the processor has it.
+A cross-encoder (Nogueira & Cho 2019, arXiv 1901.04085) that reads several sentences at once: the question, [SEP], how
+the page begins, [SEP], and a window of the page; the head sees the mean of each piece's own tokens. Each window is
+computed by itself and padded to a width that its own length decides, so its numbers do not depend on the others. int8
+where the processor has it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from index import embedder_int8, graphs
-from index.judge import UNREAD
+from index.judge import UNREAD, Window
 from index.judge_convert import GRAPH, META
 from index.judge_weights import NAME
 
@@ -33,13 +34,15 @@ class JudgeConfig:
     """Limits in tokens (word pieces), as in training; and how the model runs."""
 
     question: int = 60
+    opening: int = 16
+    """Of the page's beginning."""
     piece: int = 90
     window: int = 240
     """Of all pieces together."""
     bucket: int = 16
-    tokens: int = 800
-    """Of all windows together: twelve of plain English have fewer. What is written in rare words or another language
-    has two and three times as many, and is not to keep who asks waiting: its last windows stay unread.
+    tokens: int = 1000
+    """Of all windows together: twelve of plain English have about as many. What is written in rare words or another
+    language has two and three times as many, and is not to keep who asks waiting: its last windows stay unread.
     """
     pieces: int = 8
     """Their number is padded to a multiple of this, which bounds the shapes that OpenVINO prepares for."""
@@ -93,7 +96,7 @@ class SentenceJudge:
             self._lock.release()
         return self._pairs is not None
 
-    def judge(self, question: str, windows: Sequence[Sequence[str]]) -> list[np.ndarray]:
+    def judge(self, question: str, windows: Sequence[Window]) -> list[np.ndarray]:
         """See `index.judge.Judge`."""
         if not self.ready():
             raise RuntimeError("the judge is not ready")
@@ -141,25 +144,26 @@ class _Pairs:
         }
         self._requests = graphs.Requests(core.compile_model(model, "CPU", properties))
 
-    def odds(self, question: str, windows: Sequence[Sequence[str]]) -> list[np.ndarray]:
-        texts = [question, *(piece for window in windows for piece in window)]
+    def odds(self, question: str, windows: Sequence[Window]) -> list[np.ndarray]:
+        texts = [question, *(text for window in windows for text in (window.opening, *window.pieces))]
         asked, *rest = (one.ids for one in self._tokenizer.encode_batch(texts, add_special_tokens=False))
         result: list[np.ndarray] = [np.zeros(0, np.float32)] * len(windows)
         running: deque[tuple[int, list[int], Any]] = deque()
         first = read = 0
         try:
             for number, window in enumerate(windows):
-                pieces = self._cut(rest[first : first + len(window)])
-                first += len(window)
-                read += sum(map(len, pieces))
+                opening, *pieces = rest[first : first + 1 + len(window.pieces)]
+                opening, pieces = opening[: self._config.opening], self._cut(pieces)
+                first += 1 + len(window.pieces)
+                read += len(opening) + sum(map(len, pieces))
                 if number and read > self._config.tokens:
-                    result[number] = np.full(len(window), UNREAD, np.float32)
+                    result[number] = np.full(len(pieces), UNREAD, np.float32)
                     continue
                 if len(running) >= self._streams:
                     self._finish(running, result)
                 request = self._requests.take()
                 running.append((number, [len(piece) for piece in pieces], request))
-                request.start_async(self._inputs(asked[: self._config.question], pieces))
+                request.start_async(self._inputs(asked[: self._config.question], opening, pieces))
             while running:
                 self._finish(running, result)
         finally:
@@ -177,18 +181,20 @@ class _Pairs:
             room -= len(cut[-1])
         return cut
 
-    def _inputs(self, asked: list[int], pieces: Sequence[list[int]]) -> dict[str, np.ndarray]:
+    def _inputs(self, asked: list[int], opening: list[int], pieces: Sequence[list[int]]) -> dict[str, np.ndarray]:
         """Ids, mask and types int64 `(1, T)`; float32 the question's places `(1, T)` and each piece's `(1, P, T)`."""
         window = [token for piece in pieces for token in piece]
-        ids = [self._cls, *asked, self._sep, *window, self._sep]
+        before = [*opening, self._sep] if opening else []
+        ids = [self._cls, *asked, self._sep, *before, *window, self._sep]
         width = -(-len(ids) // self._config.bucket) * self._config.bucket
         rows = -(-max(1, len(pieces)) // self._config.pieces) * self._config.pieces
-        first = len(asked) + 2
+        second = len(asked) + 2
+        first = second + len(before)
         tokens, mask, types = (np.zeros((1, width), np.int64) for _ in range(3))
         question, said = np.zeros((1, width), np.float32), np.zeros((1, rows, width), np.float32)
         tokens[0, : len(ids)] = ids
         mask[0, : len(ids)] = 1
-        types[0, first : len(ids)] = 1
+        types[0, second : len(ids)] = 1
         question[0, 1 : 1 + len(asked)] = 1
         for row, piece in enumerate(pieces):
             said[0, row, first : first + len(piece)] = 1

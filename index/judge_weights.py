@@ -13,7 +13,7 @@ from index.embedder_weights import ModelFiles, locate, sha256
 from index.errors import ConfigError
 
 CHANGE = Path(__file__).resolve().parent / "weights" / "judge.safetensors"
-CHANGE_SHA256 = "1b5bad18b55623b6c76bac5a88ff9fb5da68d45686973bd35f5f23e8d2c446a5"
+CHANGE_SHA256 = "2a8ccb961f789cd938cfdedbb99c51803b2ec125839abd10c5937133a24d1712"
 NAME = f"judge@{CHANGE_SHA256[:8]}"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from index.judge import Window
 from index.matching import Matcher
 from tests.answers_kit import BagEmbedder, page
 from worker import wiring
@@ -26,6 +27,7 @@ class FakeJudge:
     def __init__(self, *words: str, ready: bool = True) -> None:
         self.words = words
         self.shown: list[list[str]] = []
+        self.openings: list[str] = []
         self.asked = self.prepared = 0
         self._ready = ready
 
@@ -36,9 +38,12 @@ class FakeJudge:
         self.asked += 1
         return self._ready
 
-    def judge(self, question: str, windows: Sequence[Sequence[str]]) -> list[np.ndarray]:
-        self.shown += map(list, windows)
-        return [np.array([30.0 if any(w in p for w in self.words) else -30.0 for p in window]) for window in windows]
+    def judge(self, question: str, windows: Sequence[Window]) -> list[np.ndarray]:
+        self.shown += [list(window.pieces) for window in windows]
+        self.openings += [window.opening for window in windows]
+        return [
+            np.array([30.0 if any(w in p for w in self.words) else -30.0 for p in window.pieces]) for window in windows
+        ]
 
 
 def ask(judge: FakeJudge | None, question: str = QUESTION, text: str = TEXT, embedder: BagEmbedder | None = None):
@@ -176,36 +181,18 @@ def test_looking_at_few_forms_ranks_as_looking_at_all(question, weights, monkeyp
     assert 0 < len(looked) < len(heard)
     rest = [first, *ranked]
     features.look_at_form(asked, found, heard)
-    expected = sorted((judged.rank(one) for one in heard), reverse=True)
+    expected = sorted((judged.score(one) for one in heard), reverse=True)
     assert [value for value, _ in rest] == pytest.approx(expected)
     assert len({id(one) for _, one in rest}) == len(heard)
 
 
-def test_where_search_and_judge_disagree():
-    """The page that both together hold to be the likeliest is quoted, or nothing: not a surer sentence of a page that
-    search puts far behind.
-    """
-    near = "The ferry was painted."
-    far = "The smack was painted."
-
-    class Surer(FakeJudge):
-        def __init__(self, of_near: float, of_far: float) -> None:
-            super().__init__()
-            self.said = {near: of_near, far: of_far}
-
-        def judge(self, question, windows):
-            return [np.array([self.said[piece] for piece in window]) for window in windows]
-
-    def quoted(of_near: float, of_far: float, behind: float) -> list[str]:
-        pages = [
-            page(near, document="near", question=QUESTION, score=1.0),
-            page(far, document="far", question=QUESTION, score=1.0 - behind),
-        ]
-        answer = ExtractiveAnswerer(BagEmbedder(), Surer(of_near, of_far)).answer(QUESTION, pages)
-        return [one.quote for one in answer.citations]
-
-    assert quoted(8, 14, 0.0) == [far]
-    assert quoted(8, 10, 0.3) == [near], "search puts it far behind"
-    assert quoted(-30, 10, 0.0) == [far]
-    assert quoted(2, 30, 0.3) == [far], "so sure that nothing else comes near"
-    assert quoted(-2, 3, 0.5) == [], "the likeliest is not sure enough, and the surer one is not likely"
+def test_the_judge_is_told_how_the_page_begins():
+    """Without marks, and not beside the page's first window, which holds it."""
+    judge = FakeJudge("painted")
+    text = "# Harbour of **Skerry**\n\n" + " ".join(f"The craft {n} got a new colour in spring." for n in range(20))
+    ask(judge, text=text)
+    first = next(n for n, window in enumerate(judge.shown) if "Harbour of Skerry" in window)
+    assert judge.openings[first] == ""
+    others = {opening for n, opening in enumerate(judge.openings) if n != first}
+    assert len(others) == 1
+    assert others.pop().startswith("Harbour of Skerry The craft 0 got")

@@ -37,17 +37,17 @@ def pages(directory, tmp_path_factory):
 def test_every_answer_stands_on_its_page():
     """In all files, once each; and no question is asked twice of one page."""
     pages = [json.loads(line) for path in PAIRS.glob("*.jsonl") for line in path.read_text("utf-8").splitlines()]
-    assert len(pages) == 2749
+    assert len(pages) == 3729
     for page in pages:
         assert [pair["a"] for pair in page["asks"] if page["text"].count(pair["a"]) < 1] == []
         questions = [*(pair["q"] for pair in page["asks"]), *page["none"]]
-        assert len(set(questions)) == len(questions) == 6
+        assert len(set(questions)) == len(questions) >= 5
 
 
 def test_questions_have_their_sentence(pages):
     """And its place among the tokens of a window; a series is a group of its own."""
-    assert sum(len(one.asked) for one in pages) > 0.99 * 4 * len(pages)
-    assert all(len(one.unanswered) == 2 for one in pages)
+    assert sum(len(one.asked) for one in pages) > 0.99 * 9 * len(pages)
+    assert all(len(one.unanswered) == 3 for one in pages)
     for one in pages:
         numbers = [n for window in one.page.windows for n in window.numbers]
         assert numbers == list(range(len(numbers)))
@@ -61,10 +61,16 @@ def test_a_sentences_place_holds_its_tokens(directory):
     text = "The pump was mended. It cost four pounds and the vestry paid."
     page = cut(text, tokenizer)
     (window,) = page.windows
+    assert window.opening == []
     said = [tokenizer.decode([window.ids[i] for i in places]) for places in window.places]
     assert said == ["the pump was mended.", "it cost four pounds and the vestry paid."]
     assert page.sentence(text.index("cost")) == 1
     assert cut("", tokenizer) is None
+    first, *others = cut(
+        " ".join(f"On the {n}th the pump was mended by the smith's elder son." for n in range(9)), tokenizer
+    ).windows
+    assert others
+    assert all(window.opening == first.ids[:16] for window in others)
 
 
 def test_the_judge_learns_and_is_kept(directory, pages, tmp_path):
@@ -73,9 +79,9 @@ def test_the_judge_learns_and_is_kept(directory, pages, tmp_path):
     near = fit_judge.Near(directory)
     published = {name: value.clone() for name, value in near.bert.named_parameters()}
     items = fit_judge.items_of(pages[:2], near)
-    assert len(items) == 12
-    assert sum(item.answer is None for item in items) == 4
-    few = items[2:6]  # two with an answer and two without
+    assert len(items) == 24
+    assert sum(item.answer is None for item in items) == 6
+    few = items[7:11]  # two with an answer and two without
     assert all(item.answer in item.gold.numbers for item in items if item.gold)
     pair = build(directory, fit_judge._fresh_head())
     pair.bert.embeddings.requires_grad_(False)

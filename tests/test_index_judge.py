@@ -11,7 +11,7 @@ import pytest
 
 from index import graphs, judge_model, judge_weights
 from index.errors import ConfigError
-from index.judge import UNREAD
+from index.judge import UNREAD, Window
 from index.judge_model import JudgeConfig, SentenceJudge
 
 TEXT = [
@@ -21,7 +21,8 @@ TEXT = [
     "A vote of thanks to the chairman closed the meeting.",
 ]
 QUESTION = "Who had to pay a penalty for theft?"
-WINDOWS = [TEXT, TEXT[1:3], TEXT[:2], TEXT[1:2]]
+OPENING = "Minutes of the Harbour Committee, 4 May 1911"
+WINDOWS = [Window(TEXT), Window(TEXT[1:3], OPENING), Window(TEXT[:2]), Window(TEXT[1:2], OPENING)]
 
 
 @pytest.fixture(scope="module")
@@ -57,17 +58,18 @@ def test_it_reads_question_and_sentence_together(judge):
     """In other words than the page's: the sentence that answers is far ahead of its neighbours, and what the page does
     not say is answered by none as surely.
     """
-    (asked,) = judge.judge(QUESTION, [TEXT])
+    (asked,) = judge.judge(QUESTION, [Window(TEXT)])
     assert int(asked.argmax()) == 1
     assert asked[1] > np.delete(asked, 1).max() + 1
-    (missing,) = judge.judge("What did the new crane cost?", [TEXT])
+    (missing,) = judge.judge("What did the new crane cost?", [Window(TEXT)])
     assert missing.max() < asked[1] - 1
 
 
 @pytest.mark.models
 def test_the_graph_is_the_model(cache):
     """OpenVINO's log-odds in float32 are those of the weights in torch, for windows of several lengths: the encoder's
-    vectors of each piece, averaged, with the question's and [CLS], through the head.
+    vectors of each piece, averaged, with the question's and [CLS], through the head. How the page begins stands between
+    question and pieces.
     """
     import torch
     from safetensors.torch import load_file
@@ -76,15 +78,22 @@ def test_the_graph_is_the_model(cache):
 
     exact = SentenceJudge(cache, JudgeConfig(int8=False))
     pair = build(judge_weights.verified().directory, load_file(judge_weights.CHANGE))
-    windows = [*WINDOWS, ["x"], ["word " * 400, "cut " * 400], [f"Item {n} was sold." for n in range(19)]]
+    windows = [
+        *WINDOWS,
+        Window(["x"]),
+        Window(["word " * 400, "cut " * 400], "begin " * 90),
+        Window([f"Item {n} was sold." for n in range(19)]),
+    ]
     for window, found in zip(windows, exact.judge(QUESTION, windows), strict=True):
-        ids = [exact._pairs._tokenizer.encode(text, add_special_tokens=False).ids for text in (QUESTION, *window)]
-        asked, *pieces = ids[0][:60], *(piece[:90] for piece in ids[1:])
-        whole = [exact._pairs._cls, *asked, exact._pairs._sep, *sum(pieces, []), exact._pairs._sep]
+        texts = (QUESTION, window.opening, *window.pieces)
+        ids = [exact._pairs._tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
+        asked, opening, *pieces = ids[0][:60], ids[1][:16], *(piece[:90] for piece in ids[2:])
+        before = [*opening, exact._pairs._sep] if opening else []
+        whole = [exact._pairs._cls, *asked, exact._pairs._sep, *before, *sum(pieces, []), exact._pairs._sep]
         types = torch.tensor([[0] * (len(asked) + 2) + [1] * (len(whole) - len(asked) - 2)])
         with torch.no_grad():
             seen = pair.bert(input_ids=torch.tensor([whole]), token_type_ids=types).last_hidden_state[0]
-            at = len(asked) + 2
+            at = len(asked) + 2 + len(before)
             for piece, odds in zip(pieces, found, strict=True):
                 mean = seen[at : at + len(piece)].mean(0)
                 theirs = pair.head(torch.cat([mean, seen[1 : 1 + len(asked)].mean(0), seen[0]])[None])
@@ -115,9 +124,10 @@ def test_a_window_has_its_numbers_in_any_company(judge):
 def test_nothing_is_too_long_or_too_little(judge):
     """Texts of any length are cut; empty ones and none at all are no error. What is not read cannot be an answer."""
     assert judge.judge(QUESTION, []) == []
-    assert [one.tolist() for one in judge.judge(QUESTION, [[], [""], ["", " "]])] == [[], [UNREAD], [UNREAD] * 2]
-    assert np.isfinite(judge.judge("", [["Rain fell."]])[0]).all()
-    (long,) = judge.judge("why? " * 5000, [["word " * 5000] * 5])
+    empty = [Window([], OPENING), Window([""]), Window(["", " "], OPENING)]
+    assert [one.tolist() for one in judge.judge(QUESTION, empty)] == [[], [UNREAD], [UNREAD] * 2]
+    assert np.isfinite(judge.judge("", [Window(["Rain fell."])])[0]).all()
+    (long,) = judge.judge("why? " * 5000, [Window(["word " * 5000] * 5, "begin " * 5000)])
     assert (long[:3] > UNREAD).all()
     assert (long[3:] == UNREAD).all()
 
@@ -129,6 +139,17 @@ def test_every_load_says_the_same(cache, judge):
     for _ in range(8):
         again = SentenceJudge(cache).judge(QUESTION, WINDOWS)
         assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+@pytest.mark.models
+def test_it_reads_how_the_page_begins(judge):
+    """Whose yearly pay it is stands in the title only."""
+    pay = ["He has 90 pounds a year and a house."]
+    question = "What does the harbour master earn?"
+    own, other = judge.judge(
+        question, [Window(pay, "Terms of the harbour master, 1911"), Window(pay, "Terms of the schoolteacher, 1911")]
+    )
+    assert own[0] > other[0] + 1
 
 
 @pytest.mark.models
@@ -160,7 +181,7 @@ def test_a_judge_that_cannot_run_says_so_once(tmp_path, monkeypatch, caplog):
     assert len(tries) == 1
     assert caplog.text.count("no such processor") == 1
     with pytest.raises(RuntimeError, match="not ready"):
-        judge.judge("Who?", [["x"]])
+        judge.judge("Who?", [Window(["x"])])
 
 
 @pytest.mark.models
@@ -193,16 +214,16 @@ def test_too_many_long_windows_are_read_from_the_first(cache, judge):
     """What is written in rare words costs no more than plain text: the last windows stay unread, the others have the
     numbers that they have alone. One window is always read.
     """
-    rare = ["Zwyrnklaft qoublichnost vrexumedanti obdurlych." * 3] * 2
-    windows = [rare, TEXT, *([rare] * 30), TEXT]
+    rare = Window(["Zwyrnklaft qoublichnost vrexumedanti obdurlych." * 3] * 2)
+    windows = [rare, Window(TEXT), *([rare] * 30), Window(TEXT)]
     found = judge.judge(QUESTION, windows)
-    assert np.array_equal(found[1], judge.judge(QUESTION, [TEXT])[0])
+    assert np.array_equal(found[1], judge.judge(QUESTION, [Window(TEXT)])[0])
     unread = [bool((odds == UNREAD).all()) for odds in found]
-    assert [len(odds) for odds in found] == [len(window) for window in windows]
+    assert [len(odds) for odds in found] == [len(window.pieces) for window in windows]
     assert 3 < unread.index(True) < 20
     assert all(unread[unread.index(True) :]), "and none after the first of them"
     tiny = SentenceJudge(cache, JudgeConfig(tokens=1))
-    first, second = tiny.judge(QUESTION, [TEXT, TEXT])
+    first, second = tiny.judge(QUESTION, [Window(TEXT), Window(TEXT)])
     assert (first > UNREAD).all()
     assert (second == UNREAD).all()
 

@@ -122,7 +122,7 @@ def test_more_windows_are_read_than_for_an_answer():
     class Counting(FakeJudge):
         def judge(self, question, windows):
             rounds.append(len(windows))
-            return [np.zeros(len(window), np.float32) for window in windows]
+            return [np.zeros(len(window.pieces), np.float32) for window in windows]
 
     long = ["\n\n".join(f"Craft {n} of {m} got a new colour in the spring of {1900 + n}." for n in range(40))
             for m in range(4)]  # fmt: skip

@@ -180,22 +180,15 @@ class ExtractiveAnswerer:
     def _heard(
         self, asked: Question, found: list[features.Found], evidence: list[features.Evidence]
     ) -> tuple[list[tuple[float, Candidate]], float]:
-        """What may be cited of the candidates that the judge has read, with their log-odds, the first of which search
-        and judge together hold to be the likeliest; and its log-odds, also where they are too low for any to be cited.
-
-        A sentence of another page may be surer than it: the two disagree then, and citing that one was wrong for 24 of
-        28 such questions (docs/lab.md). Whether a row is misnamed is looked at last: it may take embedding its
-        sisters' labels, and few rows are near enough to matter.
+        """As `_ranked`, of candidates that the judge has read. Whether a row is misnamed is looked at last: it may take
+        embedding its sisters' labels, and few rows are near enough to matter.
         """
         ranked: list[tuple[float, Candidate]] = []
-        least = -np.inf
         for value, one in judged.best_first(asked, found, evidence):
-            sure = judged.score(one)
-            if value < least or (not ranked and sure < judged.THRESHOLD):
-                return ranked, ranked[0][0] if ranked else sure
-            if sure >= judged.THRESHOLD and not self._misnamed(asked, found, one.candidate):
-                least = max(least, value - _SECOND)
-                ranked.append((sure, one.candidate))
+            if value < (max(judged.THRESHOLD, ranked[0][0] - _SECOND) if ranked else judged.THRESHOLD):
+                return ranked, ranked[0][0] if ranked else value
+            if not self._misnamed(asked, found, one.candidate):
+                ranked.append((value, one.candidate))
         return ranked, ranked[0][0] if ranked else -np.inf
 
     def _ranked(

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 from index.store import Store
 from index.types import Hit, PagePoint, SearchFilter
-from worker.answer.judged import AHEAD
 from worker.answer_extractive import ExtractiveAnswerer
 
 
@@ -22,8 +21,8 @@ class RerankConfig:
 
     pages: int = 16
     """Of the first ones; what comes after them keeps its place."""
-    weight: float = 1 / AHEAD
-    """Of the log-odds that the best candidate of a page answers, beside search's score, which is about 0 to 1: 0.08."""
+    weight: float = 0.12
+    """Of the log-odds that the best candidate of a page answers, beside search's score, which is about 0 to 1."""
     least: float = -8.0
     """Log-odds of a page on which nothing was read, and the least of any: a hit only gains."""
 

@@ -12,44 +12,41 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from index.judge import Judge
+from index.judge import Judge, Window
 from index.passages import plain
 from worker.answer.asking import Kind, Question
 from worker.answer.candidates import Candidate
 from worker.answer.features import FEATURES, Evidence, Found, gather, look_at_form, promise
 from worker.answer.kinds import HARD_KINDS
 
-BIAS = -1.75
+BIAS = -1.43
 JUDGE = 0.59
 """The weight of the judge's log-odds."""
 WEIGHTS: dict[str, float] = {
-    "context": 2.24,
-    "beside": 1.60,
-    "around": 0.91,
-    "own": 1.30,
-    "names": -1.88,
-    "unfit": -2.09,
-    "hint": 1.17,
-    "unhinted": -0.92,
-    "heading": -1.99,
-    "short": -0.40,
-    "echo": 0.33,
-    "gap": 5.15,
+    "context": 1.70,
+    "beside": 1.64,
+    "around": 0.68,
+    "own": 1.83,
+    "names": -1.83,
+    "unfit": -1.80,
+    "hint": 1.09,
+    "unhinted": -1.05,
+    "heading": -1.24,
+    "short": -0.47,
+    "echo": -0.28,
+    "gap": 4.86,
 }
-THRESHOLD = 0.5
+THRESHOLD = 0.25
 """Below it nothing is quoted; docs/answers.md has the shares for others."""
 
-AHEAD = 12.5
-"""What search's score of the page counts besides, where candidates that may all be cited are put in order: as search
-results are, when the judge has read them (`worker.reranking`)."""
-
 _VECTOR = np.array([WEIGHTS.get(name, 0.0) for name in FEATURES], np.float32)
-_GAP = FEATURES.index("gap")
 _WINDOWS = 12
 """Windows that the judge reads. Four leave out a tenth of the answers that lie on the pages, twelve a fiftieth."""
 _WORDS = 45
 """Of a window, as in the judge's training; one that its last sentence makes a little longer is left whole."""
 _PIECES = 8
+_OPENING = 300
+"""Characters of a page's beginning, of which the judge reads what it has room for."""
 
 
 def score(evidence: Evidence) -> float:
@@ -57,18 +54,13 @@ def score(evidence: Evidence) -> float:
     return float(_VECTOR @ evidence.row) + JUDGE * evidence.odds + BIAS
 
 
-def rank(evidence: Evidence) -> float:
-    """By which candidates are put in order."""
-    return score(evidence) + AHEAD * float(evidence.row[_GAP])
-
-
 def best_first(
     question: Question, pages: Sequence[Found], heard: Sequence[Evidence]
 ) -> Iterator[tuple[float, Evidence]]:
-    """What was heard with its `rank`, the highest first. The form of a candidate is looked at when it could be the next
-    one, which few of them ever could.
+    """What was heard with its `score`, the highest first. The form of a candidate is looked at when it could be the
+    next one, which few of them ever could.
     """
-    queue = [(-(rank(e) + _form_adds(question)), number, False) for number, e in enumerate(heard)]
+    queue = [(-(score(e) + _form_adds(question)), number, False) for number, e in enumerate(heard)]
     heapq.heapify(queue)
     while queue:
         value, number, known = heapq.heappop(queue)
@@ -76,7 +68,7 @@ def best_first(
             yield -value, heard[number]
         else:
             look_at_form(question, pages, [heard[number]])
-            heapq.heappush(queue, (-rank(heard[number]), number, True))
+            heapq.heappush(queue, (-score(heard[number]), number, True))
 
 
 def _form_adds(question: Question) -> float:
@@ -98,8 +90,8 @@ def read(judge: Judge, question: Question, pages: Sequence[Found], *, rounds: in
     heard = []
     for first in range(0, len(chosen), _WINDOWS):
         windows = chosen[first : first + _WINDOWS]
-        texts = [[plain(pages[c.page].text[c.start : c.end]) for c in window] for window in windows]
-        for window, odds in zip(windows, judge.judge(question.text, texts), strict=True):
+        shown = [_shown(pages[window[0].page].text, window) for window in windows]
+        for window, odds in zip(windows, judge.judge(question.text, shown), strict=True):
             for candidate, value in zip(window, odds.tolist(), strict=True):
                 if (one := evidence.get((candidate.page, candidate.order))) is not None:
                     one.odds = value
@@ -118,6 +110,12 @@ def _most_promising(
             if worth:
                 ranked.append((max(worth), window))
     return [window for _, window in sorted(ranked, key=lambda one: -one[0])[:most]]
+
+
+def _shown(text: str, window: Sequence[Candidate]) -> Window:
+    """A window as the judge reads it."""
+    opening = "" if window[0].order == 0 else plain(text[:_OPENING])
+    return Window([plain(text[c.start : c.end]) for c in window], opening)
 
 
 def _windows(page: Found) -> Iterator[list[Candidate]]:
