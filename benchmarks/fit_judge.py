@@ -3,10 +3,11 @@
     python -m benchmarks.fit_judge OUT [--passes 2] [--rate 5e-5] [--minutes 120] [--half] [--from IN]
 
 A question is shown with four windows of its group of pages: the one that holds the answer, another of the same page,
-and those whose sentences the embedding model finds nearest to it; beside each but a page's first stands how its page
-begins. All their sentences and "none of them" compete (cross entropy); of a question that its page does not answer,
-"none" is right. The encoder's layers and the head are trained, the vectors of word pieces are not. With `--half` one
-to two seconds for a step of sixteen questions on two cores, an hour for a pass; more than twice that without.
+and two of those whose sentences the embedding model finds nearest to it: of six that are drawn the one which the judge,
+as it is by then, holds to be the likeliest, and another. Windows are cut as answers cut pages; beside each but a page's
+first stands how its page begins. All their sentences and "none of them" compete (cross entropy); of a question that its
+page does not answer, "none" is right. The encoder's layers and the head are trained, the vectors of word pieces are
+not. With `--half` two to three seconds for a step of sixteen questions on two cores; more than twice that without.
 
 Printed at the end: on the development archives and the `tune` half of the samples, how well the highest log-odds tell
 questions with an answer from those without (area under the curve), beside the highest cosine.
@@ -29,7 +30,7 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks.answering_sets import development, sample, users
-from benchmarks.pairs import AskedPage, Page, Window, cut, read_pairs
+from benchmarks.pairs import AskedPage, Page, Window, cut_for_judge, read_pairs
 from benchmarks.report import table
 from index.embedder_weights import locate
 from index.judge_convert import HIDDEN, build
@@ -38,6 +39,8 @@ from index.judge_model import DEFAULT_JUDGE
 WINDOWS = 4
 NEAREST = 12
 """Windows of the group that are drawn from, by the embedding model."""
+DRAWN = 6
+"""Of them for each step, of which the hardest are shown."""
 _BATCH = 16
 _WARM_UP = 60
 """Steps."""
@@ -117,10 +120,29 @@ def items_of(pages: Sequence[AskedPage], near: Near) -> list[Item]:
 
 
 def shown(item: Item, rng: random.Random) -> list[Window]:
-    """Windows for one step, the one with the answer first."""
+    """Windows for one step, the one with the answer first, and at most one more of its page. There may be too many."""
     gold = [item.gold] if item.gold else []
     beside = rng.sample(item.beside, min(1, len(item.beside)))
-    return [*gold, *beside, *rng.sample(item.near, min(WINDOWS - len(gold) - len(beside), len(item.near)))]
+    return [*gold, *beside, *rng.sample(item.near, min(DRAWN, len(item.near)))]
+
+
+@torch.no_grad()
+def hardest(
+    pair: nn.Module, ends: tuple[int, int], batch: Sequence[Item], rng: random.Random, *, half: bool = False
+) -> list[list[Window]]:
+    """For each question `WINDOWS`: of those that were drawn from elsewhere the ones whose best sentence the judge now
+    holds to be the likeliest, and one that it need not be wrong about: a page may answer what was asked of another.
+    """
+    drawn = [shown(item, rng) for item in batch]
+    own = [len(windows) - min(DRAWN, len(item.near)) for item, windows in zip(batch, drawn, strict=True)]
+    asked = [(i.question, w) for i, ws, n in zip(batch, drawn, own, strict=True) for w in ws[n:]]
+    best = iter([float(one.max()) for one in odds(pair, ends, asked, half=half)])
+    chosen = []
+    for windows, n in zip(drawn, own, strict=True):
+        ranked = [w for _, _, w in sorted([(-next(best), place, w) for place, w in enumerate(windows[n:])])]
+        hard = ranked[: max(0, WINDOWS - n - 1)]
+        chosen.append([*windows[:n], *hard, *rng.sample(ranked[len(hard) :], min(1, len(ranked) - len(hard)))])
+    return chosen
 
 
 def odds(
@@ -161,7 +183,7 @@ def _row(ends: tuple[int, int], question: list[int], window: Window) -> list[int
 def loss(
     pair: nn.Module, ends: tuple[int, int], batch: Sequence[Item], rng: random.Random, *, half: bool = False
 ) -> torch.Tensor:
-    windows = [shown(item, rng) for item in batch]
+    windows = hardest(pair, ends, batch, rng, half=half)
     scores = iter(
         odds(pair, ends, [(i.question, w) for i, ws in zip(batch, windows, strict=True) for w in ws], half=half)
     )
@@ -183,7 +205,7 @@ def area(positive: Sequence[float], negative: Sequence[float]) -> float:
 def told_apart(pair: nn.Module, near: Near) -> list[list[object]]:
     rows = []
     for archive in (*development(), *users(), sample()):
-        pages: list[Page] = [p for text in archive.pages.values() if (p := cut(text, near.tokenizer))]
+        pages: list[Page] = [p for text in archive.pages.values() if (p := cut_for_judge(text, near.tokenizer))]
         windows = [window for page in pages for window in page.windows]
         vectors = near.windows(windows)
         highest: dict[tuple[str, bool], list[float]] = {}
@@ -220,7 +242,7 @@ def main() -> None:
     published = {name: value.clone() for name, value in near.bert.named_parameters()}
     pair = build(directory, load_file(arguments.begin) if arguments.begin else _fresh_head())
     pair.bert.embeddings.requires_grad_(False)
-    pages = read_pairs(near.tokenizer)
+    pages = read_pairs(near.tokenizer, cut=cut_for_judge)
     groups = {page.group: [p for p in pages if p.group == page.group] for page in pages}
     items = [item for group in groups.values() for item in items_of(group, near)]
     trained = [p for p in pair.bert.parameters() if p.requires_grad]

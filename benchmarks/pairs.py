@@ -1,12 +1,13 @@
 """Pages with questions (`benchmarks/embedder_pairs/README.md`) as training sees them: tokens of windows, and which part
-is which sentence, cut as the index cuts pages.
+is which sentence, cut as the index cuts pages for the embedder, or as answers cut them for the judge.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,12 @@ from tokenizers import Tokenizer
 
 from index.judge_model import DEFAULT_JUDGE
 from index.passages import embed_passages
+from worker.answer.candidates import candidates_of
+from worker.answer.judged import shown, windows_of
 
 PAIRS = Path(__file__).resolve().parent / "embedder_pairs"
 _LONGEST = 120
 """Tokens of a window that are looked at; windows are of some 45 words."""
-_OPENING = DEFAULT_JUDGE.opening
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +81,32 @@ def cut(text: str, tokenizer: Tokenizer) -> Page | None:
         encoded = tokenizer.encode(window, add_special_tokens=False)
         starts, ends = np.array(encoded.offsets[:_LONGEST]).reshape(-1, 2).T
         places = [np.flatnonzero((starts >= a) & (ends <= b) & (ends > starts)) for a, b in parts]
-        opening = windows[0].ids[:_OPENING] if windows else []
-        windows.append(Window(encoded.ids[:_LONGEST], places, list(range(first, first + len(parts))), opening))
+        windows.append(Window(encoded.ids[:_LONGEST], places, list(range(first, first + len(parts))), []))
         first += len(parts)
     return Page(windows, tuple(sentences)) if sentences else None
 
 
-def read_pairs(tokenizer: Tokenizer, folder: Path = PAIRS) -> list[AskedPage]:
+def cut_for_judge(text: str, tokenizer: Tokenizer) -> Page | None:
+    """The same as `worker.answer.judged` shows it to the judge; "sentences" are an answer's candidates. The tokenizer
+    must not pad.
+    """
+    candidates = candidates_of(text, 0)
+    windows = []
+    for window in windows_of(text, candidates):
+        seen = shown(text, window)
+        said = tokenizer.encode_batch(list(seen.pieces), add_special_tokens=False)
+        pieces = [one.ids[: DEFAULT_JUDGE.piece] for one in said]
+        ends = np.cumsum([0, *map(len, pieces)])
+        places = [np.arange(a, min(b, _LONGEST)) for a, b in pairwise(ends)]
+        opening = tokenizer.encode(seen.opening, add_special_tokens=False).ids[: DEFAULT_JUDGE.opening]
+        windows.append(Window([*chain(*pieces)][:_LONGEST], places, [c.order for c in window], opening))
+    return Page(windows, tuple((c.start, c.end) for c in candidates)) if windows else None
+
+
+Cut = Callable[[str, Tokenizer], Page | None]
+
+
+def read_pairs(tokenizer: Tokenizer, folder: Path = PAIRS, cut: Cut = cut) -> list[AskedPage]:
     """All pages; `ValueError` where an answer does not stand on its page. A page's group is its file or its series."""
     pages = []
     for path in sorted(folder.glob("*.jsonl")):

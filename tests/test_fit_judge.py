@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from benchmarks import fit_embedder, fit_judge
-from benchmarks.pairs import PAIRS, cut, read_pairs
+from benchmarks.pairs import PAIRS, cut, cut_for_judge, read_pairs
 from index.embedder_weights import locate
 from index.judge_convert import build
 
@@ -26,12 +26,19 @@ def directory():
 
 
 @pytest.fixture(scope="module")
-def pages(directory, tmp_path_factory):
+def tokenizer(directory):
+    made = Tokenizer.from_file(str(directory / "tokenizer.json"))
+    made.no_padding()
+    return made
+
+
+@pytest.fixture(scope="module")
+def pages(tokenizer, tmp_path_factory):
     """Two of the files."""
     some = tmp_path_factory.mktemp("pairs")
     for name in ("german.jsonl", "series.jsonl"):
         shutil.copy(PAIRS / name, some)
-    return read_pairs(Tokenizer.from_file(str(directory / "tokenizer.json")), some)
+    return read_pairs(tokenizer, some, cut_for_judge)
 
 
 def test_every_answer_stands_on_its_page():
@@ -56,8 +63,7 @@ def test_questions_have_their_sentence(pages):
     assert sorted(groups.count(group) for group in set(groups)) == [16] * 5 + [75]
 
 
-def test_a_sentences_place_holds_its_tokens(directory):
-    tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+def test_a_sentences_place_holds_its_tokens(tokenizer):
     text = "The pump was mended. It cost four pounds and the vestry paid."
     page = cut(text, tokenizer)
     (window,) = page.windows
@@ -66,11 +72,24 @@ def test_a_sentences_place_holds_its_tokens(directory):
     assert said == ["the pump was mended.", "it cost four pounds and the vestry paid."]
     assert page.sentence(text.index("cost")) == 1
     assert cut("", tokenizer) is None
-    first, *others = cut(
-        " ".join(f"On the {n}th the pump was mended by the smith's elder son." for n in range(9)), tokenizer
-    ).windows
+
+
+def test_the_judge_is_fitted_on_what_answers_show_it(tokenizer):
+    """Windows of a page's candidates, in the words and with the opening that `worker.answer.judged` gives the judge."""
+    text = "# The mill\n\n" + " ".join(f"On the {n}th the **pump** was mended by the elder son." for n in range(12))
+    page = cut_for_judge(text, tokenizer)
+    assert [n for window in page.windows for n in window.numbers] == list(range(13))
+    first, *others = page.windows
     assert others
-    assert all(window.opening == first.ids[:16] for window in others)
+    assert first.opening == []
+    opening = tokenizer.encode("The mill On the 0th the pump was mended by the elder son.", add_special_tokens=False)
+    assert {tuple(window.opening) for window in others} == {tuple(opening.ids[:16])}
+    last = page.windows[-1]
+    said = [tokenizer.decode([last.ids[i] for i in places]) for places in last.places]
+    assert said[-1] == "on the 11th the pump was mended by the elder son."
+    start, end = page.spans[last.numbers[-1]]
+    assert text[start:end] == "On the 11th the **pump** was mended by the elder son."
+    assert cut_for_judge("", tokenizer) is None
 
 
 def test_the_judge_learns_and_is_kept(directory, pages, tmp_path):
@@ -100,6 +119,24 @@ def test_the_judge_learns_and_is_kept(directory, pages, tmp_path):
     with torch.no_grad():
         before, after = (fit_judge.odds(one, near.ends, asked) for one in (pair, again))
     assert all(torch.allclose(a, b, atol=0.05) for a, b in zip(before, after, strict=True))
+
+
+def test_the_hardest_windows_are_shown(directory, pages, monkeypatch):
+    """Of those drawn from elsewhere the one that the judge holds to be the likeliest is always among the four; the one
+    with the answer comes first.
+    """
+    near = fit_judge.Near(directory)
+    items = [item for item in fit_judge.items_of(pages[:4], near) if len(item.near) > 3][:6]
+    assert len(items) == 6
+    pair = build(directory, fit_judge._fresh_head())
+    monkeypatch.setattr(fit_judge, "DRAWN", 99)
+    for item, windows in zip(items, fit_judge.hardest(pair, near.ends, items, random.Random(3)), strict=True):
+        assert len(windows) == len({id(window) for window in windows}) == 4
+        assert item.gold is None or windows[0] is item.gold
+        with torch.no_grad():
+            said = fit_judge.odds(pair, near.ends, [(item.question, window) for window in item.near])
+        hardest = item.near[int(np.argmax([float(one.max()) for one in said]))]
+        assert any(window is hardest for window in windows)
 
 
 def test_the_embedders_change_learns_and_is_kept(directory, pages, tmp_path):

@@ -90,8 +90,8 @@ def read(judge: Judge, question: Question, pages: Sequence[Found], *, rounds: in
     heard = []
     for first in range(0, len(chosen), _WINDOWS):
         windows = chosen[first : first + _WINDOWS]
-        shown = [_shown(pages[window[0].page].text, window) for window in windows]
-        for window, odds in zip(windows, judge.judge(question.text, shown), strict=True):
+        read = [shown(pages[window[0].page].text, window) for window in windows]
+        for window, odds in zip(windows, judge.judge(question.text, read), strict=True):
             for candidate, value in zip(window, odds.tolist(), strict=True):
                 if (one := evidence.get((candidate.page, candidate.order))) is not None:
                     one.odds = value
@@ -105,25 +105,19 @@ def _most_promising(
     """The windows that hold the most promising candidates; neighbours that cannot be cited are read with them."""
     ranked = []
     for page in pages:
-        for window in _windows(page):
+        for window in windows_of(page.text, page.candidates):
             worth = [promise(evidence[key]) for c in window if (key := (c.page, c.order)) in evidence]
             if worth:
                 ranked.append((max(worth), window))
     return [window for _, window in sorted(ranked, key=lambda one: -one[0])[:most]]
 
 
-def _shown(text: str, window: Sequence[Candidate]) -> Window:
-    """A window as the judge reads it."""
-    opening = "" if window[0].order == 0 else plain(text[:_OPENING])
-    return Window([plain(text[c.start : c.end]) for c in window], opening)
-
-
-def _windows(page: Found) -> Iterator[list[Candidate]]:
-    """Neighbouring candidates together."""
+def windows_of(text: str, candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
+    """Neighbouring candidates of a page together, as the judge reads them."""
     window: list[Candidate] = []
     size = 0
-    for candidate in page.candidates:
-        words = len(page.text[candidate.start : candidate.end].split())
+    for candidate in candidates:
+        words = len(text[candidate.start : candidate.end].split())
         if window and (size + words > _WORDS * 1.15 or len(window) == _PIECES):
             yield window
             window, size = [], 0
@@ -131,3 +125,9 @@ def _windows(page: Found) -> Iterator[list[Candidate]]:
         size += words
     if window:
         yield window
+
+
+def shown(text: str, window: Sequence[Candidate]) -> Window:
+    """What the judge sees of a window of a page."""
+    opening = "" if window[0].order == 0 else plain(text[:_OPENING])
+    return Window([plain(text[c.start : c.end]) for c in window], opening)
