@@ -172,27 +172,43 @@ class _WhileWanted:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        whole = anyio.Event()
+        # Read here, where what is wrong with it is raised as it is: the package makes errors of its own of some.
+        body = await Request(scope, receive).body()
+        coming: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        gone = anyio.Event()
+        answered = ended = False
+        failure: Exception | None = None
 
-        async def receive_body() -> Message:
-            message = await receive()
-            if not message.get("more_body", False):
-                whole.set()
-            return message
+        async def receive_again() -> Message:
+            if coming:
+                return coming.pop()
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send_noting(message: Message) -> None:
+            nonlocal answered
+            answered |= message["type"] == "http.response.body" and not message.get("more_body", False)
+            await send(message)
 
         async def watch() -> None:
-            await whole.wait()
             while (await receive())["type"] != "http.disconnect":
                 continue  # the body has been read: what comes now is the end
-            calling.cancel_scope.cancel()
+            gone.set()
+            # The end of an answer looks the same, and a notification's is sent before anything is done for it.
+            if not answered:
+                calling.cancel_scope.cancel()
 
-        answered = False
         async with anyio.create_task_group() as calling:
             calling.start_soon(watch)
-            await self._app(scope, receive_body, send)
-            answered = True
+            try:
+                await self._app(scope, receive_again, send_noting)
+                ended = True
+            except Exception as error:
+                failure = error  # raised as it is below: the group would wrap it
             calling.cancel_scope.cancel()
-        if not answered:
+        if failure is not None:
+            raise failure
+        if not ended:
             raise ClientDisconnect
 
 

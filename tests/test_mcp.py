@@ -21,10 +21,11 @@ from mcp.client.streamable_http import streamable_http_client
 
 from api.app import create_app
 from api.cli_client import Client
+from api.config import ApiConfig
 from api.mcp_tools import INSTRUCTIONS, build
 from index.keys import Scope
 from tests.access_kit import KeyedApi
-from tests.api_kit import Api, FakeService, assert_problem, serving
+from tests.api_kit import Api, FakeService, assert_problem, serving, wait_for
 from tests.test_api_answers import Slow
 
 TEXT = b"The bridge fund stands at 412 pounds.\fThe ferry was sold in 1931."
@@ -190,12 +191,64 @@ def test_a_client_that_goes_away_stops_the_work():
     ask = {"name": "ask", "arguments": {"question": "When was the ferry sold?"}}
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": ask}).encode()
     with serving(create_app(slow)) as url:
-        host, port = url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port))) as line:
-            head = f"POST /mcp HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\nAccept: */*\r\n"
-            line.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        with _line(url) as line:
+            line.sendall(_head(url, {"Content-Type": "application/json", "Accept": "*/*"}, len(body)) + body)
             assert slow.began.wait(90)
         assert slow.stopped.wait(90)
+
+
+MODERN = {"MCP-Protocol-Version": "2099-01-01"}  # of no handshake: the package has another way for those
+
+
+@pytest.mark.parametrize("version", [{}, MODERN])
+def test_bodies_that_are_not_taken_are_told_as_everywhere(version):
+    """Too large without having said so, or never whole: 413 and 408, not an error of ours."""
+    headers = {"Content-Type": "application/json", "Accept": "*/*"} | version
+    with serving(create_app(FakeService(), ApiConfig(body_timeout_s=0.5))) as url:
+        chunks = (b" " * 65_536 for _ in range(20))
+        assert_problem(httpx.post(f"{url}/mcp", content=chunks, headers=headers, timeout=60), 413, "too_large")
+        with _line(url) as line:
+            line.sendall(_head(url, headers, 100) + b"{")
+            assert b" 408 " in line.makefile("rb").readline()
+
+
+@pytest.mark.parametrize("version", [{}, MODERN])
+def test_a_body_that_breaks_off_is_no_error_of_ours(version, caplog):
+    """Its client has gone away."""
+    caplog.set_level(logging.INFO)
+    with serving(create_app(FakeService())) as url:
+        with _line(url) as line:
+            line.sendall(_head(url, {"Content-Type": "application/json", "Accept": "*/*"} | version, 100) + b"{")
+        wait_for(lambda: "POST /mcp" in caplog.text)
+    assert _logged(caplog) == [499]
+    assert [record.name for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def test_what_is_done_after_an_answer_is_not_broken_off(caplog):
+    """A notification is answered before anything is done for it, and the end of an answer looks like a client's."""
+    caplog.set_level(logging.INFO, "folioscope.access")
+    done = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    with serving(create_app(FakeService())) as url, httpx.Client(headers={"Accept": "*/*"}, timeout=60) as http:
+        for _ in range(5):
+            assert http.post(f"{url}/mcp", json=done).status_code == 202
+        wait_for(lambda: len(_logged(caplog)) == 5)
+    assert _logged(caplog) == [202] * 5
+
+
+def _logged(caplog):
+    return [record.status for record in caplog.records if record.name == "folioscope.access"]
+
+
+def _line(url):
+    host, port = url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), 60)
+
+
+def _head(url, headers, length):
+    fields = {"Host": url.removeprefix("http://")} | headers | {"Content-Length": str(length)}
+    return (
+        "POST /mcp HTTP/1.1\r\n" + "".join(f"{name}: {field}\r\n" for name, field in fields.items())
+    ).encode() + b"\r\n"
 
 
 def test_logging_is_left_alone():
