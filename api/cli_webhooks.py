@@ -67,7 +67,7 @@ def _state(view: HookView) -> str:
         return "good"
     message = view.retrying[0]
     next_try = datetime.fromtimestamp(message.next_at, UTC)
-    return f"{safe(message.last_error)} (attempt {message.attempts}); the next at {next_try:%H:%M:%S} UTC"
+    return f"{safe(message.last_error)} (attempt {message.attempts}); the next at {next_try:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def remove(output: Output, settings: Settings, webhook_ids: tuple[str, ...], *, tenant: str) -> int:

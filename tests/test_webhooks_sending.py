@@ -438,9 +438,19 @@ def test_what_is_tried_again_is_told_in_the_order_of_the_tries(sending):
         told = [message.last_error for message in view.retrying]
         assert view.waiting == 30
         assert told == [f"error {number}" for number in range(29, 0, -1) if number % 3]
-        made.desk.outbox.retry(made.put(hook, 100), next_at=0.0, error="it answered 503")
-        assert made.view().retrying[0].last_error == "it answered 503"
-        assert len(made.view().retrying) == 20
+
+
+def test_of_many_that_are_tried_again_the_next_are_told(sending):
+    """Which are those that failed first, as a rule, behind which hundreds may have come since."""
+    with Receiver() as receiver:
+        made = sending(receiver)
+        hook = made.desk.register("default", receiver.host)
+        for number in range(25):
+            message = made.put(hook, number)
+            made.desk.outbox.retry(message, next_at=message.next_at + number, error=f"error {number}")
+        for number in range(25, 250):
+            made.put(hook, number)
+        assert [message.last_error for message in made.view().retrying] == [f"error {number}" for number in range(20)]
 
 
 def test_a_damaged_message_is_passed_over(sending):

@@ -8,11 +8,11 @@ attempts, crashes and restarts: a receiver that gets it twice can tell.
 from __future__ import annotations
 
 import contextlib
+import heapq
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 from index.files import make_directory, remove, sync_directory, write_atomic
@@ -20,8 +20,6 @@ from index.files import make_directory, remove, sync_directory, write_atomic
 MAX_FAILED = 100
 """Given-up messages that are kept of one hook: the newest."""
 _FAILED_KEPT_S = 7 * 86_400.0
-_LOOKED_AT = 200
-"""Waiting messages that are read to be shown: behind a hook that is down there may be thousands."""
 
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _NAME = re.compile(r"[0-9a-f-]{1,64}")
@@ -89,11 +87,11 @@ class Outbox:
 
     @staticmethod
     def retrying(waiting: list[Path], most: int) -> list[Message]:
-        """Of those that `waiting` gave: the ones whose last try failed, which are the newest files, since that is noted
-        in them. At most so many, the next to be tried first.
+        """Of those that `waiting` gave: the ones whose last try failed. At most so many, the next to be tried first. All
+        are read, 50 ms for each thousand.
         """
-        tried = (message for path in reversed(waiting[-_LOOKED_AT:]) if (message := load(path)) and message.attempts)
-        return sorted(islice(tried, most), key=lambda message: message.next_at)
+        tried = (message for path in waiting if (message := load(path)) and message.attempts)
+        return heapq.nsmallest(most, tried, key=lambda message: message.next_at)
 
     def failed(self, tenant: str, hook_id: str) -> list[Message]:
         """What was given up, newest first."""
