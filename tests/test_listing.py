@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 
 from tests.kit import TENANT, Archive, pdf
@@ -61,6 +63,20 @@ def test_what_was_chosen_before_a_change_counts_no_more(archive, looks):
     assert len(looks) == 4
 
 
+def test_nothing_is_kept_of_what_a_tenant_had_before_a_change():
+    """The entry of a document that was deleted since has its password. What others chose stays."""
+    choices, before, theirs = Choices(), [Choices()], []
+    deleted = weakref.ref(before[0])
+    kept = choices.of("two", theirs, "letters", list)
+    for which in ("letters", "bills"):
+        choices.of("one", before, which, list)
+    del before
+    assert deleted() is not None
+    choices.of("one", [], "letters", list)
+    assert deleted() is None
+    assert choices.of("two", theirs, "letters", list) is kept
+
+
 def test_few_choices_are_kept():
     """Those that were asked for last; equal entries that are not the same are others."""
     choices, asked, entries = Choices(), [], []
@@ -70,13 +86,13 @@ def test_few_choices_are_kept():
         return ()
 
     for which in range(8):
-        choices.of(entries, which, choose)
-    choices.of(entries, 0, choose)
+        choices.of("one", entries, which, choose)
+    choices.of("one", entries, 0, choose)
     assert len(asked) == 8
-    choices.of(entries, 8, choose)  # 1 is the oldest now
-    choices.of(entries, 0, choose)
+    choices.of("one", entries, 8, choose)  # 1 is the oldest now
+    choices.of("one", entries, 0, choose)
     assert len(asked) == 9
-    choices.of(entries, 1, choose)
+    choices.of("one", entries, 1, choose)
     assert len(asked) == 10
-    choices.of([], 1, choose)
+    choices.of("one", [], 1, choose)
     assert len(asked) == 11

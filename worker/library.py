@@ -172,10 +172,10 @@ class Library:
     def _listed(
         self, tenant: str, *, uploaded_only: bool, name: str | None, folder: str | None, troubled: bool
     ) -> Sequence[Entry]:
-        entries, which = self._catalog.listed(tenant), (tenant, uploaded_only, name, folder)
+        entries, which = self._catalog.listed(tenant), (uploaded_only, name, folder)
         if uploaded_only or name or folder:
             wanted = {"uploaded_only": uploaded_only, "name": name, "folder": folder, "catalog": self._catalog}
-            entries = self._choices.of(entries, which, partial(listing.chosen, **wanted))
+            entries = self._choices.of(tenant, entries, which, partial(listing.chosen, **wanted))
         if not troubled:
             return entries
         only = self._troubled(tenant)

@@ -67,24 +67,31 @@ def chosen(
 
 class Choices:
     """What listings chose last, while nothing has changed: all the steps through one, and their total, look through the
-    archive once. A folder among a hundred thousand documents takes most of a second. Thread-safe.
+    archive once. A folder among a hundred thousand documents takes most of a second. A tenant's next choice after a
+    change drops all that it chose before: entries hold the passwords of their documents. Thread-safe.
     """
 
     def __init__(self) -> None:
-        self._kept: dict[Hashable, tuple[Sequence[Entry], Sequence[Entry]]] = {}
+        self._kept: dict[tuple[str, Hashable], tuple[Sequence[Entry], Sequence[Entry]]] = {}
         self._guard = threading.Lock()
 
     def of(
-        self, entries: Sequence[Entry], which: Hashable, choose: Callable[[Sequence[Entry]], Iterable[Entry]]
+        self,
+        tenant: str,
+        entries: Sequence[Entry],
+        which: Hashable,
+        choose: Callable[[Sequence[Entry]], Iterable[Entry]],
     ) -> Sequence[Entry]:
         """`choose(entries)`, or what it gave for the same (not equal) `entries` before. `which` names the choice."""
         with self._guard:
-            known = self._kept.get(which)
-        if known is None or known[0] is not entries:
+            for key in [key for key, kept in self._kept.items() if key[0] == tenant and kept[0] is not entries]:
+                del self._kept[key]
+            known = self._kept.get((tenant, which))
+        if known is None:
             known = entries, list(choose(entries))
         with self._guard:
-            self._kept.pop(which, None)
-            self._kept[which] = known  # the last one that was asked for, last
+            self._kept.pop((tenant, which), None)
+            self._kept[tenant, which] = known  # the last one that was asked for, last
             if len(self._kept) > _CHOICES:
                 del self._kept[next(iter(self._kept))]
         return known[1]
