@@ -130,7 +130,11 @@ class DirBlobStore:
         with os.scandir(self._blobs) as entries:
             for entry in entries:
                 if _NAME.fullmatch(entry.name):
-                    yield Blob(entry.name, entry.stat().st_size)
+                    try:
+                        size = entry.stat().st_size
+                    except FileNotFoundError:
+                        continue  # deleted since, maybe by another process
+                    yield Blob(entry.name, size)
 
     def check(self, sha256: str) -> bool:
         digest = hashlib.sha256()

@@ -71,6 +71,16 @@ def test_rot_is_seen_and_healed_by_uploading_again(blobs):
     assert blobs.check(blob.sha256)
 
 
+def test_a_blob_that_goes_while_all_are_listed_is_passed_over(blobs):
+    """Another process may delete one at any time."""
+    stored = {store(blobs, bytes([number])) for number in range(3)}
+    listed = blobs.blobs()
+    found = {next(listed)}
+    lost = next(iter(stored - found))
+    assert blobs.delete(lost.sha256)
+    assert found | set(listed) == stored - {lost}
+
+
 def test_names_that_are_no_hashes(blobs):
     """Nothing but a stored sha256 is a blob, least of all a path."""
     for name in ("../owner.lock", "", "0" * 64, "0" * 63 + "/"):
