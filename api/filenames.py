@@ -24,10 +24,8 @@ def display_name(untrusted_name: str) -> str:
     """The base name, in NFC, on one line and without control characters, at most `MAX_CHARS` long with its extension
     kept. What parts words, line ends and tabs too, becomes a space: words that were two are searched for as two.
     """
-    name = unicodedata.normalize("NFC", untrusted_name.replace("\\", "/").rsplit("/", 1)[-1])
-    kept = (char for char in _BIDI.sub("", name) if char.isspace() or unicodedata.category(char) not in _CONTROLS)
-    name = " ".join("".join(kept).split())
-    if not name.strip(". "):
+    name = _cleaned(untrusted_name.replace("\\", "/").rsplit("/", 1)[-1])
+    if not name:
         return FALLBACK
     if len(name) > MAX_CHARS:
         stem, dot, extension = name.rpartition(".")
@@ -37,20 +35,30 @@ def display_name(untrusted_name: str) -> str:
     return name
 
 
+def _cleaned(untrusted_part: str) -> str:
+    """A part of a path on one line; empty if it says nothing: dots and what does not show."""
+    name = unicodedata.normalize("NFC", untrusted_part)
+    kept = (char for char in _BIDI.sub("", name) if char.isspace() or unicodedata.category(char) not in _CONTROLS)
+    name = " ".join("".join(kept).split())
+    return name if name.strip(". ") else ""
+
+
 def relative_path(untrusted_path: str) -> str:
     """Where a file lay in a folder that was sent in, its name last: `letters/1911/may.pdf`. Each part is cleaned as a
     name is; parts that lead nowhere or upwards are dropped, and of very deep ones the innermost are kept.
     """
-    parts = [part for part in untrusted_path.replace("\\", "/").split("/") if part.strip(". \t\r\n\0")]
+    parts = [part for part in untrusted_path.replace("\\", "/").split("/") if _cleaned(part)]
     return "/".join(display_name(part) for part in parts[-MAX_PARTS:]) or FALLBACK
 
 
 def placed(untrusted_path: str | None, untrusted_name: str | None) -> str:
-    """A file's name, in its folders if it lay in some. A path that ends with a slash names folders alone."""
-    name, path = untrusted_name or "", (untrusted_path or "").replace("\\", "/")
-    if path.endswith("/"):
-        path += display_name(name)
-    return relative_path(path) if path else display_name(name)
+    """A file's name, in its folders if it lay in some. A path that ends with a slash, or with a part that says nothing,
+    names folders alone.
+    """
+    path = (untrusted_path or "").replace("\\", "/")
+    if not _cleaned(path.rpartition("/")[2]):
+        path += f"/{display_name(untrusted_name or '')}"
+    return relative_path(path)
 
 
 def folder_path(untrusted_folder: str) -> str:

@@ -337,7 +337,7 @@ def _filename(given: dict[str, str]) -> str:
     """Under the names that clients use. Uppy sends a `relativePath` with every file: `null` where it lay in no folder
     (transloadit/uppy#2248).
     """
-    name, relative = given.get("filename") or given.get("name"), given.get("relativePath", "")
+    name, relative = given.get("filename") or given.get("name"), given.get("relativePath", "").replace("\\", "/")
     return filenames.placed(given.get("path") or (relative if not name or "/" in relative else None), name)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.filenames import attachment, display_name, from_content_disposition, from_multipart, relative_path
+from api.filenames import attachment, display_name, from_content_disposition, from_multipart, placed, relative_path
 
 
 @pytest.mark.parametrize(
@@ -20,11 +20,21 @@ from api.filenames import attachment, display_name, from_content_disposition, fr
         ("/".join(map(str, range(40))) + "/may.pdf", "/".join(map(str, range(25, 40))) + "/may.pdf"),
         ("a/" + "x" * 500 + ".pdf", "a/" + "x" * 196 + ".pdf"),
         ("..", "document"),
+        ("letters/\u202e/\u00a0/may.pdf", "letters/may.pdf"),
     ],
 )
 def test_paths_in_folders(path, kept):
     """Every part a name, none that leads upwards, not endlessly deep."""
     assert relative_path(path) == kept
+
+
+@pytest.mark.parametrize("end", ["", ".", "..", " ", "\t", "\u202e", "\u00a0.", "../"])
+def test_a_path_that_ends_with_nothing_is_of_folders(end):
+    """The last folder that it names is not the file's name."""
+    for slash in "/\\":
+        assert placed(f"letters{slash}1911{slash}{end}", "old/may.pdf") == "letters/1911/may.pdf"
+    assert placed(f"letters/{end}", None) == "letters/document"
+    assert placed(end, "may.pdf") == "may.pdf"
 
 
 @pytest.mark.parametrize(

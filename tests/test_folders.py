@@ -135,6 +135,8 @@ def test_raw_bodies_and_resumable_uploads_take_paths_too(api):
     for key in ("path", "relativePath"):
         document = resumed(api, pdf(f"The quay, by {key}."), **{key: f"box/{key}.pdf"})
         assert (document["filename"], document["paths"]) == (f"{key}.pdf", [f"box/{key}.pdf"])
+    windows = resumed(api, pdf("The quay, of Windows."), filename="ours.pdf", relativePath="files\\ours.pdf")
+    assert (windows["filename"], windows["paths"]) == ("ours.pdf", ["files/ours.pdf"])
     api.archive.settle()
     assert folder_of(api, "box") == ["path.pdf", "raw.pdf", "relativePath.pdf"]
 
