@@ -20,7 +20,7 @@ from worker.answer.judged import shown, windows_of
 
 PAIRS = Path(__file__).resolve().parent / "embedder_pairs"
 _LONGEST = 120
-"""Tokens of a window that are looked at; windows are of some 45 words."""
+"""Tokens of an embedder's window that are looked at; windows are of some 45 words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +97,9 @@ def cut_for_judge(text: str, tokenizer: Tokenizer) -> Page | None:
         said = tokenizer.encode_batch(list(seen.pieces), add_special_tokens=False)
         pieces = [one.ids[: DEFAULT_JUDGE.piece] for one in said]
         ends = np.cumsum([0, *map(len, pieces)])
-        places = [np.arange(a, min(b, _LONGEST)) for a, b in pairwise(ends)]
+        places = [np.arange(a, min(b, DEFAULT_JUDGE.window)) for a, b in pairwise(ends)]
         opening = tokenizer.encode(seen.opening, add_special_tokens=False).ids[: DEFAULT_JUDGE.opening]
-        windows.append(Window([*chain(*pieces)][:_LONGEST], places, [c.order for c in window], opening))
+        windows.append(Window([*chain(*pieces)][: DEFAULT_JUDGE.window], places, [c.order for c in window], opening))
     return Page(windows, tuple((c.start, c.end) for c in candidates)) if windows else None
 
 

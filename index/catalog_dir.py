@@ -217,13 +217,25 @@ class DirCatalog:
         """Files that do not hold what they should."""
         return [path for path in self._root.glob("*/*.json") if is_damaged(path)]
 
+    def empty(self) -> bool:
+        """Whether there is no file of any document, readable or not, nor of one that was deleted: what a directory
+        looks like that was not mounted or restored. An upload that is being accepted is waited for.
+        """
+        if self._names():
+            return False
+        with self.lock():
+            return not self._names()
+
     def complete(self) -> bool:
         """Whether a blob or a page that no manifest names is really left over, and may be removed: not while manifests
         are damaged, and not in an empty catalog, which is what one looks like that was not mounted or restored.
         """
         with self.lock():  # what another process adds between the two looks would be taken for damage
-            names = [path.name.removesuffix(".json") for path in self._root.glob("*/*.json")]
+            names = self._names()
             return bool(names) and sum(bool(ID.fullmatch(name)) for name in names) == len(list(self.entries()))
+
+    def _names(self) -> list[str]:
+        return [path.name.removesuffix(".json") for path in self._root.glob("*/*.json")]
 
     def sweep(self) -> None:
         """Remove what a crash left: half-written files, and passwords of documents that were never accepted.

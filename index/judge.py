@@ -38,7 +38,7 @@ class Judge(Protocol):
     def judge(self, question: str, windows: Sequence[Window]) -> list[np.ndarray]:
         """For each window float32 `(pieces,)`: the log-odds of each piece against "nothing here answers". Long texts
         are cut by the judge's own limits, and of too many long windows the last are left out; a piece of which nothing
-        is read gets `UNREAD`. A window that is read gets the same numbers in any company.
+        is read gets `UNREAD`, exactly. A window that is read gets the same numbers in any company.
         """
 
 

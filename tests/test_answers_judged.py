@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from index.judge import Window
+from index.judge import UNREAD, Window
 from index.matching import Matcher
 from tests.answers_kit import BagEmbedder, page
 from worker import wiring
 from worker.answer import features, judged
 from worker.answer.asking import read_question
+from worker.answer.candidates import candidates_of
 from worker.answer.features import FEATURES
 from worker.answer_extractive import ExtractiveAnswerer, _candidates
 from worker.settings import Settings
@@ -196,3 +197,28 @@ def test_the_judge_is_told_how_the_page_begins():
     others = {opening for n, opening in enumerate(judge.openings) if n != first}
     assert len(others) == 1
     assert others.pop().startswith("Harbour of Skerry The craft 0 got")
+
+
+def test_a_window_far_into_a_very_long_page_is_told_its_beginning():
+    """Of such a page only what is around the matches is looked at, so its first candidate is not its beginning."""
+    far = "The ferry was painted green that spring."
+    text = "# Harbour of Skerry\n\n" + "Rain fell on the quay. " * 2500 + far
+    window = candidates_of(text, 0, [(text.index(far), text.index(far) + len(far))])[:2]
+    assert window[0].order == 0
+    assert window[0].start > 1000
+    assert judged.shown(text, window).opening.startswith("Harbour of Skerry Rain fell")
+
+
+def test_what_the_judge_had_no_room_for_counts_as_not_read():
+    """Its page gains nothing in reranked results."""
+
+    class Small(FakeJudge):
+        def judge(self, question, windows):
+            read = super().judge(question, windows)
+            return [read[0], *(np.full(len(odds), UNREAD) for odds in read[1:])]
+
+    pages = [page(f"{name} was painted.", document=name, question=QUESTION) for name in ("ferry", "smack")]
+    reader = ExtractiveAnswerer(BagEmbedder(), Small("painted"))
+    first, second = sorted(reader.odds(QUESTION, pages), reverse=True)
+    assert first > 0
+    assert second == -np.inf

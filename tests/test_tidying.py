@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from index import ids
-from index.types import Manifest, Origin, PageKey, PageLabels
+from index.types import Manifest, Origin, PageKey, PageLabels, Tombstone
 from tests import crash_service
 from tests.kit import HashEmbedder
 from worker import wiring
@@ -43,6 +43,13 @@ def add(truth, content):
     return document_id
 
 
+def replace(path, content):
+    """Another file in its place, since one that is written over within a moment may keep its time."""
+    other = path.with_name("other.tmp")
+    other.write_bytes(content)
+    other.replace(path)
+
+
 def test_a_new_archive_is_whole_from_its_first_document_on(begin):
     """It need not be started again to be tidied up."""
     truth = begin()
@@ -59,9 +66,52 @@ def test_what_is_damaged_while_a_process_runs_is_seen(begin, tmp_path):
     may = wiring.tidying(truth)
     manifest = path.read_bytes()
     for content, whole in ((manifest, True), (b"{", False), (manifest, True)):
-        path.write_bytes(content)
+        replace(path, content)
         assert (truth.catalog.get("default", document_id) is not None) is whole
         assert may() is whole
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_what_was_damaged_when_a_process_began_can_be_mended(begin, tmp_path, others):
+    """By sending it in again; the process need not be started again, even where it was the only document."""
+    truth = begin()
+    document_id = add(truth, b"letter")
+    for number in range(others):
+        add(truth, b"other %d" % number)
+    replace(tmp_path / "documents" / "default" / f"{document_id}.json", b"{")
+    truth = begin()
+    may = wiring.tidying(truth)
+    assert not may()
+    add(truth, b"letter")
+    assert may()
+
+
+def test_an_archive_of_which_all_was_deleted_is_whole(begin):
+    """Tombstones tell it from one that was not mounted: a blob that a crash left is not all that there is."""
+    truth = begin()
+    document_id = add(truth, b"letter")
+    truth.catalog.bury(Tombstone("default", document_id, "0" * 64, "a.txt", now(), 0))
+    truth.catalog.forget("default", document_id)
+    may = wiring.tidying(begin())
+    assert may()
+
+
+def test_a_first_upload_while_a_process_begins_leaves_it_whole(begin, monkeypatch):
+    """Another process accepts it: first its blob is there, and its document once the catalog is let go."""
+    truth = begin()
+    lock = truth.catalog.lock
+    staged = truth.blobs.stage(100)
+    staged.write(b"letter")
+    truth.blobs.commit(staged)
+
+    def accepted():
+        monkeypatch.undo()
+        add(truth, b"letter")
+        return lock()
+
+    monkeypatch.setattr(truth.catalog, "lock", accepted)
+    may = wiring.tidying(truth)
+    assert may()
 
 
 @pytest.mark.parametrize("left", ["blobs", "pages"])

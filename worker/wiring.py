@@ -88,10 +88,12 @@ def open_truth(settings: Settings, *, vision_dim: int | None = None) -> Truth:
 def tidying(truth: Truth) -> Callable[[], bool]:
     """Whether blobs and pages that no document names may be removed: asked each time, since files may be damaged, and
     mended, while a process runs. Never by a process that found blobs or pages and no documents when it began: what is
-    uploaded then would make a directory that was not mounted, or not restored yet, look whole.
+    uploaded then would make a directory that was not mounted, or not restored yet, look whole. Documents that are
+    damaged then are there, and can be mended.
     """
     catalog = truth.catalog
-    began_whole = catalog.complete() or not (any(truth.blobs.blobs()) or truth.store.count(None).total)
+    # In this order: what another process accepts between the looks has its documents' files when they are looked for.
+    began_whole = not (any(truth.blobs.blobs()) or truth.store.count(None).total) or not catalog.empty()
     return lambda: began_whole and catalog.complete()
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from index.judge import Judge, Window
+from index.judge import UNREAD, Judge, Window
 from index.passages import plain
 from worker.answer.asking import Kind, Question
 from worker.answer.candidates import Candidate
@@ -90,10 +90,11 @@ def read(judge: Judge, question: Question, pages: Sequence[Found], *, rounds: in
     heard = []
     for first in range(0, len(chosen), _WINDOWS):
         windows = chosen[first : first + _WINDOWS]
-        read = [shown(pages[window[0].page].text, window) for window in windows]
-        for window, odds in zip(windows, judge.judge(question.text, read), strict=True):
+        texts = [shown(pages[window[0].page].text, window) for window in windows]
+        for window, odds in zip(windows, judge.judge(question.text, texts), strict=True):
             for candidate, value in zip(window, odds.tolist(), strict=True):
-                if (one := evidence.get((candidate.page, candidate.order))) is not None:
+                one = evidence.get((candidate.page, candidate.order))
+                if one is not None and value != UNREAD:
                     one.odds = value
                     heard.append(one)
     return heard
@@ -129,5 +130,7 @@ def windows_of(text: str, candidates: Sequence[Candidate]) -> Iterator[list[Cand
 
 def shown(text: str, window: Sequence[Candidate]) -> Window:
     """What the judge sees of a window of a page."""
-    opening = "" if window[0].order == 0 else plain(text[:_OPENING])
+    # Of a very long page only what is around the matches is cut into candidates.
+    is_first = window[0].order == 0 and window[0].start < _OPENING
+    opening = "" if is_first else plain(text[:_OPENING])
     return Window([plain(text[c.start : c.end]) for c in window], opening)
