@@ -15,6 +15,7 @@ import pytest
 
 from api.app import create_app
 from index.errors import Unavailable
+from tests.access_kit import KeyedApi
 from tests.api_kit import UNKNOWN_ID, Api, FakeService, assert_problem, serving
 from worker.answer.harmless import harmless
 from worker.asking.pipeline import Cited, Selected, Told
@@ -167,6 +168,32 @@ def test_a_stream_says_what_still_stands_when_a_page_was_lost_meanwhile(api):
     assert told.startswith("The bridge fell [1]. The ferry was sold [2].\n\nWhile")
     assert rest.startswith("The bridge fell. The ferry was sold [1].\n\n[1] minutes.pdf, page ")
     assert kept["quote"] in rest
+
+
+@pytest.mark.parametrize("path", ["/v1/answers", "/v1/chat/completions", "/v1/export"])
+def test_the_archives_of_a_filter_are_looked_into_beside_the_event_loop(tmp_path, monkeypatch, path):
+    """One of thousands of members takes so long that everybody else would wait."""
+    api = KeyedApi(tmp_path)
+    headers, threads, look = api.key(), [], api.service._with_members
+    where = {"document_ids": [api.fill(headers).document_id]}
+    with_members = lambda *one: threads.append(threading.current_thread()) or look(*one)  # noqa: E731
+    monkeypatch.setattr(api.service, "_with_members", with_members)
+    asked = {
+        "/v1/answers": {"question": "zanzibar", "filter": where},
+        "/v1/chat/completions": {
+            "model": "folioscope",
+            "messages": [{"role": "user", "content": "zanzibar"}],
+            "folioscope": {"filter": where},
+        },
+    }
+    if path in asked:
+        answer = api.post(path, json=asked[path], headers=headers)
+    else:
+        answer = api.get(path, params={"document_id": where["document_ids"]}, headers=headers)
+    assert "zanzibar.pdf" in answer.text
+    assert threads
+    assert threading.current_thread() not in threads
+    api.archive.close()
 
 
 def test_models_are_listed(client):

@@ -290,7 +290,8 @@ class Library:
         return replace(step, asked=replace(step.asked, lifted=lifted))
 
     def export(self, tenant: str, where: SearchFilter) -> Iterator[PagePoint]:
-        return export_pages(self._catalog, self._store, tenant, self._opened(tenant, where))
+        # Only once the first page is asked for: to look into archives takes its time.
+        yield from export_pages(self._catalog, self._store, tenant, self._opened(tenant, where))
 
     # -- questions ----------------------------------------------------------------------------
 
@@ -332,7 +333,8 @@ class Library:
         verify: bool = False,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Iterator[Event]:
-        return self._asking.run(
+        # Only once the first event is asked for: to look into archives takes its time.
+        yield from self._asking.run(
             tenant,
             question,
             self._opened(tenant, where),
