@@ -233,6 +233,15 @@ def test_an_archive_is_reading_while_its_members_come_out(archive, monkeypatch):
     assert archive.view(box).state is DocumentState.DONE
 
 
+def test_an_archive_that_was_opened_while_it_is_looked_at_does_not_wait_again(archive, monkeypatch):  # noqa: F811
+    """Its members are recorded, and it is not being opened any more, after both were asked for in this order."""
+    box = archive.upload(zipped(a=pdf("one")), ARCHIVE)
+    being_opened = archive.catalog.being_opened
+    with monkeypatch.context() as patch:
+        patch.setattr(archive.catalog, "being_opened", lambda *about: archive.settle() or being_opened(*about))
+        assert archive.view(box).state is DocumentState.DONE
+
+
 def test_an_archive_on_a_full_disk_is_unpacked_again_once_there_is_room(archive, monkeypatch):  # noqa: F811
     """Not before: each try would write most of it again."""
     content = zipped(a=pdf("one"), b=pdf("two"))

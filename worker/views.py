@@ -18,11 +18,13 @@ def view_of(catalog: Catalog, store: Store, entry: Entry) -> DocumentView:
     manifest = entry.manifest
     tenant, document_id = manifest.tenant, manifest.document_id
     split = catalog.split(tenant, document_id)
-    if split is None:
+    if split is None and manifest.media_type in ARCHIVE_TYPES:
         # To unpack a large archive takes minutes, in which its first members are read already.
-        begun = manifest.media_type in ARCHIVE_TYPES and catalog.being_opened(tenant, document_id)
-        state = DocumentState.READING if begun else DocumentState.ACCEPTED
-        return DocumentView(manifest, state, PageCounts(), None, entry.origins)
+        if catalog.being_opened(tenant, document_id):
+            return DocumentView(manifest, DocumentState.READING, PageCounts(), None, entry.origins)
+        split = catalog.split(tenant, document_id)  # it may have been opened between the two looks
+    if split is None:
+        return DocumentView(manifest, DocumentState.ACCEPTED, PageCounts(), None, entry.origins)
     if split.error_code:
         return DocumentView(manifest, DocumentState.FAILED, PageCounts(), split, entry.origins)
     if split.pages:
