@@ -230,6 +230,8 @@ class DirCatalog:
         """Whether a blob or a page that no manifest names is really left over, and may be removed: not while manifests
         are damaged, and not in an empty catalog, which is what one looks like that was not mounted or restored.
         """
+        for _ in self.entries():  # read now and remembered: while the lock is held all uploads wait
+            pass
         with self.lock():  # what another process adds between the two looks would be taken for damage
             names = self._names()
             return bool(names) and sum(bool(ID.fullmatch(name)) for name in names) == len(list(self.entries()))

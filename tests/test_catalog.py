@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from index import ids
+from index import catalog_memory, ids
 from index.catalog import Entry
 from index.catalog_dir import DirCatalog
 from index.errors import InvalidRequest
@@ -253,6 +254,28 @@ def test_an_empty_catalog_is_not_complete(catalog):
     catalog.bury(Tombstone("default", document_id, "0", "x", START, 1))
     catalog.forget("default", document_id)
     assert catalog.complete()
+
+
+def test_whether_it_is_complete_is_found_out_beside_uploads(catalog, tmp_path, monkeypatch):
+    """All processes accept documents under the catalog's lock: it is not held while all manifests are read."""
+    catalog.add(manifest(1), Origin(None, "x"))
+    catalog.add(manifest(2), Origin(None, "x"))
+    load, free = catalog_memory.load, []
+
+    def loading(path, of):
+        with (tmp_path / "catalog.lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                free.append(False)
+            else:
+                free.append(True)
+        return load(path, of)
+
+    monkeypatch.setattr(catalog_memory, "load", loading)
+    assert DirCatalog(tmp_path).complete()
+    assert free
+    assert all(free)
 
 
 def test_password_of_an_upload_that_was_cut_off(catalog, tmp_path):
