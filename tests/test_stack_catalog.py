@@ -213,6 +213,19 @@ def test_tidying_up_holds_up_no_upload(front, worker, monkeypatch):
     assert worker.deletion.finish(sweep=lambda: pytest.fail("it was asked")) == 0
 
 
+def test_an_upload_that_ends_while_tidying_up_is_not_left_over(front, worker, monkeypatch):
+    """All documents need not be looked through once more, under the lock, because of it."""
+    blobs = worker.blobs.blobs
+
+    def meanwhile():
+        front.accept(b"letter")
+        return blobs()
+
+    monkeypatch.setattr(worker.blobs, "blobs", meanwhile)
+    monkeypatch.setattr(worker.catalog, "lock", lambda: pytest.fail("it was taken"))
+    assert worker.deletion.finish() == 0
+
+
 def test_what_just_came_is_deleted_with_its_archive(front, worker):
     """A member that another process found a moment ago goes with the archive."""
     box = front.accept(b"box")

@@ -2,7 +2,7 @@
 
 The order is tombstone, points, files of the catalog (manifest last), blob. A tombstone whose
 manifest still exists is an unfinished deletion, and a blob without a manifest the end of one;
-`finish` ends both at the next start.
+`finish` ends both at the next start; in a full stack every few minutes, too.
 """
 
 from __future__ import annotations
@@ -102,8 +102,9 @@ class Deletion:
         """Blobs that no manifest names: the last step of a deletion, or the first of an upload, was not taken. Without
         the lock, some whose manifest was just written may be among them.
         """
+        stored = [blob.sha256 for blob in self._blobs.blobs()]  # first: an upload that ends meanwhile is held
         held = {entry.manifest.sha256 for entry in self._catalog.entries(None)}
-        return [blob.sha256 for blob in self._blobs.blobs() if blob.sha256 not in held]
+        return [sha256 for sha256 in stored if sha256 not in held]
 
     def _survey(self, tenant: str) -> _Tally:
         tally = _Tally()
