@@ -197,6 +197,19 @@ def test_pages_of_a_damaged_manifest_stay(archive, many):
     assert archive.store.count(TENANT).total == 2
 
 
+def test_an_index_is_not_gone_through_for_pages_that_stay(archive, monkeypatch):
+    """Pages of an archive whose documents are not mounted or restored yet: at each comparison, and none may go."""
+    document_id = uploaded(archive, "one")
+    archive.catalog.forget(TENANT, document_id)
+    scan = archive.store.scan
+    monkeypatch.setattr(
+        archive.store, "scan", lambda *of, **where: scan(*of, **where) if where else pytest.fail("all were looked at")
+    )
+    recovery = Recovery(archive.catalog, archive.store, archive.rung.extend, now, tidy=lambda: False)
+    House(archive, recovery=recovery).look()
+    assert archive.store.count(TENANT).total == 1
+
+
 def test_pages_of_a_document_that_came_back_stay(archive):
     """It was sent in again between the look and the removal."""
     document_id = uploaded(archive, "one")

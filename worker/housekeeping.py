@@ -141,8 +141,9 @@ class Reconciler:
                 found = Counter(point.key.document_id for point in self._store.scan(tenant))
                 jobs += [Expand(tenant, one) for one, count in pages.items() if found[one] < count]
                 self._recovery.drop_unowned((tenant, one) for one in found.keys() - pages.keys())
-        if there > 0:
-            # Of tenants of whom no document is left.
+        if there > 0 and self._recovery.may_tidy():
+            # Of tenants of whom no document is left. Not looked at where they stay: each comparison would go through
+            # the whole index in vain.
             others = {(key.tenant, key.document_id) for key in (point.key for point in self._store.scan(None))}
             self._recovery.drop_unowned(document for document in others if document[0] not in expected)
         self._found = jobs

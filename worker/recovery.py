@@ -74,7 +74,7 @@ class Recovery:
         self._store = store
         self._ring = ring
         self._clock = clock
-        self._tidy = tidy
+        self.may_tidy = tidy
 
     def reclaim(self, *, crashed: bool) -> int:
         """Settle attempts that a dead process left open; how many. No job may be running."""
@@ -108,7 +108,7 @@ class Recovery:
         """Points without a manifest: a power cut took the end of a deletion out of the index's log."""
         unowned = list(documents)
         # Asked each time: files may be damaged, and mended, while a process runs.
-        if not unowned or not self._tidy():
+        if not unowned or not self.may_tidy():
             return
         for tenant, document_id in unowned:
             with self._catalog.lock():
