@@ -228,6 +228,17 @@ def test_a_clock_that_was_set_back_keeps_no_page_away(tmp_path):
     assert cooldowns.of(key, Want.FINER) is not None
 
 
+def test_old_notes_are_swept_though_the_clock_was_set_back(tmp_path):
+    """Not only once the time is reached again at which they last were, which may be years."""
+    now = [4e9]
+    cooldowns = Cooldowns(tmp_path, clock=lambda: now[0])
+    (tmp_path / "old.json").write_text("{}")
+    os.utime(tmp_path / "old.json", (0, 0))
+    now[0] = 1e9
+    cooldowns.failed(PageKey(TENANT, "0b8f7e56-9a43-5d5e-8a83-b7cc0b0c5c8f", 3), Want.FINER, Conflict("x", code="x"))
+    assert not (tmp_path / "old.json").exists()
+
+
 def test_failures_are_remembered_for_a_day(tmp_path):
     """Beyond the longest pause: who fails again later the same day has failed twice, and the day after once."""
     now = [time.time()]

@@ -125,7 +125,7 @@ class Cooldowns:
 
     def _sweep(self) -> None:
         now = self._clock()
-        if now - self._swept_at < _SWEEP_S:
+        if 0 <= now - self._swept_at < _SWEEP_S:  # below 0 the clock was set back since
             return
         self._swept_at = now
         for path in list(self._directory.iterdir()) if self._directory.is_dir() else ():
