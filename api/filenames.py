@@ -63,7 +63,8 @@ def placed(untrusted_path: str | None, untrusted_name: str | None) -> str:
 
 def folder_path(untrusted_folder: str) -> str:
     """A folder that is asked for, as paths are kept: in NFC (file names of a Mac are not), parted by single slashes.
-    Empty: the outermost.
+    Empty: the outermost. Otherwise as it is told: spaces, what does not show and long parts are kept in one way from
+    uploads and in another from archives, and the same folder may be either's.
     """
     parts = unicodedata.normalize("NFC", untrusted_folder.replace("\\", "/")).split("/")
     return "/".join(part for part in parts if part not in {"", "."})

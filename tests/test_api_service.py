@@ -289,6 +289,21 @@ def test_an_archive_of_which_nothing_can_be_read_has_a_failure(api, archive):
     assert len(shown["member_failures"]) == 2
 
 
+@pytest.mark.parametrize("inner", [False, True])
+def test_an_archive_whose_good_member_was_deleted_has_not_failed(api, archive, inner):
+    """It was read, whatever else could not be."""
+    held = zip_of(a=pdf("one"), b=pdf("!locked"), c=b"no document")
+    box = add(api, zip_of(inside=held) if inner else held, "box.zip")
+    archive.settle()
+    told = api.get(f"/v1/documents/{box}").json()
+    if inner:
+        told = api.get(f"/v1/documents/{told['members'][0]['document_id']}").json()
+    members = {one["path"]: one["document_id"] for one in told["members"]}
+    assert api.request("DELETE", f"/v1/documents/{members['a']}").status_code == 200
+    shown = api.get(f"/v1/documents/{box}").json()
+    assert (shown["state"], shown["failure"], len(shown["member_failures"])) == ("partial", None, 2)
+
+
 def test_an_archive_whose_members_were_deleted_has_not_failed(api, archive):
     """What was deleted is no member any more, and no reason to say that nothing could be read."""
     box = add(api, zip_of(a=pdf("one"), b=pdf("two")), "box.zip")

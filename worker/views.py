@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from index.catalog import Catalog, Entry
@@ -50,10 +50,16 @@ def _archive_view(catalog: Catalog, store: Store, entry: Entry, split: Split) ->
     if counts.pending or any(found is None for found in splits):
         state = DocumentState.READING
     elif broken or counts.failed:
-        state = DocumentState.PARTIAL if counts.done else DocumentState.FAILED
+        read = counts.done or _has_lost(catalog, tenant, [split, *filter(None, splits)])
+        state = DocumentState.PARTIAL if read else DocumentState.FAILED
     else:
         state = DocumentState.DONE  # also where all that it held was deleted: nothing has failed
     return DocumentView(entry.manifest, state, counts, split, entry.origins)
+
+
+def _has_lost(catalog: Catalog, tenant: str, splits: Iterable[Split]) -> bool:
+    """Whether a member was deleted. Nobody knows any more how it was read: not that nothing was."""
+    return any(catalog.get(tenant, member) is None for split in splits for _, member in split.members)
 
 
 def told_split(catalog: Catalog, view: DocumentView, split: Split) -> Split:
