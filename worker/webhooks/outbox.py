@@ -87,8 +87,8 @@ class Outbox:
 
     @staticmethod
     def retrying(waiting: list[Path], most: int) -> list[Message]:
-        """Of those that `waiting` gave: the ones whose last try failed. At most so many, the next to be tried first. All
-        are read, 50 ms for each thousand.
+        """Of those that `waiting` gave: the ones whose last try failed. At most so many, the next to be tried first.
+        All are read, 50 ms for each thousand.
         """
         tried = (message for path in waiting if (message := load(path)) and message.attempts)
         return heapq.nsmallest(most, tried, key=lambda message: message.next_at)
