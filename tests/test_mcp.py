@@ -21,7 +21,6 @@ from mcp.client.streamable_http import streamable_http_client
 
 from api.app import create_app
 from api.cli_client import Client
-from api.config import ApiConfig
 from api.mcp_tools import INSTRUCTIONS, build
 from index.keys import Scope
 from tests.access_kit import KeyedApi
@@ -203,13 +202,19 @@ MODERN = {"MCP-Protocol-Version": "2099-01-01"}  # of no handshake: the package 
 @pytest.mark.parametrize("version", [{}, MODERN])
 def test_bodies_that_are_not_taken_are_told_as_everywhere(version):
     """Too large without having said so, or never whole: 413 and 408, not an error of ours."""
+
+    async def endless():
+        while True:
+            yield b" " * 65_536
+
+    async def stalled():
+        yield b"{"
+        await asyncio.Event().wait()
+
     headers = {"Content-Type": "application/json", "Accept": "*/*"} | version
-    with serving(create_app(FakeService(), ApiConfig(body_timeout_s=0.5))) as url:
-        chunks = (b" " * 65_536 for _ in range(20))
-        assert_problem(httpx.post(f"{url}/mcp", content=chunks, headers=headers, timeout=60), 413, "too_large")
-        with _line(url) as line:
-            line.sendall(_head(url, headers, 100) + b"{")
-            assert b" 408 " in line.makefile("rb").readline()
+    assert_problem(Api().post("/mcp", content=endless(), headers=headers), 413, "too_large")
+    impatient = Api(body_timeout_s=0.1)
+    assert_problem(impatient.post("/mcp", content=stalled(), headers=headers), 408, "upload_stalled")
 
 
 @pytest.mark.parametrize("version", [{}, MODERN])
