@@ -16,6 +16,7 @@ from index.embedder_prepared import locate_prepared, prepare
 from index.embedder_st import EmbedderConfig, build_embedder
 from index.embedder_weights import DEFAULT_SHA256, SHIPPED_NAME
 from index.errors import ConfigError
+from index.judge import Window
 from index.judge_model import SentenceJudge
 from tests.without import without
 
@@ -55,9 +56,9 @@ def test_the_vectors_are_torchs_in_a_process_without_torch(folder, tmp_path):
         "exact = embedder_st.EmbedderConfig(int8=False); texts = json.loads(sys.argv[2])\n"
         "e = embedder_st.build_embedder(None, None, exact, prepared=Path(sys.argv[1]))\n"
         "(sums, counts), = e.embed_parts([texts[0]], [[(0, 26), (27, 53)]])\n"
-        "from index.judge_model import SentenceJudge\n"
+        "from index.judge import Window; from index.judge_model import SentenceJudge\n"
         "judge = SentenceJudge(None, prepared=embedder_prepared.judge_folder(Path(sys.argv[1])))\n"
-        "odds = judge.judge('Who mended it?', [texts])[0]\n"
+        "odds = judge.judge('Who mended it?', [Window(texts)])[0]\n"
         "what = {'name': e.name, 'runtime': e.runtime, 'odds': odds}\n"
         "np.savez(sys.argv[3], vectors=e.embed(texts), sums=sums, counts=counts, **what)\n"
     )
@@ -68,7 +69,7 @@ def test_the_vectors_are_torchs_in_a_process_without_torch(folder, tmp_path):
     assert (str(found["name"]), str(found["runtime"])) == (SHIPPED_NAME, "openvino")
     reference = build_embedder(None, None, EmbedderConfig(openvino=False))
     assert (found["vectors"] * reference.embed(TEXTS)).sum(axis=1).min() > 0.9999
-    ours = SentenceJudge(tmp_path / "cache").judge("Who mended it?", [TEXTS])[0]
+    ours = SentenceJudge(tmp_path / "cache").judge("Who mended it?", [Window(TEXTS)])[0]
     assert np.array_equal(found["odds"], ours)
     sums, counts = reference.embed_parts([TEXTS[0]], [[(0, 26), (27, 53)]])[0]
     assert counts.tolist() == found["counts"].tolist()
