@@ -204,23 +204,31 @@ class Jobs:
         split = self._catalog.split(tenant, document_id)
         if split is None or split.error_code or self._password_came(entry, split) or self._rose(entry, split):
             try:
-                found = self._look_into(entry)
-            except RequestError as error:
-                found = Split(error_code=error.code, error_message=error.message)
-            except Unavailable:
-                raise
-            except Exception:
-                # Recorded, or it would be met again at every reconcile, for ever.
-                log.exception("document %s cannot be opened", document_id)
-                found = Split(error_code="internal_error", error_message="Opening the file failed: our bug.")
-            with self._catalog.lock():
-                if self._gone(entry):
-                    return
-                split = self._catalog.split(tenant, document_id, found)
+                split = self._opened(entry)
+            finally:
+                # Once it is recorded what is in it: before that it would be told as one that waits again.
+                if entry.manifest.media_type in ARCHIVE_TYPES:
+                    self._openings.end(entry)
         if split is None:
             return
         self._add_pages(entry, len(split.pages))
         self._ring([Expand(tenant, child) for _, child in split.members])
+
+    def _opened(self, entry: Entry) -> Split | None:
+        """What is in a document, recorded; None if it was deleted meanwhile."""
+        tenant, document_id = entry.manifest.tenant, entry.manifest.document_id
+        try:
+            found = self._look_into(entry)
+        except RequestError as error:
+            found = Split(error_code=error.code, error_message=error.message)
+        except Unavailable:
+            raise
+        except Exception:
+            # Recorded, or it would be met again at every reconcile, for ever.
+            log.exception("document %s cannot be opened", document_id)
+            found = Split(error_code="internal_error", error_message="Opening the file failed: our bug.")
+        with self._catalog.lock():
+            return None if self._gone(entry) else self._catalog.split(tenant, document_id, found)
 
     def _gone(self, entry: Entry) -> bool:
         """Whether a document was deleted meanwhile. One that was uploaded again since then is another one: its

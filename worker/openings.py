@@ -27,7 +27,7 @@ class Openings:
 
     @contextmanager
     def of(self, entry: Entry, path: Path) -> Iterator[None]:
-        """Around the unpacking of an archive whose blob is `path`.
+        """Around the unpacking of an archive whose blob is `path`. `end` it once what was found is recorded.
 
         `StorageFull` while the disk is as full as it was; `BadDocument` (`opening_killed`) once too many openings
         never ended.
@@ -44,6 +44,8 @@ class Openings:
         except StorageFull:
             self._full_at[document_id] = shutil.disk_usage(path.parent).free
             raise
-        finally:
-            self._catalog.opening(tenant, document_id, begins=False)
         self._full_at.pop(document_id, None)
+
+    def end(self, entry: Entry) -> None:
+        """The opening has ended, one way or another. Harmless where none began."""
+        self._catalog.opening(entry.manifest.tenant, entry.manifest.document_id, begins=False)
