@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli_output import OK, Output, safe
+from api.webhook_facts import facts
 from worker.settings import Settings
 from worker.webhooks.desk import HookView, Webhooks
 from worker.webhooks.hooks import EVENTS
-from worker.webhooks.outbox import Message
 from worker.webhooks.targets import HostRules
 
 
@@ -87,32 +87,14 @@ def _desk(settings: Settings) -> Webhooks:
 
 def _shown(view: HookView) -> dict[str, Any]:
     """Everything but the secret."""
-    hook = view.hook
-    return {
-        "id": hook.hook_id,
-        "tenant": hook.tenant,
-        "url": hook.url,
-        "events": list(hook.events),
-        "created_at": hook.created_at.isoformat(),
-        "disabled": hook.disabled,
-        "last_success_at": view.last_success.isoformat() if view.last_success else None,
-        "rotating_until": until.isoformat() if (until := hook.rotating_until(datetime.now(UTC))) else None,
-        "waiting": view.waiting,
-        "retrying": [{**_message(one), "next_try_at": _moment(one.next_at)} for one in view.retrying],
-        "failed": [_message(one) for one in view.failed],
-    }
+    told = facts(view)
+    return _spelled({"id": told["id"], "tenant": view.hook.tenant, **told})
 
 
-def _message(message: Message) -> dict[str, Any]:
-    return {
-        "message_id": message.message_id,
-        "type": message.kind,
-        "document_id": message.about,
-        "attempts": message.attempts,
-        "error": message.last_error,
-        "created_at": _moment(message.created_at),
-    }
-
-
-def _moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat()
+def _spelled(value: Any) -> Any:
+    """With times as text, for JSON."""
+    if isinstance(value, dict):
+        return {name: _spelled(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_spelled(inner) for inner in value]
+    return value.isoformat() if isinstance(value, datetime) else value

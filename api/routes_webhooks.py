@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from datetime import timedelta
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Response
 
@@ -11,9 +11,7 @@ from api import examples_webhooks as examples
 from api.context import AppContext
 from api.openapi import answers, empty
 from api.schemas_webhooks import (
-    DeliveryJSON,
     NewWebhookJSON,
-    RetryJSON,
     RotationRequestJSON,
     WebhookJSON,
     WebhookRequestJSON,
@@ -21,8 +19,8 @@ from api.schemas_webhooks import (
     WebhookTestJSON,
 )
 from api.tenants import Administrator
+from api.webhook_facts import facts
 from worker.webhooks.desk import HookView
-from worker.webhooks.outbox import Message
 from worker.webhooks.sender import explain
 
 router = APIRouter(tags=["webhooks"])
@@ -60,7 +58,7 @@ async def add_webhook(
     Messages are signed as Standard Webhooks says, with the secret of this answer.
     """
     hook = await context.call(context.service.webhooks.register, administrator.tenant, asked.url, asked.events)
-    return NewWebhookJSON(**_facts(HookView(hook, 0, (), None)), secret=hook.secret)
+    return NewWebhookJSON(**facts(HookView(hook, 0, (), None)), secret=hook.secret)
 
 
 @router.get("/v1/webhooks", responses=answers(200, "All of this tenant, oldest first.", examples.WEBHOOKS))
@@ -70,7 +68,7 @@ async def list_webhooks(context: AppContext, administrator: Administrator) -> We
     Secrets are not among it.
     """
     views = await context.call(context.service.webhooks.list, administrator.tenant)
-    return WebhooksJSON(items=[WebhookJSON(**_facts(view)) for view in views])
+    return WebhooksJSON(items=[WebhookJSON(**facts(view)) for view in views])
 
 
 @router.delete(
@@ -114,7 +112,7 @@ async def rotate_webhook(
     """
     overlap = timedelta(hours=asked.overlap_hours)
     view = await context.call(context.service.webhooks.rotate, administrator.tenant, webhook_id, overlap)
-    return NewWebhookJSON(**_facts(view), secret=view.hook.secret)
+    return NewWebhookJSON(**facts(view), secret=view.hook.secret)
 
 
 @router.post(
@@ -137,33 +135,3 @@ async def test_webhook(webhook_id: WebhookId, context: AppContext, administrator
         detail=explain(outcome),
         took_ms=round(seconds * 1000, 1),
     )
-
-
-def _facts(view: HookView) -> dict[str, Any]:
-    """Everything but the secret."""
-    hook = view.hook
-    return {
-        "id": hook.hook_id,
-        "url": hook.url,
-        "events": hook.events,
-        "created_at": hook.created_at,
-        "disabled": hook.disabled,
-        "last_success_at": view.last_success,
-        "rotating_until": hook.rotating_until(datetime.now(UTC)),
-        "waiting": view.waiting,
-        "retrying": [
-            RetryJSON(**_delivery(one), next_try_at=datetime.fromtimestamp(one.next_at, UTC)) for one in view.retrying
-        ],
-        "failed": [DeliveryJSON(**_delivery(one)) for one in view.failed],
-    }
-
-
-def _delivery(message: Message) -> dict[str, Any]:
-    return {
-        "message_id": message.message_id,
-        "type": message.kind,
-        "document_id": message.about,
-        "attempts": message.attempts,
-        "error": message.last_error,
-        "created_at": datetime.fromtimestamp(message.created_at, UTC),
-    }

@@ -169,8 +169,8 @@ def odds(
             for piece, p in enumerate(window.places):
                 mean[piece, torch.from_numpy(p) + first] = 1 / max(1, len(p))
             pieces = mean @ seen[row]
-            question = seen[row, 1 : len(question) + 1].mean(0).expand_as(pieces)
-            result[i] = pair.head(torch.cat([pieces, question, seen[row, 0].expand_as(pieces)], -1))[:, 0]
+            wanted = seen[row, 1 : len(question) + 1].mean(0).expand_as(pieces)
+            result[i] = pair.head(torch.cat([pieces, wanted, seen[row, 0].expand_as(pieces)], -1))[:, 0]
     return [result[i] for i in range(len(asked))]
 
 
