@@ -1,0 +1,53 @@
+"""What operators are told of metrics and licences is what the code has and needs."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from api.metrics import Metrics
+
+ROOT = Path(__file__).parent.parent
+MONITORING = (ROOT / "docs" / "monitoring.md").read_text()
+LICENCES = (ROOT / "docs" / "licences.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def families():
+    """All metrics that an API process has, those of an embedded reader included, by the names that are scraped."""
+    counts = SimpleNamespace(pending=0, done=0, failed=0, undecoded=0, drafts=0)
+    service = SimpleNamespace(counts=lambda _tenant: counts, queue_depth=lambda: 0)
+    found = Metrics(service).registry.collect()
+    return {
+        family.name + ("_total" if family.type == "counter" else "")
+        for family in found
+        if family.name.startswith("folioscope_")
+    }
+
+
+def test_each_metric_is_documented(families):
+    """In the table, and no other."""
+    assert set(re.findall(r"^\| `(folioscope_\w+)`", MONITORING, re.MULTILINE)) == families
+
+
+def test_alarms_speak_of_metrics_that_there_are(families):
+    """Expressions that name something else would never fire."""
+    alarms = MONITORING.split("## What to alarm on")[1]
+    named = set(re.findall(r"folioscope_\w+", alarms))
+    assert len(named) >= 5
+    assert {name.removesuffix("_bucket") for name in named} <= families
+
+
+def test_each_dependency_has_a_licence():
+    """Every package that the service and its extras ask for."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    asked = project["dependencies"] + sum(
+        (extras[name] for name in extras if name not in {"dev", "train", "samples"}), []
+    )
+    packages = {re.match(r"[\w-]+", line)[0] for line in asked}
+    assert packages - set(re.findall(r"`([\w-]+)`", LICENCES)) == set()
