@@ -38,7 +38,7 @@ from api.head import HeadAsGet
 from api.keyring import KeyRing
 from api.limits import Limits
 from api.metrics import Metrics
-from api.middleware import Guard, RequestContext
+from api.middleware import Guard, RequestContext, Traced
 from api.override import MethodOverride
 from worker.service import ServiceProtocol
 
@@ -93,7 +93,8 @@ def create_app(
     app.add_middleware(HeadAsGet, methods=app.state.methods.of)
     app.add_middleware(Access, ring=ring, limits=limits, retry_after_s=config.retry_after_s)
     app.add_middleware(Guard, config=config)
-    app.add_middleware(Cors, origins=config.cors_origins)  # a page may read what the guard refuses it for
+    app.add_middleware(Traced)
+    app.add_middleware(Cors, origins=config.cors_origins)  # a page may read what it is refused for, and our errors
     app.add_middleware(MethodOverride)
     app.add_middleware(RequestContext, metrics=metrics)
     return app

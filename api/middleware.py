@@ -1,11 +1,11 @@
 """What happens to every request, before any route and whatever the outcome.
 
-`RequestContext` (outermost) gives the request its id, turns unexpected errors into a problem, adds the security
-headers, counts and logs. `Guard` refuses requests that a browser was tricked into: those addressed to a foreign
-host name (DNS rebinding) and changes asked for by pages of another origin; and it bounds JSON bodies, in bytes and
-in time.
+`RequestContext` (outermost) gives the request its id, adds the security headers, counts and logs. `Traced` does the
+rest as a step of the request's trace, and turns errors that nobody foresaw into a problem, which passes `api.cors` as
+every answer does. `Guard` refuses requests that a browser was tricked into: those addressed to a foreign host name
+(DNS rebinding) and changes asked for by pages of another origin; and it bounds JSON bodies, in bytes and in time.
 
-Both are plain ASGI, so that streamed bodies pass through them piece by piece.
+All are plain ASGI, so that streamed bodies pass through them piece by piece.
 """
 
 from __future__ import annotations
@@ -90,19 +90,9 @@ class RequestContext:
             await send(message)
 
         try:
-            with (
-                tracing.extracted(Headers(scope=scope).get("traceparent")),
-                tracing.span(f"{scope['method']} request", request_id=request_id),
-            ):
-                await self.app(scope, receive, send_with_headers)
+            await self.app(scope, receive, send_with_headers)
         except ClientDisconnect:
             status = _CLIENT_CLOSED
-        except Exception:
-            log.exception("%s %s failed", scope["method"], scope["path"])
-            if status:
-                # Half an answer is out: only an aborted connection tells the client that it is half.
-                raise
-            await problems.internal(request_id)(scope, receive, send_with_headers)
         finally:
             seconds = time.perf_counter() - started_at
             route = getattr(scope.get("route"), "path", None) or _without_route(scope["path"])
@@ -148,6 +138,39 @@ def _is_upload(method: str, path: str) -> bool:
     return (method == "POST" and path in {UPLOAD_PATH, RESUMABLE_PATH}) or (
         method == "PATCH" and path.startswith(f"{RESUMABLE_PATH}/")
     )
+
+
+class Traced:
+    """Errors that are nobody's but ours stand in the trace and in the log, and are told with the request's id."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id, begun = scope["state"]["request_id"], False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            with (
+                tracing.extracted(Headers(scope=scope).get("traceparent")),
+                tracing.span(f"{scope['method']} request", request_id=request_id),
+            ):
+                await self.app(scope, receive, send_noting)
+        except ClientDisconnect:
+            raise
+        except Exception:
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            if begun:
+                # Half an answer is out: only an aborted connection tells the client that it is half.
+                raise
+            await problems.internal(request_id)(scope, receive, send)
 
 
 class Guard:

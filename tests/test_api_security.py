@@ -109,6 +109,19 @@ def test_500_has_the_security_headers_too():
     assert "content-security-policy" in response.headers
 
 
+def test_a_page_of_an_allowed_origin_can_read_of_our_errors():
+    """Without the header of CORS its browser shows it a network error, and no request id to look for in the log."""
+    service = FakeService()
+    api = Api(service, cors_origins=("https://intranet.example",))
+    service.fail_with = RuntimeError("bug")
+    response = api.get("/v1/documents", headers={"Origin": "https://intranet.example"})
+    body = assert_problem(response, 500, "internal_error")
+    assert response.headers["access-control-allow-origin"] == "https://intranet.example"
+    assert "X-Request-ID" in response.headers["access-control-expose-headers"]
+    assert response.headers["x-request-id"] in body["detail"]
+    assert "access-control-allow-origin" not in api.get("/v1/documents", headers={"Origin": "https://e.x"}).headers
+
+
 def test_no_route_loads_third_party_scripts():
     """Swagger UI and ReDoc are off; the page of our own has no script at all."""
     api = Api()
