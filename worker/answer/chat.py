@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import queue
+import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,11 +22,20 @@ import httpx
 from index.errors import ConfigError, Unavailable
 
 _MAX_REPLY = 1 << 20
+_MAX_ERROR = 16 << 10
 _TRIES = 3
 _LONGEST_PAUSE_S = 5.0
 _LOOK_S = 0.1
 """How often it is asked whether anybody still listens."""
 _AGAIN = frozenset({408, 429, 500, 502, 503, 504})
+_CHOOSY = frozenset({400, 422})
+_LATER = {"max_tokens": "max_completion_tokens"}
+"""OpenAI's reasoning models want the younger name, and refuse the one that everybody else knows."""
+_DISPENSABLE = ("response_format", "max_tokens", "temperature", "max_completion_tokens")
+"""What a request does without where a server refuses it: older ones know no `response_format`, reasoning models take no
+`temperature`.
+"""
+_UNSUPPORTED = re.compile(rb"unsupported|n(?:o|')t support", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +71,7 @@ class ChatModel:
             follow_redirects=False,  # a redirect would carry documents to somebody who was not named
             transport=transport,
         )
-        self._plain = False  # this server takes no response_format
+        self._refused: frozenset[str] = frozenset()  # of `_DISPENSABLE`, what this server does not take
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting = threading.Lock()
 
@@ -112,10 +122,11 @@ class ChatModel:
             "temperature": 0,
             "max_tokens": self._config.max_tokens,
             "stream": True,
+            "response_format": {"type": "json_object"},  # the prompt asks for JSON too
         }
-        last, plain = "no answer", self._plain
-        for attempt in range(_TRIES):
-            asked = body if plain else body | {"response_format": {"type": "json_object"}}
+        last, refused, attempt = "no answer", self._refused, 0
+        while attempt < _TRIES:
+            asked = _without(body, refused)
             pause = 0.2 * 2**attempt
             try:
                 # ASCII escapes: a page or a file's name may hold what UTF-8 cannot carry.
@@ -126,16 +137,19 @@ class ChatModel:
                     headers={"Content-Type": "application/json"},
                 )
                 response = await self._client.send(request, stream=True)
+                if response.status_code == 200:
+                    self._refused = refused
+                    return response
+                try:
+                    told = await _beginning(response) if response.status_code in _CHOOSY else b""
+                finally:
+                    await response.aclose()
             except httpx.HTTPError as error:
                 last = type(error).__name__
             else:
-                if response.status_code == 200:
-                    self._plain = plain
-                    return response
-                await response.aclose()
                 last = f"status {response.status_code}"
-                if response.status_code in {400, 422} and not plain:
-                    plain = True  # older servers refuse the field; the prompt asks for JSON too
+                if response.status_code in _CHOOSY and (name := _dispensable(told, asked)):
+                    refused |= {name}  # which ends: no request lacks more than all of them
                     continue
                 if response.status_code not in _AGAIN:
                     raise Unavailable(
@@ -144,7 +158,8 @@ class ChatModel:
                         code="llm_refused",
                     )
                 pause = _retry_after(response.headers, pause)
-            if attempt < _TRIES - 1:
+            attempt += 1
+            if attempt < _TRIES:
                 await asyncio.sleep(pause)
         raise self._away(last)
 
@@ -170,12 +185,47 @@ class ChatModel:
                 self._loop = None
 
 
+def _without(body: dict[str, Any], refused: frozenset[str]) -> dict[str, Any]:
+    """The request's body as a server takes it that refused these."""
+    later = {_LATER[name]: body[name] for name in refused if name in _LATER}
+    return {name: given for name, given in (body | later).items() if name not in refused}
+
+
+async def _beginning(response: httpx.Response) -> bytes:
+    """What an error says, as far as anybody reads it."""
+    held = b""
+    async for chunk in response.aiter_bytes():
+        held += chunk
+        if len(held) >= _MAX_ERROR:
+            break
+    return held[:_MAX_ERROR]
+
+
+def _dispensable(told: bytes, asked: dict[str, Any]) -> str | None:
+    """What to ask without next: the field that the error calls unsupported, in `param` as OpenAI does or in its words;
+    where it names none, `response_format`, once.
+    """
+    try:
+        param = json.loads(told)["error"]["param"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        param = None
+    named = (
+        {param.partition(".")[0]}
+        if isinstance(param, str)
+        else set(re.findall(r"\w+", told.decode("ascii", "replace")))
+    )
+    if _UNSUPPORTED.search(told) and (found := [name for name in _DISPENSABLE if name in named and name in asked]):
+        return found[0]
+    return "response_format" if param is None and "response_format" in asked else None
+
+
 async def _pieces(response: httpx.Response) -> AsyncIterator[str]:
     """Pieces of the reply; also of a server that does not stream but answers at once. Raises `httpx.ReadError` when
-    the reply ends before it said so.
+    the reply ends before it said so, or before it said anything.
     """
     size, plain = 0, not response.headers.get("content-type", "").startswith("text/event-stream")
     held = b""
+    finish, silent = None, True
     async for chunk in response.aiter_bytes():
         size += len(chunk)
         if size > _MAX_REPLY:
@@ -185,18 +235,31 @@ async def _pieces(response: httpx.Response) -> AsyncIterator[str]:
             continue
         *lines, held = held.split(b"\n")
         for line in lines:
-            piece = _of_line(line)
-            if piece is not None:
+            said = _of_line(line)
+            if said is not None:
+                piece, ended = said
+                finish, silent = ended or finish, silent and not piece.strip()
                 yield piece
             elif line.startswith(b"data:") and line[5:].strip() == b"[DONE]":
+                _check_said(finish, silent=silent)
                 return
-    if not plain:
+    if plain:
+        piece, finish = _text(held, "message")
+        silent = not piece.strip()
+        yield piece
+    elif finish is None:  # some servers close instead of sending [DONE]; that the reply is whole, its last chunk says
         raise httpx.ReadError("its reply broke off")
-    yield _text(held, "message")
+    _check_said(finish, silent=silent)
 
 
-def _of_line(line: bytes) -> str | None:
-    """The text that one line of the stream brings, if any."""
+def _check_said(finish: str | None, *, silent: bool) -> None:
+    """A model that thinks first may spend all of its tokens on that, which is not the answer that there is none."""
+    if finish == "length" and silent:
+        raise httpx.ReadError("it spent all of its tokens before its first word, as models that think first may")
+
+
+def _of_line(line: bytes) -> tuple[str, str | None] | None:
+    """The text that one line of the stream brings, if any, and why the reply ends with it, if it does."""
     if not line.startswith(b"data:") or line[5:].strip() in {b"", b"[DONE]"}:
         return None
     try:
@@ -206,16 +269,17 @@ def _of_line(line: bytes) -> str | None:
     return _text(line[5:], "delta") if choices else None
 
 
-def _text(content: bytes, where: str) -> str:
-    """`message` of a whole completion, or the `delta` of a chunk, which may bring no text."""
+def _text(content: bytes, where: str) -> tuple[str, str | None]:
+    """`message` of a whole completion, or the `delta` of a chunk, which may bring no text; and its `finish_reason`."""
     try:
-        text = json.loads(content)["choices"][0][where].get("content")
+        choice = json.loads(content)["choices"][0]
+        text, finish = choice[where].get("content"), choice.get("finish_reason")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
         raise Unavailable(
             "The answering model's reply is no chat completion; is FOLIOSCOPE_LLM_BASE_URL right?",
             code="llm_unavailable",
         ) from None
-    return text if isinstance(text, str) else ""
+    return text if isinstance(text, str) else "", finish if isinstance(finish, str) else None
 
 
 def _retry_after(headers: httpx.Headers, default: float) -> float:

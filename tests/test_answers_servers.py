@@ -1,0 +1,132 @@
+"""Servers of language models that take other fields, end otherwise or think first: `worker.answer.chat`."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+
+from index.errors import Unavailable
+from worker.answer.chat import ChatConfig, ChatModel
+
+GOOD = httpx.Response(200, json={"choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}]})
+
+
+def model_of(handle):
+    return ChatModel(ChatConfig("http://model.test/v1", "small", max_tokens=77), transport=httpx.MockTransport(handle))
+
+
+def unsupported(param, message="Unsupported parameter", code="unsupported_parameter"):
+    error = {"message": f"{message}: {param!r}.", "type": "invalid_request_error", "param": param, "code": code}
+    return httpx.Response(400, json={"error": error})
+
+
+def ask(model):
+    return "".join(model.stream("rules", "question"))
+
+
+def test_a_model_that_thinks_first_is_asked_as_it_wants():
+    """OpenAI's reasoning models take no `temperature`, and the limit under another name; that is remembered."""
+    seen = []
+
+    def reasoning(request):
+        asked = json.loads(request.content)
+        seen.append(asked)
+        if "max_tokens" in asked:
+            return unsupported("max_tokens")
+        if asked.get("temperature", 1) != 1:
+            return unsupported("temperature", "Unsupported value", "unsupported_value")
+        return GOOD
+
+    model = model_of(reasoning)
+    assert ask(model) == "yes"
+    assert ask(model) == "yes"
+    assert len(seen) == 4
+    assert seen[2] == seen[3]
+    assert seen[3]["max_completion_tokens"] == 77
+    assert seen[3]["response_format"] == {"type": "json_object"}
+
+
+@pytest.mark.parametrize(
+    "error", ["gpt-5 models don't support temperature=0", {"message": "temperature: Not supported"}]
+)
+def test_a_server_that_says_it_in_words_is_understood(error):
+    """Proxies in front of many models name the field in the message only."""
+
+    def proxy(request):
+        return httpx.Response(400, json={"error": error}) if "temperature" in json.loads(request.content) else GOOD
+
+    assert ask(model_of(proxy)) == "yes"
+
+
+@pytest.mark.parametrize("param", ["model", "messages", "max_tokens"])
+def test_other_refusals_are_told_at_once(param):
+    """What no other request would mend is not asked again; a limit that is too large is none that is not taken."""
+    seen = []
+
+    def refuses(request):
+        seen.append(request)
+        return unsupported(param, "Invalid value", "invalid_value")
+
+    with pytest.raises(Unavailable) as refused:
+        ask(model_of(refuses))
+    assert refused.value.code == "llm_refused"
+    assert len(seen) == 1
+
+
+def test_a_server_that_takes_nothing_is_given_up():
+    """One that calls everything unsupported, and never ends saying so."""
+    seen = []
+
+    async def endless():
+        while True:
+            yield b"max_tokens temperature response_format max_completion_tokens not supported "
+
+    def refuses(request):
+        seen.append(json.loads(request.content))
+        return httpx.Response(422, content=endless())
+
+    with pytest.raises(Unavailable) as refused:
+        ask(model_of(refuses))
+    assert refused.value.code == "llm_refused"
+    assert len(seen) == 5
+    assert set(seen[-1]) == {"model", "messages", "stream"}
+
+
+def streamed(*choices, end=""):
+    lines = "".join(f"data: {json.dumps({'choices': [choice]})}\n\n" for choice in choices)
+    return httpx.Response(200, content=(lines + end).encode(), headers={"content-type": "text/event-stream"})
+
+
+def test_a_reply_is_whole_when_its_last_chunk_says_so():
+    """Also of a server that closes instead of sending `[DONE]`."""
+    whole = streamed({"delta": {"content": "yes"}}, {"delta": {}, "finish_reason": "stop"})
+    assert ask(model_of(lambda _: whole)) == "yes"
+    cut = streamed({"delta": {"content": "yes"}, "finish_reason": None})
+    with pytest.raises(Unavailable, match="broke off"):
+        ask(model_of(lambda _: cut))
+
+
+THOUGHT = {"delta": {"content": "", "reasoning_content": "Let me see"}}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        streamed(THOUGHT, {"delta": {"content": " \n"}, "finish_reason": "length"}, end="data: [DONE]\n\n"),
+        streamed(THOUGHT, {"delta": {}, "finish_reason": "length"}),
+        httpx.Response(200, json={"choices": [{"message": {"content": None}, "finish_reason": "length"}]}),
+    ],
+)
+def test_a_model_that_only_thought_has_not_answered(reply):
+    """Its tokens were spent before its first word: that is trouble, and not the answer that nothing was found."""
+    with pytest.raises(Unavailable, match="before its first word") as caught:
+        ask(model_of(lambda _: reply))
+    assert caught.value.code == "llm_unavailable"
+
+
+def test_a_model_that_was_cut_has_said_what_it_said():
+    """With words before the limit the reply is taken as far as it goes."""
+    reply = streamed({"delta": {"content": "yes"}}, {"delta": {}, "finish_reason": "length"}, end="data: [DONE]\n\n")
+    assert ask(model_of(lambda _: reply)) == "yes"
