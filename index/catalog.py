@@ -12,7 +12,9 @@ from index.types import Manifest, Origin, Split, Tombstone
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One document: its manifest and every way in which it came."""
+    """One document: its manifest and every way in which it came. A way that cannot be read any more is told as an
+    upload: nothing but its own deletion takes the document away then.
+    """
 
     manifest: Manifest
     origins: tuple[Origin, ...] = ()
@@ -20,8 +22,8 @@ class Entry:
 
     @property
     def uploaded(self) -> bool:
-        """Whether somebody uploaded it by itself, not only inside an archive."""
-        return any(origin.archive_id is None for origin in self.origins)
+        """Whether somebody uploaded it by itself, or may have, not only inside an archive."""
+        return not self.origins or any(origin.archive_id is None for origin in self.origins)
 
 
 class Catalog(Protocol):
@@ -32,6 +34,9 @@ class Catalog(Protocol):
 
     def add(self, manifest: Manifest, origin: Origin, password: str | None = None) -> bool:
         """Accept a document; False if it was there, then only origin and password are added."""
+
+    def mend(self, tenant: str, document_id: str, origin: Origin) -> bool:
+        """Record anew a way in that was recorded and cannot be read any more; whether this was one."""
 
     def get(self, tenant: str, document_id: str) -> Entry | None:
         """What is known of a document."""

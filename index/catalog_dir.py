@@ -118,6 +118,20 @@ class DirCatalog:
             cache.put(manifest.document_id, parts)
             return new
 
+    def mend(self, tenant: str, document_id: str, origin: Origin) -> bool:
+        stem = self._stem(tenant, document_id)
+        if stem is None or not is_damaged(path := _origin_path(stem, origin)):
+            return False
+        with self.lock():
+            if not (is_damaged(path) and stem.with_suffix(".json").exists()):
+                return False
+            self._count_change()
+            write_atomic(path, dump(asdict(origin)), replace=True)
+            _touch(stem.with_suffix(".json"))
+            cache = self._tenant(tenant)
+            cache.put(document_id, cache.parts(document_id))
+            return True
+
     def get(self, tenant: str, document_id: str) -> Entry | None:
         stem = self._stem(tenant, document_id)
         return None if stem is None else self._tenant(tenant).entry(document_id)

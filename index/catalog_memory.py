@@ -18,6 +18,7 @@ from typing import Self
 
 from index.catalog import Entry
 from index.catalog_records import load, manifest_of, origin_of, password_of
+from index.types import Origin
 
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 Stamp = tuple[int, int]
@@ -168,9 +169,11 @@ class TenantCache:
         if manifest is None:
             return None
         names = sorted(part for part in parts if part.startswith("origin-"))
-        origins = [load(stem.with_suffix(f".{part}"), origin_of) for part in names]
+        # One that is damaged may have been an upload: the document must not go with an archive.
+        unread = Origin(None, manifest.filename)
+        origins = [load(stem.with_suffix(f".{part}"), origin_of) or unread for part in names]
         password = load(stem.with_suffix(".secret.json"), password_of)
-        return Entry(manifest, tuple(origin for origin in origins if origin), password)
+        return Entry(manifest, tuple(dict.fromkeys(origins)), password)
 
 
 def stamp_of(path: Path) -> Stamp | None:

@@ -81,7 +81,7 @@ def test_a_member_that_is_lost_is_found(archive):
 def test_a_member_that_does_not_know_its_archive_is_found(archive):
     """It would stay behind when the archive is deleted."""
     box = archive.upload(zipped(a=pdf("one")), "box.zip")
-    archive.upload(pdf("one"))
+    archive.upload(zipped(a=pdf("one"), b=pdf("two")), "other.zip")
     archive.settle()
     member = dict(archive.view(box).split.members)["a"]
     for path in catalog_file(archive, "").glob(f"{member}.origin-*"):

@@ -18,6 +18,7 @@ from index.errors import NotFound
 from index.store import PageUpdate, Store
 from index.types import SearchFilter, Tombstone
 from worker.labels import labels
+from worker.links import mend_links
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,8 @@ class Deletion:
         tenant, document_id = manifest.tenant, manifest.document_id
         pages = self._store.count(tenant, document_id=document_id).total
         self._catalog.bury(Tombstone(tenant, document_id, manifest.sha256, manifest.filename, at, pages))
-        for member in tally.members[document_id]:
+        # A member that cannot say any more that it lies here would stay as if it had been uploaded.
+        for member in dict.fromkeys([*tally.members[document_id], *mend_links(self._catalog, tenant, document_id)]):
             # Asked again: an archive inside this one may have been its other way in.
             if child := self._catalog.get(tenant, member):
                 self._orphan(child, document_id, at, tally)

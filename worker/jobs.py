@@ -43,6 +43,7 @@ from worker import logs, metrics, tracing
 from worker.engine.engine import NO_MEMORY
 from worker.labels import MAX_DEPTH, above, depth, labels
 from worker.lanes import Lanes
+from worker.links import mend_links
 from worker.openings import Openings
 from worker.queue import Expand, Job, Read
 from worker.read_again import ReadAgain
@@ -212,6 +213,7 @@ class Jobs:
         if split is None:
             return
         self._add_pages(entry, len(split.pages))
+        mend_links(self._catalog, tenant, document_id)
         self._ring([Expand(tenant, child) for _, child in split.members])
 
     def _opened(self, entry: Entry) -> Split | None:

@@ -130,17 +130,19 @@ def _compare_points(truth: Truth, findings: list[Finding]) -> tuple[int, int]:
 
 def _compare_members(truth: Truth, entries: Sequence[Entry]) -> Iterator[Finding]:
     """Archives and their members name each other. A member that was deleted by itself is no disagreement: it has its
-    tombstone.
+    tombstone. Nor is one that was then sent in by itself: it has another way in, and stays when the archive goes.
     """
     for entry in entries:
         tenant, archive = entry.manifest.tenant, entry.manifest.document_id
+        if not entry.origins:
+            yield Finding("origin_missing", archive, "no file says how it came; it counts as uploaded by itself")
         split = truth.catalog.split(tenant, archive)
         for path, member in split.members if split else ():
             child = truth.catalog.get(tenant, member)
             if child is None:
                 if not truth.catalog.buried(tenant, member):
                     yield Finding("member_missing", archive, f"member {path} ({member}) is not in the catalog")
-            elif all(origin.archive_id != archive for origin in child.origins):
+            elif all(origin.archive_id not in {archive, None} for origin in child.origins):
                 yield Finding("member_unlinked", member, f"it does not know that it lies in {archive}, as {path}")
         for archive_id in {origin.archive_id for origin in entry.origins if origin.archive_id}:
             if truth.catalog.get(tenant, archive_id) is None:
