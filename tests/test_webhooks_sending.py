@@ -27,6 +27,7 @@ from tests.webhook_kit import (
     status,
     verified,
 )
+from worker.webhooks import outbox as boxes
 from worker.webhooks.desk import Webhooks
 from worker.webhooks.hooks import EVENTS
 from worker.webhooks.outbox import Message, Outbox
@@ -451,6 +452,35 @@ def test_of_many_that_are_tried_again_the_next_are_told(sending):
         for number in range(25, 250):
             made.put(hook, number)
         assert [message.last_error for message in made.view().retrying] == [f"error {number}" for number in range(20)]
+
+
+def test_what_waits_is_read_once(tmp_path, monkeypatch):
+    """However often a hook is looked at while thousands of messages wait: again is read only what has changed."""
+    outbox, read = Outbox(tmp_path), []
+    messages = [
+        Message(f"msg_{number}", "default", "hook", "about", "document.done", "{}", 0.0, 0.0) for number in range(50)
+    ]
+    for message in messages:
+        outbox.put(message)
+    outbox.retry(messages[7], next_at=9.0, error="first")
+    load = boxes.load
+    monkeypatch.setattr(boxes, "load", lambda path: read.append(path) or load(path))
+
+    def told():
+        read.clear()
+        return [one.last_error for one in outbox.retrying(outbox.waiting("default", "hook"), 20)], len(read)
+
+    assert told() == (["first"], 51)
+    assert told() == (["first"], 1)
+    assert outbox.retry(outbox.retrying(outbox.waiting("default", "hook"), 20)[0], next_at=8.0, error="again")
+    outbox.retry(messages[8], next_at=7.0, error="another")
+    outbox.put(Message("msg_50", "default", "hook", "about", "document.done", "{}", 0.0, 0.0))
+    outbox.done(messages[9])
+    assert told() == (["another", "again"], 5)
+    outbox.done(messages[7])
+    assert told() == (["another"], 1)
+    Outbox(tmp_path).retry(messages[8], next_at=6.0, error="by another process")
+    assert told() == (["by another process"], 2)
 
 
 def test_a_damaged_message_is_passed_over(sending):

@@ -24,6 +24,8 @@ _FAILED_KEPT_S = 7 * 86_400.0
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _NAME = re.compile(r"[0-9a-f-]{1,64}")
 
+Stamp = tuple[int, int]
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -45,6 +47,8 @@ class Outbox:
     def __init__(self, directory: Path) -> None:
         self._waiting = directory / "outbox"
         self._failed = directory / "failed"
+        # Of each hook's messages, by what `retrying` read last: when they are tried again, None where never tried yet.
+        self._tries: dict[Path, dict[Path, tuple[Stamp, float | None]]] = {}
 
     def put(self, message: Message) -> bool:
         """Keep a new message; False if it is there already."""
@@ -85,13 +89,22 @@ class Outbox:
         """Files of a hook's waiting messages, oldest first; `load` reads one."""
         return self._files(self._waiting, tenant, hook_id)
 
-    @staticmethod
-    def retrying(waiting: list[Path], most: int) -> list[Message]:
-        """Of those that `waiting` gave: the ones whose last try failed. At most so many, the next to be tried first.
-        All are read, 50 ms for each thousand.
+    def retrying(self, waiting: list[Path], most: int) -> list[Message]:
+        """Of those that `waiting` gave for a hook: the ones whose last try failed. At most so many, the next to be
+        tried first. A file is read once, and again when it was changed: to read a thousand takes 50 ms.
         """
-        tried = (message for path in waiting if (message := load(path)) and message.attempts)
-        return heapq.nsmallest(most, tried, key=lambda message: message.next_at)
+        known = self._tries.get(waiting[0].parent, {}) if waiting else {}
+        tries: dict[Path, tuple[Stamp, float | None]] = {}
+        for path in waiting:
+            if (stamp := _stamp(path)) is None:
+                continue  # taken meanwhile
+            found = known.get(path)
+            tries[path] = found if found is not None and found[0] == stamp else (stamp, _next_try(path))
+        if waiting:
+            self._tries[waiting[0].parent] = tries
+        tried = [(at, path) for path, (_, at) in tries.items() if at is not None]
+        nearest = (load(path) for _, path in heapq.nsmallest(most, tried))
+        return [message for message in nearest if message is not None and message.attempts]
 
     def failed(self, tenant: str, hook_id: str) -> list[Message]:
         """What was given up, newest first."""
@@ -110,6 +123,7 @@ class Outbox:
 
     def drop_hook(self, tenant: str, hook_id: str) -> None:
         """Forget all messages to a hook."""
+        self._tries.pop(self._waiting / tenant / hook_id, None)
         for root in (self._waiting, self._failed):
             folder = root / tenant / hook_id
             for path in list(folder.glob("*")):
@@ -143,6 +157,20 @@ def load(path: Path) -> Message | None:
         return Message(**json.loads(path.read_bytes()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
+
+
+def _next_try(path: Path) -> float | None:
+    message = load(path)
+    return message.next_at if message is not None and message.attempts else None
+
+
+def _stamp(path: Path) -> Stamp | None:
+    """Changes with the file, which is replaced whole; None where there is none."""
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return None
+    return facts.st_mtime_ns, facts.st_ino
 
 
 def _dump(message: Message) -> bytes:
