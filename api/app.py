@@ -16,6 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from api import (
     openapi,
     problems,
+    query,
     routes_admin,
     routes_chat,
     routes_decode,
@@ -68,18 +69,19 @@ def create_app(
     for routes in (
         routes_documents,
         routes_listing,
-        routes_uploads,
         routes_export,
         routes_pages,
         routes_decode,
         routes_search,
-        routes_chat,
         routes_session,
         routes_webhooks,
-        routes_operations,
         routes_admin,
-        routes_web,
     ):
+        app.include_router(
+            routes.router, dependencies=[query.ONLY_KNOWN], responses=openapi.refusals(["invalid_request"])
+        )
+    # Clients of OpenAI's API and of tus, probes, scrapers and links to the page add parameters of their own.
+    for routes in (routes_uploads, routes_chat, routes_operations, routes_web):
         app.include_router(routes.router)
     app.state.running = []
     if find_spec("mcp"):  # the extra `mcp`
@@ -89,6 +91,7 @@ def create_app(
     app.mount("/web", GZipMiddleware(routes_web.WebFiles(directory=config.web_dir, check_dir=False)), name="web")
     app.openapi = openapi.document(app)  # type: ignore[method-assign]
     app.state.methods = openapi.Methods(app.openapi())
+    app.state.parameters = query.parameters(app.openapi())
     # The last one added is the outermost.
     app.add_middleware(HeadAsGet, methods=app.state.methods.of)
     app.add_middleware(Access, ring=ring, limits=limits, retry_after_s=config.retry_after_s)

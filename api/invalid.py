@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _PLACES = frozenset({"body", "query", "path", "header", "cookie"})  # where FastAPI found what it could not take
-_SUBJECTS = ("Input ", "String ", "List ", "Value ")  # with which pydantic's sentences begin
+_SUBJECTS = ("Input ", "String ", "List ", "Value ", "Parameter ")  # with which pydantic's and our sentences begin
 _OWN = "Value error, "  # before a sentence of a validator of ours
 
 Problem = Mapping[str, Any]

@@ -60,7 +60,7 @@ def answers(
         success["headers"] = {
             name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
         }
-    return {status: success, **_problem_responses((*codes, "host_not_allowed", "internal_error"))}
+    return {status: success, **refusals((*codes, "host_not_allowed", "internal_error"))}
 
 
 def binary(status: int, description: str, media_types: Iterable[str], *codes: str) -> dict[int | str, dict[str, Any]]:
@@ -68,16 +68,17 @@ def binary(status: int, description: str, media_types: Iterable[str], *codes: st
     schema = {"schema": {"type": "string", "format": "binary"}}
     return {
         status: {"description": description, "content": dict.fromkeys(media_types, schema)},
-        **_problem_responses((*codes, "host_not_allowed", "internal_error")),
+        **refusals((*codes, "host_not_allowed", "internal_error")),
     }
 
 
 def empty(status: int, description: str, *codes: str) -> dict[int | str, dict[str, Any]]:
     """The same for a route that answers without a body."""
-    return {status: {"description": description}, **_problem_responses((*codes, "host_not_allowed", "internal_error"))}
+    return {status: {"description": description}, **refusals((*codes, "host_not_allowed", "internal_error"))}
 
 
-def _problem_responses(codes: Iterable[str]) -> dict[int | str, dict[str, Any]]:
+def refusals(codes: Iterable[str]) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of problems, one for each status."""
     by_status: dict[int, list[str]] = {}
     for code in codes:
         by_status.setdefault(problems.CODES[code].status, []).append(code)
@@ -139,7 +140,7 @@ def _add_general_problems(operation: dict[str, Any]) -> None:
     if operation.get("requestBody"):
         codes += ("bad_request", "upload_stalled")
     responses = operation["responses"]
-    for status, general in _problem_responses(codes).items():
+    for status, general in refusals(codes).items():
         known = responses.setdefault(str(status), general)
         content = known["content"][problems.MEDIA_TYPE]
         told = content["examples"] | general["content"][problems.MEDIA_TYPE]["examples"]

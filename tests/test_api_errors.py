@@ -20,6 +20,7 @@ CASES = {
     "wrong method": (405, "method_not_allowed", "PUT", f"/v1/documents/{UNKNOWN_ID}", {}),
     "wrong method on a file": (405, "method_not_allowed", "POST", "/web/app.js", {}),
     "invalid parameter": (422, "invalid_request", "GET", "/v1/documents?limit=0", {}),
+    "a parameter with a slip": (422, "invalid_request", "GET", "/v1/documents?stat=done", {}),
     "a page with an underscore": (422, "invalid_request", "GET", f"/v1/documents/{UNKNOWN_ID}/pages/1_0", {}),
     "a page with a fraction": (422, "invalid_request", "GET", f"/v1/documents/{UNKNOWN_ID}/pages/1.0", {}),
     "a limit in Arabic digits": (422, "invalid_request", "GET", "/v1/documents?limit=١٠", {}),
@@ -184,3 +185,48 @@ def test_what_makes_no_sense_is_said_in_a_sentence(path, body, said):
     answer = assert_problem(Api().post(path, json=body), 422, "invalid_request")
     assert answer["detail"].startswith(said)
     assert "body." not in answer["detail"]
+
+
+def test_parameters_with_a_slip_are_named_and_not_passed_over():
+    """By every route of ours, whatever its method and whoever else is right; those that there are stand beside it."""
+    api = Api()
+    refused = assert_problem(api.get("/v1/documents?limit=3&order=name&stat=done"), 422, "invalid_request")
+    assert refused["detail"] == (
+        "`stat` is not known at this address; known are cursor, folder, limit, name, order, troubled, uploaded."
+    )
+    assert [one["where"] for one in refused["errors"]] == ["query.stat"]
+    refused = assert_problem(api.get("/v1/progress?a=1&b=2"), 422, "invalid_request")
+    assert refused["detail"] == "`a` is not known at this address, which takes no parameters. (1 more)"
+    document = api.add(b"one")
+    for method, path in (
+        ("GET", f"/v1/documents/{document}/pages/1?word=true"),
+        ("GET", f"/v1/documents/{document}/pages/1/image?with=300"),
+        (
+            "POST",
+            f"/v1/documents/{document}/read-again?everything=true",
+        ),  # its name inside, which is not the parameter's
+        ("POST", "/v1/search?limit=5"),
+        ("POST", "/v1/documents?filname=a.pdf"),
+        ("DELETE", f"/v1/documents/{document}?dry_run=true"),
+    ):
+        assert_problem(api.request(method, path, content=b"{}"), 422, "invalid_request")
+    assert api.request("HEAD", "/v1/documents?stat=done").status_code == 422
+    assert api.get(f"/v1/documents/{document}").status_code == 200  # nothing was deleted
+    assert not api.service.asked_again
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/models?api-version=2024-10-21"),  # Azure's client sends it with everything
+        ("GET", "/livez?t=1"),
+        ("GET", "/readyz?t=1"),
+        ("GET", "/metrics?name[]=a"),
+        ("GET", "/?from=mail"),
+        ("GET", "/web/app.js?v=2"),
+        ("OPTIONS", "/v1/uploads?client=uppy"),
+    ],
+)
+def test_what_clients_of_others_add_is_passed_over(method, path):
+    """OpenAI's, tus, probes, scrapers, and links to the page."""
+    assert Api().request(method, path).status_code < 300
