@@ -22,7 +22,7 @@ from api.numbers import Whole
 from api.openapi import empty
 from api.problems import TusVersion, WrongChecksum
 from api.tenants import CurrentCaller, WritingTenant
-from index.errors import BadDocument, InvalidRequest, NotFound, UnsupportedMedia
+from index.errors import BadDocument, Conflict, InvalidRequest, NotFound, UnsupportedMedia
 from index.types import TextLayerPolicy
 from worker.idempotency import Claim, Stored, gone
 from worker.uploads import Appending, Upload
@@ -191,7 +191,11 @@ async def get_upload(upload_id: UploadId, context: AppContext, tenant: WritingTe
     standing = await context.call(context.service.uploads.get, tenant, upload_id)
     if standing.offset == standing.length and not standing.document_id:
         # All bytes were there when something broke off: nobody would send another request to end it.
-        standing = await context.call(context.service.finish_upload, tenant, upload_id)
+        try:
+            standing = await context.call(context.service.finish_upload, tenant, upload_id)
+        except Conflict:
+            # The request that brought them is still at it. Public clients begin from the start when `HEAD` fails.
+            standing = await context.call(context.service.uploads.get, tenant, upload_id)
     headers = {"Upload-Length": str(standing.length), "Cache-Control": "no-store"}
     if standing.metadata:
         headers["Upload-Metadata"] = standing.metadata

@@ -111,6 +111,23 @@ def test_bytes_of_a_broken_line_are_kept():
     )
 
 
+def test_where_an_upload_stands_is_told_while_it_is_ended():
+    """Accepting a large file takes its time, and its client's line may break meanwhile: `HEAD` says that all is there.
+    Public clients take a refusal for an upload that is gone, and send everything again.
+    """
+    service = FakeService()
+    api = Api(service)
+    place = begin(api, b"12345")
+    upload_id = place.rsplit("/", 1)[1]
+    with service.uploads.appending("default", upload_id, 0) as end:
+        end.write(b"12345")
+    with service.uploads.appending("default", upload_id, 5):  # as who ends it
+        head = api.request("HEAD", place, headers=TUS)
+        assert (head.status_code, head.headers["upload-offset"]) == (200, "5")
+        assert "folioscope-document" not in head.headers
+    assert api.request("HEAD", place, headers=TUS).headers["folioscope-document"]
+
+
 def test_creation_with_bytes():
     """A small file goes in one request."""
     api = Api()
