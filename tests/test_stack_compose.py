@@ -103,6 +103,11 @@ def test_every_service_is_bounded_and_confined(name):
         assert {"test", "interval", "timeout", "retries"} <= service["healthcheck"].keys()
 
 
+def test_qdrant_may_open_its_files():
+    """Its segments are many files, and what Docker allows when nothing is said was 1024 in some versions."""
+    assert SERVICES["qdrant"]["ulimits"]["nofile"] == {"soft": 65536, "hard": 65536}
+
+
 def test_only_the_api_is_published():
     """On loopback, until somebody says otherwise; all else is on a network without a way out."""
     assert {name for name, service in SERVICES.items() if "ports" in service} == {"api"}
@@ -201,6 +206,19 @@ def test_torch_stays_in_the_build():
         assert any(line.startswith("RUN ! pip list") and "torch|nvidia" in line for line in made[builder][1])
     # Stages that both have are the same word for word, so that a build makes them once.
     assert all(stages(DOCKERFILES[0])[name] == stages(DOCKERFILES[1])[name] for name in ("base", "embedder"))
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
+def test_openvino_tells_nobody(path):
+    """Every stage that installs it takes away the package by which it reports its use to its maker, before anything of
+    ours runs."""
+    installing = [
+        (name, lines) for name, (_, lines) in stages(path).items() if any(" -c requirements" in x for x in lines)
+    ]
+    assert len(installing) > 1
+    for name, lines in installing:
+        last = max(number for number, line in enumerate(lines) if " -c requirements.lock" in line)
+        assert lines[last + 1] == "RUN pip uninstall --yes openvino-telemetry", name
 
 
 def test_all_modules_of_the_api_can_be_imported_without_them(tmp_path):
