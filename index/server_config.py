@@ -14,7 +14,7 @@ class Quantization(enum.StrEnum):
     """A second, smaller copy of the passages' vectors that is searched first. The whole vectors decide the score."""
 
     NONE = "none"
-    INT8 = "int8"  # a quarter of the memory
+    INT8 = "int8"  # a byte for a number, where float16 takes two
 
 
 class Placement(enum.StrEnum):

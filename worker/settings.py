@@ -305,8 +305,9 @@ class Settings(BaseSettings):
     qdrant_collection: str = Field(default="folioscope", min_length=1, description="Its collection.")
     qdrant_quantization: Literal["none", "int8"] = Field(
         default="none",
-        description="Whether Qdrant searches a small copy of the passages' vectors first: a quarter of the memory. "
-        "Read when the collection is made.",
+        description="Whether Qdrant searches a copy of the passages' vectors of half their size first, which it holds "
+        "in memory; with `FOLIOSCOPE_QDRANT_PLACEMENT=cold` that halves what they need of it. Read when the collection "
+        "is made.",
     )
     qdrant_placement: Literal["cached", "cold"] = Field(
         default="cached",
