@@ -374,9 +374,9 @@ def kill_while_reading(archive, document):
         raise Killed
 
     key = archive.library.page(TENANT, document, 1)[1].key
-    read, archive.jobs._reader._engine.read = archive.jobs._reader._engine.read, die
+    read, archive.jobs.attempts._reader._engine.read = archive.jobs.attempts._reader._engine.read, die
     try:
         with pytest.raises(Killed):
             archive.jobs.run(Read(key))
     finally:
-        archive.jobs._reader._engine.read = read
+        archive.jobs.attempts._reader._engine.read = read

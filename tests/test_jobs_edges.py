@@ -14,7 +14,7 @@ from index.types import DocumentState, PageKey
 from ingest.archives import Member
 from tests.kit import TENANT, Archive, FakeEngine, pdf
 from tests.test_jobs import archive, zipped  # noqa: F401  the fixture
-from worker import jobs, openings
+from worker import expansion, openings
 from worker.read_again import Asked
 from worker.recovery import CrashLog
 
@@ -38,7 +38,7 @@ def test_the_same_file_twice_in_an_archive(archive, content):  # noqa: F811
 def test_an_archive_that_contains_itself(archive, monkeypatch):  # noqa: F811
     """It is refused as a member of itself; nothing runs round in circles."""
     content = zipped(a=b"any")
-    monkeypatch.setattr(jobs, "members", lambda *_, **__: iter([Member("a.zip", 1, lambda: iter([content]))]))
+    monkeypatch.setattr(expansion, "members", lambda *_, **__: iter([Member("a.zip", 1, lambda: iter([content]))]))
     box = archive.upload(content, ARCHIVE)
     archive.settle(limit=20)
     view = archive.view(box)
@@ -83,7 +83,7 @@ def test_deleted_and_uploaded_again_while_it_is_unpacked(archive, monkeypatch): 
     """The second upload has all members, whatever the first one's unpacking had found."""
     content = zipped(a=pdf("one"), b=pdf("two"), c=pdf("three"))
     box = archive.upload(content, ARCHIVE)
-    members = jobs.members
+    members = expansion.members
 
     def meanwhile(*args, **options):
         for number, member in enumerate(members(*args, **options)):
@@ -93,7 +93,7 @@ def test_deleted_and_uploaded_again_while_it_is_unpacked(archive, monkeypatch): 
             yield member
 
     with monkeypatch.context() as patch:
-        patch.setattr(jobs, "members", meanwhile)
+        patch.setattr(expansion, "members", meanwhile)
         archive.jobs.run(archive.rung.pop())
     archive.settle()
     view = archive.view(box)
@@ -188,7 +188,7 @@ def test_an_archive_that_kills_the_service_is_not_opened_for_ever(archive, monke
     content = zipped(a=pdf("one"))
     box = archive.upload(content, ARCHIVE)
     with monkeypatch.context() as patch:
-        patch.setattr(jobs, "members", kill)
+        patch.setattr(expansion, "members", kill)
         patch.setattr(archive.catalog, "opening", lambda t, d, *, begins: ends(t, d, begins=True) if begins else 0)
         for _ in range(10):
             with pytest.raises(Killed):
@@ -196,7 +196,7 @@ def test_an_archive_that_kills_the_service_is_not_opened_for_ever(archive, monke
     archive.restart()
     opened = []
     with monkeypatch.context() as patch:
-        patch.setattr(jobs, "members", lambda *_args, **_options: opened.append(1))
+        patch.setattr(expansion, "members", lambda *_args, **_options: opened.append(1))
         archive.settle()
     assert (archive.view(box).split.error_code, opened) == ("opening_killed", [])
     archive.upload(content, ARCHIVE)
@@ -225,7 +225,7 @@ def test_an_archive_is_reading_while_its_members_come_out(archive, monkeypatch):
             yield Member(name, 1, lambda name=name: iter([pdf(name)]))
             seen.append(archive.view(box))
 
-    monkeypatch.setattr(jobs, "members", members)
+    monkeypatch.setattr(expansion, "members", members)
     box = archive.upload(zipped(a=b"any"), ARCHIVE)
     assert archive.view(box).state is DocumentState.ACCEPTED
     split = archive.catalog.split
@@ -251,7 +251,7 @@ def test_an_archive_on_a_full_disk_is_unpacked_again_once_there_is_room(archive,
     box = archive.upload(content, ARCHIVE)
     free, unpacked = [1 << 20], []
     disk_usage = openings.shutil.disk_usage
-    members = jobs.members
+    members = expansion.members
 
     def full(*args, **options):
         unpacked.append(1)
@@ -259,7 +259,7 @@ def test_an_archive_on_a_full_disk_is_unpacked_again_once_there_is_room(archive,
             raise StorageFull("no room")
         return members(*args, **options)
 
-    monkeypatch.setattr(jobs, "members", full)
+    monkeypatch.setattr(expansion, "members", full)
     monkeypatch.setattr(openings.shutil, "disk_usage", lambda path: disk_usage(path)._replace(free=free[0]))
     for _ in range(5):
         with pytest.raises(StorageFull):
@@ -271,7 +271,7 @@ def test_an_archive_on_a_full_disk_is_unpacked_again_once_there_is_room(archive,
     # It had its room: sent again, it is tried however little there is now.
     archive.library.delete(TENANT, box)
     archive.upload(content, ARCHIVE)
-    monkeypatch.setattr(jobs, "members", members)
+    monkeypatch.setattr(expansion, "members", members)
     free[0] = 1 << 20
     archive.jobs.expand(TENANT, box)
     assert len(archive.view(box).split.members) == 2
@@ -304,7 +304,7 @@ def test_a_page_that_is_deleted_while_it_waits_for_its_turn_is_not_read(archive,
         archive.library.delete(TENANT, document)
         yield
 
-    monkeypatch.setattr(archive.jobs, "_lanes", SimpleNamespace(enter=turn))
+    monkeypatch.setattr(archive.jobs.attempts, "_lanes", SimpleNamespace(enter=turn))
     archive.jobs.read(PageKey(TENANT, document, 1))
     assert archive.rung == []
     assert not archive.engine.reads

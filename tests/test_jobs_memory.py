@@ -38,7 +38,7 @@ class Device(FakeEngine):
 def archive(tmp_path):
     archive = Archive(tmp_path, engine=Device())
     archive.clock = Clock()
-    archive.jobs._shortages = Shortages(archive.clock)
+    archive.jobs.attempts._shortages = Shortages(archive.clock)
     yield archive
     archive.close()
 
@@ -105,7 +105,7 @@ def test_tries_become_rare(archive):
 
 def test_such_a_page_is_read_alone(archive):
     """After its first shortage, so that it does not fail for what its neighbours need."""
-    lanes, alone = archive.jobs._lanes, []
+    lanes, alone = archive.jobs.attempts._lanes, []
     enter = lanes.enter
     lanes.enter = lambda *, alone: noted.append(alone) or enter(alone=alone)
     noted = alone

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 
 from tests.api_kit import wait_for
-from worker import watch
+from tests.kit import TENANT, Archive, pdf
+from tests.test_jobs import zipped
+from worker import shell, watch
 from worker.broker import WorkerFacts
 from worker.crashes import CrashLogs
 from worker.watch import Watch, WatchConfig
@@ -37,6 +40,45 @@ def test_a_job_that_hangs_ends_its_worker_as_a_crash(tmp_path, monkeypatch, olde
     assert ended == exits
     assert crashes.crashed("w") == bool(exits)
     crashes.disarm()
+
+
+def test_a_large_archive_that_is_unpacked_does_not_hang(tmp_path, monkeypatch):
+    """However long it takes, as on a slow disk: each member that was stored counts, of this job and of no other."""
+    ended, clock = [], SimpleNamespace(now=0.0)
+    monkeypatch.setattr("os._exit", ended.append)
+    monkeypatch.setattr(shell.time, "monotonic", lambda: clock.now)
+    archive, activity = Archive(tmp_path / "archive"), shell.Activity()
+    crashes = CrashLogs(tmp_path / "crashes")
+    crashes.arm("w")
+
+    def facts():
+        jobs, oldest_s, _ = activity.now()
+        return WorkerFacts("w", (), "", jobs, oldest_s, activity.done, 0)
+
+    eye = Watch(Beats(), crashes, facts, lambda: activity.now()[2], WatchConfig(hard_limit_s=10))
+    add, looks = archive.blobs.commit, []
+
+    def slowly(staged):
+        clock.now += 6
+        eye.look()
+        looks.append(list(ended))
+        return add(staged)
+
+    box = archive.upload(zipped(a=pdf("one"), b=pdf("two"), c=pdf("three")), "box.zip")
+    archive.jobs.expansion._progress = activity.progress
+    monkeypatch.setattr(archive.blobs, "commit", slowly)
+    with activity.job("unpacking"):
+        archive.jobs.expand(TENANT, box)
+    assert looks == [[], [], []]
+    activity.progress()  # of nothing
+    with activity.job("a page"), ThreadPoolExecutor(1) as other:
+        clock.now += 6
+        other.submit(activity.progress).result()
+        clock.now += 6
+        eye.look()
+    assert ended == [watch.EXIT_HUNG]
+    crashes.disarm()
+    archive.close()
 
 
 def test_a_worker_above_its_memory_ends_once(tmp_path, monkeypatch):

@@ -69,7 +69,7 @@ def test_an_end_while_what_is_unfinished_is_looked_at(telling, monkeypatch):
 def test_clocks_that_differ(telling):
     """What another process accepts after the hook was added is told, though its clock is minutes behind."""
     telling.desk.register(TENANT, URL)
-    telling.archive.jobs._clock = lambda: now() - timedelta(minutes=3)
+    telling.archive.jobs.intake._clock = lambda: now() - timedelta(minutes=3)
     document = telling.archive.upload(pdf("late clock"))
     telling.archive.settle()
     telling.look()
@@ -82,7 +82,8 @@ def test_accepted_by_another_process_a_moment_ago(telling):
     other = Archive.__new__(Archive)
     other.__dict__.update(telling.archive.__dict__)
     other.catalog = type(telling.archive.catalog)(telling.archive.root)
-    other.jobs._catalog = other.catalog
+    for part in (other.jobs.intake, other.jobs.expansion, other.jobs.attempts):
+        part._catalog = other.catalog
     document = other.upload(pdf("elsewhere"))
     telling.desk.register(TENANT, URL)
     other.settle()

@@ -11,6 +11,7 @@ import pytest
 
 from tests.kit import TENANT, pdf
 from tests.webhook_kit import URL, Telling
+from worker.jobs import now
 from worker.webhooks.ends import data, journal_of
 from worker.webhooks.journal import Line
 
@@ -137,7 +138,7 @@ def test_a_hook_of_the_command_line_counts_from_the_next_look(telling):
     telling.archive.upload(pdf("old"))
     telling.archive.settle()
     being_read = telling.archive.upload(pdf("being read"))
-    telling.desk.hooks.add(TENANT, URL, ["document.done"], telling.archive.jobs._clock())
+    telling.desk.hooks.add(TENANT, URL, ["document.done"], now())
     telling.look()
     telling.archive.settle()
     telling.look()

@@ -66,8 +66,9 @@ _SETTINGS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class CeleryConfig:
-    """`hard_limit_s` is the longest time of a job (kept by `worker.watch`: Celery ends only jobs of its own child
-    processes). Messages come back after twice that, so a job that runs is never given to a second worker.
+    """`hard_limit_s` is the longest time in which a job gets no further (kept by `worker.watch`: Celery ends only jobs
+    of its own child processes). Messages come back after twice that, so of jobs that run only the unpacking of a large
+    archive is offered to a second worker, which finds it claimed.
     """
 
     broker_url: str

@@ -38,7 +38,7 @@ class QueueFacts:
 @dataclass(frozen=True, slots=True)
 class WorkerState:
     """One worker of the full stack, or one thread of an embedded service. `seen_s` ago it said so; `oldest_s` is how
-    long its longest job has run; `done` how many jobs it did since it began.
+    long the one of its jobs has run that got no further for longest; `done` how many jobs it did since it began.
     """
 
     name: str

@@ -331,8 +331,8 @@ class Settings(BaseSettings):
     job_timeout_s: float = Field(
         default=1800.0,
         gt=0,
-        description="Full stack: longest time for one job. A worker with one that takes longer ends itself, as after a "
-        "crash, and is started again.",
+        description="Full stack: longest time for one job, of an archive for each of its members. A worker with one "
+        "that takes longer ends itself, as after a crash, and is started again.",
     )
     worker_memory_bytes: int = Field(
         default=0,

@@ -29,27 +29,34 @@ _BACK_OFF_FULL_S = 30.0
 
 
 class Activity:
-    """The jobs that run in this process, for its heartbeat and its watch. Thread-safe."""
+    """The jobs that run in this process, one in a thread, for its heartbeat and its watch. Thread-safe."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._running: dict[object, tuple[float, str]] = {}
+        self._running: dict[int, tuple[float, str]] = {}
         self.done = 0
 
     @contextmanager
     def job(self, name: str) -> Iterator[None]:
-        token = object()
+        thread = threading.get_ident()
         with self._guard:
-            self._running[token] = (time.monotonic(), name)
+            self._running[thread] = (time.monotonic(), name)
         try:
             yield
         finally:
             with self._guard:
-                del self._running[token]
+                del self._running[thread]
                 self.done += 1
 
+    def progress(self) -> None:
+        """Say that the calling thread's job has got further: it is long, but does not hang. Harmless without one."""
+        thread = threading.get_ident()
+        with self._guard:
+            if thread in self._running:
+                self._running[thread] = (time.monotonic(), self._running[thread][1])
+
     def now(self) -> tuple[int, float, str]:
-        """How many run, how long the oldest has run in seconds, and its name."""
+        """How many run, how long the one has run in seconds that has got no further for longest, and its name."""
         with self._guard:
             if not self._running:
                 return 0, 0.0, ""

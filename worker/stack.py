@@ -287,7 +287,9 @@ def run_worker(settings: Settings, config: WorkerConfig) -> int:
         watch = _watch(settings, config, member, engine)
         stack.callback(watch.stop)
         guarded = cast("Engine", GuardedEngine(engine, watch.gpu_failed))
-        jobs = wiring.build_jobs(settings, member.truth, renderer, guarded, member.queue.ring, member.claims.hold)
+        jobs = wiring.build_jobs(
+            settings, member.truth, renderer, guarded, member.queue.ring, member.claims.hold, activity.progress
+        )
         shell = JobShell(
             jobs.run,
             ring=member.queue.ring,

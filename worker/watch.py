@@ -29,8 +29,8 @@ EXIT_LATE = 75
 
 @dataclass(frozen=True, slots=True)
 class WatchConfig:
-    """A job over `hard_limit_s` ends the process as a crash does. Above `memory_bytes` (0: never) the process ends when
-    its jobs have. After SIGTERM jobs have `grace_s` to end; what is cut off then is not blamed.
+    """A job that gets no further for `hard_limit_s` ends the process as a crash does. Above `memory_bytes` (0: never)
+    the process ends when its jobs have. After SIGTERM jobs have `grace_s` to end; what is cut off then is not blamed.
     """
 
     hard_limit_s: float = 1800.0

@@ -231,8 +231,9 @@ def build_jobs(
     engine: Engine,
     ring: Callable[[Iterable[Job]], None],
     hold: Hold | None = None,
+    progress: Callable[[], None] = lambda: None,
 ) -> Jobs:
-    """The jobs over these ports. `hold` claims a page among processes."""
+    """The jobs over these ports. `hold` claims a page among processes, `progress` hears of long jobs that go on."""
     from ingest.archives import ArchiveLimits
     from worker.jobs import JobLimits, Jobs
     from worker.reading import PageReader
@@ -248,6 +249,7 @@ def build_jobs(
         embedder=truth.embedder,
         ring=ring,
         hold=hold,
+        progress=progress,
         limits=JobLimits(
             max_attempts=settings.max_attempts,
             max_file_bytes=settings.max_upload_bytes,
