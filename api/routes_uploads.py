@@ -15,7 +15,7 @@ from typing import Annotated
 import anyio
 from fastapi import APIRouter, Depends, Header, HTTPException, Path, Request, Response
 
-from api import filenames, idempotency, upload
+from api import filenames, idempotency, upload, upload_turns
 from api.context import AppContext, Context
 from api.limits import UploadMeter
 from api.numbers import Whole
@@ -267,9 +267,8 @@ async def _append(
     request: Request, context: Context, known: Upload, offset: int, meter: UploadMeter, expected: Expected
 ) -> Upload:
     """Write the body at `offset`; the document, when it is whole."""
-    writing = context.service.uploads.appending(known.tenant, known.id, offset)
     try:
-        target = await context.call(writing.__enter__)
+        writing, target = await upload_turns.taken(context, known, offset)
         try:
             await _copy(request, context, target, meter, expected)
         finally:
@@ -293,13 +292,20 @@ async def _copy(request: Request, context: Context, target: Appending, meter: Up
             sum_of.update(batch)
 
     held = bytearray()
+    turn = upload_turns.Turn(context, target)
+    outcome = "None of its bytes were kept." if expected else "The bytes that came are kept."
     try:
-        async for chunk in upload.body(request, context.config):
-            held += chunk
-            if len(held) >= _BATCH_BYTES:
-                batch, held = bytes(held), bytearray()
-                context.metrics.upload_bytes.inc(len(batch))
-                await context.call(keep, batch)
+        async with turn.lasting():
+            turn.listening()
+            async for chunk in upload.body(request, context.config, outcome):
+                held += chunk
+                if len(held) >= _BATCH_BYTES:
+                    batch, held = bytes(held), bytearray()
+                    context.metrics.upload_bytes.inc(len(batch))
+                    turn.writing()
+                    await context.call(keep, batch)
+                turn.listening()
+            turn.writing()
     finally:
         if held:
             with anyio.CancelScope(shield=True):

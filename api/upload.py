@@ -233,9 +233,9 @@ def _begin(context: Context, claim: Claim, request_print: str, tenant: str, sha2
     return claim.begin(request_print, document_id, found=known)
 
 
-def body(request: Request, config: ApiConfig) -> AsyncIterator[bytes]:
-    """A body piece by piece; `UploadStalled` when its sender stalls or drips."""
-    return _chunks(request, _Pace(config))
+def body(request: Request, config: ApiConfig, outcome: str = "Nothing of it was kept.") -> AsyncIterator[bytes]:
+    """A body piece by piece; `UploadStalled` when its sender stalls or drips, with what then came of it."""
+    return _chunks(request, _Pace(config, outcome))
 
 
 class _Pace:
@@ -243,7 +243,8 @@ class _Pace:
     slow disk of ours is never the client's fault.
     """
 
-    def __init__(self, config: ApiConfig) -> None:
+    def __init__(self, config: ApiConfig, outcome: str) -> None:
+        self._outcome = outcome
         self._idle_s = config.upload_idle_s
         self._window_s = config.upload_window_s
         self._needed = math.ceil(config.upload_min_bytes_per_s * config.upload_window_s)
@@ -265,7 +266,7 @@ class _Pace:
     def stalled(self) -> UploadStalled:
         return UploadStalled(
             f"The upload sent nothing for {self._idle_s:.0f} seconds, or less than {self._needed} bytes in "
-            f"{self._window_s:.0f}, and was given up. Nothing of it was kept."
+            f"{self._window_s:.0f}, and was given up. {self._outcome}"
         )
 
 

@@ -3,11 +3,13 @@
 What they promise:
 
 * A byte that `append` has counted survives a crash: it is on the disk before the offset is told.
-* One writer at a time: a second one gets `Conflict` (`upload_busy`) instead of mixing its bytes in.
+* One writer at a time: a second one gets `Conflict` (`upload_busy`) instead of mixing its bytes in. It can say that it
+  waits (`want`), and the first one can look whether somebody does (`Appending.wanted`).
 * `finish` hands the whole file to the service once; asked again, after a crash say, it gives the same document.
 * An upload nobody went on with for `keep_s` is removed. A finished one keeps nothing but the document's id.
 
-One directory holds them: `<id>.json` (what it is), `<id>.part` (the bytes so far), `<id>.done` (the document's id).
+One directory holds them: `<id>.json` (what it is), `<id>.part` (the bytes so far), `<id>.done` (the document's id),
+`<id>.next` (somebody waits to write).
 They know no HTTP; `api.routes_uploads` speaks tus 1.0 in front of them.
 """
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _COPY = 1 << 20
+_WANTED_S = 5.0
+"""So long it counts that somebody said that he waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,8 @@ class ResumableUploads:
             stands = file.seek(0, os.SEEK_END)
             if stands != offset:
                 raise _wrong_offset(stands, offset)
-            writing = Appending(file, stands, upload.length, self._leave_room)
+            remove(self._path(upload_id, "next"))
+            writing = Appending(file, stands, upload.length, self._leave_room, lambda: self._wanted(upload_id))
             try:
                 yield writing
             finally:
@@ -159,6 +164,21 @@ class ResumableUploads:
                 with storage_errors():
                     file.flush()
                     os.fsync(file.fileno())
+
+    def want(self, tenant: str, upload_id: str) -> None:
+        """Say that somebody waits to write to it, which counts for a moment. `NotFound`."""
+        self.get(tenant, upload_id)
+        path = self._path(upload_id, "next")
+        with contextlib.suppress(OSError):  # as on a full disk: then it is refused as before
+            path.touch(mode=0o600)
+            os.utime(path, (self._clock(), self._clock()))
+
+    def _wanted(self, upload_id: str) -> bool:
+        try:
+            said_at = self._path(upload_id, "next").stat().st_mtime
+        except OSError:
+            return False
+        return abs(self._clock() - said_at) < _WANTED_S
 
     def finish(self, tenant: str, upload_id: str, finish: Finish) -> Upload:
         """Hand a complete upload over; what `finish` raises of a file that cannot be taken ends the upload."""
@@ -207,13 +227,16 @@ class ResumableUploads:
         oldest = self._clock() - self._config.keep_s
         for path in list(self._directory.iterdir()):
             with contextlib.suppress(FileNotFoundError):
-                if path.suffix in {".part", ".done"} and path.stat().st_mtime < oldest:
+                if path.suffix in {".part", ".done", ".next"} and path.stat().st_mtime < oldest:
+                    if path.suffix == ".next":  # that somebody waited says nothing of the upload
+                        remove(path)
+                        continue
                     self._remove(path.stem)
                     swept += 1
         return swept
 
     def _remove(self, upload_id: str) -> None:
-        for kind in ("json", "part", "done"):
+        for kind in ("json", "part", "done", "next"):
             remove(self._path(upload_id, kind))
 
     def _facts(self, tenant: str, upload_id: str) -> dict[str, object]:
@@ -271,12 +294,16 @@ def accepting(service: Accepting) -> Finish:
 class Appending:
     """The end of an upload's file, open for one writer."""
 
-    def __init__(self, file: BinaryIO, begin: int, length: int, room: Callable[[int], None]) -> None:
+    def __init__(
+        self, file: BinaryIO, begin: int, length: int, room: Callable[[int], None], wanted: Callable[[], bool]
+    ) -> None:
         self._file = file
         self._begin = begin
         self._at = begin
         self._length = length
         self._room = room
+        self.wanted = wanted
+        """Whether somebody else waits to write."""
 
     def write(self, chunk: bytes) -> None:
         """`TooLarge` past the length that was announced, and then nothing of this writer is kept: a file that is
