@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -22,6 +22,7 @@ from worker.asking.decoding import Decoding
 from worker.asking.pipeline import Cited, Done, Event, Selected, Told
 
 if TYPE_CHECKING:
+    from api.filtering import Unknown
     from api.tenants import Answering
 
 
@@ -131,10 +132,13 @@ async def events(context: Context, first: Event | None, run: Run) -> AsyncIterat
         run.leave()
 
 
-async def stream(context: Context, first: Event | None, run: Run, unknown: Sequence[str] = ()) -> AsyncIterator[bytes]:
-    """`selection`, `decoding`, `text`, `citations` and `done`; or `error` with a problem. `unknown`: ids of the filter
-    that name no document.
-    """
+def has_pages(event: Event | None) -> bool:
+    """Whether an answer's first or last event tells of pages that its filter leaves."""
+    return isinstance(event, Selected | Done) and bool(event.considered)
+
+
+async def stream(context: Context, first: Event | None, run: Run, unknown: Unknown) -> AsyncIterator[bytes]:
+    """`selection`, `decoding`, `text`, `citations` and `done`; or `error` with a problem."""
     async for event in events(context, first, run):
         if event is None:
             yield HEARTBEAT
@@ -157,7 +161,7 @@ async def stream(context: Context, first: Event | None, run: Run, unknown: Seque
             yield _event("citations", [one.model_dump() for one in convert.citations(event.citations)])
         else:
             count(context, event)
-            yield _event("done", convert.answer(event, unknown).model_dump())
+            yield _event("done", convert.answer(event, unknown.documents, unknown.folder).model_dump())
 
 
 def count(context: Context, done: Done) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from api.filtering import Unknown
 from api.questions import cleaned
 from api.schemas import Model
 from api.schemas_asking import AnswerJSON, FilterJSON
@@ -146,13 +147,13 @@ def _plain(untrusted_text: str) -> str:
     return harmless(" ".join(untrusted_text.split()))
 
 
-def remarks(done: Done, unknown: Sequence[str] = ()) -> str:
-    """What to know of an answer beside its text, as a plain last line; empty where there is nothing. `unknown`: ids of
-    the filter that name no document.
-    """
+def remarks(done: Done, unknown: Unknown) -> str:
+    """What to know of an answer beside its text, as a plain last line; empty where there is nothing."""
     told = [note] if (note := done.answer.extra.get("note")) else []
-    if unknown:
-        told.append(f"Not in this archive: {_count(len(unknown), 'document')} of those that were named.")
+    if unknown.documents:
+        told.append(f"Not in this archive: {_count(len(unknown.documents), 'document')} of those that were named.")
+    if unknown.folder is not None:
+        told.append("Not in this archive: the folder that was named.")
     if done.missing:
         told.append(f"Not heard, though they may hold more: {_count(len(done.missing), 'page')}.")
     elif done.incomplete:

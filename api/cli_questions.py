@@ -26,9 +26,11 @@ async def search(client: Client, output: Output, request: dict[str, Any]) -> int
 
 
 def _note_unknown(output: Output, told: dict[str, Any]) -> None:
-    """Documents that `--document` names and that are not there. Older services do not tell."""
+    """What `--document` and `--folder` name and is not there. Older services do not tell."""
     for document_id in told.get("unknown_documents", ()):
         output.note(f"There is no document {name_of(document_id)}.", style="yellow")
+    if folder := told.get("unknown_folder"):
+        output.note(f"No document lies in the folder {name_of(folder)}.", style="yellow")
 
 
 def print_hits(output: Output, hits: list[dict[str, Any]]) -> None:

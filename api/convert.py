@@ -193,15 +193,13 @@ def search_filter(given: a.FilterJSON) -> SearchFilter:
     )
 
 
-def search_response(result: SearchResult, unknown: Sequence[str] = ()) -> a.SearchResponseJSON:
-    """`unknown`: ids of the filter that name no document."""
+def search_response(result: SearchResult) -> a.SearchResponseJSON:
     return a.SearchResponseJSON(
         query=result.query,
         hits=[hit(one) for one in result.hits],
         total_pages=result.total_pages,
         undecoded_pages=result.undecoded_pages,
         reranked=result.reranked,
-        unknown_documents=list(unknown),
         took_ms=round(result.took_ms, 2),
     )
 
@@ -262,8 +260,7 @@ def considered(given: Considered) -> a.ConsideredJSON:
     )
 
 
-def answer(done: Done, unknown: Sequence[str] = ()) -> a.AnswerJSON:
-    """`unknown`: ids of the filter that name no document."""
+def answer(done: Done, unknown_documents: Sequence[str] = (), unknown_folder: str | None = None) -> a.AnswerJSON:
     given = done.answer
     return a.AnswerJSON(
         question=given.question,
@@ -293,7 +290,8 @@ def answer(done: Done, unknown: Sequence[str] = ()) -> a.AnswerJSON:
             for one in done.missing
         ],
         undecoded_pages=done.undecoded,
-        unknown_documents=list(unknown),
+        unknown_documents=list(unknown_documents),
+        unknown_folder=unknown_folder,
         answerer=done.answerer,
         note=given.extra.get("note"),
     )

@@ -64,10 +64,15 @@ def placed(untrusted_path: str | None, untrusted_name: str | None) -> str:
 def folder_path(untrusted_folder: str) -> str:
     """A folder that is asked for, as paths are kept: in NFC (file names of a Mac are not), parted by single slashes.
     Empty: the outermost. Otherwise as it is told: spaces, what does not show and long parts are kept in one way from
-    uploads and in another from archives, and the same folder may be either's.
+    uploads (`folder_as_sent`) and in another from archives, and the same folder may be either's.
     """
     parts = unicodedata.normalize("NFC", untrusted_folder.replace("\\", "/")).split("/")
     return "/".join(part for part in parts if part not in {"", "."})
+
+
+def folder_as_sent(folder: str) -> str:
+    """A folder by the path that files were sent in with, as it is kept of uploads."""
+    return "/".join(display_name(part) for part in folder.split("/") if _cleaned(part))
 
 
 def from_content_disposition(value: str) -> str | None:

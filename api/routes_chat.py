@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Request
@@ -108,10 +108,12 @@ async def create_chat_completion(
     completion_id, created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
     if asked.stream:
         first = await run.next()
+        unknown = await filtering.with_folder(context, tenant, where, unknown, seen=answering.has_pages(first))
         body = _stream(context, first, run, asked, unknown, completion_id, created)
         return StreamingResponse(body, media_type="text/event-stream", headers=answering.STREAM_HEADERS)
     done = await answering.drain(run, request)
     answering.count(context, done)
+    unknown = await filtering.with_folder(context, tenant, where, unknown, seen=answering.has_pages(done))
     text = harmless(done.answer.text) + footnotes(done.answer.citations) + remarks(done, unknown)
     return ChatCompletionJSON(
         id=completion_id,
@@ -119,7 +121,7 @@ async def create_chat_completion(
         model=MODEL,
         choices=[ChoiceJSON(message=AssistantMessageJSON(content=text))],
         usage=usage(asked.messages, text),
-        folioscope=convert.answer(done, unknown),
+        folioscope=convert.answer(done, unknown.documents, unknown.folder),
     )
 
 
@@ -128,7 +130,7 @@ async def _stream(
     first: Event | None,
     run: answering.Run,
     asked: ChatRequestJSON,
-    unknown: Sequence[str],
+    unknown: filtering.Unknown,
     completion_id: str,
     created: int,
 ) -> AsyncIterator[bytes]:
@@ -156,7 +158,7 @@ async def _stream(
         if isinstance(event, Done):
             answering.count(context, event)
             last = chunk(completion_id, created, {}, "stop")
-            yield _data({**last, "folioscope": convert.answer(event, unknown).model_dump()})
+            yield _data({**last, "folioscope": convert.answer(event, unknown.documents, unknown.folder).model_dump()})
     if asked.stream_options and asked.stream_options.include_usage:
         end = chunk(completion_id, created, {}) | {"choices": []}
         yield _data({**end, "usage": usage(asked.messages, text).model_dump()})

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.responses import FileResponse, StreamingResponse
 
-from api import convert, events, examples, idempotency, upload
+from api import convert, events, examples, filtering, idempotency, upload
 from api.conditional import tidy_range, unchanged
 from api.context import AppContext
 from api.document_ids import document_id_of
-from api.filenames import attachment, folder_path
+from api.filenames import attachment
 from api.multipart import MAX_FIELD_BYTES
 from api.numbers import Whole
 from api.openapi import answers, binary
@@ -189,7 +189,7 @@ async def list_documents(
 ) -> DocumentListJSON:
     """List documents, newest first unless asked otherwise, without their members and page failures."""
     which: dict[str, Any] = {"uploaded_only": uploaded, "name": name, "troubled": troubled}
-    which["folder"] = folder_path(folder or "") or None
+    which["folder"] = await filtering.folder(context, tenant, folder)
     views, next_cursor = await context.call(
         context.service.documents, tenant, cursor=cursor, limit=limit, order=order, **which
     )

@@ -9,13 +9,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from api import convert, examples, export
+from api import examples, export, filtering
 from api.context import AppContext, Context
 from api.numbers import Moment
 from api.openapi import answers
 from api.schemas_asking import FilterJSON
 from api.tenants import Tenant
-from index.errors import InvalidRequest
+from index.errors import InvalidRequest, NotFound
 
 router = APIRouter(tags=["documents"])
 
@@ -30,6 +30,7 @@ _TYPES = {"jsonl": "application/x-ndjson", "parquet": "application/vnd.apache.pa
         "One page a line, documents newest first; or the same as a Parquet file.",
         examples.PAGE_ROW,
         "invalid_request",
+        "not_found",
         "store_unavailable",
         media_type=_TYPES["jsonl"],
         also={_TYPES["parquet"]: "PAR1…"},
@@ -63,15 +64,25 @@ async def get_export(
     """
     if format == "parquet" and not find_spec("pyarrow"):
         raise InvalidRequest("This service writes no Parquet: install 'folioscope[parquet]', or take format=jsonl.")
-    where = convert.search_filter(
+    where, unknown = await filtering.taken(
+        context,
+        tenant,
         FilterJSON(
             document_ids=document_id or [],
             folder=folder,
             media_types=media_type or [],
             created_from=created_from,
             created_to=created_to,
-        )
+        ),
     )
+    unknown = await filtering.with_folder(context, tenant, where, unknown, seen=False)
+    if unknown:
+        # A file of pages has no line that could tell it.
+        raise NotFound(
+            f"There is no document {unknown.documents[0][:100]}."
+            if unknown.documents
+            else f"No document lies in the folder {where.folder!r}."
+        )
     points = context.service.export(tenant, where)
     pieces = export.parquet(points, words=words) if format == "parquet" else export.json_lines(points, words=words)
     # The first piece is made before the answer begins, so that an index that is away is a problem and no broken file.

@@ -6,9 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api import convert
+from api import convert, filtering
 from api.context import AppContext
-from api.filenames import folder_path
 from api.openapi import answers
 from api.schemas_listing import FolderJSON, FolderListJSON, ReadingJSON
 from api.tenants import Tenant
@@ -39,7 +38,7 @@ async def list_folders(
     """The folders directly inside a folder, with how many documents lie in each: those that were sent in, and those in
     archives, which are folders too. The filter `folder` of listings, searches and exports takes their paths.
     """
-    found = await context.call(context.service.folders, tenant, folder_path(within))
+    found = await context.call(context.service.folders, tenant, await filtering.folder(context, tenant, within) or "")
     items = [FolderJSON(path=one.path, documents=one.documents) for one in found[:MOST_FOLDERS]]
     return FolderListJSON(items=items, more=len(found) - len(items))
 

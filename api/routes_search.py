@@ -50,10 +50,12 @@ async def search(
     where, unknown = await filtering.taken(context, tenant, asked.filter)
     shape = {"limit": asked.limit, "offset": asked.offset, "rerank": asked.rerank}
     if asked.group_by_document:
-        grouped = await context.call(grouping.search, context.service, tenant, query, where, **shape)
-        return grouped.model_copy(update={"unknown_documents": list(unknown)})
-    result = await context.call(context.service.search, tenant, query, where, **shape)
-    return convert.search_response(result, unknown)
+        found = await context.call(grouping.search, context.service, tenant, query, where, **shape)
+    else:
+        found = convert.search_response(await context.call(context.service.search, tenant, query, where, **shape))
+    seen = found.total_pages + found.undecoded_pages > 0
+    unknown = await filtering.with_folder(context, tenant, where, unknown, seen=seen)
+    return found.model_copy(update={"unknown_documents": list(unknown.documents), "unknown_folder": unknown.folder})
 
 
 @router.post(
@@ -110,8 +112,11 @@ async def answer(
     if asked.stream:
         # The first event comes before the response begins: what fails until then is a problem and no broken stream.
         first = await run.next()
+        seen = answering.has_pages(first)
+        unknown = await filtering.with_folder(context, tenant, where, unknown, seen=seen)
         body = answering.stream(context, first, run, unknown)
         return StreamingResponse(body, media_type="text/event-stream", headers=answering.STREAM_HEADERS)
     done = await answering.drain(run, request)
     answering.count(context, done)
-    return convert.answer(done, unknown)
+    unknown = await filtering.with_folder(context, tenant, where, unknown, seen=answering.has_pages(done))
+    return convert.answer(done, unknown.documents, unknown.folder)

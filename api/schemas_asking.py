@@ -64,6 +64,7 @@ class SearchResponseJSON(Model):
     undecoded_pages: int = 0  # of these: without text yet, so that no search finds them
     reranked: bool = False  # whether the judge has read the first pages
     unknown_documents: list[str] = Field(default=[])  # ids of the filter that name no document here (any more)
+    unknown_folder: str | None = None  # the filter's, where no document lies in it
     took_ms: float
 
 
@@ -148,5 +149,6 @@ class AnswerJSON(Model):
     missing: list[MissingJSON] = Field(default=[])
     undecoded_pages: int = 0  # pages that the filter leaves and that no search finds, having no text yet
     unknown_documents: list[str] = Field(default=[])  # ids of the filter that name no document here (any more)
+    unknown_folder: str | None = None  # the filter's, where no document lies in it
     answerer: str = ""
     note: str | None = None  # what to know of this answerer

@@ -108,6 +108,7 @@ class FakeService:
         self.reranked = []  # of searches, in turn
         self.conversed = []  # (conversation id, history)
         self.fail_answers = None  # after the selection
+        self.heeds_folders = False
         self._directory = tempfile.TemporaryDirectory()
         self.uploads = ResumableUploads(Path(self._directory.name) / "uploads", UploadConfig(limit))
         self.idempotency = IdempotencyKeys(Path(self._directory.name) / "idempotency")
@@ -155,8 +156,11 @@ class FakeService:
         split = Split(tuple(PageSize(100, 100) for _ in texts))
         self.views[document_id] = replace(view, state=state, pages=counts, split=split)
 
-    def count_documents(self, tenant, **which):
-        return len(self.views)
+    def count_documents(self, tenant, *, folder=None, **which):
+        return sum(1 for view in self.views.values() if not folder or self._lies_in(view, folder))
+
+    def _lies_in(self, view, folder):
+        return any(origin.path.startswith(f"{folder}/") for origin in view.origins)
 
     def folders(self, tenant, within=""):
         return [Folder(f"{within}/letters".lstrip("/"), len(self.views))]
@@ -253,6 +257,9 @@ class FakeService:
         self.reranked.append(rerank)
         word = query.strip('"').lower()
         hits = []
+        there = self.count_documents(tenant, folder=where.folder) and not where.created_from
+        if self.heeds_folders and where.folder and not there:
+            return SearchResult(query, (), 1.5, 0, reranked=rerank)
         for document_id, view in self.views.items():
             for number, text in enumerate(self.texts[document_id], 1):
                 at = text.lower().find(word)

@@ -355,6 +355,50 @@ def test_documents_of_a_filter_that_are_not_there_are_told(api):
     )
 
 
+def test_a_folder_that_is_not_there_is_told(api):
+    """By all that takes the filter: with a slip in its name it finds nothing, as if nothing stood on its pages. One
+    that is there is not, though nothing in it passes the rest of the filter."""
+    known = api.add(TEXT + b" Again.", path="Council/1931/minutes.pdf")
+    chat = {"model": "folioscope", "messages": [{"role": "user", "content": "When was the ferry?"}]}
+    question = {"question": "When was the ferry?"}
+    later = {"folder": "Council", "created_from": "2999-01-01"}
+    api.service.heeds_folders = True
+    for where, unknown in (
+        ({"folder": "Councl/"}, "Councl"), ({"folder": "Council/1931"}, None), (later, None), ({}, None),
+        ({"folder": "council", "document_ids": [known]}, "council"),
+    ):  # fmt: skip
+        for grouped in (False, True):
+            asked = {"query": "ferry", "filter": where, "group_by_document": grouped}
+            assert post_raw(api, "/v1/search", asked)["unknown_folder"] == unknown
+        assert post_raw(api, "/v1/answers", question | {"filter": where})["unknown_folder"] == unknown
+        streamed = api.post(
+            "/v1/answers", content=json.dumps(question | {"filter": where, "stream": True}), headers=JSON
+        )
+        assert events(streamed)[-1][1]["unknown_folder"] == unknown
+        asked = chat | {"folioscope": {"filter": where}}
+        told = post_raw(api, "/v1/chat/completions", asked)
+        assert told["folioscope"]["unknown_folder"] == unknown
+        remark = "Not in this archive: the folder that was named."
+        assert (remark in told["choices"][0]["message"]["content"]) == (unknown is not None)
+        streamed = api.post("/v1/chat/completions", content=json.dumps(asked | {"stream": True}), headers=JSON).text
+        assert (remark in streamed) == (unknown is not None)
+        assert api.get("/v1/export", params={"folder": where.get("folder", "")}).status_code == (
+            404 if unknown else 200
+        )
+
+
+def test_an_export_of_what_is_not_there_is_a_problem(api):
+    """No line of the file could tell it."""
+    (known,) = api.service.views
+    told = assert_problem(api.get("/v1/export?folder=Councl"), 404, "not_found")["detail"]
+    assert told == "No document lies in the folder 'Councl'."
+    told = assert_problem(api.get(f"/v1/export?document_id={known}&document_id={UNKNOWN_ID}"), 404, "not_found")[
+        "detail"
+    ]
+    assert told == f"There is no document {UNKNOWN_ID}."
+    assert api.get(f"/v1/export?document_id={known}").content.count(b"\n") == 2
+
+
 def test_filters_without_unknown_documents_tell_none(api):
     """Nor does a question without a filter."""
     (known,) = api.service.views

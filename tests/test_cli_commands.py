@@ -211,6 +211,8 @@ def test_search_options_reach_the_service(folioscope, files):
     assert len(result.json["groups"]) == 1
     for command in (["search", "bridge"], ["ask", "the bridge?"]):
         assert f"There is no document {UNKNOWN_ID}." in folioscope(*command, "--document", UNKNOWN_ID).err
+        folioscope.service.heeds_folders = True
+        assert "No document lies in the folder nowhere." in folioscope(*command, "--folder", "nowhere").err
         assert "no document" not in folioscope(*command).err
 
 

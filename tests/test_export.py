@@ -91,7 +91,6 @@ def test_json_lines():
     assert rows[7]["text"].startswith("page 7")
     assert "words" not in rows[0]
     assert json.loads(api.get("/v1/export?words=true").content.splitlines()[0])["words"]
-    assert api.get("/v1/export?document_id=none").content == b""
     PageRowJSON.model_validate(examples.PAGE_ROW)
 
 

@@ -80,6 +80,36 @@ def test_a_folder_is_found_however_it_is_written(api):
     assert folder_of(api, "..") == folder_of(api, "zürich/räte") == []
 
 
+def test_a_folder_is_found_as_it_was_sent(api):
+    """What was tidied in its name is tidied in the question too, by all that takes a folder. In archives nothing is,
+    and a folder that is there goes before one that it could have been. It is known before its pages are read."""
+    sent = "May  letters\t/\u202egnp/of \u200fus"
+    send(api, "one", f"{sent}/may.pdf")
+    asked = {"query": "quay", "filter": {"folder": sent}}
+    assert api.post("/v1/search", json=asked, headers=api.headers).json()["unknown_folder"] is None
+    packed = api.post(
+        "/v1/documents", files={"file": ("box.zip", zip_bytes({"two  gaps/june.pdf": pdf("The quay, packed.")}))},
+        headers=api.headers,
+    )  # fmt: skip
+    assert packed.status_code == 202
+    api.archive.settle()
+    assert folder_of(api, sent) == folder_of(api, "May letters/gnp") == ["may.pdf"]
+    assert folder_of(api, "two  gaps") == folder_of(api, "box.zip/two  gaps") == ["june.pdf"]
+    assert folder_of(api, "two gaps") == []
+    send(api, "three", "two gaps/july.pdf")
+    api.archive.settle()
+    assert (folder_of(api, "two  gaps"), folder_of(api, "two gaps")) == (["june.pdf"], ["july.pdf"])
+    assert folder_of(api, "two   gaps") == ["july.pdf"]
+    for path in ("/v1/documents", "/v1/export"):
+        told = api.get(path, params={"folder": sent}, headers=api.headers).text
+        assert ("may.pdf" in told, "june.pdf" in told) == (True, False), path
+    items = api.get("/v1/folders", params={"within": "May  letters"}, headers=api.headers).json()["items"]
+    assert items == [{"path": "May letters/gnp", "documents": 1}]
+    question = {"question": "Where is the quay?", "filter": {"folder": sent}}
+    told = api.post("/v1/answers", json=question, headers=api.headers).json()
+    assert (len(told["considered"]), told["unknown_folder"]) == (1, None)
+
+
 def test_a_path_that_ends_with_a_slash_is_a_folder(api):
     """The file keeps its name in it, however it is sent."""
     told = send(api, "one", "letters/1911/", name="may.pdf")

@@ -7,7 +7,7 @@ import { button, h, icon } from "./dom.js";
 import { render } from "./markdown.js";
 import { pageHref } from "./route.js";
 import { strip } from "./scan.js";
-import { count, DRAFT, DRAFT_WHY, reason } from "./words.js";
+import { count, DRAFT, DRAFT_WHY, noFolder, reason } from "./words.js";
 
 export const PAGES_SHOWN = 8; // of those that were considered, where nothing was found
 
@@ -111,6 +111,7 @@ export function notFound(answer, names, { waiting, withoutFilters }) {
   const pages = answer.considered.slice(0, PAGES_SHOWN);
   const tips = [
     answer.unknown_documents?.length ? ["The document that is named in the filters is not here any more."] : null,
+    answer.unknown_folder ? [noFolder(answer.unknown_folder)] : null,
     withoutFilters
       ? [button("Ask all documents", { kind: "plain small", on: { click: withoutFilters } }), " without the filters."]
       : null,

@@ -8,7 +8,7 @@ import { createFilters, isFiltered, isNever, toRequest } from "./filters.js";
 import { namedLine } from "./named.js";
 import { groupList, hitList, isRelated } from "./results.js";
 import { read, writeSearch } from "./route.js";
-import { count, foldersOf, isQuestion } from "./words.js";
+import { count, foldersOf, isQuestion, noFolder } from "./words.js";
 
 const TYPING_PAUSE = 140;
 const QUESTION_PAUSE = 650;
@@ -227,6 +227,7 @@ export function createSearch(
     }
     if (found.unknown_documents?.length)
       tips.unshift(h("li", { text: "The document that is named in the filters is not here any more." }));
+    if (found.unknown_folder) tips.unshift(h("li", { text: noFolder(found.unknown_folder) }));
     if (unquoted !== state.query) {
       tips.push(
         h(

@@ -126,6 +126,9 @@ export function trustHint(trust) {
 export const DRAFT = "Draft text";
 export const DRAFT_WHY = "Read quickly, for search to find it by. A question that needs the page has it read properly.";
 
+/** What is said of a filter by a folder that there is not. */
+export const noFolder = (folder) => `No document lies in the folder “${folder}”.`;
+
 /** The folders above a path in an archive, outermost first. */
 export function foldersOf(path) {
   const parts = path.split("/").slice(0, -1);
