@@ -238,7 +238,7 @@ def health(part: str, name: str | None, **options: Any) -> int:
 @_data
 @_json
 def verify(**options: Any) -> int:
-    """Hash all files again and compare documents, pages and index. The service must not run."""
+    """Hash all files again and compare documents, pages and index. The service must not run; the full stack may."""
     from api import cli_service
 
     return cli_service.verify(_output(options), _settings(options["data"]))
