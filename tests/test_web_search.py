@@ -279,6 +279,14 @@ def test_a_filter_that_names_a_deleted_document_says_so(tab: Tab, shelf: ShelfSe
     expect(page.locator(".hit")).to_have_count(2)
 
 
+def test_a_filter_by_a_folder_that_is_not_there_says_so(tab: Tab):
+    """The folder is typed by hand; the question above the results says it too."""
+    page = tab.goto("?q=where+is+the+quay&folder=minuts")
+    told = "No document lies in the folder “minuts”."
+    expect(page.locator("#results .empty li").first).to_have_text(told)
+    expect(page.locator(".tips li").first).to_have_text(told)
+
+
 def test_nothing_found_helps(tab: Tab, shelf: ShelfService):
     """Nothing found says on how many pages, and offers the same words without quotes."""
     page = tab.goto('?q="quay zebra"')
