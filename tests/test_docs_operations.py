@@ -13,6 +13,7 @@ from api.metrics import Metrics
 
 ROOT = Path(__file__).parent.parent
 MONITORING = (ROOT / "docs" / "monitoring.md").read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 LICENCES = (ROOT / "docs" / "licences.md").read_text()
 
 
@@ -51,3 +52,14 @@ def test_each_dependency_has_a_licence():
     )
     packages = {re.match(r"[\w-]+", line)[0] for line in asked}
     assert packages - set(re.findall(r"`([\w-]+)`", LICENCES)) == set()
+
+
+def test_each_variable_of_the_compose_file_is_documented():
+    """With its default, in the order in which a row names them."""
+    compose = (ROOT / "docker-compose.yml").read_text()
+    used = {(name, default or "none") for name, default in re.findall(r"\$\{(FOLIOSCOPE_\w+):-([^}]*)\}", compose)}
+    told = set()
+    for row in re.findall(r"^\| (`FOLIOSCOPE_.*)", OPERATIONS, re.MULTILINE):
+        names, defaults = row.split(" | ")[:2]
+        told |= set(zip(re.findall(r"`(\w+)`", names), [one.strip("`") for one in defaults.split(", ")], strict=True))
+    assert told == used
