@@ -51,6 +51,9 @@ class Catalog(Protocol):
         changed, it is another one.
         """
 
+    def holds(self, sha256: str) -> bool:
+        """Whether these bytes are a document's, of any tenant, be its manifest readable or not."""
+
     def split(self, tenant: str, document_id: str, found: Split | None = None) -> Split | None:
         """The split. With `found`: record it first, unless a final one is recorded already."""
 

@@ -24,6 +24,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
+from index import ids
 from index.catalog import Entry
 from index.catalog_memory import ID, Stamp, TenantCache, stamp_of
 from index.catalog_records import dump, is_damaged, load, manifest_of, openings_of, origin_of, split_of, tombstone_of
@@ -137,12 +138,18 @@ class DirCatalog:
         return None if stem is None else self._tenant(tenant).entry(document_id)
 
     def entries(self, tenant: str | None = None) -> Iterator[Entry]:
-        tenants = [tenant] if tenant else sorted(path.name for path in self._root.iterdir() if path.is_dir())
-        for name in tenants:
+        for name in [tenant] if tenant else self._tenants():
             yield from self.listed(name)
+
+    def _tenants(self) -> list[str]:
+        with os.scandir(self._root) as folders:
+            return sorted(folder.name for folder in folders if folder.is_dir())
 
     def listed(self, tenant: str) -> Sequence[Entry]:
         return self._tenant(tenant).entries()
+
+    def holds(self, sha256: str) -> bool:
+        return any((self._root / one / f"{ids.document_id(one, sha256)}.json").exists() for one in self._tenants())
 
     def split(self, tenant: str, document_id: str, found: Split | None = None) -> Split | None:
         stem = self._stem(tenant, document_id)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from index.errors import NotFound
-from index.types import Origin
+from index.types import Origin, SearchFilter
 from tests.kit import TENANT, Archive, pdf
 from tests.test_catalog import DAMAGE
 from tests.test_jobs import zipped
@@ -133,3 +133,39 @@ def test_a_document_of_which_nothing_says_how_it_came_is_found_and_listed(archiv
     archive.library.delete(TENANT, box)
     listed, _ = archive.library.documents(TENANT, uploaded_only=True)
     assert [view.manifest.document_id for view in listed] == [inside]
+
+
+def way(archive, document_id):
+    """By which paths its page says that it came."""
+    return archive.library.page(TENANT, document_id, 1)[1].labels.paths
+
+
+def test_what_lies_in_an_archive_that_stays_forgets_the_one_around_it(archive):
+    """An archive that was sent in inside another and by itself: its members are in no folder of the deleted one."""
+    inner = zipped(a=pdf("one"))
+    outer = archive.upload(zipped(inner=inner, b=pdf("two")), "outer.zip")
+    alone = archive.upload(inner, "inner.zip")
+    archive.settle()
+    letter = member(archive, alone)
+    assert way(archive, letter) == ("inner.zip/a", "outer.zip/inner/a")
+    archive.library.delete(TENANT, outer)
+    assert way(archive, letter) == ("inner.zip/a",)
+    assert archive.store.count(TENANT, where=SearchFilter(folder="outer.zip")).total == 0
+
+
+def test_a_kill_between_a_way_in_and_its_labels(archive, monkeypatch):
+    """The next start does not leave pages in a folder of an archive that is gone."""
+    box = archive.upload(zipped(a=pdf("one")), "box.zip")
+    mine = archive.upload(pdf("one"), "mine.pdf")
+    archive.settle()
+    assert way(archive, mine) == ("box.zip/a", "mine.pdf")
+
+    def die(*_args, **_more):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(archive.store, "update", die)
+        archive.library.delete(TENANT, box)
+    archive.restart()
+    assert archive.catalog.get(TENANT, box) is None
+    assert way(archive, mine) == ("mine.pdf",)

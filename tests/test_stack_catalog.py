@@ -247,6 +247,23 @@ def test_bytes_that_another_tenant_just_sent_stay(front, worker):
     assert worker.blobs.check(theirs.sha256)
 
 
+def test_bytes_of_a_manifest_that_is_damaged_stay(front, worker, tmp_path):
+    """Another tenant's, for whom the file may be put back from a backup."""
+    mine, theirs = front.accept(b"same"), front.accept(b"same", tenant="theirs")
+    (tmp_path / "documents/theirs" / f"{theirs.document_id}.json").write_bytes(b"")
+    worker.deletion.delete("default", mine.document_id)
+    assert front.blobs.check(theirs.sha256)
+
+
+def test_deleting_a_document_costs_no_look_at_all_others(front, monkeypatch):
+    """While the catalog is locked all uploads wait: a second for each million documents, and each deletion."""
+    facts, kept = front.accept(b"letter"), front.accept(b"other")
+    front.catalog.split("default", facts.document_id, Split(pages=(PageSize(1, 2),)))
+    monkeypatch.setattr(front.catalog, "entries", lambda *_: pytest.fail("all were looked at"))
+    assert front.deletion.delete("default", facts.document_id).blobs_deleted == 1
+    assert [blob.sha256 for blob in front.blobs.blobs()] == [kept.sha256]
+
+
 def test_what_was_just_deleted_is_not_there_under_the_lock(front, worker):
     """Who holds the lock does not count on a document that another process deleted a moment ago."""
     facts = front.accept(b"first")

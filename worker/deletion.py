@@ -7,9 +7,9 @@ manifest still exists is an unfinished deletion, and a blob without a manifest t
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from index.blobs import BlobStore
@@ -17,7 +17,7 @@ from index.catalog import Catalog, Entry
 from index.errors import NotFound
 from index.store import PageUpdate, Store
 from index.types import SearchFilter, Tombstone
-from worker.labels import labels
+from worker.labels import below, labels
 from worker.links import mend_links
 
 
@@ -40,16 +40,13 @@ class Receipt:
 
 @dataclass(slots=True)
 class _Tally:
-    """What was removed so far, in numbers and by entry; and, looked up once, how many documents hold a blob and what
-    an archive holds.
-    """
+    """What was removed so far, in numbers and by entry; and, looked up once, what each archive of the tenant holds."""
 
     pages: int = 0
     documents: int = 0
     blobs: int = 0
     gone: list[Entry] = field(default_factory=list)
-    holders: Counter[str] = field(default_factory=Counter)
-    members: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    members: dict[str, list[str]] | None = None
 
 
 class Deletion:
@@ -65,7 +62,7 @@ class Deletion:
             entry = self._catalog.get(tenant, document_id)
             if entry is None:
                 raise NotFound(f"There is no document {document_id}.")
-            tally = self._survey(tenant)
+            tally = _Tally()
             manifest = entry.manifest
             at = self._clock()
             self._remove(entry, at, tally)
@@ -90,7 +87,7 @@ class Deletion:
                 # It may have been under way, and have ended since, and its document may have been sent in again.
                 entry = self._catalog.get(stone.tenant, stone.document_id)
                 if entry is not None and stone in self._catalog.bury():
-                    self._remove(entry, stone.deleted_at, self._survey(stone.tenant))
+                    self._remove(entry, stone.deleted_at, _Tally())
                     ended += 1
         if self._unheld():  # mostly there are none, and uploads need not wait for that
             with self._catalog.lock():
@@ -107,22 +104,29 @@ class Deletion:
         held = {entry.manifest.sha256 for entry in self._catalog.entries(None)}
         return [sha256 for sha256 in stored if sha256 not in held]
 
-    def _survey(self, tenant: str) -> _Tally:
-        tally = _Tally()
-        for entry in self._catalog.entries(None):
-            tally.holders[entry.manifest.sha256] += 1
-            if entry.manifest.tenant == tenant:
+    def _members(self, tenant: str, document_id: str, tally: _Tally) -> list[str]:
+        """What lies in a document, or did before a deletion that was cut short. All of the tenant's documents are
+        looked through for it, while uploads wait; but not where it has pages.
+        """
+        split = self._catalog.split(tenant, document_id)
+        if split is not None and split.pages:
+            return []
+        if tally.members is None:
+            tally.members = defaultdict(list)
+            for entry in self._catalog.entries(tenant):
                 for archive in {origin.archive_id for origin in entry.origins if origin.archive_id}:
                     tally.members[archive].append(entry.manifest.document_id)
-        return tally
+        # A member that cannot say any more that it lies here would stay as if it had been uploaded.
+        mended = mend_links(self._catalog, tenant, document_id)
+        listed = [member for _, member in split.members] if split is not None else []
+        return list(dict.fromkeys([*tally.members.get(document_id, ()), *mended, *listed]))
 
     def _remove(self, entry: Entry, at: datetime, tally: _Tally) -> None:
         manifest = entry.manifest
         tenant, document_id = manifest.tenant, manifest.document_id
         pages = self._store.count(tenant, document_id=document_id).total
         self._catalog.bury(Tombstone(tenant, document_id, manifest.sha256, manifest.filename, at, pages))
-        # A member that cannot say any more that it lies here would stay as if it had been uploaded.
-        for member in dict.fromkeys([*tally.members[document_id], *mend_links(self._catalog, tenant, document_id)]):
+        for member in self._members(tenant, document_id, tally):
             # Asked again: an archive inside this one may have been its other way in.
             if child := self._catalog.get(tenant, member):
                 self._orphan(child, document_id, at, tally)
@@ -130,23 +134,28 @@ class Deletion:
         self._catalog.forget(tenant, document_id)
         tally.documents += 1
         tally.gone.append(entry)
-        tally.holders[manifest.sha256] -= 1
-        if not tally.holders[manifest.sha256] and self._blobs.delete(manifest.sha256):
+        if not self._catalog.holds(manifest.sha256) and self._blobs.delete(manifest.sha256):
             tally.blobs += 1
 
     def _orphan(self, child: Entry, archive_id: str, at: datetime, tally: _Tally) -> None:
-        """A member loses an archive: its only way in, or one of several."""
-        manifest = child.manifest
+        """A member loses an archive: its only way in, or one of several, or one that it has lost already."""
+        tenant, document_id = child.manifest.tenant, child.manifest.document_id
         gone = [origin for origin in child.origins if origin.archive_id == archive_id]
-        if len(gone) == len(child.origins):
+        if gone and len(gone) == len(child.origins):
             self._remove(child, at, tally)
             return
         for origin in gone:
-            self._catalog.forget(manifest.tenant, manifest.document_id, origin)
-        kept = replace(child, origins=tuple(origin for origin in child.origins if origin not in gone))
-        wanted = labels(self._catalog, kept)
-        points = self._store.scan(manifest.tenant, document_ids=[manifest.document_id])
-        self._store.update([PageUpdate(point.key, at, labels=wanted) for point in points])
+            self._catalog.forget(tenant, document_id, origin)
+        for one in (document_id, *below(self._catalog, tenant, self._catalog.split(tenant, document_id))):
+            if entry := self._catalog.get(tenant, one):
+                self._label(entry, at)
+
+    def _label(self, entry: Entry, at: datetime) -> None:
+        """Have the pages of a document tell the ways that still lead to it."""
+        wanted = labels(self._catalog, entry)
+        points = self._store.scan(entry.manifest.tenant, document_ids=[entry.manifest.document_id])
+        changed = [PageUpdate(point.key, at, labels=wanted) for point in points if point.labels != wanted]
+        self._store.update(changed)
 
     def _stored(self, sha256: str) -> bool:
         try:
@@ -159,7 +168,7 @@ class Deletion:
         deleted = [entry.manifest for entry in tally.gone]
         where = SearchFilter(document_ids=tuple(manifest.document_id for manifest in deleted))
         archives = {origin.archive_id for entry in tally.gone for origin in entry.origins if origin.archive_id}
-        unheld = {manifest.sha256 for manifest in deleted if not tally.holders[manifest.sha256]}
+        unheld = {manifest.sha256 for manifest in deleted if not self._catalog.holds(manifest.sha256)}
         return {
             "points": self._store.count(tenant, where=where).total,
             "manifests": sum(self._catalog.get(tenant, m.document_id) is not None for m in deleted),
