@@ -24,13 +24,12 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver import Context, Image
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.transport_security import TransportSecuritySettings
-from mcp_types import ToolAnnotations
-from pydantic import Field
-from starlette.exceptions import HTTPException
+from mcp_types import Tool, ToolAnnotations
+from pydantic import Field, ValidationError
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 from starlette.routing import Route
 
+from api import invalid
 from api.access import COUNTED
 from api.cli_client import ApiError, Client
 from api.config import version
@@ -61,7 +60,7 @@ Folder = Annotated[str | None, Field(description="Only this folder of an uploade
 def build(connect: Connect) -> MCPServer:
     """The server with its tools. `connect` is entered for every call."""
     with _logging_left_alone():
-        server = MCPServer("folioscope", title="Folioscope", instructions=INSTRUCTIONS, version=version())
+        server = _Server("folioscope", title="Folioscope", instructions=INSTRUCTIONS, version=version())
 
     @server.tool(annotations=_READS)
     async def search(
@@ -160,9 +159,40 @@ def mount(app: FastAPI) -> AbstractAsyncContextManager[None]:
         stateless_http=True,  # no session to lose: any of several API processes can answer
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    app.router.routes.append(Route(PATH, _no_stream, methods=["GET"]))
-    app.router.routes.extend(Route(route.path, _WhileWanted(route.app)) for route in answering.routes)
+    # No `GET`, which asks for a stream of what the server has to say by itself (without sessions nothing: the package
+    # would keep it open for ever, and the service would wait for its end), and no `DELETE` of a session: the protocol
+    # wants 405 for both.
+    app.router.routes.extend(Route(route.path, _WhileWanted(route.app), methods=["POST"]) for route in answering.routes)
     return server.session_manager.run()
+
+
+class _Server(MCPServer):
+    """Refuses arguments that a tool does not have, as the API refuses parameters: a filter under another name would
+    filter nothing, and nobody would see it. The package passes them over.
+    """
+
+    async def list_tools(self) -> list[Tool]:
+        """Each with a schema that says so."""
+        tools = await super().list_tools()
+        return [
+            tool.model_copy(update={"input_schema": tool.input_schema | {"additionalProperties": False}})
+            for tool in tools
+        ]
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], context: Any = None) -> Any:
+        """`ToolError` with a problem's code and sentence for arguments that make no sense."""
+        known = next((tool.input_schema["properties"] for tool in await self.list_tools() if tool.name == name), {})
+        if known and (unknown := sorted(set(arguments) - set(known))):
+            told = f"there is no argument {unknown[0][:100]!r} here; there are {', '.join(sorted(known))}."
+            raise ToolError(f"Error executing tool {name}: invalid_request: {told}")
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            if isinstance(error.__cause__, ValidationError):
+                # An argument may be called `query`, which alone would be a place of a request.
+                told = invalid.sentence([{**one, "loc": ("body", *one["loc"])} for one in error.__cause__.errors()])
+                raise ToolError(f"Error executing tool {name}: invalid_request: {told}") from error.__cause__
+            raise
 
 
 class _WhileWanted:
@@ -210,13 +240,6 @@ class _WhileWanted:
             raise failure
         if not ended:
             raise ClientDisconnect
-
-
-async def _no_stream(_request: Request) -> Response:
-    """A `GET` asks for a stream of what the server has to say by itself, which without sessions is nothing: the package
-    would keep it open for ever, and the service would wait for its end. 405 is what the protocol says instead.
-    """
-    raise HTTPException(405, headers={"Allow": "POST"})
 
 
 @asynccontextmanager

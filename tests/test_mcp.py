@@ -67,6 +67,7 @@ def test_tools_are_described():
         assert tool.description
         assert tool.annotations.read_only_hint
         assert "context" not in tool.input_schema["properties"]
+        assert tool.input_schema["additionalProperties"] is False
 
 
 def test_search_page_image_and_answer():
@@ -181,7 +182,9 @@ def test_no_stream_that_nothing_comes_from():
             refused = httpx.get(f"{url}/mcp", headers={"Accept": accept}, timeout=60)
             assert_problem(refused, 405, "method_not_allowed")
             assert refused.headers["allow"] == "POST"
-        assert httpx.head(f"{url}/mcp", timeout=60).status_code == 405
+        for method in ("HEAD", "DELETE", "PUT", "OPTIONS"):  # `DELETE` would end a session, which there is not
+            refused = httpx.request(method, f"{url}/mcp", timeout=60)
+            assert (refused.status_code, refused.headers["allow"]) == (405, "POST"), method
 
 
 def test_a_client_that_goes_away_stops_the_work():
@@ -302,6 +305,34 @@ def test_keys_and_tenants_over_http(tmp_path):
         scoped = asyncio.run(told(url, writer))
         assert all(failed and "scope_missing" in said for failed, said in scoped)
     api.archive.close()
+
+
+def test_arguments_that_there_are_not_are_refused():
+    """A filter that the tool does not have would filter nothing, and nobody would see it; what is wrong with those
+    that it has is told as the API tells it, without the value.
+    """
+
+    async def conversation(client, document_id):
+        wrong = [
+            (
+                "search",
+                {"query": "ferry", "document_ids": ["x"]},
+                "no argument 'document_ids' here; there are folder, ",
+            ),
+            ("ask", {"question": "ferry", "filter": {"folder": "x"}}, "no argument 'filter' here; there are folder, "),
+            ("get_page", {"document_id": document_id, "page": 1, "width": 5}, "no argument 'width' here"),
+            ("search", {"query": "ferry", "limit": 4711}, "`limit` should be less than or equal to 50."),
+            ("search", {}, "`query` is missing."),
+        ]
+        for tool, arguments, says in wrong:
+            failed = await client.call_tool(tool, arguments)
+            (told,) = failed.content
+            assert failed.is_error
+            assert "invalid_request: " in told.text
+            assert says in told.text
+            assert "4711" not in told.text
+
+    talk(conversation)
 
 
 @pytest.mark.parametrize(
