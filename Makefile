@@ -1,6 +1,6 @@
 # make demo     the sample archive, searched and questioned, then served (EXIT=1: ends after the answer;
 #               ENGINE=mini: cards, read by the mini model from vision tokens)
-# make serve    an empty service on http://127.0.0.1:8321
+# make serve    your own archive, empty at first, on http://127.0.0.1:8321 (FOLIOSCOPE_DATA_DIR says where it is kept)
 # make test     every test that this machine can run
 # make lint     style, formatting and import contracts
 # make bench    all benchmarks (needs tesseract for the comparisons)
