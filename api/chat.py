@@ -117,10 +117,14 @@ def question_of(messages: Sequence[ChatMessage]) -> tuple[str, list[Turn]]:
     question: str | None = None
     for message in messages[:asked]:
         if message.role == "user":
+            if question is not None:  # its answer failed, or was stopped before its first word
+                turns.append(Turn(question, ""))
             question = cleaned(message.words())
         elif message.role == "assistant" and question is not None:
             turns.append(Turn(question, message.words()))
             question = None
+    if question is not None:
+        turns.append(Turn(question, ""))
     return messages[asked].words().strip(), turns
 
 

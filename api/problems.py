@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -204,9 +205,15 @@ def content(error: FolioscopeError) -> dict[str, object]:
     return _content(error.status, error.code, error.message)
 
 
-def openai_error(message: str, code: str) -> dict[str, object]:
-    """What clients of OpenAI's API look for in an error, beside the problem."""
-    return {"message": message, "type": "folioscope_error", "param": None, "code": code}
+def openai_error(message: str, code: str, param: str | None = None) -> dict[str, object]:
+    """What clients of OpenAI's API look for in an error, beside the problem. `param`: the value that it is about."""
+    return {"message": message, "type": "folioscope_error", "param": param, "code": code}
+
+
+def _param(problem: Mapping[str, Any]) -> str | None:
+    """Where the first value stands that makes no sense, as OpenAI writes it: `messages[0].role`."""
+    where = next((one["where"] for one in problem.get("errors", ())), "").removeprefix("body").removeprefix(".")
+    return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", where) or None
 
 
 class _Problem(Response):
@@ -222,7 +229,7 @@ class _Problem(Response):
         scope.setdefault("state", {})["problem_code"] = self._code
         if scope["path"].startswith(_OPENAI_PATHS):
             told = json.loads(self.body)
-            self.body = json.dumps({**told, "error": openai_error(told["detail"], self._code)}).encode()
+            self.body = json.dumps({**told, "error": openai_error(told["detail"], self._code, _param(told))}).encode()
             self.headers["Content-Length"] = str(len(self.body))
         if scope["path"].startswith(_TUS_PATH):
             self.headers["Tus-Resumable"] = _TUS

@@ -135,7 +135,10 @@ async def _stream(
     created: int,
 ) -> AsyncIterator[bytes]:
     text = told = ""
-    yield _data(chunk(completion_id, created, {"role": "assistant", "content": ""}))
+    # Where the last chunk tells the usage, all others say that they do not.
+    with_usage = bool(asked.stream_options and asked.stream_options.include_usage)
+    silent = {"usage": None} if with_usage else {}
+    yield _data(chunk(completion_id, created, {"role": "assistant", "content": ""}) | silent)
     async for event in answering.events(context, first, run):
         if event is None:
             yield answering.HEARTBEAT
@@ -154,12 +157,12 @@ async def _stream(
             piece = corrected(told, answer) + footnotes(answer.citations) + remarks(event, unknown)
         if piece:
             text += piece
-            yield _data(chunk(completion_id, created, {"content": piece}))
+            yield _data(chunk(completion_id, created, {"content": piece}) | silent)
         if isinstance(event, Done):
             answering.count(context, event)
-            last = chunk(completion_id, created, {}, "stop")
+            last = chunk(completion_id, created, {}, "stop") | silent
             yield _data({**last, "folioscope": convert.answer(event, unknown.documents, unknown.folder).model_dump()})
-    if asked.stream_options and asked.stream_options.include_usage:
+    if with_usage:
         end = chunk(completion_id, created, {}) | {"choices": []}
         yield _data({**end, "usage": usage(asked.messages, text).model_dump()})
     yield b"data: [DONE]\n\n"

@@ -125,6 +125,9 @@ def test_official_client_streams(client):
     assert "".join(pieces) == whole
     assert chunks[-1].usage.completion_tokens > 0
     assert [c.choices[0].finish_reason for c in chunks if c.choices][-1] == "stop"
+    assert [c.usage is None and "usage" in c.model_fields_set for c in chunks] == [True] * (len(chunks) - 1) + [False]
+    plain = list(api.chat.completions.create(model="folioscope", messages=asked, stream=True))
+    assert not [c for c in plain if "usage" in c.model_fields_set or not c.choices]
 
 
 def test_history_is_the_conversation(client):
@@ -134,6 +137,14 @@ def test_history_is_the_conversation(client):
     api.chat.completions.create(model="folioscope", messages=[{"role": r, "content": c} for r, c in asked])
     (turn,) = service.conversed[-1][1]
     assert (turn.question, turn.answer) == ("Who was the keeper?", "John.")
+
+
+def test_a_question_without_an_answer_is_part_of_the_conversation(client):
+    """Its answer failed or was stopped, and the next question may still refer to it."""
+    api, service = client
+    asked = ["Who was the keeper?", "Where did he live?", "And when did he leave?"]
+    api.chat.completions.create(model="folioscope", messages=[{"role": "user", "content": one} for one in asked])
+    assert [(turn.question, turn.answer) for turn in service.conversed[-1][1]] == [(asked[0], ""), (asked[1], "")]
 
 
 def test_half_surrogates_of_the_history_go_no_further(api):
@@ -210,6 +221,15 @@ def test_errors_are_the_clients_own(client):
     assert unknown.value.code == "not_found"
     with pytest.raises(openai.UnprocessableEntityError):
         api.chat.completions.create(model="folioscope", messages=[{"role": "system", "content": "x"}])
+    good = {"role": "user", "content": "x"}
+    for wrong, param in [
+        ({"messages": [good, {"role": "robot", "content": "x"}]}, "messages[1].role"),
+        ({"messages": [good], "extra_body": {"folioscope": {"filtre": {}}}}, "folioscope.filtre"),
+        ({"messages": []}, "messages"),
+    ]:
+        with pytest.raises(openai.UnprocessableEntityError) as invalid:
+            api.chat.completions.create(model="folioscope", **wrong)
+        assert (invalid.value.code, invalid.value.param) == ("invalid_request", param)
     service.fail_answers = Unavailable("The model is away.", code="llm_unavailable")
     try:
         with pytest.raises(openai.InternalServerError) as away:
