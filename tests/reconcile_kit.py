@@ -66,7 +66,6 @@ class House:
     def __init__(self, archive, recovery=None, **config):
         self.queue, self.broker = FakeQueue(), FakeBroker()
         self.reconciler = Reconciler(
-            archive.catalog,
             archive.store,
             self.queue,
             self.broker,

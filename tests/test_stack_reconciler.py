@@ -210,6 +210,44 @@ def test_an_index_is_not_gone_through_for_pages_that_stay(archive, monkeypatch):
     assert archive.store.count(TENANT).total == 1
 
 
+@pytest.mark.parametrize("many", [True, False])
+def test_an_index_that_agrees_is_gone_through_once(archive, monkeypatch, many):
+    """At the start; after that pages are counted, and a hundred thousand documents cost a look at each file only where
+    it may have changed. What is missing is found all the same. In one process as in many.
+    """
+    document_id, other = uploaded(archive, "one", "two"), uploaded(archive, "other")
+    house, looked, opened = House(archive), [], []
+    scan, split = archive.store.scan, archive.catalog.split
+    monkeypatch.setattr(
+        archive.store, "scan", lambda *of, **where: (looked.append(of) if not where else None) or scan(*of, **where)
+    )
+    monkeypatch.setattr(archive.catalog, "split", lambda *of: opened.append(of) or split(*of))
+
+    def compared():
+        looked.clear()
+        opened.clear()
+        if not many:
+            archive.rung.clear()
+            archive.recovery.reconcile()
+            return archive.rung
+        house.reconciler._due = True
+        return house.look()
+
+    pages = {
+        Read(PageKey(TENANT, document_id, 1)),
+        Read(PageKey(TENANT, document_id, 2)),
+        Read(PageKey(TENANT, other, 1)),
+    }
+    assert set(compared()) == pages
+    assert looked == [(TENANT,)]
+    for _ in range(2):
+        assert set(compared()) == pages
+        assert looked == opened == []
+    archive.store.delete(TENANT, document_id)
+    assert set(compared()) == {Expand(TENANT, document_id), Read(PageKey(TENANT, other, 1))}
+    assert looked == [(TENANT,)]
+
+
 def test_pages_of_a_document_that_came_back_stay(archive):
     """It was sent in again between the look and the removal."""
     document_id = uploaded(archive, "one")

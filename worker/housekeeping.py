@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from index.catalog import Catalog
 from index.store import Store
 from index.types import PageState
 from worker import messages
@@ -25,7 +23,7 @@ from worker.broker import Broker
 from worker.claims import Claims
 from worker.elected import ElectedThread
 from worker.housekeeper import each
-from worker.queue import Expand, Job, Read
+from worker.queue import Job, Read
 from worker.queue_celery import CeleryQueue
 from worker.recovery import Recovery
 from worker.shell import load
@@ -52,7 +50,6 @@ class Reconciler:
 
     def __init__(
         self,
-        catalog: Catalog,
         store: Store,
         queue: CeleryQueue,
         broker: Broker,
@@ -62,7 +59,6 @@ class Reconciler:
         read_queue: Callable[[], str],
         config: HousekeepingConfig,
     ) -> None:
-        self._catalog = catalog
         self._store = store
         self._queue = queue
         self._broker = broker
@@ -73,7 +69,7 @@ class Reconciler:
         self._compared_at: float | None = None
         self._due = True
         self._rung: dict[tuple[Job, float], float] = {}
-        self._found: list[Job] = []  # by the last comparison, not rung for yet
+        self._found: Sequence[Job] = []  # by the last comparison, not rung for yet
 
     def look(self) -> int:
         """What is due now; how many jobs were rung for."""
@@ -84,7 +80,7 @@ class Reconciler:
         # Stays due until it was done: while the index is away it cannot be.
         self._due |= self._broker.was_emptied()
         if self._due or self._compared_at is None or now - self._compared_at >= self._config.compare_s:
-            self._compare(thorough=self._compared_at is None)
+            self._found = self._recovery.compare(thorough=self._compared_at is None)
             self._compared_at, self._due = now, False
         # While messages wait, what was found may be among them: it is kept until none does.
         if self._found and not self._broker.depth([messages.HOUSEKEEPING]):
@@ -119,34 +115,6 @@ class Reconciler:
             sorted((job for job, _ in fresh), key=lambda job: job.key.page if isinstance(job, Read) else 0)
         )
         return len(fresh)
-
-    def _compare(self, *, thorough: bool) -> None:
-        """Find documents that were never opened, or whose pages are not all in the index."""
-        expected: dict[str, Counter[str]] = {}
-        jobs: list[Job] = []
-        for entry in self._catalog.entries(None):
-            manifest = entry.manifest
-            split = self._catalog.split(manifest.tenant, manifest.document_id)
-            pages = expected.setdefault(manifest.tenant, Counter())
-            if split is None:
-                jobs.append(Expand(manifest.tenant, manifest.document_id))
-            elif split.pages:
-                pages[manifest.document_id] = len(split.pages)
-        there = self._store.count(None).total  # first: what comes meanwhile is no tenant's that nobody knows
-        for tenant, pages in expected.items():
-            # Counting is cheap, looking at every page is not.
-            held = self._store.count(tenant).total
-            there -= held
-            if thorough or held != pages.total():
-                found = Counter(point.key.document_id for point in self._store.scan(tenant))
-                jobs += [Expand(tenant, one) for one, count in pages.items() if found[one] < count]
-                self._recovery.drop_unowned((tenant, one) for one in found.keys() - pages.keys())
-        if there > 0 and self._recovery.may_tidy():
-            # Of tenants of whom no document is left. Not looked at where they stay: each comparison would go through
-            # the whole index in vain.
-            others = {(key.tenant, key.document_id) for key in (point.key for point in self._store.scan(None))}
-            self._recovery.drop_unowned(document for document in others if document[0] not in expected)
-        self._found = jobs
 
 
 class Housekeeper:

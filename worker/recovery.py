@@ -74,7 +74,8 @@ class Recovery:
         self._store = store
         self._ring = ring
         self._clock = clock
-        self.may_tidy = tidy
+        self._may_tidy = tidy
+        self._compared = False
 
     def reclaim(self, *, crashed: bool) -> int:
         """Settle attempts that a dead process left open; how many. No job may be running."""
@@ -86,29 +87,59 @@ class Recovery:
     def reconcile(self) -> int:
         """Ring for everything that is accepted and not finished; how many jobs."""
         rung = 0
-        points: Counter[tuple[str, str]] = Counter()
         jobs: list[Job] = []
-        for point in self._store.scan(None):
-            points[point.key.tenant, point.key.document_id] += 1
-            if point.state is PageState.PENDING:
-                jobs.append(Read(point.key))
-                if len(jobs) >= _CHUNK:
-                    rung += self._send(jobs)
-        rung += self._send(jobs)
-        owned: set[tuple[str, str]] = set()
-        for entry, split in self._splits.walk():
-            document = entry.manifest.tenant, entry.manifest.document_id
-            owned.add(document)
-            if split.pages is None or points[document] < split.pages:
-                jobs.append(Expand(*document))
-        self.drop_unowned(points.keys() - owned)
+        for point in self._store.scan(None, states=[PageState.PENDING]):
+            jobs.append(Read(point.key))
+            if len(jobs) >= _CHUNK:
+                rung += self._send(jobs)
+        jobs += self.compare(thorough=not self._compared)
+        self._compared = True
         return rung + self._send(jobs)
+
+    def compare(self, *, thorough: bool) -> list[Expand]:
+        """Documents that were never opened, or whose pages are not all in the index. Pages without a document go.
+
+        Counting pages is cheap, going through them is not: unless `thorough`, as a process should be once after what
+        happened before it, only those of tenants are gone through whose number is wrong.
+        """
+        expected: Counter[str] = Counter()
+        jobs: list[Expand] = []
+        for entry, split in self._splits.walk():
+            tenant = entry.manifest.tenant
+            expected[tenant] += split.pages or 0
+            if split.pages is None:
+                jobs.append(Expand(tenant, entry.manifest.document_id))
+        there = self._store.count(None).total  # first: what comes meanwhile is no tenant's that nobody knows
+        for tenant, pages in expected.items():
+            held = self._store.count(tenant).total
+            there -= held
+            if thorough or held != pages:
+                jobs += self._compare_pages(tenant)
+        if there > 0 and self._may_tidy():
+            # Of tenants of whom no document is left. Not looked at where they stay: each comparison would go through
+            # the whole index in vain.
+            others = {(key.tenant, key.document_id) for key in (point.key for point in self._store.scan(None))}
+            self.drop_unowned(document for document in others if document[0] not in expected)
+        return jobs
+
+    def _compare_pages(self, tenant: str) -> list[Expand]:
+        found = Counter(point.key.document_id for point in self._store.scan(tenant))
+        owned: set[str] = set()
+        jobs: list[Expand] = []
+        for entry, split in self._splits.walk():
+            if entry.manifest.tenant == tenant:
+                document_id = entry.manifest.document_id
+                owned.add(document_id)
+                if found[document_id] < (split.pages or 0):
+                    jobs.append(Expand(tenant, document_id))
+        self.drop_unowned((tenant, one) for one in found.keys() - owned)
+        return jobs
 
     def drop_unowned(self, documents: Iterable[tuple[str, str]]) -> None:
         """Points without a manifest: a power cut took the end of a deletion out of the index's log."""
         unowned = list(documents)
         # Asked each time: files may be damaged, and mended, while a process runs.
-        if not unowned or not self.may_tidy():
+        if not unowned or not self._may_tidy():
             return
         for tenant, document_id in unowned:
             with self._catalog.lock():

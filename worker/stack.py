@@ -161,7 +161,6 @@ class Member:
         may_tidy = wiring.tidying(truth)
         config = HousekeepingConfig(look_s=min(5.0, settings.housekeeping_s / 4), compare_s=settings.housekeeping_s)
         reconciler = Reconciler(
-            truth.catalog,
             truth.store,
             self.queue,
             self.broker,
