@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import httpx
 import pytest
@@ -78,6 +79,46 @@ def test_key_limit_and_filter_are_sent():
     assert b'"limit":7' in seen[0].content
     assert b'"folder":"a"' in seen[0].content
     assert "fsk_k" not in repr(source)
+
+
+def listening(seen):
+    """A transport under which nothing is found, and which keeps what was asked."""
+
+    def answer(request):
+        seen.append(json.loads(request.content))
+        return httpx.Response(200, json={"hits": []})
+
+    return httpx.MockTransport(answer)
+
+
+OPTIONS = {"limit": 3, "where": {"folder": "a"}, "rerank": False, "timeout_s": 5.0}
+
+
+def test_every_option_is_there_in_every_library():
+    """And what is given with a call goes before it, for the call only."""
+    seen = []
+    chain = langchain.FolioscopeRetriever(**OPTIONS, transport=listening(seen))
+    chain.invoke("q", limit=2, where={})
+    chain.invoke("q")
+    asyncio.run(chain.ainvoke("q", where={"folder": "b"}))
+    pipe = haystack.FolioscopeRetriever(**OPTIONS)
+    pipe = haystack.FolioscopeRetriever.from_dict(pipe.to_dict())
+    pipe.transport = listening(seen)
+    pipe.run(query="q", limit=2, where={})
+    pipe.run(query="q")
+    llamaindex.FolioscopeRetriever(**OPTIONS, transport=listening(seen)).retrieve("q")
+    told = [(one["limit"], one["filter"].get("folder"), one["rerank"]) for one in seen]
+    assert told == [(2, None, False), (3, "a", False), (3, "b", False), (2, None, False), *[(3, "a", False)] * 2]
+    assert pipe.timeout_s == 5.0
+
+
+def test_options_that_there_are_not_are_refused():
+    """A filter under another name would filter nothing, and nobody would see it."""
+    for retriever in (langchain, llamaindex, haystack):
+        with pytest.raises((TypeError, ValueError), match="filter"):
+            retriever.FolioscopeRetriever(filter={"folder": "a"})
+    with pytest.raises(TypeError, match="filter"):
+        langchain.FolioscopeRetriever(transport=listening([])).invoke("q", filter={"folder": "a"})
 
 
 def test_troubles_are_told(url):

@@ -16,7 +16,7 @@ from api.retrievers.pages import Content, Source
 
 @component
 class FolioscopeRetriever:
-    """Documents are pages. Raises `RetrievalError`."""
+    """Documents are pages. Options are those of `api.retrievers.pages.Source`. Raises `RetrievalError`."""
 
     def __init__(
         self,
@@ -25,19 +25,33 @@ class FolioscopeRetriever:
         limit: int = 5,
         content: Content = "page",
         where: dict[str, Any] | None = None,
+        rerank: bool = True,
+        timeout_s: float = 30.0,
     ) -> None:
         self.url = url
         self.api_key = api_key
         self.limit = limit
         self.content = content
         self.where = where or {}
+        self.rerank = rerank
+        self.timeout_s = timeout_s
         self.transport: Any = None  # for tests
 
     @component.output_types(documents=list[Document])
-    def run(self, query: str, limit: int | None = None) -> dict[str, list[Document]]:
-        """The pages found, best first; `limit` goes before that of the component."""
-        key = self.api_key.resolve_value() if self.api_key else None
-        source = Source(self.url, key, limit or self.limit, self.content, self.where, transport=self.transport)
+    def run(
+        self, query: str, limit: int | None = None, where: dict[str, Any] | None = None
+    ) -> dict[str, list[Document]]:
+        """The pages found, best first; `limit` and `where` go before those of the component."""
+        source = Source(
+            self.url,
+            self.api_key.resolve_value() if self.api_key else None,
+            limit or self.limit,
+            self.content,
+            self.where if where is None else where,
+            self.rerank,
+            self.timeout_s,
+            self.transport,
+        )
         pages = source.find(query)
         return {
             "documents": [
@@ -49,7 +63,14 @@ class FolioscopeRetriever:
         """For a saved pipeline; the key stays where it comes from."""
         key = self.api_key.to_dict() if self.api_key else None
         return default_to_dict(
-            self, url=self.url, api_key=key, limit=self.limit, content=self.content, where=self.where
+            self,
+            url=self.url,
+            api_key=key,
+            limit=self.limit,
+            content=self.content,
+            where=self.where,
+            rerank=self.rerank,
+            timeout_s=self.timeout_s,
         )
 
     @classmethod
