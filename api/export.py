@@ -14,6 +14,7 @@ from api.schemas_pages import PageRowJSON
 from index.types import PagePoint
 
 _HALF = re.compile("[\ud800-\udfff]")
+_LINE_END = re.compile("[\x85\u2028\u2029]")
 _PIECE = 64 << 10
 _ROWS = 256
 _WEIGHT = 4 << 20
@@ -51,7 +52,7 @@ def json_lines(points: Iterable[PagePoint], *, words: bool) -> Iterator[bytes]:
     """One JSON object a line, in pieces of about 64 KiB; at least one piece, which may be empty."""
     held, size = [], 0
     for point in points:
-        line = row(point, words=words).model_dump_json(exclude=None if words else {"words"}).encode() + b"\n"
+        line = _one_line(row(point, words=words).model_dump_json(exclude=None if words else {"words"})).encode() + b"\n"
         held.append(line)
         size += len(line)
         if size >= _PIECE:
@@ -102,6 +103,11 @@ def _schema(*, words: bool) -> Any:
         ("updated_at", moment),
     ]
     return pa.schema([field for field in fields if words or field[0] != "words"])
+
+
+def _one_line(json_text: str) -> str:
+    """Without what Unicode calls the end of a line but JSON does not: many readers of lines part them there."""
+    return json_text if json_text.isascii() else _LINE_END.sub(lambda end: f"\\u{ord(end[0]):04x}", json_text)
 
 
 def _sound(text: str) -> str:

@@ -119,6 +119,16 @@ def test_text_that_is_no_unicode():
     assert pq.read_table(io.BytesIO(api.get("/v1/export?format=parquet").content)).num_rows == 1
 
 
+def test_a_line_is_one_for_every_reader():
+    """Also where a page holds what Unicode calls the end of a line: `httpx` and `str.splitlines` part lines there."""
+    service = FakeService()
+    api = Api(service)
+    document = api.add(b"x")
+    service.texts[document] = [text := "a\x85b\u2028c\u2029d\x0be\x0cf\x1eg\r\nh – i"]
+    (line,) = api.get("/v1/export").iter_lines()
+    assert json.loads(line)["text"] == text
+
+
 def test_troubles_are_problems():
     """An index that is away before the first page answers a problem; so does a format that there is not."""
     from index.errors import StoreUnavailable
