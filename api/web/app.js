@@ -193,6 +193,9 @@ api.connection.addEventListener("up", async () => {
 
 // ---- keys that work everywhere ----
 
+// What chooses among the candidates of an input method, or gives them up, is no key of ours, wherever it is heard.
+addEventListener("keydown", (event) => event.isComposing && event.stopPropagation(), { capture: true });
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const typing = isTyping(event);

@@ -4,6 +4,7 @@
 // Knows nothing of documents, routes or the API.
 
 const SVG = "http://www.w3.org/2000/svg";
+const SILENCE_MS = 60; // long enough for a browser to tell of it
 
 /** An element. `props`: class, dataset, on (listeners), text, or a property/attribute by name. */
 export function h(tag, props = {}, ...children) {
@@ -155,7 +156,10 @@ export function marked(text, spans) {
 /** Says a sentence to screen readers, politely. What is behind an open dialog is silent, so dialogs have their own. */
 export function announce(sentence) {
   const live = document.querySelector("dialog[open] [data-live]") ?? document.getElementById("live");
-  if (live.textContent !== sentence) live.textContent = sentence;
+  const again = live.textContent === sentence;
+  live.textContent = again ? "" : sentence;
+  // Only a change is heard: the same again, as of another search that found as much, is set anew.
+  if (again) setTimeout(() => (live.textContent ||= sentence), SILENCE_MS);
 }
 
 export function debounce(run, wait) {

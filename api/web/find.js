@@ -100,6 +100,7 @@ export function createFind({ open, lookAt }) {
     const query = field.value.trim();
     asked = query;
     pages = null;
+    node.removeAttribute("aria-busy"); // what ran does not end it any more
     if (!query) {
       tell("");
       return;

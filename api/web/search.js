@@ -100,6 +100,7 @@ export function createSearch(
     if (key === shown) return;
     shown = key;
     running?.abort();
+    results.removeAttribute("aria-busy"); // what ran does not end it any more
     if (!state.query) {
       summary.textContent = "";
       replace(named);
@@ -122,6 +123,7 @@ export function createSearch(
   }
 
   async function run(state, filter, offset) {
+    running?.abort(); // "Show more", pressed twice, adds the same pages once
     running = new AbortController();
     const { signal } = running;
     results.setAttribute("aria-busy", "true");
@@ -154,11 +156,14 @@ export function createSearch(
       const complete = (groups ?? page).length < AT_A_TIME || offset + AT_A_TIME > MOST;
       if (!complete) results.append(moreButton(state, filter, offset + AT_A_TIME));
     } catch (error) {
-      if (error.name === "AbortError") return;
-      shown = null;
-      summary.textContent = "";
-      replace(named);
-      replace(results, h("p", { class: "failure" }, icon("warning"), error.message));
+      if (signal.aborted) return;
+      if (offset) moreFailed(error);
+      else {
+        shown = null;
+        summary.textContent = "";
+        replace(named);
+        replace(results, h("p", { class: "failure" }, icon("warning"), error.message));
+      }
       announce(error.message);
     }
     results.removeAttribute("aria-busy");
@@ -179,6 +184,13 @@ export function createSearch(
     const nodes = [more].flat();
     results.append(...nodes);
     nodes[0]?.querySelector(".hit-link")?.focus();
+  }
+
+  /** What was found before stays, and the button below it is another try. */
+  function moreFailed(error) {
+    const more = results.querySelector(".more");
+    more.querySelector(".failure")?.remove();
+    more.prepend(h("p", { class: "failure" }, icon("warning"), error.message));
   }
 
   function moreButton(state, filter, offset) {

@@ -57,6 +57,7 @@ export function createViewer(dialog, { onMissing }) {
   let page = null; // PageJSON, when it is there
   let running = null;
   let timer = 0;
+  let told = ""; // of the page that is shown
   let turned = null; // the document whose pages may be turned
   let textShown = matchMedia("(min-width: 60rem)").matches;
 
@@ -104,6 +105,7 @@ export function createViewer(dialog, { onMissing }) {
     running?.abort();
     view = null;
     page = null;
+    told = "";
     find.hide();
     if (dialog.open) dialog.close();
     sheet.clear();
@@ -117,9 +119,10 @@ export function createViewer(dialog, { onMissing }) {
     dialog.setAttribute("aria-busy", "true");
     try {
       const found = await api.getPage(view.document, view.page, signal);
-      if (!signal.aborted) present(found);
+      if (signal.aborted) return;
+      present(found);
     } catch (error) {
-      if (error.name === "AbortError") return;
+      if (signal.aborted) return;
       presentError(error);
     }
     dialog.removeAttribute("aria-busy");
@@ -131,7 +134,8 @@ export function createViewer(dialog, { onMissing }) {
     replace(title, h("bdi", { class: "name", text: page.filename }));
     title.dataset.page = page.page; // for print
     document.title = `${page.filename}, page ${page.page} – Folioscope`;
-    number.value = String(page.page);
+    // It is looked at again while it waits to be read, and somebody may be writing another number there.
+    if (document.activeElement !== number) number.value = String(page.page);
     total.textContent = `of ${page.pages}`;
     previous.disabled = page.page <= 1;
     next.disabled = page.page >= page.pages;
@@ -144,7 +148,9 @@ export function createViewer(dialog, { onMissing }) {
     }
     const remark = view.at ? "The cited place is marked" : boxes.length ? `${count(boxes.length, "place")} marked` : "";
     pane.show(page, spans, remark);
-    announce([`Page ${page.page} of ${page.pages}`, remark].filter(Boolean).join(". "));
+    const sentence = [`Page ${page.page} of ${page.pages}`, remark].filter(Boolean).join(". ");
+    if (!same || sentence !== told) announce(sentence);
+    told = sentence;
     find.arrived({ page: page.page, boxes: joinLine(boxes), query: view.at ? "" : view.query });
     if (page.state === "pending") timer = setTimeout(load, READ_AGAIN_MS);
     fetchNeighbours();
