@@ -15,7 +15,6 @@ from api.openapi import answers, binary
 from api.routes_documents import DocumentId
 from api.schemas_pages import PageJSON
 from api.tenants import Tenant
-from index.types import PageState
 
 router = APIRouter(tags=["pages"])
 
@@ -77,8 +76,8 @@ async def get_page_image(
     _, point = await context.call(context.service.page, tenant, checked_id, page)
     # The id is a hash of the bytes, so these say which pixels; how the page is turned is known once it is read.
     etag = f'"{checked_id}-{page}-{width}-{format}-{point.rotation}"'
-    settled = point.state is not PageState.PENDING
-    headers = {"ETag": etag, "Cache-Control": "private, max-age=3600" if settled else "private, no-cache"}
+    # Asked for anew each time, at the price of a 304: a page that is read again may turn, and one that is deleted goes.
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if unchanged(request, etag):
         return Response(status_code=304, headers=headers)
     image = await context.call_image(context.service.page_image, tenant, checked_id, page, width=width, kind=format)

@@ -148,17 +148,22 @@ def test_a_page_carries_text_and_regions_and_words_on_request(api):
 
 
 def test_a_page_image_is_served_once(api):
-    """The second time the browser's own copy is good: 304 without rendering."""
+    """The second time the browser's own copy is good: 304 without rendering. It asks each time: a page that is read
+    again may turn, and what is deleted is shown no more."""
     document = api.add()
     url = f"/v1/documents/{document}/pages/1/image"
     first = api.get(url, params={"width": 300, "format": "png"})
     assert first.headers["content-type"] == "image/png"
     assert first.content == WEBP + b"png 300"
-    assert first.headers["cache-control"].startswith("private")
+    assert first.headers["cache-control"] == "private, no-cache"
     again = api.get(url, params={"width": 300, "format": "png"}, headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     other_width = api.get(url, params={"width": 301}, headers={"If-None-Match": first.headers["etag"]})
     assert other_width.status_code == 200
+    api.request("DELETE", f"/v1/documents/{document}")
+    assert (
+        api.get(url, params={"width": 301}, headers={"If-None-Match": other_width.headers["etag"]}).status_code == 404
+    )
 
 
 @pytest.mark.parametrize("query", ["width=15", "width=4001", "format=gif", "width=x"])
