@@ -43,7 +43,7 @@ class Catalog(Protocol):
 
     def entries(self, tenant: str | None = None) -> Iterator[Entry]:
         """All documents, newest first; `None` spans tenants (recovery and verify only). What other processes changed
-        may be missing for a second, but not for who holds the lock.
+        may be missing for a second, longer in a large archive, but not for who holds the lock.
         """
 
     def listed(self, tenant: str) -> Sequence[Entry]:

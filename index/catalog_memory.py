@@ -1,9 +1,9 @@
 """What a catalog directory holds of one tenant, in memory: listings need all manifests, sorted.
 
 Changes made through this object are seen at once. Those of other processes are seen at once by id (every change
-touches the manifest), in listings after a second, since listing a large directory costs a scan, and at once in
-listings too after `outdated`. One scan does for all documents that were new then, however many are asked for one by
-one. Knows the files of a document, not who may change them when.
+touches the manifest), in listings after a second or, where a scan of the directory takes long, ten times that, and at
+once in listings too after `outdated`. One scan does for all documents that were new then, however many are asked for
+one by one. Knows the files of a document, not who may change them when.
 """
 
 from __future__ import annotations
@@ -95,9 +95,12 @@ class TenantCache:
 
     def entries(self) -> list[Entry]:
         with self._guard:
-            if time.monotonic() >= self._next_look:
+            began = time.monotonic()
+            if began >= self._next_look:
                 self._look()
-                self._next_look = time.monotonic() + _LOOK_S
+                ended = time.monotonic()
+                # A tenth of the time at most goes into it: who asks for a document by its id may wait for it.
+                self._next_look = ended + max(_LOOK_S, 9 * (ended - began))
             if self._sorted is None:
                 self._sorted = sorted(
                     self._entries.values(),

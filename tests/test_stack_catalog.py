@@ -6,6 +6,7 @@ import os
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -330,6 +331,37 @@ def test_a_change_within_one_tick_of_the_file_system_is_listed(two, tmp_path, mo
     os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
     monkeypatch.setattr("time.monotonic", lambda: float("inf"))
     assert list(second.entries("default")) == []
+
+
+def test_a_directory_that_takes_long_to_scan_is_scanned_seldom(two, monkeypatch):
+    """While an archive of a million documents grows, listings do not go through its directory all the time. Who holds
+    the lock sees everything all the same.
+    """
+    first, second = two
+    clock, scandir, scans = SimpleNamespace(now=100.0), os.scandir, []
+
+    def slow(folder):
+        scans.append(folder)
+        clock.now += 4.0
+        return scandir(folder)
+
+    first.add(manifest(), Origin(None, "a.pdf"))
+    monkeypatch.setattr("time.monotonic", lambda: clock.now)
+    monkeypatch.setattr("os.scandir", slow)
+    assert len(second.listed("default")) == len(scans) == 1
+    sha256 = "cd" * 32
+    other = replace(manifest(2), sha256=sha256, document_id=ids.document_id("default", sha256))
+    first.add(other, Origin(None, "b.pdf"))
+    scans.clear()
+    for _ in range(35):
+        clock.now += 1.0
+        assert len(second.listed("default")) == 1
+    assert scans == []
+    with second.lock():
+        assert len(second.listed("default")) == 2
+    first.forget("default", DOCUMENT)
+    clock.now += 37.0
+    assert [entry.manifest for entry in second.listed("default")] == [other]
 
 
 def aged(tmp_path, document_id, ns):
