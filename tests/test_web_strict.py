@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
@@ -19,9 +20,9 @@ COMPOSING = """key => {
     document.activeElement.dispatchEvent(event);
     return event.defaultPrevented;
 }"""
-HEARD = """() => {
+HEARD = """place => {
     window.heard = [];
-    const live = document.getElementById('live');
+    const live = document.querySelector(place);
     new MutationObserver(() => live.textContent && window.heard.push(live.textContent))
         .observe(live, {childList: true, characterData: true, subtree: true});
 }"""
@@ -82,7 +83,7 @@ def test_more_that_fails_leaves_what_was_found(tab: Tab, shelf: ShelfService):
 def test_the_same_outcome_of_another_search_is_heard(tab: Tab, shelf: ShelfService):
     """A region of the page that stays as it is says nothing to a screen reader."""
     page = tab.goto()
-    page.evaluate(HEARD)
+    page.evaluate(HEARD, "#live")
     for query in ("quay", "slipway"):
         page.locator("#q").fill(query)
         page.wait_for_url(f"**?q={query}")
@@ -117,3 +118,27 @@ def test_a_page_number_is_written_while_the_page_waits(tab: Tab, shelf: ShelfSer
     expect(page.locator("#page-number")).to_have_value("3")
     page.keyboard.press("Enter")
     page.wait_for_url(f"**#/doc/{waits}/page/3")
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_page_that_waits_is_told_once(tab: Tab, shelf: ShelfService, opened: bool):
+    """However often it is looked at: a page that waits to be read, and one of a file that waits to be opened."""
+    tab.expected = ("status of 409",)
+    shelf.most_pages = 0
+    waits = shelf.put("waits.pdf", ["# One", "# Two"], page_s=0.01, since=time.monotonic())
+    problem = {"code": "not_ready", "detail": "Ask again in a moment.", "status": 409}
+    page = tab.goto()
+    if not opened:
+        page.route(
+            "**/pages/1?words=true",
+            lambda r: r.fulfill(status=409, content_type="application/problem+json", body=json.dumps(problem)),
+        )
+    tab.goto(f"#/doc/{waits}/page/1")
+    live = page.locator("#viewer [data-live]")
+    expect(live).to_have_text("Page 1 of 2" if opened else re.compile("^This document has not been opened yet"))
+    page.evaluate(HEARD, "#viewer [data-live]")
+    for _ in range(2):
+        with page.expect_response("**/pages/1?words=true"):
+            pass
+    page.wait_for_timeout(200)
+    assert page.evaluate("() => window.heard") == []

@@ -149,11 +149,16 @@ export function createViewer(dialog, { onMissing }) {
     const remark = view.at ? "The cited place is marked" : boxes.length ? `${count(boxes.length, "place")} marked` : "";
     pane.show(page, spans, remark);
     const sentence = [`Page ${page.page} of ${page.pages}`, remark].filter(Boolean).join(". ");
-    if (!same || sentence !== told) announce(sentence);
-    told = sentence;
+    tell(sentence, same);
     find.arrived({ page: page.page, boxes: joinLine(boxes), query: view.at ? "" : view.query });
     if (page.state === "pending") timer = setTimeout(load, READ_AGAIN_MS);
     fetchNeighbours();
+  }
+
+  /** `again`: of the page that is looked at until it is there, which is said once. */
+  function tell(sentence, again) {
+    if (!again || sentence !== told) announce(sentence);
+    told = sentence;
   }
 
   function spansToMark() {
@@ -195,7 +200,7 @@ export function createViewer(dialog, { onMissing }) {
         : error.message;
     pane.say(sentence);
     setText(true);
-    announce(sentence);
+    tell(sentence, true);
     if (missing) onMissing(view.document);
     if (early || error.code === "gone") timer = setTimeout(load, 2 * READ_AGAIN_MS);
   }
