@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import zipfile
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +16,7 @@ from ingest.archives import Member
 from tests.kit import TENANT, Archive, FakeEngine, pdf
 from tests.test_jobs import archive, zipped  # noqa: F401  the fixture
 from worker import expansion, openings
+from worker.jobs import now
 from worker.read_again import Asked
 from worker.recovery import CrashLog
 
@@ -324,3 +326,20 @@ def test_asking_again_ends_where_others_are_at_the_same_pages(archive, monkeypat
         assert steps < 10
         if cursor is None:
             break
+
+
+def test_what_failed_before_the_clock_was_set_back_is_tried_again(archive):  # noqa: F811
+    """Once each: what fails again, also by a clock that is minutes ahead, is not tried another time."""
+    document = archive.upload(pdf("!page_too_large", "!page_too_large", "!page_too_large"))
+    archive.jobs.attempts._clock = lambda: now() + timedelta(hours=1)
+    archive.settle()
+    assert archive.view(document).pages.failed == 3
+    archive.jobs.attempts._clock = lambda: now() + timedelta(minutes=5)
+    cursor, pages = None, []
+    while not pages or (cursor is not None and len(pages) < 20):
+        step = archive.jobs.again.failed(TENANT, cursor, 2)
+        cursor = step.cursor
+        pages.append(step.asked.pages)
+        archive.settle()
+    assert (sum(pages), cursor) == (3, None)
+    assert archive.view(document).pages.failed == 3

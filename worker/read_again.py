@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from index.catalog import Catalog, Entry
@@ -21,6 +21,8 @@ from worker.labels import below
 from worker.queue import Expand, Job, Read
 
 _PIECE = 500
+_APART = timedelta(minutes=10)
+"""More than the clocks of processes differ."""
 _CURSOR = re.compile(r"([0-9]{1,10}(?:\.[0-9]{1,9})?)_(?:pages|files-([0-9a-f-]{0,36}))")
 
 
@@ -85,9 +87,8 @@ class ReadAgain:
         """
         before, files_from = _where(cursor, self._clock())
         if files_from is None:
-            failed = self._store.scan(tenant, states=[PageState.FAILED])
-            due = (point for point in failed if point.updated_at is None or point.updated_at <= before)
-            points = list(islice(due, limit))
+            failed, ahead = self._store.scan(tenant, states=[PageState.FAILED]), self._clock() + _APART
+            points = list(islice((point for point in failed if _is_due(point, before, ahead)), limit))
             pages = self._put_back(points)
             touched = tuple(sorted({point.key.document_id for point in points}))
             # Where nothing could be put back others are at it, and these points would be found again for ever.
@@ -120,6 +121,14 @@ class ReadAgain:
         done = [point.key for point, there in zip(points, self._store.update(changes), strict=True) if there]
         self._ring([Read(key) for key in sorted(done, key=lambda key: (key.document_id, key.page))])
         return len(done)
+
+
+def _is_due(point: PagePoint, before: datetime, ahead: datetime) -> bool:
+    """Whether a page failed before the first step. So did one that failed in the future: the clock was set back
+    since.
+    """
+    at = point.updated_at
+    return at is None or at <= before or at > ahead
 
 
 def _cursor(before: datetime, files_from: str | None) -> str:
