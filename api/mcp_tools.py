@@ -60,7 +60,13 @@ Folder = Annotated[str | None, Field(description="Only this folder of an uploade
 def build(connect: Connect) -> MCPServer:
     """The server with its tools. `connect` is entered for every call."""
     with _logging_left_alone():
-        server = _Server("folioscope", title="Folioscope", instructions=INSTRUCTIONS, version=version())
+        server = _Server(
+            "folioscope",
+            title="Folioscope",
+            instructions=INSTRUCTIONS,
+            version=version(),
+            subscriptions=False,  # the tools never change: a stream of changes would stay open for nothing
+        )
 
     @server.tool(annotations=_READS)
     async def search(

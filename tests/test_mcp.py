@@ -187,6 +187,18 @@ def test_no_stream_that_nothing_comes_from():
             assert (refused.status_code, refused.headers["allow"]) == (405, "POST"), method
 
 
+def test_no_subscription_to_what_never_changes():
+    """The tools are the same for ever: nobody is told to listen for changes, and who wants to is refused at once."""
+
+    async def conversation(client, _document_id):
+        assert not client.server_capabilities.tools.list_changed
+        with pytest.raises(MCPError, match="Method not found"):
+            async with client.listen(tools_list_changed=True):
+                pass
+
+    talk(conversation)
+
+
 def test_a_client_that_goes_away_stops_the_work():
     """As with `POST /v1/answers`: nobody is worked for who does not wait any more."""
     slow = Slow()
