@@ -1,4 +1,5 @@
-"""The web page in Chromium: keys of input methods, buttons pressed twice, steps that fail, and what is heard of it."""
+"""The web page in Chromium: letters and input methods of any language, what is pressed twice or fails, and what is
+heard of it."""
 
 from __future__ import annotations
 
@@ -142,3 +143,23 @@ def test_a_page_that_waits_is_told_once(tab: Tab, shelf: ShelfService, opened: b
             pass
     page.wait_for_timeout(200)
     assert page.evaluate("() => window.heard") == []
+
+
+def test_marks_stand_where_they_belong_behind_rare_letters(tab: Tab, service: ShelfService):
+    """Those that JavaScript counts as two: of mathematics, and Chinese ones of names. In results, on the page, in a
+    cited place, and in the address of what is copied."""
+    text = "# 𝑓 of 𝑥\n\nLet 𝒙 ∈ ℝ and 𠮷野 be given.\n\nThe quay 𝑞 is closed until May."
+    document = service.put("proof.pdf", [text])
+    page = tab.goto("?q=quay")
+    expect(page.locator(".snippet mark")).to_have_text(["quay"])
+    page = tab.goto(f"#/doc/{document}/page/1?q=closed")
+    expect(page.locator(".page-text mark")).to_have_text(["closed"])
+    expect(page.locator(".page-text")).to_contain_text("𠮷野 be given.")
+    at = text.index("closed until")
+    page = tab.goto(f"#/doc/{document}/page/1?at={at}-{at + 12}")
+    expect(page.locator(".page-text mark")).to_have_text(["closed until"])
+    tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('.page-text mark'))")
+    page.get_by_role("button", name="Copy", exact=True).click()
+    expect(page.locator("#viewer [data-live]")).to_contain_text("Selected text copied")
+    assert f"?at={at}-{at + 12}" in page.evaluate("() => navigator.clipboard.readText()")

@@ -5,6 +5,7 @@
 
 import { administering, authorised } from "./access.js";
 import { uploadInPieces } from "./pieces.js";
+import { unitsOf } from "./places.js";
 import { readEvents } from "./stream.js";
 
 const BASE = new URL("..", import.meta.url);
@@ -117,7 +118,16 @@ async function call(method, path, options) {
 
 const segment = encodeURIComponent;
 
-export const search = (request, signal) => call("POST", "search", { json: request, signal });
+/** Highlights count as JavaScript does, and so do the spans of `getPage`; those of citations are characters (places.js). */
+export async function search(request, signal) {
+  const found = await call("POST", "search", { json: request, signal });
+  const hits = [...found.hits, ...(found.groups ?? []).flatMap((group) => group.hits)];
+  for (const snippet of hits.flatMap((hit) => hit.snippets)) {
+    const unit = unitsOf(snippet.text);
+    snippet.highlights = snippet.highlights.map((span) => span.map(unit));
+  }
+  return found;
+}
 
 /** Asks, and tells each event (kind, data) as it comes. Resolves to the whole answer, the data of `done`. */
 export async function converse(request, { signal, onEvent }) {
@@ -137,8 +147,12 @@ export async function converse(request, { signal, onEvent }) {
 
 export const getDocument = (id, signal) => call("GET", `documents/${segment(id)}`, { signal });
 export const deleteDocument = (id) => call("DELETE", `documents/${segment(id)}`);
-export const getPage = (id, page, signal, { words = true } = {}) =>
-  call("GET", `documents/${segment(id)}/pages/${page}?words=${words}`, { signal });
+export async function getPage(id, page, signal, { words = true } = {}) {
+  const found = await call("GET", `documents/${segment(id)}/pages/${page}?words=${words}`, { signal });
+  const unit = unitsOf(found.text);
+  for (const part of [...found.regions, ...found.words]) part.span = part.span.map(unit);
+  return found;
+}
 const pagePath = (id, page, what) => `documents/${segment(id)}/pages/${page}/${what}`;
 export const decode = (id, page, request, signal) =>
   call("POST", pagePath(id, page, "decode"), { json: request, signal });

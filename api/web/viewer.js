@@ -8,6 +8,7 @@ import { announce, button, h, icon, isTyping, replace } from "./dom.js";
 import { boxesOf, findSpans, joinLine, tokenize } from "./highlight.js";
 import { createFind } from "./find.js";
 import { createPane } from "./pane.js";
+import { charactersOf, unitsOf } from "./places.js";
 import { closeView, read, writeView } from "./route.js";
 import { PICTURE_WIDTH } from "./scan.js";
 import { createSheet } from "./sheet.js";
@@ -162,7 +163,7 @@ export function createViewer(dialog, { onMissing }) {
   }
 
   function spansToMark() {
-    if (view.at) return [view.at.map((edge) => Math.min(edge, page.text.length))];
+    if (view.at) return [view.at.map(unitsOf(page.text))];
     if (!view.query) return [];
     const words = page.words.length ? page.words.map((word) => word.span) : tokenize(page.text);
     return findSpans(view.query, page.text, words);
@@ -258,7 +259,7 @@ export function createViewer(dialog, { onMissing }) {
   async function copyText(shown, node) {
     const selected = pane.selected();
     const at = selected ? spanOf(page.text, selected) : null;
-    const url = pageUrl(page.document_id, page.page, at ? { at } : {});
+    const url = pageUrl(page.document_id, page.page, at ? { at: at.map(charactersOf(page.text)) } : {});
     const copied = await toClipboard(withSource(selected ? `“${selected}”` : shown, { ...page, url }));
     if (copied) done(node, selected ? "Selected text copied, with its source" : "Text of the page copied, with its source");
     else announce("This browser did not let the page copy");
