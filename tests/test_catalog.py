@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import os
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -254,6 +256,22 @@ def test_an_empty_catalog_is_not_complete(catalog):
     catalog.bury(Tombstone("default", document_id, "0", "x", START, 1))
     catalog.forget("default", document_id)
     assert catalog.complete()
+
+
+def test_a_large_catalog_is_seen_to_hold_something_at_once(catalog, monkeypatch):
+    """Every process asks at its start: it does not go through millions of files for it."""
+    for number in range(50):
+        catalog.add(manifest(number), Origin(None, "x"))
+    seen, scandir = [], os.scandir
+
+    @contextlib.contextmanager
+    def counted(folder):
+        with scandir(folder) as files:
+            yield (seen.append(file) or file for file in files)
+
+    monkeypatch.setattr("os.scandir", counted)
+    assert not catalog.empty()
+    assert len(seen) <= 2  # the tenant, and a file
 
 
 def test_whether_it_is_complete_is_found_out_beside_uploads(catalog, tmp_path, monkeypatch):
