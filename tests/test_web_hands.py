@@ -115,13 +115,13 @@ def test_an_answer_is_copied_with_its_sources(tab: Tab, service: ShelfService, l
 
 def test_the_text_of_a_folder_is_downloaded(tab: Tab, service: ShelfService, monkeypatch: pytest.MonkeyPatch):
     """As a file of JSON Lines, with what the service sends for that folder."""
-    for name in ("a.pdf", "b.pdf"):
-        service.put(name, [f"Text of {name}"])
+    letter, _ = (service.put(name, [f"Text of {name}"]) for name in ("a.pdf", "b.pdf"))
+    service.put_archive("Letters", [("1911/a.pdf", letter)], [])
     asked = []
 
     def export(_tenant, where):
         asked.append(where.folder)
-        return iter([service.page("default", service.find("a.pdf"), 1)[1]])
+        return iter([service.page("default", letter, 1)[1]])
 
     monkeypatch.setattr(service, "export", export, raising=False)
     page = tab.goto("?in=Letters/1911")
