@@ -200,21 +200,33 @@ def archive_of_text():
         yield service, base
 
 
-def test_a_large_file_goes_on_where_the_line_broke(browser, archive_of_text, tmp_path: Path):
-    """It is sent in pieces; what was sent before a break is not sent again; its name, path and bytes arrive whole."""
+STALLED = {
+    "status": 408,
+    "content_type": "application/problem+json",
+    "body": json.dumps({"status": 408, "code": "upload_stalled", "title": "Upload stalled", "detail": "Too slow."}),
+}
+
+
+@pytest.mark.parametrize("end", ["broken", "stalled"])
+def test_a_large_file_goes_on_where_the_line_broke(browser, archive_of_text, tmp_path: Path, end: str):
+    """It is sent in pieces; what was sent before a break is not sent again; its name, path and bytes arrive whole. The
+    same for a piece that came too slowly for the service's patience.
+    """
     service, base = archive_of_text
     large = tmp_path / "box" / "Pläne" / "großer Plan.pdf"
     large.parent.mkdir(parents=True)
     content = b"%PDF-1.7 " + bytes(range(256)) * 160_000
     large.write_bytes(content)
     with open_tab(browser, base) as tab:
-        tab.expected = ("ERR_FAILED", "ERR_INTERNET_DISCONNECTED", "404")
+        tab.expected = ("ERR_FAILED", "ERR_INTERNET_DISCONNECTED", "404", "408")
         page = tab.goto()
         pieces = []
 
         def piece(route):
             pieces.append(int(route.request.headers["upload-offset"]))
-            if len(pieces) == 2:
+            if len(pieces) == 2 and end == "stalled":
+                route.fulfill(**STALLED)
+            elif len(pieces) == 2:
                 route.abort()
             else:
                 route.continue_()

@@ -4,7 +4,8 @@
 
 const PIECE = 16 << 20; // bytes that are sent again at most when a connection breaks
 const BUSY_MS = 1000;
-const AGAIN = new Set(["wrong_offset", "upload_busy"]); // the last piece came, or still comes: ask where it stands
+// The last piece came, or still comes, or came too slowly (of a computer that slept, say): ask where it stands.
+const AGAIN = new Set(["wrong_offset", "upload_busy", "upload_stalled"]);
 
 /** `request(method, path, { headers, body })` resolves to a good response and rejects with a Problem or Gone;
  *  `isBack()` resolves when the service answers again. */
