@@ -1,13 +1,13 @@
 """Fit the judge's change of the packaged model's weights (`index/judge_weights.py`).
 
-    python -m benchmarks.fit_judge OUT [--passes 2] [--rate 5e-5] [--minutes 120] [--half] [--from IN]
+    python -m benchmarks.fit_judge OUT [--passes 2] [--rate 8e-5] [--minutes 120] [--half] [--from IN [--keep 0.3]]
 
-A question is shown with four windows of its group of pages: the one that holds the answer, another of the same page,
-and two of those whose sentences the embedding model finds nearest to it: of six that are drawn the one which the judge,
-as it is by then, holds to be the likeliest, and another. Windows are cut as answers cut pages; beside each but a page's
-first stands how its page begins. All their sentences and "none of them" compete (cross entropy); of a question that its
-page does not answer, "none" is right. The encoder's layers and the head are trained, the vectors of word pieces are
-not. With `--half` two to three seconds for a step of sixteen questions on two cores; more than twice that without.
+A question is shown with the window that holds the answer, another of the same page, and five of the twelve in its group
+of pages whose sentences the embedding model finds nearest to it. Windows are cut as answers cut pages; beside each but
+a page's first stands how its page begins. All their sentences and "none of them" compete (cross entropy); of a question
+that its page does not answer, "none" is right. What has no share in the loss is not learnt from. The encoder's layers
+and the head are trained, the vectors of word pieces are not. With `--half` 1.8 seconds for a step of sixteen questions
+on two cores; more than twice that without.
 
 Printed at the end: on the development archives and the `tune` half of the samples, how well the highest log-odds tell
 questions with an answer from those without (area under the curve), beside the highest cosine.
@@ -36,11 +36,12 @@ from index.embedder_weights import locate
 from index.judge_convert import HIDDEN, build
 from index.judge_model import DEFAULT_JUDGE
 
-WINDOWS = 4
 NEAREST = 12
 """Windows of the group that are drawn from, by the embedding model."""
-DRAWN = 6
-"""Of them for each step, of which the hardest are shown."""
+DRAWN = 5
+"""Of them shown in each step."""
+_LEAST = 0.03
+"""Probability: what has less of it is not learnt from."""
 _BATCH = 16
 _WARM_UP = 60
 """Steps."""
@@ -60,7 +61,8 @@ class Item:
 class Near:
     """The packaged embedding model as published: which windows a question comes near to."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, half: bool = False) -> None:
+        self.half = half
         self.tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(256)
@@ -71,7 +73,8 @@ class Near:
     def _hidden(self, ids: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         tokens = nn.utils.rnn.pad_sequence([torch.tensor(one) for one in ids], batch_first=True)
         mask = nn.utils.rnn.pad_sequence([torch.ones(len(one), dtype=torch.long) for one in ids], batch_first=True)
-        return self.bert(input_ids=tokens, attention_mask=mask).last_hidden_state, mask
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
+            return self.bert(input_ids=tokens, attention_mask=mask).last_hidden_state.float(), mask
 
     def questions(self, texts: Sequence[str]) -> torch.Tensor:
         rows = []
@@ -120,29 +123,10 @@ def items_of(pages: Sequence[AskedPage], near: Near) -> list[Item]:
 
 
 def shown(item: Item, rng: random.Random) -> list[Window]:
-    """Windows for one step, the one with the answer first, and at most one more of its page. There may be too many."""
+    """Windows for one step, the one with the answer first, and at most one more of its page."""
     gold = [item.gold] if item.gold else []
     beside = rng.sample(item.beside, min(1, len(item.beside)))
     return [*gold, *beside, *rng.sample(item.near, min(DRAWN, len(item.near)))]
-
-
-@torch.no_grad()
-def hardest(
-    pair: nn.Module, ends: tuple[int, int], batch: Sequence[Item], rng: random.Random, *, half: bool = False
-) -> list[list[Window]]:
-    """For each question `WINDOWS`: of those that were drawn from elsewhere the ones whose best sentence the judge now
-    holds to be the likeliest, and one that it need not be wrong about: a page may answer what was asked of another.
-    """
-    drawn = [shown(item, rng) for item in batch]
-    own = [len(windows) - min(DRAWN, len(item.near)) for item, windows in zip(batch, drawn, strict=True)]
-    asked = [(i.question, w) for i, ws, n in zip(batch, drawn, own, strict=True) for w in ws[n:]]
-    best = iter([float(one.max()) for one in odds(pair, ends, asked, half=half)])
-    chosen = []
-    for windows, n in zip(drawn, own, strict=True):
-        ranked = [w for _, _, w in sorted([(-next(best), place, w) for place, w in enumerate(windows[n:])])]
-        hard = ranked[: max(0, WINDOWS - n - 1)]
-        chosen.append([*windows[:n], *hard, *rng.sample(ranked[len(hard) :], min(1, len(ranked) - len(hard)))])
-    return chosen
 
 
 def odds(
@@ -183,16 +167,41 @@ def _row(ends: tuple[int, int], question: list[int], window: Window) -> list[int
 def loss(
     pair: nn.Module, ends: tuple[int, int], batch: Sequence[Item], rng: random.Random, *, half: bool = False
 ) -> torch.Tensor:
-    windows = hardest(pair, ends, batch, rng, half=half)
-    scores = iter(
-        odds(pair, ends, [(i.question, w) for i, ws in zip(batch, windows, strict=True) for w in ws], half=half)
-    )
+    """The mean over questions. All windows are read without a gradient first; those that `learnt_from` leaves out stay
+    in the sum as constants: reading them again would cost as much as the others and change next to nothing.
+    """
+    drawn = [shown(item, rng) for item in batch]
+    with torch.no_grad():
+        asked = [(item.question, w) for item, windows in zip(batch, drawn, strict=True) for w in windows]
+        read = iter(odds(pair, ends, asked, half=half))
+    scores = [[next(read) for _ in windows] for windows in drawn]
+    rights = [0 if i.answer is None or i.gold is None else 1 + i.gold.numbers.index(i.answer) for i in batch]
+    chosen = [learnt_from(rows, right) for rows, right in zip(scores, rights, strict=True)]
+    again = [
+        (i.question, windows[n]) for i, windows, numbers in zip(batch, drawn, chosen, strict=True) for n in numbers
+    ]
+    anew = iter(odds(pair, ends, again, half=half))
     total = torch.zeros(())
-    for item, chosen in zip(batch, windows, strict=True):
-        row = torch.cat([torch.zeros(1), *(next(scores) for _ in chosen)])
-        right = 0 if item.answer is None or item.gold is None else 1 + item.gold.numbers.index(item.answer)
-        total = total + functional.cross_entropy(row[None], torch.tensor([right]))
+    for rows, right, numbers in zip(scores, rights, chosen, strict=True):
+        for number in numbers:
+            rows[number] = next(anew)
+        total = total + functional.cross_entropy(_against_none(rows)[None], torch.tensor([right]))
     return total / len(batch)
+
+
+def learnt_from(rows: Sequence[torch.Tensor], right: int) -> list[int]:
+    """The numbers of the windows that have a share in the loss: with three in a hundred of the probability, and the one
+    that holds what is `right` (the first, but for 0, "none"). None of them, once what is right has all but so much.
+    """
+    together = _against_none(rows).softmax(0)
+    if together[right] > 1 - _LEAST:
+        return []
+    held = [float(part.sum()) for part in together[1:].split([len(row) for row in rows])]
+    return [n for n, share in enumerate(held) if share >= _LEAST or (n == 0 and right > 0)]
+
+
+def _against_none(rows: Sequence[torch.Tensor]) -> torch.Tensor:
+    return torch.cat([torch.zeros(1), *rows])
 
 
 def area(positive: Sequence[float], negative: Sequence[float]) -> float:
@@ -229,16 +238,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--passes", type=float, default=2.0)
-    parser.add_argument("--rate", type=float, default=5e-5)
+    parser.add_argument("--rate", type=float, default=8e-5)
     parser.add_argument("--minutes", type=float, default=120.0, help="ends then, at the rate's end, wherever it is")
     parser.add_argument("--half", action="store_true", help="products of bfloat16, where the processor has them")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--from", dest="begin", type=Path, help="go on with these weights")
+    parser.add_argument("--keep", type=float, default=0.0, help="their share in the mean that is written at the end")
     arguments = parser.parse_args()
     torch.manual_seed(arguments.seed)
     rng = random.Random(arguments.seed)
     directory = locate("all-MiniLM-L6-v2").directory
-    near = Near(directory)
+    near = Near(directory, half=arguments.half)
     published = {name: value.clone() for name, value in near.bert.named_parameters()}
     pair = build(directory, load_file(arguments.begin) if arguments.begin else _fresh_head())
     pair.bert.embeddings.requires_grad_(False)
@@ -259,18 +269,28 @@ def main() -> None:
             for group in optimiser.param_groups:
                 group["lr"] = arguments.rate * group["times"] * share
             value = loss(pair, near.ends, items[at : at + _BATCH], rng, half=arguments.half)
-            optimiser.zero_grad()
-            value.backward()
-            nn.utils.clip_grad_norm_(trained, 1.0)
-            optimiser.step()
+            if value.requires_grad:
+                optimiser.zero_grad()
+                value.backward()
+                nn.utils.clip_grad_norm_(trained, 1.0)
+                optimiser.step()
             step += 1
             values.append(value.item())
             if step % 20 == 0:
                 print(f"{step} of {steps}: {np.mean(values[-20:]):.3f}, {time.monotonic() - begun:.0f} s", flush=True)
             if step == steps or time.monotonic() - begun > 60 * arguments.minutes:
                 break
+    if arguments.begin:
+        mix(pair, build(directory, load_file(arguments.begin)), arguments.keep)
     save(pair, published, arguments.out)
     print(table(["archive", "questions", "by cosine", "by the judge"], told_apart(pair, near)))
+
+
+@torch.no_grad()
+def mix(pair: nn.Module, other: nn.Module, share: float) -> None:
+    """Make `pair` the mean of both, number by number (Wortsman et al. 2022, arXiv 2203.05482)."""
+    for mine, its in zip(pair.parameters(), other.parameters(), strict=True):
+        mine.lerp_(its, share)
 
 
 def save(pair: nn.Module, published: dict[str, torch.Tensor], out: Path) -> None:

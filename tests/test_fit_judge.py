@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
+from torch.nn import functional
 
 from benchmarks import fit_embedder, fit_judge
 from benchmarks.pairs import PAIRS, cut, cut_for_judge, read_pairs
@@ -119,24 +120,52 @@ def test_the_judge_learns_and_is_kept(directory, pages, tmp_path):
     with torch.no_grad():
         before, after = (fit_judge.odds(one, near.ends, asked) for one in (pair, again))
     assert all(torch.allclose(a, b, atol=0.05) for a, b in zip(before, after, strict=True))
+    fit_judge.mix(again, build(directory, fit_judge._fresh_head()), 0.25)
+    name, learned = next((n, p) for n, p in pair.bert.named_parameters() if p.requires_grad and "pooler" not in n)
+    expected = 0.75 * learned + 0.25 * published[name]
+    assert torch.allclose(dict(again.bert.named_parameters())[name], expected, atol=1e-5)
 
 
-def test_the_hardest_windows_are_shown(directory, pages, monkeypatch):
-    """Of those drawn from elsewhere the one that the judge holds to be the likeliest is always among the four; the one
-    with the answer comes first.
-    """
+def test_windows_without_a_share_are_not_learnt_from():
+    """The first window holds the answer; of the others only the one that is taken for it has a share."""
+    rows = [torch.tensor([2.0, 0.0]), torch.tensor([-6.0]), torch.tensor([1.5, 1.0])]
+    assert fit_judge.learnt_from(rows, 1) == [0, 2]
+    assert fit_judge.learnt_from(rows, 0) == [0, 2]
+    unlikely = [torch.tensor([-6.0, -6.0]), torch.tensor([-6.0]), torch.tensor([1.5])]
+    assert fit_judge.learnt_from(unlikely, 2) == [0, 2]
+    assert fit_judge.learnt_from(unlikely, 0) == [2]
+    assert fit_judge.learnt_from([torch.tensor([9.0]), torch.tensor([-2.0])], 1) == []
+    assert fit_judge.learnt_from([torch.tensor([-6.0]), torch.tensor([-6.0])], 0) == []
+
+
+def test_the_gradient_is_that_of_all_windows(directory, pages, monkeypatch):
+    """The loss is the same, its gradient nearly so, whether windows without a share are read again or not."""
     near = fit_judge.Near(directory)
     items = [item for item in fit_judge.items_of(pages[:4], near) if len(item.near) > 3][:6]
-    assert len(items) == 6
+    torch.manual_seed(0)
     pair = build(directory, fit_judge._fresh_head())
-    monkeypatch.setattr(fit_judge, "DRAWN", 99)
-    for item, windows in zip(items, fit_judge.hardest(pair, near.ends, items, random.Random(3)), strict=True):
-        assert len(windows) == len({id(window) for window in windows}) == 4
-        assert item.gold is None or windows[0] is item.gold
-        with torch.no_grad():
-            said = fit_judge.odds(pair, near.ends, [(item.question, window) for window in item.near])
-        hardest = item.near[int(np.argmax([float(one.max()) for one in said]))]
-        assert any(window is hardest for window in windows)
+    pair.bert.embeddings.requires_grad_(False)
+    with torch.no_grad():
+        pair.head[-1].weight.mul_(60)  # so that windows differ
+    read = []
+    odds = fit_judge.odds
+
+    def counted(pair, ends, asked, **how):
+        read.append(len(asked))
+        return odds(pair, ends, asked, **how)
+
+    monkeypatch.setattr(fit_judge, "odds", counted)
+    values, gradients = [], []
+    for least in (0.03, 0.0):
+        monkeypatch.setattr(fit_judge, "_LEAST", least)
+        pair.zero_grad()
+        value = fit_judge.loss(pair, near.ends, items, random.Random(3))
+        value.backward()
+        values.append(value.item())
+        gradients.append(torch.cat([p.grad.flatten() for p in pair.parameters() if p.grad is not None]))
+    assert read[0] == read[2] == read[3] > read[1] > 0
+    assert values[0] == pytest.approx(values[1], rel=1e-4)
+    assert float(functional.cosine_similarity(*gradients, dim=0)) > 0.98
 
 
 def test_the_embedders_change_learns_and_is_kept(directory, pages, tmp_path):
