@@ -13,7 +13,7 @@ from index.embedder_weights import ModelFiles, locate, sha256
 from index.errors import ConfigError
 
 CHANGE = Path(__file__).resolve().parent / "weights" / "judge.safetensors"
-CHANGE_SHA256 = "2a8ccb961f789cd938cfdedbb99c51803b2ec125839abd10c5937133a24d1712"
+CHANGE_SHA256 = "e890f717a6355f719323173c3526000a791641caf6209fa0a22c5ed707afd87d"
 NAME = f"judge@{CHANGE_SHA256[:8]}"
 
 

@@ -209,6 +209,19 @@ def test_a_window_far_into_a_very_long_page_is_told_its_beginning():
     assert judged.shown(text, window).opening.startswith("Harbour of Skerry Rain fell")
 
 
+def test_rows_are_read_with_the_names_of_their_columns():
+    """A row of figures says nothing by itself; an empty cell nothing at all."""
+    rows = ("| Harbour | Calls | Master |", "|---|---|---|", "| Skerry | 14 | **Moen** |", "| Ulvik | | Dahl |")
+    text = "\n".join(("Calls of the year.", "", *rows))
+    window = judged.shown(text, candidates_of(text, 0))
+    assert list(window.pieces) == [
+        "Calls of the year.",
+        "Harbour Calls Master",
+        "Harbour: Skerry, Calls: 14, Master: Moen",
+        "Harbour: Ulvik, Master: Dahl",
+    ]
+
+
 def test_what_the_judge_had_no_room_for_counts_as_not_read():
     """Its page gains nothing in reranked results."""
 

@@ -19,22 +19,22 @@ from worker.answer.candidates import Candidate
 from worker.answer.features import FEATURES, Evidence, Found, gather, look_at_form, promise
 from worker.answer.kinds import HARD_KINDS
 
-BIAS = -1.43
-JUDGE = 0.59
+BIAS = -2.18
+JUDGE = 0.51
 """The weight of the judge's log-odds."""
 WEIGHTS: dict[str, float] = {
-    "context": 1.70,
-    "beside": 1.64,
-    "around": 0.68,
-    "own": 1.83,
-    "names": -1.83,
+    "context": 1.74,
+    "beside": 1.74,
+    "around": 0.76,
+    "own": 1.98,
+    "names": -1.78,
     "unfit": -1.80,
-    "hint": 1.09,
-    "unhinted": -1.05,
-    "heading": -1.24,
-    "short": -0.47,
-    "echo": -0.28,
-    "gap": 4.86,
+    "hint": 1.08,
+    "unhinted": -0.69,
+    "heading": -1.09,
+    "short": -0.52,
+    "echo": -0.16,
+    "gap": 4.62,
 }
 THRESHOLD = 0.25
 """Below it nothing is quoted; docs/answers.md has the shares for others."""
@@ -133,4 +133,4 @@ def shown(text: str, window: Sequence[Candidate]) -> Window:
     # Of a very long page only what is around the matches is cut into candidates.
     is_first = window[0].order == 0 and window[0].start < _OPENING
     opening = "" if is_first else plain(text[:_OPENING])
-    return Window([plain(text[c.start : c.end]) for c in window], opening)
+    return Window([c.voiced for c in window], opening)
