@@ -54,7 +54,10 @@ Connect = Callable[[Mapping[str, str]], AbstractAsyncContextManager[Client]]
 
 DocumentId = Annotated[str, Field(description="The document's id, as `search` and `ask` give it.")]
 PageNumber = Annotated[Whole, Field(ge=1, description="Pages count from 1.")]
-Folder = Annotated[str | None, Field(description="Only this folder of an uploaded archive, with all below it.")]
+Folder = Annotated[
+    str | None,
+    Field(description="Only this folder, with all below it. Where no document lies in it, `unknown_folder` names it."),
+]
 
 
 def build(connect: Connect) -> MCPServer:
@@ -93,6 +96,7 @@ def build(connect: Connect) -> MCPServer:
                 for hit in found["hits"]
             ],
             "undecoded_pages": found["undecoded_pages"],  # that no search finds
+            "unknown_folder": _unknown_folder(found),
         }
 
     @server.tool(annotations=_READS)
@@ -135,6 +139,7 @@ def build(connect: Connect) -> MCPServer:
             "citations": citations,
             "incomplete": given["incomplete"],  # pages that might have had a say could not be decoded
             "missing": missing,
+            "unknown_folder": _unknown_folder(given),
         }
 
     return server
@@ -274,3 +279,9 @@ def _logging_left_alone() -> Iterator[None]:
 
 def _filter(folder: str | None) -> dict[str, Any]:
     return {"filter": {"folder": folder}} if folder else {}
+
+
+def _unknown_folder(told: dict[str, Any]) -> str | None:
+    """The folder that was asked for, where no document lies in it. Older services do not tell."""
+    folder = told.get("unknown_folder")
+    return harmless(folder) if folder else None

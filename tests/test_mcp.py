@@ -30,11 +30,11 @@ from tests.test_api_answers import Slow
 TEXT = b"The bridge fund stands at 412 pounds.\fThe ferry was sold in 1931."
 
 
-def talk(conversation, filename="minutes.pdf"):
+def talk(conversation, filename="minutes.pdf", service=None):
     """Run a conversation with the tools over an app whose service is in memory."""
 
     async def main():
-        api = Api(FakeService())
+        api = Api(service or FakeService())
         transport = httpx.ASGITransport(api.app)
 
         @asynccontextmanager
@@ -85,9 +85,25 @@ def test_search_page_image_and_answer():
         assert (image.type, image.mime_type) == ("image", "image/webp")
         assert base64.b64decode(image.data)
         answer = (await client.call_tool("ask", {"question": "When was the ferry sold?"})).structured_content
-        assert set(answer) == {"found", "text", "citations", "incomplete", "missing"}
+        assert set(answer) == {"found", "text", "citations", "incomplete", "missing", "unknown_folder"}
 
     talk(conversation)
+
+
+def test_a_folder_that_is_not_there_is_told():
+    """Assistants guess names of folders: nothing was found in none, which is not that nothing stands on its pages."""
+    calls = {"search": {"query": "ferry"}, "ask": {"question": "When was the ferry sold?"}}
+
+    async def conversation(client, _document_id):
+        for tool, arguments in calls.items():
+            guessed = await client.call_tool(tool, arguments | {"folder": "Councl/"})
+            assert guessed.structured_content["unknown_folder"] == "Councl", tool
+            known = await client.call_tool(tool, arguments)
+            assert known.structured_content["unknown_folder"] is None, tool
+
+    service = FakeService()
+    service.heeds_folders = True
+    talk(conversation, service=service)
 
 
 def test_names_of_files_make_no_links():
@@ -159,7 +175,7 @@ def test_over_standard_input(tmp_path):
             assert not given.is_error, given
             return given.structured_content
 
-    assert asyncio.run(main()) == {"hits": [], "undecoded_pages": 0}
+    assert asyncio.run(main()) == {"hits": [], "undecoded_pages": 0, "unknown_folder": None}
 
 
 def test_guarded_like_everything_else():
