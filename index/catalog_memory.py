@@ -95,12 +95,12 @@ class TenantCache:
 
     def entries(self) -> list[Entry]:
         with self._guard:
-            began = time.monotonic()
-            if began >= self._next_look:
-                self._look()
-                ended = time.monotonic()
-                # A tenth of the time at most goes into it: who asks for a document by its id may wait for it.
-                self._next_look = ended + max(_LOOK_S, 9 * (ended - began))
+            if time.monotonic() >= self._next_look:
+                scan_s = self._look()
+                # A tenth of the time at most goes into scans: who asks for a document by its id may wait for one. What
+                # is read after one does not count: at a start it is all manifests, and what other processes accept
+                # would be missing for nine times as long.
+                self._next_look = time.monotonic() + max(_LOOK_S, 9 * scan_s)
             if self._sorted is None:
                 self._sorted = sorted(
                     self._entries.values(),
@@ -133,24 +133,31 @@ class TenantCache:
             self._listing = _Listing.of_directory(self._directory)
             self._put(document_id, self._listing.of(document_id))
 
-    def _look(self) -> None:
+    def _look(self) -> float:
+        """Read what has changed in the directory; how many seconds its scan took."""
+        began = time.monotonic()
         try:
             stamp = self._directory.stat().st_mtime_ns
         except FileNotFoundError:
-            return
+            return 0.0
         if stamp == self._stamp:
-            return
+            return 0.0
         found: dict[str, set[str]] = {}
         with os.scandir(self._directory) as files:
             for file in files:
                 document_id, _, part = file.name.partition(".")
                 if ID.fullmatch(document_id) and part not in _NOT_OF_ENTRY:
                     found.setdefault(document_id, set()).add(part)
+        changed: dict[str, frozenset[str]] = {}
         for document_id in self._names.keys() | found.keys():
             parts = frozenset(found.get(document_id, ()))
             if parts != self._names.get(document_id):
-                self._put(document_id, parts)
+                changed[document_id] = parts
+        scan_s = time.monotonic() - began
+        for document_id, parts in changed.items():
+            self._put(document_id, parts)
         self._stamp = stamp if time.time_ns() - stamp > _SETTLED_NS else -1
+        return scan_s
 
     def _put(self, document_id: str, parts: frozenset[str]) -> None:
         # Before reading, so that a change while it is read is seen the next time.

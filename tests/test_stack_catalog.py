@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from index import ids
+from index import catalog_memory, ids
 from index.blobs_dir import DirBlobStore
 from index.catalog_dir import DirCatalog
 from index.errors import StoreUnavailable
@@ -19,13 +19,14 @@ from index.store import PageCounts
 from index.types import Manifest, Origin, PageSize, Split, Tombstone
 from worker.deletion import Deletion
 
-SHA = "ab" * 32
+SHA, OTHER = "ab" * 32, "cd" * 32
 DOCUMENT = ids.document_id("default", SHA)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def manifest(hour=1):
-    return Manifest("default", DOCUMENT, SHA, 3, "a.pdf", "application/pdf", START.replace(hour=hour))
+def manifest(hour=1, sha256=SHA):
+    document_id = ids.document_id("default", sha256)
+    return Manifest("default", document_id, sha256, 3, "a.pdf", "application/pdf", START.replace(hour=hour))
 
 
 class NoPages:
@@ -349,8 +350,7 @@ def test_a_directory_that_takes_long_to_scan_is_scanned_seldom(two, monkeypatch)
     monkeypatch.setattr("time.monotonic", lambda: clock.now)
     monkeypatch.setattr("os.scandir", slow)
     assert len(second.listed("default")) == len(scans) == 1
-    sha256 = "cd" * 32
-    other = replace(manifest(2), sha256=sha256, document_id=ids.document_id("default", sha256))
+    other = manifest(2, OTHER)
     first.add(other, Origin(None, "b.pdf"))
     scans.clear()
     for _ in range(35):
@@ -362,6 +362,25 @@ def test_a_directory_that_takes_long_to_scan_is_scanned_seldom(two, monkeypatch)
     first.forget("default", DOCUMENT)
     clock.now += 37.0
     assert [entry.manifest for entry in second.listed("default")] == [other]
+
+
+def test_manifests_that_take_long_to_read_are_waited_for_once(two, monkeypatch):
+    """At the start of a process that is all of them. What another process accepts after that is listed soon."""
+    first, second = two
+    clock, load = SimpleNamespace(now=100.0), catalog_memory.load
+
+    def slow(*of):
+        clock.now += 600.0
+        return load(*of)
+
+    first.add(manifest(), Origin(None, "a.pdf"))
+    monkeypatch.setattr("time.monotonic", lambda: clock.now)
+    with monkeypatch.context() as patch:
+        patch.setattr(catalog_memory, "load", slow)
+        assert len(second.listed("default")) == 1
+    first.add(manifest(2, OTHER), Origin(None, "b.pdf"))
+    clock.now += 2.0
+    assert len(second.listed("default")) == 2
 
 
 def aged(tmp_path, document_id, ns):
