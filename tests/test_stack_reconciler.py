@@ -248,6 +248,27 @@ def test_an_index_that_agrees_is_gone_through_once(archive, monkeypatch, many):
     assert looked == [(TENANT,)]
 
 
+def test_documents_are_gone_through_as_often_for_many_tenants_as_for_one(archive, monkeypatch):
+    """At the start all of them are compared: not all documents for each of a thousand tenants."""
+    lost, entries, walks = [], archive.catalog.entries, []
+    for tenant in ("one", "two", "three"):
+        for text in ("kept", "lost", "gone"):
+            staged = archive.library.stage()
+            staged.write(pdf(f"{text} of {tenant}"))
+            view, _ = archive.library.accept(tenant, staged, filename=text)
+            document_id = view.manifest.document_id
+            archive.jobs.expand(tenant, document_id)
+            if text == "lost":
+                archive.store.delete(tenant, document_id)
+                lost.append(Expand(tenant, document_id))
+            if text == "gone":
+                archive.catalog.forget(tenant, document_id)
+    monkeypatch.setattr(archive.catalog, "entries", lambda *of: walks.append(of) or entries(*of))
+    assert set(archive.recovery.compare(thorough=True)) == set(lost)
+    assert walks == [(None,), (None,)]
+    assert archive.store.count(None).total == 3
+
+
 def test_pages_of_a_document_that_came_back_stay(archive):
     """It was sent in again between the look and the removal."""
     document_id = uploaded(archive, "one")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import faulthandler
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import IO
@@ -110,11 +110,13 @@ class Recovery:
             if split.pages is None:
                 jobs.append(Expand(tenant, entry.manifest.document_id))
         there = self._store.count(None).total  # first: what comes meanwhile is no tenant's that nobody knows
+        unsure: list[str] = []
         for tenant, pages in expected.items():
             held = self._store.count(tenant).total
             there -= held
             if thorough or held != pages:
-                jobs += self._compare_pages(tenant)
+                unsure.append(tenant)
+        jobs += self._compare_pages(unsure)
         if there > 0 and self._may_tidy():
             # Of tenants of whom no document is left. Not looked at where they stay: each comparison would go through
             # the whole index in vain.
@@ -122,17 +124,17 @@ class Recovery:
             self.drop_unowned(document for document in others if document[0] not in expected)
         return jobs
 
-    def _compare_pages(self, tenant: str) -> list[Expand]:
-        found = Counter(point.key.document_id for point in self._store.scan(tenant))
-        owned: set[str] = set()
+    def _compare_pages(self, tenants: Sequence[str]) -> list[Expand]:
+        """In one walk for all of them, and after the index was looked at: what comes meanwhile has its document."""
+        if not tenants:
+            return []
+        found = {tenant: Counter(point.key.document_id for point in self._store.scan(tenant)) for tenant in tenants}
         jobs: list[Expand] = []
         for entry, split in self._splits.walk():
-            if entry.manifest.tenant == tenant:
-                document_id = entry.manifest.document_id
-                owned.add(document_id)
-                if found[document_id] < (split.pages or 0):
-                    jobs.append(Expand(tenant, document_id))
-        self.drop_unowned((tenant, one) for one in found.keys() - owned)
+            tenant, document_id = entry.manifest.tenant, entry.manifest.document_id
+            if tenant in found and found[tenant].pop(document_id, 0) < (split.pages or 0):
+                jobs.append(Expand(tenant, document_id))
+        self.drop_unowned((tenant, one) for tenant, unowned in found.items() for one in unowned)
         return jobs
 
     def drop_unowned(self, documents: Iterable[tuple[str, str]]) -> None:
