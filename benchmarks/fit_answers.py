@@ -34,7 +34,7 @@ from index.embedder_st import build_embedder
 from index.judge_model import SentenceJudge
 from index.store_edge import StoreConfig
 from index.types import SearchFilter
-from worker.answer import judged
+from worker.answer import judged, model
 from worker.answer.asking import read_question
 from worker.answer.features import FEATURES
 from worker.answer_extractive import ExtractiveAnswerer
@@ -166,7 +166,7 @@ def main() -> None:
     answerer = ExtractiveAnswerer(embedder, judge)
     cases = [c for a in (*development(), *users()) for c in collect(a, answerer, embedder, {"dev"})]
     cases += collect(sample(), answerer, embedder, {"tune"})
-    names = FEATURES if judge is None else (*judged.WEIGHTS, JUDGE)
+    names = tuple(model.WEIGHTS) if judge is None else (*judged.WEIGHTS, JUDGE)
     columns = [(*FEATURES, JUDGE).index(name) for name in names]
     cases = [replace(c, rows=c.rows[:, columns]) for c in cases]
     left_out = {}

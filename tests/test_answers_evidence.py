@@ -46,6 +46,17 @@ def test_what_stands_beside_a_sentence():
     assert {row["beside"] for row in _evidence("Who?", "Ferry.").values()} <= {0.0}
 
 
+def test_what_search_thinks_of_the_page():
+    """How far it is behind the first one, and whether it is that one: of pages a little behind neither says enough."""
+    question = "When was the ferry painted?"
+    texts = ("The ferry was painted in May.", "The ferry was painted in June.")
+    found = [page(text, question=question, number=n, score=1.0 - n / 8) for n, text in enumerate(texts, 1)]
+    rows = ExtractiveAnswerer(BagEmbedder(), FakeJudge("ferry")).evidence(question, found)
+    told = {e.candidate.page: dict(zip(FEATURES, e.row, strict=True)) for e in rows}
+    assert (told[0]["gap"], told[0]["first"]) == (0.0, 1.0)
+    assert (told[1]["gap"], told[1]["first"]) == (-0.125, 0.0)
+
+
 def test_what_has_no_letter_is_no_evidence():
     rows = _evidence("When was the ferry painted?", "The ferry was painted in May.\n\n— — —\n\nRain fell.")
     assert set(rows) == {"The ferry was painted in May.", "Rain fell."}

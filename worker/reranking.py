@@ -21,7 +21,7 @@ class RerankConfig:
 
     pages: int = 16
     """Of the first ones; what comes after them keeps its place."""
-    weight: float = 0.06
+    weight: float = 0.2
     """Of the log-odds that the best candidate of a page answers, beside search's score, which is about 0 to 1."""
     least: float = -8.0
     """Log-odds of a page on which nothing was read, and the least of any: a hit only gains."""

@@ -202,21 +202,17 @@ async def _beginning(response: httpx.Response) -> bytes:
 
 
 def _dispensable(told: bytes, asked: dict[str, Any]) -> str | None:
-    """What to ask without next: the field that the error calls unsupported, in `param` as OpenAI does or in its words;
-    where it names none, `response_format`, once.
+    """What to ask without next: the field that the error calls unsupported, in `param` as OpenAI does or in its words.
+    `response_format`, which the prompt makes up for, also where the error says anything else of it, or names no field.
     """
     try:
-        param = json.loads(told)["error"]["param"]
+        param = json.loads(told)["error"]["param"] or None  # proxies in front of many models leave it empty
     except (ValueError, KeyError, TypeError, RecursionError):
         param = None
-    named = (
-        {param.partition(".")[0]}
-        if isinstance(param, str)
-        else set(re.findall(r"\w+", told.decode("ascii", "replace")))
-    )
+    named = set(re.findall(r"\w+", param if isinstance(param, str) else told.decode("ascii", "replace")))
     if _UNSUPPORTED.search(told) and (found := [name for name in _DISPENSABLE if name in named and name in asked]):
         return found[0]
-    return "response_format" if param is None and "response_format" in asked else None
+    return "response_format" if "response_format" in asked and (not param or "response_format" in named) else None
 
 
 async def _pieces(response: httpx.Response) -> AsyncIterator[str]:

@@ -39,6 +39,7 @@ FEATURES = (
     "short",  # it has no more than three words
     "echo",  # share of its words that the question has already
     "gap",  # how far search had the page behind the first one, 0 or less
+    "first",  # it is the page that search had first
 )
 _COLUMN = {name: i for i, name in enumerate(FEATURES)}
 
@@ -141,7 +142,7 @@ def gather(question: Question, pages: Sequence[Found]) -> list[Evidence]:
     weights = weights_of(question, pages)
     evidence = []
     for page in pages:
-        shared = [_names_missing(question, page), page.gap]
+        shared = [_names_missing(question, page), page.gap, float(page.gap == 0)]
         around = _all_around(page)
         values = around @ weights
         own = page.qualities @ weights
@@ -164,7 +165,7 @@ def look_at_form(question: Question, pages: Sequence[Found], evidence: Sequence[
             e.row[_COLUMN[name]] = value
 
 
-_BEFORE_FORM = [_COLUMN[name] for name in ("names", "gap", "context", "beside", "around", "own", "heading")]
+_BEFORE_FORM = [_COLUMN[name] for name in ("names", "gap", "first", "context", "beside", "around", "own", "heading")]
 _PROMISE = {"meaning": 1.0, "context": 1.0, "around": 0.5, "unfit": -0.3, "heading": -0.3}
 
 

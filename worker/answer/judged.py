@@ -19,22 +19,23 @@ from worker.answer.candidates import Candidate
 from worker.answer.features import FEATURES, Evidence, Found, gather, look_at_form, promise
 from worker.answer.kinds import HARD_KINDS
 
-BIAS = -2.18
+BIAS = -2.58
 JUDGE = 0.51
 """The weight of the judge's log-odds."""
 WEIGHTS: dict[str, float] = {
-    "context": 1.74,
-    "beside": 1.74,
-    "around": 0.76,
-    "own": 1.98,
-    "names": -1.78,
-    "unfit": -1.80,
-    "hint": 1.08,
-    "unhinted": -0.69,
-    "heading": -1.09,
+    "context": 1.40,
+    "beside": 1.36,
+    "around": 0.75,
+    "own": 1.93,
+    "names": -1.65,
+    "unfit": -1.82,
+    "hint": 1.12,
+    "unhinted": -0.72,
+    "heading": -1.01,
     "short": -0.52,
-    "echo": -0.16,
-    "gap": 4.62,
+    "echo": -0.09,
+    "gap": 2.73,
+    "first": 0.83,
 }
 THRESHOLD = 0.25
 """Below it nothing is quoted; docs/answers.md has the shares for others."""

@@ -37,7 +37,7 @@ THRESHOLD = 0.1
 """Below it nothing is quoted. Here right pages and right refusals together were most, on archives left out of
 the fit."""
 
-_VECTOR = np.array([WEIGHTS[name] for name in FEATURES], np.float32)
+_VECTOR = np.array([WEIGHTS.get(name, 0.0) for name in FEATURES], np.float32)
 
 
 def score(row: np.ndarray) -> float:
