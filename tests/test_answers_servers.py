@@ -60,6 +60,27 @@ def test_a_server_that_says_it_in_words_is_understood(error):
     assert ask(model_of(proxy)) == "yes"
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        unsupported("response_format", "Unknown parameter", "unknown_parameter"),
+        unsupported("response_format.type", "Invalid value", "invalid_value"),
+        httpx.Response(400, json={"error": {"message": "response_format is not supported", "param": ""}}),
+        httpx.Response(400, json={"error": {"message": "bad request", "param": ""}}),
+    ],
+)
+def test_json_mode_is_done_without_whatever_is_said_of_it(refusal):
+    """The prompt asks for JSON too. Some proxies name the field in the message and leave `param` empty."""
+    seen = []
+
+    def plain(request):
+        seen.append(json.loads(request.content))
+        return refusal if "response_format" in seen[-1] else GOOD
+
+    assert ask(model_of(plain)) == "yes"
+    assert len(seen) == 2
+
+
 @pytest.mark.parametrize("param", ["model", "messages", "max_tokens"])
 def test_other_refusals_are_told_at_once(param):
     """What no other request would mend is not asked again; a limit that is too large is none that is not taken."""
