@@ -43,7 +43,9 @@ def test_a_job_that_hangs_ends_its_worker_as_a_crash(tmp_path, monkeypatch, olde
 
 
 def test_a_large_archive_that_is_unpacked_does_not_hang(tmp_path, monkeypatch):
-    """However long it takes, as on a slow disk: each member that was stored counts, of this job and of no other."""
+    """However long it takes, as on a slow disk: each member counts, also one that is looked at and refused, of this job
+    and of no other.
+    """
     ended, clock = [], SimpleNamespace(now=0.0)
     monkeypatch.setattr("os._exit", ended.append)
     monkeypatch.setattr(shell.time, "monotonic", lambda: clock.now)
@@ -56,20 +58,22 @@ def test_a_large_archive_that_is_unpacked_does_not_hang(tmp_path, monkeypatch):
         return WorkerFacts("w", (), "", jobs, oldest_s, activity.done, 0)
 
     eye = Watch(Beats(), crashes, facts, lambda: activity.now()[2], WatchConfig(hard_limit_s=10))
-    add, looks = archive.blobs.commit, []
+    stage, looks = archive.blobs.stage, []
 
-    def slowly(staged):
+    def slowly(limit):
         clock.now += 6
         eye.look()
         looks.append(list(ended))
-        return add(staged)
+        return stage(limit)
 
-    box = archive.upload(zipped(a=pdf("one"), b=pdf("two"), c=pdf("three")), "box.zip")
+    box = archive.upload(zipped(a=pdf("one"), b=b"no document", c=b"nor this", d=pdf("two")), "box.zip")
     archive.jobs.expansion._progress = activity.progress
-    monkeypatch.setattr(archive.blobs, "commit", slowly)
+    monkeypatch.setattr(archive.blobs, "stage", slowly)
     with activity.job("unpacking"):
         archive.jobs.expand(TENANT, box)
-    assert looks == [[], [], []]
+    split = archive.catalog.split(TENANT, box)
+    assert (len(split.members), len(split.member_failures)) == (2, 2)
+    assert looks == [[], [], [], []]
     activity.progress()  # of nothing
     with activity.job("a page"), ThreadPoolExecutor(1) as other:
         clock.now += 6

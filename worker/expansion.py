@@ -32,8 +32,8 @@ _PENDING_CHUNK = 500
 
 
 class Expansion:
-    """Thread-safe as far as its ports are. `progress` is called whenever a member of an archive is stored: to unpack a
-    large one takes as long as all its members.
+    """Thread-safe as far as its ports are. `progress` is called whenever another member of an archive is come to, be it
+    stored or refused: to unpack a large one takes as long as all its members.
     """
 
     def __init__(
@@ -145,6 +145,7 @@ class Expansion:
         )
         try:
             for member in found_or_failed:
+                self._progress()
                 if isinstance(member, MemberFailure):
                     failures.append(member)
                     continue
@@ -156,7 +157,6 @@ class Expansion:
                 if child is None:
                     break  # the archive was deleted meanwhile
                 found.append((member.path, child))
-                self._progress()
                 self._ring([Expand(manifest.tenant, child)])
         except RequestError as error:
             # Over a limit, or a bomb, further on: what came before it is kept, and the rest is reported.
