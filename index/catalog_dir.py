@@ -127,10 +127,11 @@ class DirCatalog:
             if not (is_damaged(path) and stem.with_suffix(".json").exists()):
                 return False
             self._count_change()
+            cache = self._tenant(tenant)
+            parts = cache.parts(document_id)  # before the change, after which they would cost a scan
             write_atomic(path, dump(asdict(origin)), replace=True)
             _touch(stem.with_suffix(".json"))
-            cache = self._tenant(tenant)
-            cache.put(document_id, cache.parts(document_id))
+            cache.put(document_id, parts)
             return True
 
     def get(self, tenant: str, document_id: str) -> Entry | None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from index import catalog_memory, ids
+from index import catalog_dir, catalog_memory, ids
 from index.catalog import Entry
 from index.catalog_dir import DirCatalog
 from index.errors import InvalidRequest
@@ -180,7 +180,7 @@ def test_looking_up_does_not_wait_for_the_lock(catalog):
         assert len(seen) == 2
 
 
-def test_adding_and_forgetting_cost_no_scan(catalog, monkeypatch):
+def test_changes_cost_no_scan(catalog, monkeypatch):
     """The cost of a change does not grow with the number of documents: the directory is not listed."""
     for number in range(3):
         catalog.add(manifest(number), Origin(None, "x"))
@@ -193,6 +193,8 @@ def test_adding_and_forgetting_cost_no_scan(catalog, monkeypatch):
     facts = manifest(9)
     catalog.add(facts, Origin(None, "x"), "pw")
     catalog.add(facts, Origin("archive", "y"))
+    catalog_dir._origin_path(catalog._stem("default", facts.document_id), Origin("archive", "y")).write_bytes(b"")
+    assert catalog.mend("default", facts.document_id, Origin("archive", "y"))
     catalog.bury(Tombstone("default", facts.document_id, facts.sha256, facts.filename, START, 3))
     catalog.forget("default", facts.document_id, Origin(None, "x"))
     assert catalog.get("default", facts.document_id).origins == (Origin("archive", "y"),)
