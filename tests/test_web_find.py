@@ -129,6 +129,25 @@ def test_another_document_begins_anew(tab: Tab, ledger: str):
     expect(page.locator(".find-bar")).to_be_hidden()
     page.keyboard.press("f")
     expect(page.get_by_label("Words to find in this document")).to_have_value("")
+    expect(status(page)).to_have_text("")
+
+
+def test_it_is_busy_as_long_as_it_looks(tab: Tab, service: ShelfService, ledger: str):
+    """Screen readers wait for the words that were typed last: that those before are given up ends nothing."""
+    service.held |= {"lamp", "whale"}
+    page = tab.goto(f"#/doc/{ledger}/page/1")
+    expect(page.locator(".page-text")).to_contain_text("The lamp was lit")
+    page.keyboard.press("f")
+    field = page.get_by_label("Words to find in this document")
+    with page.expect_request("**/v1/search"):
+        field.fill("lamp")
+    with page.expect_event("requestfailed"):  # the first one is given up
+        field.fill("whale")
+    expect(page.locator(".find-bar")).to_have_attribute("aria-busy", "true")
+    expect(status(page)).to_have_text("Looking…")
+    service.held.clear()
+    expect(number(page)).to_have_value("4")
+    expect(page.locator(".find-bar[aria-busy]")).to_have_count(0)
 
 
 def test_the_bar_on_a_narrow_window(tab: Tab, ledger: str):

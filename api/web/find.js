@@ -79,6 +79,8 @@ export function createFind({ open, lookAt }) {
   function hide() {
     typed.cancel();
     running?.abort();
+    node.removeAttribute("aria-busy");
+    status.textContent = "";
     node.hidden = true;
     pages = null;
     asked = "";
@@ -124,7 +126,8 @@ export function createFind({ open, lookAt }) {
         open(pages.includes(page) ? page : (pages.find((one) => one > page) ?? pages[0]), query);
       }
     } catch (error) {
-      if (error.name !== "AbortError") tell(error.message);
+      if (signal.aborted) return;
+      tell(error.message);
     }
     node.removeAttribute("aria-busy");
   }
