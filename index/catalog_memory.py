@@ -18,7 +18,7 @@ from typing import Self
 
 from index.catalog import Entry
 from index.catalog_records import load, manifest_of, origin_of, password_of
-from index.types import Origin
+from index.types import Manifest, Origin
 
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 Stamp = tuple[int, int]
@@ -179,11 +179,17 @@ class TenantCache:
         if manifest is None:
             return None
         names = sorted(part for part in parts if part.startswith("origin-"))
-        # One that is damaged may have been an upload: the document must not go with an archive.
-        unread = Origin(None, manifest.filename)
-        origins = [load(stem.with_suffix(f".{part}"), origin_of) or unread for part in names]
+        origins = [_way_in(stem.with_suffix(f".{part}"), manifest) for part in names]
         password = load(stem.with_suffix(".secret.json"), password_of)
-        return Entry(manifest, tuple(dict.fromkeys(origins)), password)
+        return Entry(manifest, tuple(dict.fromkeys(origin for origin in origins if origin)), password)
+
+
+def _way_in(path: Path, manifest: Manifest) -> Origin | None:
+    """One that is damaged may have been an upload: its document must not go with an archive. One that is gone was
+    taken by a deletion since the directory was listed.
+    """
+    origin = load(path, origin_of)
+    return Origin(None, manifest.filename) if origin is None and path.exists() else origin
 
 
 def stamp_of(path: Path) -> Stamp | None:

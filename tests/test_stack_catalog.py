@@ -383,6 +383,25 @@ def test_manifests_that_take_long_to_read_are_waited_for_once(two, monkeypatch):
     assert len(second.listed("default")) == 2
 
 
+def test_a_way_in_that_goes_while_a_document_is_read_was_no_upload(two, monkeypatch):
+    """As when a process that starts reads all manifests while another one deletes an archive."""
+    first, second = two
+    gone, kept, load = Origin("box", "a.pdf"), Origin("other", "a.pdf"), catalog_memory.load
+    for origin in (gone, kept):
+        first.add(manifest(), origin)
+    with monkeypatch.context() as patch:
+
+        def meanwhile(*of):
+            found = load(*of)
+            patch.undo()
+            first.forget("default", DOCUMENT, gone)
+            return found
+
+        patch.setattr(catalog_memory, "load", meanwhile)
+        assert [entry.origins for entry in second.listed("default")] == [(kept,)]
+    assert first.get("default", DOCUMENT).origins == (kept,)
+
+
 def aged(tmp_path, document_id, ns):
     """The manifest with this time."""
     os.utime(tmp_path / f"documents/default/{document_id}.json", ns=(ns, ns))
