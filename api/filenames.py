@@ -71,8 +71,9 @@ def folder_path(untrusted_folder: str) -> str:
 
 
 def folder_as_sent(folder: str) -> str:
-    """A folder by the path that files were sent in with, as it is kept of uploads."""
-    return "/".join(display_name(part) for part in folder.split("/") if _cleaned(part))
+    """A folder by the path that files were sent in with, as it is kept of uploads; the last part is the files' own."""
+    parts = [part for part in folder.split("/") if _cleaned(part)]
+    return "/".join(display_name(part) for part in parts[1 - MAX_PARTS :])
 
 
 def from_content_disposition(value: str) -> str | None:

@@ -110,6 +110,15 @@ def test_a_folder_is_found_as_it_was_sent(api):
     assert (len(told["considered"]), told["unknown_folder"]) == (1, None)
 
 
+def test_a_very_deep_folder_is_found_as_it_was_sent(api):
+    """Of which the innermost parts are kept."""
+    deep = "/".join(f"level {n}" for n in range(40))
+    told = send(api, "one", f"{deep}/may.pdf")
+    api.archive.settle()
+    assert told["paths"] != [f"{deep}/may.pdf"]
+    assert folder_of(api, deep) == folder_of(api, told["paths"][0].rpartition("/")[0]) == ["may.pdf"]
+
+
 def test_a_path_that_ends_with_a_slash_is_a_folder(api):
     """The file keeps its name in it, however it is sent."""
     told = send(api, "one", "letters/1911/", name="may.pdf")
