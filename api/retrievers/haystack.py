@@ -42,17 +42,8 @@ class FolioscopeRetriever:
         self, query: str, limit: int | None = None, where: dict[str, Any] | None = None
     ) -> dict[str, list[Document]]:
         """The pages found, best first; `limit` and `where` go before those of the component."""
-        source = Source(
-            self.url,
-            self.api_key.resolve_value() if self.api_key else None,
-            limit or self.limit,
-            self.content,
-            self.where if where is None else where,
-            self.rerank,
-            self.timeout_s,
-            self.transport,
-        )
-        pages = source.find(query)
+        key = self.api_key.resolve_value() if self.api_key else None
+        pages = Source.of(self, key, limit, where).find(query)
         return {
             "documents": [
                 Document(id=page.id, content=page.text, meta=page.metadata, score=page.score) for page in pages

@@ -52,16 +52,8 @@ class FolioscopeRetriever(BaseRetriever):
         return [_document(page) for page in await self._source(limit, where).find_async(query)]
 
     def _source(self, limit: int | None, where: dict[str, Any] | None) -> Source:
-        return Source(
-            self.url,
-            self.api_key.get_secret_value() if self.api_key else None,
-            limit or self.limit,
-            self.content,
-            self.where if where is None else where,
-            self.rerank,
-            self.timeout_s,
-            self.transport,
-        )
+        key = self.api_key.get_secret_value() if self.api_key else None
+        return Source.of(self, key, limit, where)
 
 
 def _document(page: FoundPage) -> Document:

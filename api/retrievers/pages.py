@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import httpx
 
@@ -52,6 +52,20 @@ class Source:
     rerank: bool = True
     timeout_s: float = 30.0
     transport: Any = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, options: Any, api_key: str | None, limit: int | None, where: dict[str, Any] | None) -> Self:
+        """With what a library's component has as attributes; what comes with a call (`limit`, `where`) goes before."""
+        return cls(
+            url=options.url,
+            api_key=api_key,
+            limit=limit or options.limit,
+            content=options.content,
+            where=options.where if where is None else where,
+            rerank=options.rerank,
+            timeout_s=options.timeout_s,
+            transport=options.transport,
+        )
 
     def find(self, query: str) -> list[FoundPage]:
         """Best first. Raises `RetrievalError`."""
