@@ -121,6 +121,20 @@ def test_options_that_there_are_not_are_refused():
         langchain.FolioscopeRetriever(transport=listening([])).invoke("q", filter={"folder": "a"})
 
 
+@pytest.mark.parametrize("find", [Source.find, lambda source, query: asyncio.run(source.find_async(query))])
+def test_what_a_filter_names_and_is_not_there_is_logged(caplog, find):
+    """A list of pages has no place for it, and an empty one would look as if nothing stood on the folder's pages."""
+    told = {"hits": [], "unknown_folder": None, "unknown_documents": []}
+    source = Source(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=told)))
+    assert find(source, "ferry") == []
+    assert not [one for one in caplog.records if one.name == "folioscope.retrievers"]
+    told |= {"unknown_folder": "councl", "unknown_documents": ["d1", "d2"]}
+    assert find(source, "ferry") == []
+    folder, documents = (one.getMessage() for one in caplog.records if one.name == "folioscope.retrievers")
+    assert "'councl'" in folder
+    assert "d1, d2" in documents
+
+
 def test_troubles_are_told(url):
     """A refused request, a service that is away and one that is somebody else's: an error with a code."""
     codes = {}

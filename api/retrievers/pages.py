@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 import httpx
+
+log = logging.getLogger("folioscope.retrievers")
 
 Content = Literal["page", "snippets"]
 
@@ -41,7 +44,9 @@ class Source:
     """Where to search and what to bring: the whole page, or only the places that matched.
 
     `where` is the filter of `/v1/search`, e.g. `{"folder": "council/1931"}`; with `rerank` the service reads the first
-    pages together with the query, which takes some 50 ms more and finds better. `transport` is for tests.
+    pages together with the query, which takes some 50 ms more and finds better. What the filter names and is not there
+    is a warning in the log, and no error: a folder may be asked for before its first document is sent. `transport` is
+    for tests.
     """
 
     url: str = "http://127.0.0.1:8321"
@@ -70,7 +75,7 @@ class Source:
     def find(self, query: str) -> list[FoundPage]:
         """Best first. Raises `RetrievalError`."""
         with httpx.Client(**self._options()) as http:
-            hits = _send(http, "POST", "/v1/search", json=self._request(query))["hits"]
+            hits = _hits(_send(http, "POST", "/v1/search", json=self._request(query)))
             if self.content == "snippets":
                 return [_found(hit, _snippets(hit)) for hit in hits]
             found = []
@@ -82,7 +87,7 @@ class Source:
     async def find_async(self, query: str) -> list[FoundPage]:
         """The same without holding a thread."""
         async with httpx.AsyncClient(**self._options()) as http:
-            hits = (await _send_async(http, "POST", "/v1/search", json=self._request(query)))["hits"]
+            hits = _hits(await _send_async(http, "POST", "/v1/search", json=self._request(query)))
             if self.content == "snippets":
                 return [_found(hit, _snippets(hit)) for hit in hits]
             found = []
@@ -115,6 +120,15 @@ class Source:
         # What models write may hold half a surrogate pair, which no request can carry.
         text = query.encode("utf-8", "replace").decode()
         return {"query": text, "limit": self.limit, "filter": self.where, "rerank": self.rerank}
+
+
+def _hits(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """The hits; what else is told, which a list of pages has no place for, is logged. Older services do not tell."""
+    if folder := found.get("unknown_folder"):
+        log.warning("No document lies in the folder %r, so nothing is found in it.", folder)
+    if gone := found.get("unknown_documents"):
+        log.warning("The filter names documents that are not there: %s.", ", ".join(map(str, gone)))
+    return found["hits"]
 
 
 def _path(hit: dict[str, Any]) -> str:
