@@ -85,9 +85,9 @@ def create_app(
         app.include_router(routes.router)
     app.state.running = []
     if find_spec("mcp"):  # the extra `mcp`
-        from api import mcp_tools
+        from api import mcp_http
 
-        app.state.running.append(mcp_tools.mount(app))
+        app.state.running.append(mcp_http.mount(app, heartbeat_s=config.heartbeat_s))
     app.mount("/web", GZipMiddleware(routes_web.WebFiles(directory=config.web_dir, check_dir=False)), name="web")
     app.openapi = openapi.document(app)  # type: ignore[method-assign]
     app.state.methods = openapi.Methods(app.openapi())

@@ -13,6 +13,9 @@ from api.cli_client import Client, connect
 from index.errors import ConfigError
 from worker.settings import Settings
 
+_HEARTBEAT_S = 15.0
+"""Some assistants give up a call after a minute of silence."""
+
 
 def run(url: str | None, settings: Settings) -> int:
     """Serve until standard input ends. Nothing but the protocol goes to standard output."""
@@ -32,4 +35,4 @@ async def _serve(url: str | None, settings: Settings) -> None:
             yield client  # one user, one service: the client that was opened at the start
 
         print("Folioscope answers MCP on standard input and output; end it with Ctrl-D.", file=sys.stderr)
-        await build(same).run_stdio_async()
+        await build(same, heartbeat_s=_HEARTBEAT_S).run_stdio_async()
