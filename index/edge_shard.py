@@ -15,7 +15,10 @@ by other engines has nothing of them, in memory or on the disk.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import logging
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,8 +29,8 @@ import qdrant_edge as q
 
 from index import edge_compact, vision
 from index.embedder import Embedder
-from index.errors import ConfigError, InternalError, StorageFull, StoreUnavailable
-from index.files import remove, write_atomic
+from index.errors import ConfigError, FolioscopeError, InternalError, StorageFull, StoreUnavailable
+from index.files import FULL, remove, write_atomic
 from index.ownership import Ownership
 from index.schema import INDEXED, PASSAGES, REBUILD, SENTENCES, WORDS, check_facts, tokens_misfit
 from index.schema import facts as wanted_facts
@@ -40,6 +43,11 @@ _KINDS = {
 }
 
 _FACTS = "index.json"
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+_NOT_THE_INDEX = {errno.EPERM, errno.EACCES, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+"""Errors of the system that say nothing of what is in the files."""
+
+log = logging.getLogger("folioscope.index")
 
 T = TypeVar("T")
 
@@ -80,8 +88,13 @@ class Shard:
         if self._shard is not None:
             shard, self._shard = self._shard, None
             try:
-                shard.flush()
-                shard.close()
+                try:
+                    shard.flush()
+                finally:
+                    shard.close()
+            except Exception as error:
+                # As on a full disk. Nothing is lost: what is not in the segments is in the log.
+                log.warning("the index could not be folded together, which the next opening does: %s", error)
             finally:
                 self._owner.release()
 
@@ -92,7 +105,7 @@ class Shard:
         try:
             return call(self._shard)
         except Exception as error:
-            if "No space left" in str(error) or "os error 28" in str(error):
+            if _number(error) in FULL:
                 raise StorageFull("The disk that holds the index is full. Free some space and try again.") from error
             raise InternalError(f"The index refused an operation: {error}") from error
 
@@ -146,21 +159,18 @@ def _open(
     facts = directory / _FACTS
     files = directory / "shard"
     wanted = wanted_facts(embedder, words)
-    if not facts.is_file():
-        with _removing(directory), contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(files)
-        layout = Layout(embedder.dim, vision_dim)
-        shard = _create(files, layout)
-        _record(facts, wanted, layout)
-        return shard, vision_dim
-    try:
-        recorded = json.loads(facts.read_text())
-    except ValueError as error:
-        raise ConfigError(f"The file {facts} is damaged ({error}). {REBUILD}.") from error
-    check_facts(recorded, wanted, str(directory))
-    held = Layout(embedder.dim, recorded.get("vision_dim"), half=bool(recorded.get("half")))
-    edge_compact.recover(directory)
-    try:
+    with _opening(directory):
+        if not facts.is_file():
+            with _removing(directory), contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(files)
+            layout = Layout(embedder.dim, vision_dim)
+            shard = _create(files, layout)
+            _record(facts, wanted, layout)
+            return shard, vision_dim
+        recorded = _recorded(facts)
+        check_facts(recorded, wanted, str(directory))
+        held = Layout(embedder.dim, recorded.get("vision_dim"), half=bool(recorded.get("half")))
+        edge_compact.recover(directory)
         shard = edge_compact.clean(
             directory,
             q.EdgeShard.load(str(files)),
@@ -174,12 +184,42 @@ def _open(
         shard = _make_room(shard, directory, held, roomy)
         _record(facts, wanted, roomy)
         return shard, vision_dim
-    except ConfigError:
+
+
+@contextlib.contextmanager
+def _opening(directory: Path) -> Iterator[None]:
+    """Says why an index cannot be opened. To make it anew, which may take days, is advised only where it may be
+    damaged: not on a full disk, nor where its files are somebody else's.
+    """
+    try:
+        yield
+    except FolioscopeError:
         raise
     except Exception as error:
+        number = _number(error)
         if "WouldBlock" in str(error):
             raise StoreUnavailable(f"The index {directory} is in use by another process.") from error
-        raise ConfigError(f"The index {directory} cannot be opened: {error}. {REBUILD}.") from error
+        if number in FULL:
+            raise StorageFull(
+                f"The disk that holds the index {directory} is full. Free some space and start again."
+            ) from error
+        advice = "Nothing says that it is damaged: mend that, and start again" if number in _NOT_THE_INDEX else REBUILD
+        raise ConfigError(f"The index {directory} cannot be opened: {error}. {advice}.") from error
+
+
+def _number(error: Exception) -> int | None:
+    """The system's number of an error, which Qdrant tells in words."""
+    if isinstance(error, OSError):
+        return error.errno
+    found = _OS_ERROR.search(str(error))
+    return int(found[1]) if found else None
+
+
+def _recorded(facts: Path) -> dict[str, Any]:
+    try:
+        return json.loads(facts.read_bytes())
+    except ValueError as error:
+        raise ConfigError(f"The file {facts} is damaged ({error}). {REBUILD}.") from error
 
 
 def _record(facts: Path, wanted: Mapping[str, Any], layout: Layout) -> None:

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from index.errors import StorageFull
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+FULL = {errno.ENOSPC, errno.EDQUOT}
+"""What the system says where there is no room."""
 
 
 @contextlib.contextmanager
@@ -25,7 +26,7 @@ def storage_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise StorageFull(
                 "The disk that holds the data directory is full. Nothing was stored; free some space and try again."
             ) from error
