@@ -2,8 +2,9 @@
 
 The model sees numbered excerpts of the pages found, as data in a JSON object and never as instruction, and no tools.
 What it claims must be quoted: each quote is looked up in its excerpt, and a claim whose quotes are not there, or whose
-figures are not, is dropped. What is told is plain text without live links (`harmless`). Without a claim left the answer
-is `found=False`. Behind a base URL stands any server that speaks OpenAI's chat completions. Thread-safe.
+figures are not, is dropped. Of what it thinks first nothing is taken (`worker.thoughts`). What is told is plain text
+without live links (`harmless`). Without a claim left the answer is `found=False`. Behind a base URL stands any server
+that speaks OpenAI's chat completions. Thread-safe.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from worker.answer.harmless import harmless
 from worker.answer.orders import gives_orders
 from worker.answer.quoting import NOT_FOUND, cite, spelt
 from worker.answerer import last
+from worker.thoughts import without_thoughts
 
 Pages = Sequence[tuple[Hit, PagePoint]]
 
@@ -66,7 +68,8 @@ class LlmAnswerer:
         if shown and question.strip():
             question = question[:MAX_QUESTION]
             reader = ClaimReader(shown, question)
-            for piece in self._model.stream(SYSTEM, _message(question, shown, pages), cancelled):
+            said = self._model.stream(SYSTEM, _message(question, shown, pages), cancelled)
+            for piece in without_thoughts(said, cancelled):
                 yield from map(told.add, reader.feed(piece))
             yield from map(told.add, reader.end())
         citations = tuple(told.citations)
