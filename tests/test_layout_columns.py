@@ -60,6 +60,37 @@ def test_short_heading_over_full_width_text_below_columns() -> None:
     assert in_order(page.composed(shuffle=5).text, PROSE, OTHER, "Further matters", PROSE)
 
 
+def test_two_languages_side_by_side_begin_with_short_clauses() -> None:
+    """The paragraphs of a contract stand level in both columns, its title and first clauses are short: what is below
+    them is still columns of running text.
+    """
+    page = Page()
+    pairs = [
+        ("GESELLSCHAFTSVERTRAG", "ARTICLES OF ASSOCIATION"),
+        ("§ 1 Firma und Sitz", "Section 1 Name and Seat"),
+        ("(1) Die Firma lautet: Nordlicht Seekabel.", "(1) The name is: Nordlicht Seekabel."),
+        ("(2) Sitz der Gesellschaft ist Emden.", "(2) The company has its registered seat in Emden."),
+        ("§ 2 Gegenstand", "Section 2 Objects"),
+        (
+            "(1) Gegenstand des Unternehmens ist die Verlegung, Instandhaltung und Vermietung von Unterseekabeln "
+            "einschließlich aller damit zusammenhängenden Geschäfte.",
+            "(1) The object of the enterprise is the laying, maintenance and leasing of submarine cables, including "
+            "all business connected with it.",
+        ),
+        (
+            "(2) Sind mehrere Geschäftsführer bestellt, so wird die Gesellschaft durch zwei Geschäftsführer "
+            "gemeinschaftlich oder durch einen Geschäftsführer zusammen mit einem Prokuristen vertreten.",
+            "(2) Where several directors are appointed, the company is represented by two managing directors jointly, "
+            "or by one managing director together with a holder of procuration.",
+        ),
+    ]
+    y = 60.0
+    for left, right in pairs:
+        y = max(page.text(50, y, 236, left), page.text(316, y, 236, right)) + 9
+    text = page.composed(shuffle=7).text
+    assert in_order(text, *(left for left, _ in pairs), *(right for _, right in pairs))
+
+
 def test_column_goes_on_below_a_picture() -> None:
     """A caption and text below a picture in the left column are read before the right column."""
     page = Page()

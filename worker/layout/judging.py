@@ -21,6 +21,7 @@ from worker.layout.sequence import goes_on, step_of
 
 _FEWEST_PROSE = 5  # lines; of fewer short ones it cannot be told
 _LONG_LINE = 28  # characters
+_APART = 1.62  # type sizes between lines that are not of one paragraph
 _BESIDE = 8.0  # type sizes: values are no further from their names than that
 
 
@@ -164,6 +165,12 @@ def _heedless(band: _Band) -> Divides | None:
     return Divides.BLOCKS if band.aligned < 0.55 or uneven else None
 
 
+def _both_prose(band: _Band) -> Divides | None:
+    """Running text on both sides, though what stands alone above or below it is none."""
+    lines = min(side.lines for side in band.sides)
+    return Divides.COLUMNS if all(side.prose for side in band.sides) and lines >= _FEWEST_PROSE else None
+
+
 def _beside_prose(band: _Band) -> Divides | None:
     """A column of notes has lines of its own close together; labels stand alone, one to an entry."""
     few, many = sorted(band.sides, key=lambda side: side.lines)
@@ -174,7 +181,7 @@ def _beside_prose(band: _Band) -> Divides | None:
 
 def _rows_apart(band: _Band) -> Divides | None:
     """Rows set apart, as a table's are, or cells close to each other."""
-    apart = max(band.left.pitch, band.right.pitch) > 1.62
+    apart = max(band.left.pitch, band.right.pitch) > _APART
     return Divides.CELLS if apart or band.width < 1.5 * band.size else None
 
 
@@ -202,7 +209,7 @@ def _one_list(band: _Band) -> Divides:
 
 _RULES: tuple[Callable[[_Band], Divides | None], ...] = (
     *(_numbered, _letterhead, _narrow, _index, _price_list, _other_labels, _figures, _values),
-    *(_heedless, _beside_prose, _rows_apart, _many_cells, _one_list),
+    *(_heedless, _both_prose, _beside_prose, _rows_apart, _many_cells, _one_list),
 )
 
 
@@ -257,13 +264,13 @@ def _address_beside(band: _Band) -> bool:
     if gutter.paired != 2 or any(side.lines != 2 for side in band.sides) or band.width < 8 * size:
         return False
     texts = [p.text for side in band.sides for p in side.pieces]
-    if max(side.pitch for side in band.sides) > 1.62 or any(is_label(text) or len(text) < 5 for text in texts):
+    if max(side.pitch for side in band.sides) > _APART or any(is_label(text) or len(text) < 5 for text in texts):
         return False
     if any(_share(side.pieces, lambda p: is_numeric(p.text)) > 0.5 for side in band.sides):
         return False
     last = band.left.pieces[-1]
     return any(
-        0 < p.yc - last.yc < 1.62 * size and abs(p.x0 - last.x0) < size and p.x1 < gutter.x0 + size
+        0 < p.yc - last.yc < _APART * size and abs(p.x0 - last.x0) < size and p.x1 < gutter.x0 + size
         for p in band.pieces[gutter.last + 1 : gutter.last + 3]
     )
 
