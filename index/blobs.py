@@ -37,6 +37,9 @@ class BlobStore(Protocol):
     def commit(self, staged: Staged) -> Blob:
         """Make the bytes durable under their hash; the same bytes twice are one blob."""
 
+    def has(self, sha256: str) -> bool:
+        """Whether it is stored."""
+
     def path(self, sha256: str) -> Path:
         """A local file with the bytes, for reading only. `NotFound` if there is none."""
 

@@ -117,11 +117,13 @@ class DirBlobStore:
         finally:
             staged.discard()
 
+    def has(self, sha256: str) -> bool:
+        return bool(_NAME.fullmatch(sha256)) and (self._blobs / sha256).is_file()
+
     def path(self, sha256: str) -> Path:
-        path = self._blobs / sha256
-        if not _NAME.fullmatch(sha256) or not path.is_file():
+        if not self.has(sha256):
             raise NotFound(f"There is no blob {sha256}.", code="blob_missing")
-        return path
+        return self._blobs / sha256
 
     def delete(self, sha256: str) -> bool:
         return bool(_NAME.fullmatch(sha256)) and remove(self._blobs / sha256)

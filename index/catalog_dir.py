@@ -28,7 +28,7 @@ from index import ids
 from index.catalog import Entry
 from index.catalog_memory import ID, Stamp, TenantCache, stamp_of
 from index.catalog_records import dump, is_damaged, load, manifest_of, openings_of, origin_of, split_of, tombstone_of
-from index.errors import InvalidRequest
+from index.errors import InvalidRequest, StorageFull
 from index.files import make_directory, remove, storage_errors, write_atomic
 from index.types import Manifest, Origin, Split, Tombstone
 
@@ -97,25 +97,32 @@ class DirCatalog:
             # A tombstone of the same bytes is over: they were uploaded again.
             remove(stem.with_suffix(".gone.json"))
             cache, origin_path = self._tenant(manifest.tenant), _origin_path(stem, origin)
+            secret_path, manifest_path = stem.with_suffix(".secret.json"), stem.with_suffix(".json")
             parts = cache.parts(manifest.document_id) | {"json", origin_path.name.partition(".")[2]}
-            if not stem.with_suffix(".json").exists():
+            if not manifest_path.exists():
                 # Left by an upload that a crash cut off before its manifest.
-                remove(stem.with_suffix(".secret.json"))
+                remove(secret_path)
                 parts -= {"secret.json"}
-            if password is not None:
-                write_atomic(stem.with_suffix(".secret.json"), dump({"password": password}), replace=True, mode=0o600)
-                parts |= {"secret.json"}
-            # What is damaged is written anew: sending a document in again is how people mend it.
-            write_atomic(origin_path, dump(asdict(origin)), replace=load(origin_path, origin_of) is None)
-            # The manifest last: a document exists when its manifest does.
-            unread = load(stem.with_suffix(".json"), manifest_of) is None
-            new = write_atomic(stem.with_suffix(".json"), dump(asdict(manifest)), replace=unread)
+            try:
+                if password is not None:
+                    write_atomic(secret_path, dump({"password": password}), replace=True, mode=0o600)
+                    parts |= {"secret.json"}
+                # What is damaged is written anew: sending a document in again is how people mend it.
+                write_atomic(origin_path, dump(asdict(origin)), replace=load(origin_path, origin_of) is None)
+                # The manifest last: a document exists when its manifest does.
+                unread = load(manifest_path, manifest_of) is None
+                new = write_atomic(manifest_path, dump(asdict(manifest)), replace=unread)
+            except Exception:
+                if not manifest_path.exists():  # as on a full disk: then neither name nor password stay
+                    remove(secret_path)
+                    remove(origin_path)
+                raise
             split = None if new else load(stem.with_suffix(".split.json"), split_of)
             if split is not None and split.error_code:
                 # Sent again to be tried again: until that is done, the old failure says nothing.
                 remove(stem.with_suffix(".split.json"))
             if not new:
-                _touch(stem.with_suffix(".json"))
+                _touch(manifest_path)
             cache.put(manifest.document_id, parts)
             return new
 
@@ -201,7 +208,14 @@ class DirCatalog:
 
     def bury(self, tombstone: Tombstone | None = None) -> list[Tombstone]:
         if tombstone is not None and (stem := self._stem(tombstone.tenant, tombstone.document_id)):
-            write_atomic(stem.with_suffix(".gone.json"), dump(asdict(tombstone)))
+            path, content = stem.with_suffix(".gone.json"), dump(asdict(tombstone))
+            try:
+                write_atomic(path, content)
+            except StorageFull:
+                # Deleting is how people make room. That of the split serves, which is made again if this ends here.
+                if not remove(stem.with_suffix(".split.json")):
+                    raise
+                write_atomic(path, content)
             return [tombstone]
         unfinished = []
         for path in self._root.glob("*/*.gone.json"):

@@ -157,13 +157,6 @@ class Deletion:
         changed = [PageUpdate(point.key, at, labels=wanted) for point in points if point.labels != wanted]
         self._store.update(changed)
 
-    def _stored(self, sha256: str) -> bool:
-        try:
-            self._blobs.path(sha256)
-        except NotFound:
-            return False
-        return True
-
     def _remaining(self, tenant: str, tally: _Tally) -> dict[str, int]:
         deleted = [entry.manifest for entry in tally.gone]
         where = SearchFilter(document_ids=tuple(manifest.document_id for manifest in deleted))
@@ -172,6 +165,6 @@ class Deletion:
         return {
             "points": self._store.count(tenant, where=where).total,
             "manifests": sum(self._catalog.get(tenant, m.document_id) is not None for m in deleted),
-            "blobs": sum(self._stored(sha256) for sha256 in unheld),
+            "blobs": sum(self._blobs.has(sha256) for sha256 in unheld),
             "archives": sum(self._catalog.get(tenant, archive) is not None for archive in archives),
         }

@@ -14,7 +14,7 @@ from index import ids
 from index.blobs import BlobStore, Staged
 from index.catalog import Catalog, Entry
 from index.errors import BadDocument, FolioscopeError
-from index.types import Manifest, Origin, TextLayerPolicy
+from index.types import Blob, Manifest, Origin, TextLayerPolicy
 from ingest.sniff import sniff
 from worker.labels import above
 from worker.queue import Expand, Job
@@ -84,9 +84,27 @@ class Intake:
         password: str | None,
     ) -> tuple[Entry, bool]:
         """Blob, then manifest. The caller holds the catalog's lock, or a deletion could take the blob away
-        between the two.
+        between the two. What cannot be recorded, as on a full disk, is not kept.
         """
+        there = self._blobs.has(staged.seal())
         blob = self._blobs.commit(staged)
+        try:
+            return self._record(tenant, blob, origin, filename, media_type, text_layer, password)
+        except Exception:
+            if not there and not self._catalog.holds(blob.sha256):
+                self._blobs.delete(blob.sha256)
+            raise
+
+    def _record(
+        self,
+        tenant: str,
+        blob: Blob,
+        origin: Origin,
+        filename: str,
+        media_type: str,
+        text_layer: TextLayerPolicy,
+        password: str | None,
+    ) -> tuple[Entry, bool]:
         document_id = ids.document_id(tenant, blob.sha256)
         if origin.archive_id and document_id in above(self._catalog, tenant, origin.archive_id):
             raise BadDocument("The archive contains itself.", code="bomb")
