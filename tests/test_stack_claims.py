@@ -113,6 +113,16 @@ def test_giving_up_in_order_blames_nobody(tmp_path):
         assert claim.left_by == NOBODY
 
 
+def test_a_bug_is_no_death(tmp_path):
+    """Its process lives: nobody is to look for what it left, or its job would be done again at every look, for ever."""
+    claims = Claims(tmp_path, "one")
+    with pytest.raises(ValueError, match="bug"), claims.hold("page", "job"):
+        raise ValueError("our bug")
+    assert claims.left() == []
+    with claims.hold("page") as claim:
+        assert claim.left_by is None
+
+
 def test_a_full_disk_is_said_as_such(tmp_path, monkeypatch):
     """Whoever claims on a full disk is told to wait, like everybody else there, and holds nothing."""
     claims = Claims(tmp_path, "one")

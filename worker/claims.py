@@ -70,6 +70,10 @@ class Claims:
             # The attempt may stand open in the index, which could not be told; it is nobody's fault.
             _write(handle, NOBODY, job)
             raise
+        except Exception:
+            # Ended by an error of ours: left there, it would be told as a death, and be rung for at every look.
+            path.unlink(missing_ok=True)
+            raise
         else:
             path.unlink(missing_ok=True)
         finally:
