@@ -23,33 +23,57 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120, 600)
 
 
-class _Archive:
-    """Asks the service when it is scraped: progress is counted from page states, never kept in a counter."""
+class _Service:
+    """Asks the service when it is scraped: progress is counted from page states, never kept in a counter. What is not
+    known during an outage is missing, and that is the alarm; all else is there.
+    """
 
     def __init__(self, service: ServiceProtocol) -> None:
         self._service = service
 
     def collect(self) -> Iterable[Metric]:
+        for known in (self._pages, self._depth, self._workers, self._disk):
+            try:
+                metric = known()
+            except Exception:
+                log.exception("a scrape lacks what is asked of the service")
+            else:
+                yield metric
+
+    def _pages(self) -> Metric:
         pages = GaugeMetricFamily("folioscope_pages", "Pages by state, of all tenants.", labels=["state"])
-        depth = GaugeMetricFamily("folioscope_queue_depth", "Jobs that wait or run.")
-        try:
-            counts = self._service.counts(None)
-            # `undecoded` pages and `drafts` are among the `done` ones.
-            for state in ("pending", "done", "failed", "undecoded", "drafts"):
-                pages.add_metric([state], getattr(counts, state))
-            depth.add_metric([], self._service.queue_depth())
-        except Exception:
-            # A scrape during an outage still carries everything else; the missing series is the alarm.
-            log.exception("page counts are not available")
-        yield pages
-        yield depth
+        counts = self._service.counts(None)
+        # `undecoded` pages and `drafts` are among the `done` ones.
+        for state in ("pending", "done", "failed", "undecoded", "drafts"):
+            pages.add_metric([state], getattr(counts, state))
+        return pages
+
+    def _depth(self) -> Metric:
+        return GaugeMetricFamily("folioscope_queue_depth", "Jobs that wait or run.", value=self._service.queue_depth())
+
+    def _workers(self) -> Metric:
+        workers = GaugeMetricFamily("folioscope_workers", "Workers that are there, by queue.", labels=["queue"])
+        inside = self._service.inside()
+        # Also the queues that nobody takes from; none at all where the broker does not tell.
+        for queue in inside.queues:
+            workers.add_metric([queue.name], sum(queue.name in worker.queues for worker in inside.workers))
+        return workers
+
+    def _disk(self) -> Metric:
+        space = GaugeMetricFamily(
+            "folioscope_disk_bytes", "The data directory's disk; uploads leave `reserved` free.", labels=["state"]
+        )
+        if disk := self._service.disk():
+            for state in ("total", "free", "reserved"):
+                space.add_metric([state], getattr(disk, state))
+        return space
 
 
 class Metrics:
     def __init__(self, service: ServiceProtocol) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.registry.register(_Archive(service))
+        self.registry.register(_Service(service))
         register_reading(self.registry)  # of an embedded service; a worker serves its own
         self._requests = Counter(
             "folioscope_http_requests", "Requests answered.", ["method", "route", "status"], registry=self.registry
@@ -73,6 +97,11 @@ class Metrics:
             ["prompt", "outcome"],
             registry=self.registry,
         )
+        # A series that begins with its first event has no increase that an alarm could see.
+        for outcome in ("new", "existing", "replayed", "storage_full", "refused"):
+            self.uploads.labels(outcome)
+        for outcome in ("found", "not_found", "failed"):
+            self.answers.labels(outcome)
 
     def request(self, method: str, route: str, status: int, seconds: float | None) -> None:
         method = method if method in _METHODS else "OTHER"

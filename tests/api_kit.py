@@ -50,7 +50,7 @@ from worker.engine.engine import Decoded, Finish
 from worker.engine.prompts import Prompt, Task
 from worker.folders import Folder
 from worker.idempotency import IdempotencyKeys
-from worker.overview import Inside, Overview
+from worker.overview import Disk, Inside, Overview, QueueFacts, WorkerState
 from worker.read_again import Asked, Step
 from worker.service import DocumentView, Readiness, Receipt
 from worker.uploads import ResumableUploads, UploadConfig, accepting
@@ -225,6 +225,14 @@ class FakeService:
     def read_failed_again(self, tenant, *, cursor=None, limit=200):
         self.asked_again.append((None, cursor, limit))
         return Step(Asked(200), (), "1.0_files-") if cursor is None else Step(Asked(0, 3, 0), (), None)
+
+    def inside(self):
+        self._check()
+        queues = (QueueFacts("read.cpu", 3), QueueFacts("read.gpu", 0))
+        return Inside(True, queues, tuple(WorkerState(n, ("read.cpu", "x"), "e", 1, 0.0, 0) for n in ("w1", "w2")))
+
+    def disk(self):
+        return Disk(1000, 400, 100)
 
     def overlook(self, tenant):
         readiness = self.ready()

@@ -286,12 +286,33 @@ def test_metrics_count_by_template(api):
     assert 'folioscope_uploads_total{outcome="new"} 1.0' in text
 
 
+def test_metrics_of_what_runs_and_of_the_disk(api):
+    """A queue that nobody takes from has none, which an alarm can see."""
+    text = api.get("/metrics").text
+    assert 'folioscope_workers{queue="read.cpu"} 2.0' in text
+    assert 'folioscope_workers{queue="read.gpu"} 0.0' in text
+    assert '{queue="x"}' not in text
+    for state, told in {"total": 1000, "free": 400, "reserved": 100}.items():
+        assert f'folioscope_disk_bytes{{state="{state}"}} {told}.0' in text
+
+
+def test_outcomes_are_counted_from_the_start(api):
+    """A series that began with its first event would have no increase that an alarm could see."""
+    text = api.get("/metrics").text
+    for outcome in ("new", "existing", "replayed", "storage_full", "refused"):
+        assert f'folioscope_uploads_total{{outcome="{outcome}"}} 0.0' in text
+    for outcome in ("found", "not_found", "failed"):
+        assert f'folioscope_answers_total{{outcome="{outcome}"}} 0.0' in text
+
+
 def test_metrics_survive_an_outage(api):
-    """Everything but the page counts is still there."""
+    """Everything but what is asked of what is away is still there."""
     api.service.fail_with = StoreUnavailable("away")
     text = api.get("/metrics").text
     assert "folioscope_http_requests_total" in text
     assert 'folioscope_pages{state="done"}' not in text
+    assert "folioscope_workers{" not in text
+    assert 'folioscope_disk_bytes{state="free"} 400.0' in text
 
 
 @pytest.mark.parametrize("error", [RuntimeError("secret path /x"), InternalError("secret"), ConfigError("secret")])

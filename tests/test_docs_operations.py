@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from api.metrics import Metrics
+from worker.overview import Disk, Inside
 
 ROOT = Path(__file__).parent.parent
 MONITORING = (ROOT / "docs" / "monitoring.md").read_text()
@@ -21,7 +22,9 @@ LICENCES = (ROOT / "docs" / "licences.md").read_text()
 def families():
     """All metrics that an API process has, those of an embedded reader included, by the names that are scraped."""
     counts = SimpleNamespace(pending=0, done=0, failed=0, undecoded=0, drafts=0)
-    service = SimpleNamespace(counts=lambda _tenant: counts, queue_depth=lambda: 0)
+    service = SimpleNamespace(
+        counts=lambda _tenant: counts, queue_depth=lambda: 0, inside=Inside, disk=lambda: Disk(0, 0, 0)
+    )
     found = Metrics(service).registry.collect()
     return {
         family.name + ("_total" if family.type == "counter" else "")

@@ -8,6 +8,8 @@ from tests.stack_kit import Stack, scan, until
 
 pytestmark = pytest.mark.slow
 
+WORKERS = {"decode": 0, "housekeeping": 1, "read.gpu": 0, "read.cpu": 1}
+
 
 def test_how_the_stack_stands_and_reading_again(tmp_path):
     """Workers and queues as they are; all pages read again by whoever works; without a broker the page says so."""
@@ -38,6 +40,10 @@ def test_how_the_stack_stands_and_reading_again(tmp_path):
         assert worker["seen_s"] < 10
         assert worker["memory_bytes"] > 0
         assert {one["name"] for one in told["queues"]} == {"decode", "housekeeping", "read.gpu", "read.cpu"}
+        scraped = api.http.get("/metrics").text
+        counted = {f'folioscope_workers{{queue="{queue}"}} {n}.0' for queue, n in WORKERS.items()}
+        assert counted <= set(scraped.splitlines())
+        assert 'folioscope_disk_bytes{state="free"}' in scraped
         api.wait([document])
         assert seen()["pages"]["done"] == 24
         assert set(stack.reads().values()) == {1}
@@ -56,5 +62,6 @@ def test_how_the_stack_stands_and_reading_again(tmp_path):
         stack.redis.stop()
         away = seen()
         assert away["workers"] == []
+        assert "folioscope_workers{" not in api.http.get("/metrics").text
         assert "broker" in away["problem"]
         assert away["pages"]["done"] == 24

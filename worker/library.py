@@ -36,7 +36,7 @@ from worker.idempotency import IdempotencyKeys
 from worker.images import PageImages
 from worker.jobs import Jobs
 from worker.labels import below
-from worker.overview import Inside, Overlook, Overview
+from worker.overview import Disk, Inside, Overlook, Overview
 from worker.pages import Pages
 from worker.queue import Queue
 from worker.read_again import Asked, Step
@@ -238,6 +238,14 @@ class Library:
     def queue_depth(self) -> int:
         """Jobs that wait or run, for metrics."""
         return self._queue.depth()
+
+    def inside(self) -> Inside:
+        """What runs, for metrics."""
+        return self._overlook.inside()
+
+    def disk(self) -> Disk | None:
+        """Where the data directory lies, for metrics; None where there is none."""
+        return self._overlook.disk()
 
     def overlook(self, tenant: str) -> Overview:
         """What an administrator looks at: numbers of all tenants, names of this one."""

@@ -127,7 +127,7 @@ class Overlook:
         self._catalog = catalog
         self._splits = splits or Splits(catalog)
         self._store = store
-        self._inside = inside
+        self.inside = inside
         self._data_dir = data_dir
         self._reserved = reserved_bytes
 
@@ -144,9 +144,16 @@ class Overlook:
             more_pages=max(0, len(failed_pages) - MOST_LISTED),
             failed_documents=tuple(failed_documents[:MOST_LISTED]),
             more_documents=max(0, len(failed_documents) - MOST_LISTED),
-            inside=self._inside(),
-            disk=self._disk(),
+            inside=self.inside(),
+            disk=self.disk(),
         )
+
+    def disk(self) -> Disk | None:
+        """As it is now; None without a data directory."""
+        if self._data_dir is None:
+            return None
+        usage = shutil.disk_usage(self._data_dir)
+        return Disk(usage.total, usage.free, self._reserved)
 
     def progress(self) -> tuple[PageCounts, bool]:
         """Pages by state of all tenants, as far as they are known, and whether anything is still to be done."""
@@ -205,9 +212,3 @@ class Overlook:
                 listed.append(FailedPage(*facts, labels.paths))
         listed.sort(key=lambda one: (one.failed_at.timestamp() if one.failed_at else 0.0, -one.page), reverse=True)
         return codes, listed
-
-    def _disk(self) -> Disk | None:
-        if self._data_dir is None:
-            return None
-        usage = shutil.disk_usage(self._data_dir)
-        return Disk(usage.total, usage.free, self._reserved)

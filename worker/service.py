@@ -36,7 +36,7 @@ from worker.read_again import Asked, Step
 from worker.uploads import ResumableUploads, Upload
 
 if TYPE_CHECKING:
-    from worker.overview import Overview  # which knows Readiness
+    from worker.overview import Disk, Inside, Overview  # which knows Readiness
     from worker.webhooks.desk import Webhooks  # whose parts know DocumentView
 
 
@@ -220,6 +220,14 @@ class ServiceProtocol(Protocol):
 
     def queue_depth(self) -> int:
         """Jobs that wait or run, for metrics."""
+        ...
+
+    def inside(self) -> Inside:
+        """What runs, for metrics."""
+        ...
+
+    def disk(self) -> Disk | None:
+        """Where the data directory lies, for metrics; None where there is none."""
         ...
 
     def overlook(self, tenant: str) -> Overview:
