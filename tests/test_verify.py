@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 
 import pytest
@@ -27,10 +28,10 @@ def archive(tmp_path):
     held.close()
 
 
-def found(archive):
+def found(archive, progress=lambda _done, _total: None):
     """Codes and subjects, of what verify finds."""
     truth = Truth(archive.blobs, archive.catalog, archive.store, archive.embedder, None, Splits(archive.catalog))
-    return {(finding.code, finding.subject) for finding in _verify(truth, lambda _done, _total: None).findings}
+    return {(finding.code, finding.subject) for finding in _verify(truth, progress).findings}
 
 
 def catalog_file(archive, name):
@@ -109,3 +110,50 @@ def test_pages_that_do_not_agree_with_their_document_are_found(archive):
     archive.store.add_pending([PageKey(TENANT, one, 2), PageKey(TENANT, UNKNOWN_ID, 1)], facts, now())
     archive.store.delete(TENANT, two)
     assert found(archive) == {("page_unknown", one), ("page_unowned", UNKNOWN_ID), ("pages_missing", two)}
+
+
+def test_bytes_that_cannot_be_read_do_not_hide_others(archive, monkeypatch):
+    """A bad sector is what is looked for: it is told by name, and the rest is hashed all the same."""
+    hashes = {
+        archive.catalog.get(TENANT, archive.upload(pdf(text))).manifest.sha256 for text in ("one", "two", "three")
+    }
+    archive.settle()
+    unreadable, rotten, _ = sorted(hashes)
+    (archive.root / "blobs" / rotten).write_bytes(b"rotten")
+    check = archive.blobs.check
+
+    def bad_sector(sha256):
+        if sha256 == unreadable:
+            raise OSError(errno.EIO, "Input/output error")
+        return check(sha256)
+
+    monkeypatch.setattr(archive.blobs, "check", bad_sector)
+    assert found(archive) == {("blob_damaged", unreadable), ("blob_damaged", rotten)}
+
+
+@pytest.mark.parametrize("when", ["hashed", "scanned"])
+def test_what_is_deleted_meanwhile_is_no_disagreement(archive, monkeypatch, when):
+    """To hash an archive takes hours, and in a full stack people go on: it neither ends there nor tells of what is
+    whole.
+    """
+    documents = [archive.upload(pdf("one")), archive.upload(zipped(a=pdf("two"), b=pdf("three")), "box.zip")]
+    archive.upload(pdf("four"))
+    archive.settle()
+    scan = archive.store.scan
+
+    def delete():
+        while documents:
+            archive.library.delete(TENANT, documents.pop())
+
+    def scan_and_delete(*arguments, **options):
+        points = list(scan(*arguments, **options))
+        if arguments == (None,):
+            delete()
+        return points
+
+    if when == "scanned":
+        monkeypatch.setattr(archive.store, "scan", scan_and_delete)
+        assert found(archive) == set()
+    else:
+        assert found(archive, lambda _done, _total: delete()) == set()
+    assert documents == []

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from index import ids
 from index.catalog import Entry
-from index.errors import ConfigError
+from index.errors import ConfigError, NotFound
 from index.ownership import Ownership
 from index.store import PageCounts
-from index.types import PageState
+from index.types import Blob, PageState
 from worker.settings import Settings
 from worker.wiring import Truth, drop_index, open_service, open_truth
 
@@ -66,22 +66,17 @@ def _require_archive(settings: Settings) -> None:
 
 def _verify(truth: Truth, progress: Callable[[int, int], None]) -> Verification:
     findings: list[Finding] = []
-    entries = list(truth.catalog.entries(None))
     blobs = list(truth.blobs.blobs())
-    total = sum(blob.size for blob in blobs)
-    done = 0
-    for blob in blobs:
-        if not truth.blobs.check(blob.sha256):
-            findings.append(Finding("blob_damaged", blob.sha256, "the stored bytes are not those that were uploaded"))
-        done += blob.size
-        progress(done, total)
-    stored = {blob.sha256 for blob in blobs}
+    stored = _check_blobs(truth, blobs, findings, progress)
+    # After what may take hours: other processes may go on meanwhile.
+    entries = list(truth.catalog.entries(None))
     wanted = {entry.manifest.sha256 for entry in entries}
-    findings += [Finding("blob_unowned", sha, "no document refers to this blob") for sha in sorted(stored - wanted)]
+    unowned = (sha for sha in sorted(stored - wanted) if truth.blobs.has(sha))
+    findings += [Finding("blob_unowned", sha, "no document refers to this blob") for sha in unowned]
     pages, unfinished = _compare_points(truth, findings)
     for entry in entries:
         manifest = entry.manifest
-        if manifest.sha256 not in stored:
+        if not truth.blobs.has(manifest.sha256) and truth.catalog.get(manifest.tenant, manifest.document_id):
             findings.append(Finding("blob_missing", manifest.document_id, f"blob {manifest.sha256} is gone"))
         if manifest.document_id != ids.document_id(manifest.tenant, manifest.sha256):
             message = f"the manifest names blob {manifest.sha256}, which is another document's"
@@ -95,7 +90,34 @@ def _verify(truth: Truth, progress: Callable[[int, int], None]) -> Verification:
         Finding("deletion_unfinished", stone.document_id, "the next start of the service ends it")
         for stone in truth.catalog.bury()
     ]
-    return Verification(len(entries), pages, len(blobs), total, unfinished, tuple(findings))
+    size = sum(blob.size for blob in blobs)
+    return Verification(len(entries), pages, len(blobs), size, unfinished, tuple(findings))
+
+
+def _check_blobs(
+    truth: Truth, blobs: Sequence[Blob], findings: list[Finding], progress: Callable[[int, int], None]
+) -> set[str]:
+    """Hash them all; those that are there. One that cannot be read says nothing of the others, and one that somebody
+    deletes meanwhile is none.
+    """
+    stored: set[str] = set()
+    total, done = sum(blob.size for blob in blobs), 0
+    for blob in blobs:
+        problem = None
+        try:
+            if not truth.blobs.check(blob.sha256):
+                problem = "the stored bytes are not those that were uploaded"
+        except (NotFound, FileNotFoundError):
+            continue
+        except OSError as error:
+            problem = f"the stored bytes cannot be read: {error.strerror}"
+        finally:
+            done += blob.size
+            progress(done, total)
+        stored.add(blob.sha256)
+        if problem:
+            findings.append(Finding("blob_damaged", blob.sha256, problem))
+    return stored
 
 
 def _compare_points(truth: Truth, findings: list[Finding]) -> tuple[int, int]:
@@ -112,6 +134,8 @@ def _compare_points(truth: Truth, findings: list[Finding]) -> tuple[int, int]:
         found[key.tenant, key.document_id] += 1
         split = truth.catalog.split(key.tenant, key.document_id)
         if truth.catalog.get(key.tenant, key.document_id) is None:
+            if truth.store.get([key])[0] is None:
+                continue  # its document was deleted after this was read
             findings.append(Finding("page_unowned", key.document_id, f"page {key.page} has no document"))
         elif split is None or key.page > len(split.pages):
             findings.append(Finding("page_unknown", key.document_id, f"page {key.page} is not in the split"))
@@ -134,6 +158,8 @@ def _compare_members(truth: Truth, entries: Sequence[Entry]) -> Iterator[Finding
     """
     for entry in entries:
         tenant, archive = entry.manifest.tenant, entry.manifest.document_id
+        if truth.catalog.get(tenant, archive) is None:
+            continue  # deleted meanwhile
         if not entry.origins:
             yield Finding("origin_missing", archive, "no file says how it came; it counts as uploaded by itself")
         split = truth.catalog.split(tenant, archive)
