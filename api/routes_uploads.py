@@ -268,7 +268,7 @@ async def _append(
 ) -> Upload:
     """Write the body at `offset`; the document, when it is whole."""
     try:
-        writing, target = await upload_turns.taken(context, known, offset)
+        writing, target = await upload_turns.taken(context, known, offset, checked=expected is not None)
         try:
             await _copy(request, context, target, meter, expected)
         finally:
@@ -312,10 +312,9 @@ async def _copy(request: Request, context: Context, target: Appending, meter: Up
                 context.metrics.upload_bytes.inc(len(held))
                 await context.call(keep, bytes(held))
         # Bytes that are not known to be right are not kept, be they wrong or cut off.
-        if expected and sum_of and sum_of.digest() != expected[1]:
-            with anyio.CancelScope(shield=True):
-                await context.call(target.undo)
-    if expected and sum_of and sum_of.digest() != expected[1]:
+        if expected and sum_of and sum_of.digest() == expected[1]:
+            target.confirm()
+    if expected and not target.confirmed:
         raise WrongChecksum(f"The bytes do not have the {expected[0]} that came with them; none of them were kept.")
 
 

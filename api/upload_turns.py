@@ -24,14 +24,16 @@ _PATIENCE_S = 5.0
 _LOOK_S = 0.25
 
 
-async def taken(context: Context, known: Upload, offset: int) -> tuple[AbstractContextManager[Appending], Appending]:
+async def taken(
+    context: Context, known: Upload, offset: int, *, checked: bool
+) -> tuple[AbstractContextManager[Appending], Appending]:
     """The end of the upload's file, entered, and what leaves it again. Waits a moment where somebody writes to it;
     `Conflict` (`upload_busy`) where that goes on, and as `ResumableUploads.appending`.
     """
     uploads = context.service.uploads
     deadline = anyio.current_time() + _PATIENCE_S
     while True:
-        writing = uploads.appending(known.tenant, known.id, offset)
+        writing = uploads.appending(known.tenant, known.id, offset, checked=checked)
         try:
             return writing, await context.call(writing.__enter__)
         except Conflict as error:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -241,3 +244,73 @@ def test_bytes_are_on_the_disk_before_they_are_counted(tmp_path, monkeypatch):
         end.write(b"de")
         raise ConnectionResetError
     assert kept.get("t", upload.id).offset == synced[-1] == 5
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from worker.uploads import ResumableUploads, UploadConfig
+
+directory, upload_id, size = sys.argv[1:]
+kept = ResumableUploads(Path(directory), UploadConfig(100_000))
+with kept.appending("t", upload_id, 4, checked=True) as end:
+    end.write(b"x" * int(size))
+    end._file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("size", [20_000, 49_996])
+def test_of_a_checked_piece_that_a_kill_cut_nothing_counts(tmp_path, size):
+    """Nobody knows whether it is right, not even where its last byte came: it is sent again from where it began."""
+    kept = uploads(tmp_path, max_bytes=100_000)
+    upload = kept.create("t", 50_000, filename="a.pdf")
+    write(kept, upload, 0, b"good")
+    arguments = [sys.executable, "-c", KILLED, str(tmp_path), upload.id, str(size)]
+    assert subprocess.run(arguments, check=False, timeout=120).returncode == -signal.SIGKILL
+    assert (tmp_path / f"{upload.id}.part").stat().st_size == 4 + size
+    assert kept.get("t", upload.id).offset == 4
+    seen = []
+    assert kept.finish("t", upload.id, collected(seen)).document_id is None
+    with pytest.raises(Conflict):
+        write(kept, upload, 4 + size, b"y")
+    with kept.appending("t", upload.id, 4, checked=True) as end:
+        end.write(b"y" * 49_996)
+        end.confirm()
+    assert kept.get("t", upload.id).offset == 50_000
+    assert kept.finish("t", upload.id, collected(seen)).document_id == "the-document"
+    assert [content for _, _, content in seen] == [b"good" + b"y" * 49_996]
+    assert not list(tmp_path.glob("*.unchecked"))
+
+
+def test_a_checked_piece_is_kept_once_it_is_confirmed(tmp_path):
+    """Without that, however it ended, what came before it stands as it stood; while it is written, too."""
+    kept = uploads(tmp_path)
+    upload = kept.create("t", 10, filename="a.pdf")
+    write(kept, upload, 0, b"0123")
+    with kept.appending("t", upload.id, 4, checked=True) as end:
+        end.write(b"wrong!")
+        end._file.flush()
+        assert kept.get("t", upload.id).offset == 4
+        assert kept.finish("t", upload.id, collected([])).document_id is None
+    assert kept.get("t", upload.id).offset == 4
+    with pytest.raises(ConnectionResetError), kept.appending("t", upload.id, 4, checked=True) as end:
+        end.write(b"cut")
+        raise ConnectionResetError
+    assert kept.get("t", upload.id).offset == 4
+    with kept.appending("t", upload.id, 4, checked=True) as end:
+        end.write(b"456")
+        end.confirm()
+    write(kept, upload, 7, b"789")
+    seen = []
+    assert kept.finish("t", upload.id, collected(seen)).document_id == "the-document"
+    assert seen[0][2] == b"0123456789"
+
+
+def test_an_upload_that_is_given_up_leaves_nothing(tmp_path):
+    """Also in the middle of a checked piece that a kill cut."""
+    kept = uploads(tmp_path)
+    upload = kept.create("t", 10, filename="a.pdf")
+    (tmp_path / f"{upload.id}.unchecked").write_bytes(b"0")
+    kept.delete("t", upload.id)
+    assert list(tmp_path.iterdir()) == []

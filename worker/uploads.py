@@ -3,13 +3,14 @@
 What they promise:
 
 * A byte that `append` has counted survives a crash: it is on the disk before the offset is told.
+* Of a piece that is checked nothing counts before it was confirmed, whatever ends it, a kill too.
 * One writer at a time: a second one gets `Conflict` (`upload_busy`) instead of mixing its bytes in. It can say that it
   waits (`want`), and the first one can look whether somebody does (`Appending.wanted`).
 * `finish` hands the whole file to the service once; asked again, after a crash say, it gives the same document.
 * An upload nobody went on with for `keep_s` is removed. A finished one keeps nothing but the document's id.
 
-One directory holds them: `<id>.json` (what it is), `<id>.part` (the bytes so far), `<id>.done` (the document's id),
-`<id>.next` (somebody waits to write).
+One directory holds them: `<id>.json` (what it is), `<id>.part` (the bytes so far), `<id>.unchecked` (from where on they
+are not confirmed), `<id>.done` (the document's id), `<id>.next` (somebody waits to write).
 They know no HTTP; `api.routes_uploads` speaks tus 1.0 in front of them.
 """
 
@@ -123,25 +124,29 @@ class ResumableUploads:
         document_id: str | None = None
         with contextlib.suppress(FileNotFoundError):
             document_id = done.read_text()
+        unchecked = self._unchecked(upload_id)
         try:
             status = (done if document_id else self._path(upload_id, "part")).stat()
         except FileNotFoundError:
             raise _unknown() from None
+        came = status.st_size if unchecked is None else min(unchecked, status.st_size)
         return Upload(
             id=upload_id,
             tenant=tenant,
             length=facts["length"],
             filename=facts["filename"],
             text_layer=facts["text_layer"],
-            offset=facts["length"] if document_id else status.st_size,
+            offset=facts["length"] if document_id else came,
             document_id=document_id,
             expires_at=status.st_mtime + self._config.keep_s,
             metadata=facts.get("metadata", ""),
         )
 
     @contextlib.contextmanager
-    def appending(self, tenant: str, upload_id: str, offset: int) -> Iterator[Appending]:
-        """Write at `offset`, which must be where the upload stands (`Conflict` `wrong_offset` else)."""
+    def appending(self, tenant: str, upload_id: str, offset: int, *, checked: bool = False) -> Iterator[Appending]:
+        """Write at `offset`, which must be where the upload stands (`Conflict` `wrong_offset` else). What is written
+        `checked` is kept only once it is confirmed.
+        """
         upload = self.get(tenant, upload_id)
         if upload.document_id:
             raise Conflict("The upload is finished: it takes no more bytes.", code="wrong_offset")
@@ -152,18 +157,42 @@ class ResumableUploads:
         # Closing writes what could not be flushed once more: a full disk is told as one there too.
         with storage_errors(), file:
             _lock(file)
-            stands = file.seek(0, os.SEEK_END)
+            stands = self._settle(file, upload_id)
             if stands != offset:
                 raise _wrong_offset(stands, offset)
             remove(self._path(upload_id, "next"))
+            if checked:
+                write_atomic(self._path(upload_id, "unchecked"), str(stands).encode(), replace=True, mode=0o600)
             writing = Appending(file, stands, upload.length, self._leave_room, lambda: self._wanted(upload_id))
             try:
                 yield writing
             finally:
-                # Whatever broke it off, the bytes that came are kept: that is what a resumable upload is for.
+                if checked and not writing.confirmed:
+                    writing.undo()
+                # Whatever broke it off, all other bytes that came are kept: that is what a resumable upload is for.
                 with storage_errors():
                     file.flush()
                     os.fsync(file.fileno())
+                if checked:
+                    remove(self._path(upload_id, "unchecked"))
+
+    def _settle(self, file: BinaryIO, upload_id: str) -> int:
+        """Where the upload stands, for who has locked its file: what a kill left unconfirmed is cut off."""
+        stands = file.seek(0, os.SEEK_END)
+        if (unchecked := self._unchecked(upload_id)) is not None:
+            stands = min(stands, unchecked)
+            file.truncate(stands)
+            file.seek(stands)
+            os.fsync(file.fileno())
+            remove(self._path(upload_id, "unchecked"))
+        return stands
+
+    def _unchecked(self, upload_id: str) -> int | None:
+        """From where on the bytes are not confirmed; None where all are."""
+        try:
+            return int(self._path(upload_id, "unchecked").read_bytes())
+        except FileNotFoundError:
+            return None
 
     def want(self, tenant: str, upload_id: str) -> None:
         """Say that somebody waits to write to it, which counts for a moment. `NotFound`."""
@@ -195,6 +224,9 @@ class ResumableUploads:
             _lock(file)
             if self._path(upload_id, "done").exists():  # finished between the look and the lock
                 return self.get(tenant, upload_id)
+            if self._settle(file, upload_id) < upload.length:  # a checked piece, begun and cut in between
+                return self.get(tenant, upload_id)
+            file.seek(0)
             password = self._facts(tenant, upload_id)["password"]
             try:
                 document_id = finish(upload, password, _chunks(file))
@@ -236,7 +268,7 @@ class ResumableUploads:
         return swept
 
     def _remove(self, upload_id: str) -> None:
-        for kind in ("json", "part", "done", "next"):
+        for kind in ("json", "unchecked", "part", "done", "next"):
             remove(self._path(upload_id, kind))
 
     def _facts(self, tenant: str, upload_id: str) -> dict[str, object]:
@@ -304,6 +336,7 @@ class Appending:
         self._room = room
         self.wanted = wanted
         """Whether somebody else waits to write."""
+        self.confirmed = False
 
     def write(self, chunk: bytes) -> None:
         """`TooLarge` past the length that was announced, and then nothing of this writer is kept: a file that is
@@ -316,6 +349,10 @@ class Appending:
         with storage_errors():
             self._file.write(chunk)
         self._at += len(chunk)
+
+    def confirm(self) -> None:
+        """What this writer wrote is right: it may be kept."""
+        self.confirmed = True
 
     def undo(self) -> None:
         """Forget what this writer wrote."""
