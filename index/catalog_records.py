@@ -1,11 +1,12 @@
 """The files of a catalog directory as what they mean, and back.
 
-A file that is cut off, overwritten or of another shape than this version writes is damaged: it is logged and counts as
-absent, so that it costs its own document and no other.
+A file that is cut off, overwritten, of another shape than this version writes, or not to be read is damaged: it is
+logged and counts as absent, so that it costs its own document and no other.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 from collections.abc import Callable
@@ -22,6 +23,8 @@ Facts = dict[str, Any]
 Record = TypeVar("Record")
 # What JSON of another shape makes of the functions below.
 _MISSHAPEN = (ValueError, TypeError, LookupError, AttributeError)
+_UNREADABLE = frozenset({errno.EIO, errno.EACCES, errno.EPERM, errno.EISDIR})
+"""A bad sector, another user's file. Other errors, as of too many open files, say nothing of the file."""
 
 
 def load(path: Path, make: Callable[[Facts], Record]) -> Record | None:
@@ -32,6 +35,11 @@ def load(path: Path, make: Callable[[Facts], Record]) -> Record | None:
         return None
     except _MISSHAPEN:
         log.error("%s is damaged; `folioscope verify` lists such files", path)
+        return None
+    except OSError as error:
+        if error.errno not in _UNREADABLE:
+            raise
+        log.error("%s cannot be read (%s); `folioscope verify` lists such files", path, error.strerror)
         return None
 
 

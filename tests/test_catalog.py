@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -227,6 +229,36 @@ def test_a_damaged_manifest_hides_its_document_only(catalog, tmp_path, damage):
     assert [entry.manifest for entry in fresh.entries()] == [manifest(2)]
     assert fresh.damaged() == [broken]
     assert not fresh.complete()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.EMFILE])
+@pytest.mark.parametrize("part", ["json", "split.json"])
+def test_a_file_that_cannot_be_read_is_damaged(catalog, tmp_path, monkeypatch, part, number):
+    """A bad sector, or another user's file, costs its document and no other; it is not taken for damaged where the
+    process is to blame, which reads it a moment later.
+    """
+    one, two = manifest(1), manifest(2)
+    for facts in (one, two):
+        catalog.add(facts, Origin(None, "x"))
+        catalog.split("default", facts.document_id, Split(pages=(PageSize(1, 2),)))
+    bad = tmp_path / "documents/default" / f"{one.document_id}.{part}"
+    read = Path.read_bytes
+
+    def refuse(path):
+        if path == bad:
+            raise OSError(number, os.strerror(number), str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    fresh = DirCatalog(tmp_path)
+    if number == errno.EMFILE:
+        with pytest.raises(OSError, match="open files"):
+            fresh.damaged()
+        return
+    assert fresh.damaged() == [bad]
+    assert [entry.manifest for entry in fresh.entries()] == ([two] if part == "json" else [two, one])
+    assert fresh.split("default", two.document_id) is not None
+    assert fresh.complete() is (part != "json")
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
