@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.layout_kit import OTHER, PROSE, Page, flat, in_order
+from tests.layout_kit import HEIGHT, OTHER, PROSE, Page, flat, in_order
 
 
 def paragraphs(page: Page, x: float, width: float, beside: dict[int, list[str]], at: float, size: float = 8.0) -> None:
@@ -58,6 +58,63 @@ def test_speakers_stay_with_what_they_say() -> None:
     assert "BOY. Then I shall go" in text
     assert "before it is dark. MASTER. Nobody could say" in text
     assert f"BOY. {flat(OTHER)}" in text
+
+
+def test_speakers_without_descenders_stay_with_what_they_say() -> None:
+    """A reader's box round "Mr Fox" is lower than the lines beside it, but its letters are no narrower."""
+    page = Page()
+    y = 60.0
+    for name, speech in (("Mr Fox", PROSE), ("Mrs Lumb", OTHER), ("Mr Fox", OTHER)):
+        page.line(50, y + 1.5, name)
+        box = replace(page.lines[-1].box, y1=(y + 9) / HEIGHT)
+        page.lines[-1] = replace(page.lines[-1], box=box, page_box=box, size=box.y1 - box.y0)
+        y = page.text(130, y, 400, speech) + 4
+    text = flat(page.composed(shuffle=1).text)
+    assert f"Mr Fox {flat(PROSE)} Mrs Lumb {flat(OTHER)} Mr Fox {flat(OTHER)}" in text
+
+
+def test_notes_beside_clauses_within_clauses() -> None:
+    """Lines that begin anywhere and end together are one column; a note may stand beside a short one of them."""
+    page = Page()
+    y = 60.0
+    clauses = [
+        (50, "1. ", ["Hire and", "return"], PROSE[:230]),
+        (50, "2. ", ["Rent"], "The Hirer shall pay by way of rent:"),
+        (74, "(a) ", [], "during the first year, a hundred and twenty pounds a quarter, payable in advance;"),
+        (74, "(b) ", [], "during every later year, a sum that is ascertained in one of the following two ways:"),
+        (98, "(i) ", [], "the number of bricks burnt, as the kiln books show it, divided by one thousand, or"),
+        (98, "(ii) ", [], "the cost of any repair which the Hirer has carried out as clause 4 allows him to do."),
+        (50, "3. ", ["Care of the", "machinery"], OTHER[:250]),
+        (50, "4. ", ["Repairs"], "The Hirer may carry out repairs that cannot wait, provided that"),
+        (74, "(a) ", [], "notice of them is given on the same day, by telegraph or by telephone; and that"),
+        (74, "(b) ", [], "the parts that were taken out are kept for inspection for thirty days or longer."),
+    ]
+    for x, number, note, clause in clauses:
+        for k, line in enumerate(note):
+            page.line(462, y + 1 + 8.6 * k, line, 7)
+        y = page.text(x, y, 450 - x, number + clause) + 4
+    text = page.composed(shuffle=5).text
+    assert in_order(text, "1. The committee", "Hire and return", "2. The Hirer", "Rent", "(a) during", "(ii) the cost")
+    assert in_order(
+        text, "3. Nobody", "Care of the machinery", "4. The Hirer", "Repairs", "(a) notice", "(b) the parts"
+    )
+    assert flat(OTHER[:250]) in flat(text)
+
+
+def test_a_list_of_partners_along_a_letter_is_read_before_it() -> None:
+    """More lines than the letter has, in smaller type, level with none of its lines but by chance."""
+    page = Page()
+    partners = ["Partners", "H. G. Cranmer", "Sir Basil Whitelaw", "T. Nunn", "Miss D. Roe", "", "Associates"]
+    partners += ["P. Farrant", "L. J. Mace", "", "Consultant", "A. Cranmer", "", "Also at", "Dereham"]
+    for k, name in enumerate(partners):
+        if name:
+            page.line(40, 100 + 10 * k, name, 7)
+    page.row(98, [(160, "Our ref: TN/KP/4419"), (450, "23rd October 1951")])
+    for k, line in enumerate(("Messrs. Bullard & Stone", "Auctioneers", "Tombland", "", "Dear Sirs,")):
+        page.row(128 + 13 * k, [(160, line)])
+    page.text(160, 198, 390, PROSE)
+    text = page.composed(shuffle=2).text
+    assert in_order(text, *filter(None, partners), "Our ref", "Messrs. Bullard", "Tombland", "Dear Sirs,", PROSE)
 
 
 def test_a_heading_of_two_lines_beside_its_paragraph_does_not_stand_inside_its_lines() -> None:

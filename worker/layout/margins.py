@@ -7,6 +7,7 @@ Columns of text, numbers of lines and clauses, labels and the speakers of a play
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -20,7 +21,11 @@ from worker.layout.rows import gather
 _LONG = 0.45  # of the text's width: a line of the text that notes stand beside
 _FEWEST_LINES = 5
 _NARROW = 0.28  # of the text's width: a note is no wider
-_SMALLER = 0.88  # times the text's type
+_SMALLER, _NARROWER = 0.88, 0.94  # times the text's type, and the width of its letters
+_MOST, _MOST_LISTED = 0.5, 3.0  # lines of notes, and of a list, for each line of the text
+_CLOSE, _LISTED = 0.7, 3.0  # type sizes of white between the lines of a note, and between the parts of a list
+_LEVEL = 0.6  # of lines that pay no heed to others some stand level by chance
+_FLUSH, _INDENT = 1.2, 3.5  # type sizes before and behind the edge of a column where its lines begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,31 +50,60 @@ def take_notes(pieces: Sequence[Piece]) -> tuple[list[Note], list[Piece]]:
     if len(text) < _FEWEST_LINES or len(text) == len(pieces):
         return [], rest
     size = median(p.size for p in text)
-    left = median(p.x0 for p in text)
-    right = sorted(p.x1 for p in text)[int(0.9 * (len(text) - 1))]
-    flush = [p for p in text if abs(p.x0 - left) <= 1.2 * size]
-    if len(flush) < 0.6 * len(text) or sum(starts_small(p.text) for p in flush) < 0.4 * len(flush):
-        return [], rest  # more than one column, or no running text
     notes: list[Note] = []
     for on_left in (True, False):
+        edge = _edge(text, size, on_left=on_left)
+        if edge is None:
+            continue
         # Readers' boxes stand out beyond the letters: a note may seem to begin where the text ends.
-        beyond = [p for p in pieces if (p.x1 < left - 0.4 * size if on_left else p.x0 > right - 0.2 * size)]
+        beyond = [p for p in pieces if (p.x1 < edge - 0.4 * size if on_left else p.x0 > edge - 0.2 * size)]
         notes.extend(_notes(beyond, text, size, _NARROW * width, on_left=on_left))
     taken = {id(p) for note in notes for p in note.pieces}
     return notes, [p for p in rest if id(p) not in taken]
 
 
+def _edge(text: Sequence[Piece], size: float, *, on_left: bool) -> float | None:
+    """Where running text in one column begins or ends; None where it is more than one column, or none that runs."""
+    if on_left:
+        edge = median(p.x0 for p in text)
+        column = [p for p in text if -_FLUSH * size <= p.x0 - edge <= _INDENT * size]
+        if len(column) < 0.6 * len(text):
+            return None
+    else:
+        # Clauses within clauses begin anywhere, and end together.
+        edge = sorted(p.x1 for p in text)[int(0.9 * (len(text) - 1))]
+        column = list(text)
+        if any(vertical_overlap(a, b) > 0.3 for a, b in itertools.pairwise(text)):
+            return None
+    return edge if sum(_goes_on(p) for p in column) >= 0.4 * len(column) else None
+
+
+def _goes_on(line: Piece) -> bool:
+    """Whether a line begins with a small letter, be it behind the number of a clause."""
+    first, *others = line.tokens
+    return starts_small(others[0].text if others and is_enumerator(first.text) else first.text)
+
+
 def _notes(beyond: Sequence[Piece], text: Sequence[Piece], size: float, widest: float, *, on_left: bool) -> list[Note]:
     """The notes among the pieces beyond one edge of the text."""
-    groups = [group for group in _grouped(beyond, size) if any(_beside(p, text) for p in group)]
-    lines = [p for group in groups for p in group]
-    if not lines or len(lines) > 0.5 * len(text) or max(p.x1 - p.x0 for p in lines) > widest:
+    if len(beyond) > _MOST_LISTED * len(text):
         return []
+    every = _grouped(beyond, size, _CLOSE)
+    beside = [group for group in every if any(_beside(p, text) for p in group)]
+    groups = [group for group in every if any(group is other or _in_one_strip(group, other) for other in beside)]
+    lines = [p for group in groups for p in group]
+    if not lines or max(p.x1 - p.x0 for p in lines) > widest:
+        return []
+    if len(lines) > _MOST * len(text):
+        # A list along the margin, such as a firm's partners, pays no heed to the lines of its letter.
+        if sum(_level(p, text) for p in lines) > _LEVEL * len(lines):
+            return []
+        groups = _grouped(lines, size, _LISTED)
+    smaller = _is_smaller(lines, text)
     if sum(_is_other(p.text) for p in lines) > 0.3 * len(lines):
         return []
     if on_left:
         # Speakers, headwords and dates are level with the line that they begin, and of its type.
-        smaller = median(p.size for p in lines) < _SMALLER * size
         heedless = any(len(group) > 1 and not all(_level(p, text) for p in group) for group in groups)
         if not smaller and not heedless:
             # But no line of the text begins with both lines of one.
@@ -77,16 +111,31 @@ def _notes(beyond: Sequence[Piece], text: Sequence[Piece], size: float, widest: 
     return [Note(tuple(group), on_left) for group in groups if not any(_is_other(p.text) for p in group[:1])]
 
 
-def _grouped(pieces: Sequence[Piece], size: float) -> list[list[Piece]]:
+def _grouped(pieces: Sequence[Piece], size: float, white: float) -> list[list[Piece]]:
     """Lines close under each other are one note. Takes the canonical order."""
     groups: list[list[Piece]] = []
     for p in pieces:
         last = groups[-1][-1] if groups else None
-        if last is not None and p.y0 - last.y1 < 0.7 * size and p.x0 < last.x1 + size and p.x1 > last.x0 - size:
+        if last is not None and p.y0 - last.y1 < white * size and p.x0 < last.x1 + size and p.x1 > last.x0 - size:
             groups[-1].append(p)
         else:
             groups.append([p])
     return groups
+
+
+def _is_smaller(lines: Sequence[Piece], text: Sequence[Piece]) -> bool:
+    """Both lower and narrower: a reader's box round a few words is low where none of their letters reaches down."""
+
+    def width(pieces: Sequence[Piece]) -> float:
+        return median((p.x1 - p.x0) / max(1, len(p.text)) for p in pieces)
+
+    lower = median(p.size for p in lines) < _SMALLER * median(p.size for p in text)
+    return lower and width(lines) < _NARROWER * width(text)
+
+
+def _in_one_strip(group: Sequence[Piece], other: Sequence[Piece]) -> bool:
+    """Do notes begin level, and in one type? One of them may stand beside a line that is too short to be told."""
+    return abs(group[0].x0 - other[0].x0) < 0.5 * other[0].size and group[0].size < 1.3 * other[0].size
 
 
 def _is_other(text: str) -> bool:
