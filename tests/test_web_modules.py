@@ -74,34 +74,6 @@ def test_markdown_of_a_hostile_line_is_quick(tab: Tab):
         assert took < 5000, sign  # where matching is quadratic: minutes
 
 
-FIND = """
-async ([query, text]) => {
-  const { findSpans, tokenize } = await import('/web/highlight.js');
-  return findSpans(query, text, tokenize(text)).map(([a, b]) => text.slice(a, b));
-}
-"""
-
-
-@pytest.mark.parametrize(
-    ("query", "text", "found"),
-    [
-        ("quay", "The Quay, and quays.", ["Quay,", "quays."]),
-        ("harbour master", "The harbor-master; the harhour maste", ["harbor-master;", "harhour", "maste"]),
-        ("who is the master?", "He is the master who", ["master"]),
-        ('"north quay"', "north quay, south quay", ["north quay,"]),
-        ('"north quay"', "the quay in the north", ["quay", "north"]),
-        ("INV-2024-0117", "lNV-2O24-0ll7. INV-2024-0118", ["lNV-2O24-0ll7."]),
-        ("1927", "1928 and 1927", ["1927"]),
-        ("Zürich", "Zurich ZÜRICH", ["Zurich", "ZÜRICH"]),
-        ("the", "the end", ["the"]),
-        ("cat", "car cats", []),
-    ],
-)
-def test_words_of_a_query_on_a_page(tab: Tab, query: str, text: str, found: list[str]):
-    """Same word, same stem or misread by a letter counts; numbers must agree; a phrase stands together."""
-    assert tab.goto().evaluate(FIND, [query, text]) == found
-
-
 def test_boxes_join_on_a_line(tab: Tab):
     """Neighbouring words of a span are one box, a line break parts them, and a gap does too."""
     boxes = tab.goto().evaluate(
