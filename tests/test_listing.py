@@ -6,6 +6,7 @@ import weakref
 
 import pytest
 
+from index.errors import InvalidRequest
 from tests.kit import TENANT, Archive, pdf
 from worker import listing
 from worker.listing import Choices
@@ -48,6 +49,18 @@ def test_all_steps_of_a_listing_look_through_the_archive_once(archive, looks):
     assert len(looks) == 1
     assert listed(archive, uploaded_only=True, name="may") == (["may.pdf", "may.pdf"], {2})
     assert len(looks) == 2
+
+
+@pytest.mark.parametrize("given", listing.Order)
+@pytest.mark.parametrize("order", listing.Order)
+def test_a_cursor_goes_on_in_its_own_order(archive, order, given):
+    """Under another one its place means something else: a listing from anywhere would look like one from there."""
+    _, cursor = archive.library.documents(TENANT, limit=1, order=given)
+    if given is order:
+        assert len(archive.library.documents(TENANT, cursor=cursor, order=order)[0]) == 3
+    else:
+        with pytest.raises(InvalidRequest, match="order"):
+            archive.library.documents(TENANT, cursor=cursor, order=order)
 
 
 def test_what_was_chosen_before_a_change_counts_no_more(archive, looks):

@@ -118,7 +118,8 @@ def step(
     """At most `limit` of `entries` (newest first) after `cursor`, and the cursor of the next step. `InvalidRequest`.
 
     Ids are in no order, so a cursor names the last document that was listed by its place and its id: what comes and
-    goes meanwhile neither repeats nor hides another.
+    goes meanwhile neither repeats nor hides another. It goes on in its own order only: a place among sizes is a number
+    as a time is, and would be taken for one.
     """
 
     def place(entry: Entry) -> _Place:
@@ -142,13 +143,18 @@ def step(
     if len(found) <= limit:
         return found, None
     at, last_id = place(found[limit - 1])
-    return found[:limit], f"{at if isinstance(at, str) else repr(at)}_{last_id}"
+    return found[:limit], f"{_mark(order)}{at if isinstance(at, str) else repr(at)}_{last_id}"
+
+
+def _mark(order: Order) -> str:
+    """How cursors of an order begin."""
+    return "" if order is Order.NEWEST else f"{order}:"
 
 
 def _parse(cursor: str, order: Order) -> _Place:
-    at, _, last_id = cursor.rpartition("_")
-    if order is Order.NAME:
+    marked, (at, _, last_id) = cursor.startswith(_mark(order)), cursor.removeprefix(_mark(order)).rpartition("_")
+    if marked and order is Order.NAME:
         return at, last_id
-    if not _NUMBER.fullmatch(at) or not math.isfinite(float(at)):
-        raise InvalidRequest("This cursor is not one that a listing returned.")
+    if not marked or not _NUMBER.fullmatch(at) or not math.isfinite(float(at)):
+        raise InvalidRequest("This cursor is not one that a listing in this order returned.")
     return float(at), last_id
