@@ -76,9 +76,11 @@ class StagedFile:
         return self._hash.hexdigest()
 
     def discard(self) -> None:
+        # What cannot be removed, as from a disk that became read-only, is swept later.
         with contextlib.suppress(OSError):
             self._file.close()
-        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
 
 
 class DirBlobStore:

@@ -63,7 +63,9 @@ class DirCatalog:
                 finally:
                     self._depth -= 1
                 return
-            with self._lock_path.open("a") as file:
+            with storage_errors():
+                lock = self._lock_path.open("a")
+            with lock as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 changes = os.fstat(file.fileno()).st_size
                 if changes != self._changes:

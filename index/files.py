@@ -1,6 +1,7 @@
 """Files that survive a power cut: atomic, write-once, fsynced with their directory.
 
-Knows nothing of what is in them. `ENOSPC` and `EDQUOT` become `StorageFull`.
+Knows nothing of what is in them. `ENOSPC` and `EDQUOT` become `StorageFull`, `EROFS` becomes `Unavailable`: a system
+makes a disk read-only after an error of it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from index.errors import StorageFull
+from index.errors import StorageFull, Unavailable
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 """What the system says where there is no room."""
@@ -22,13 +23,18 @@ FULL = {errno.ENOSPC, errno.EDQUOT}
 
 @contextlib.contextmanager
 def storage_errors() -> Iterator[None]:
-    """Turn "no space left" into the error that says what to do."""
+    """Turn "no space left" and "read-only" into errors that say what to do."""
     try:
         yield
     except OSError as error:
         if error.errno in FULL:
             raise StorageFull(
                 "The disk that holds the data directory is full. Nothing was stored; free some space and try again."
+            ) from error
+        if error.errno == errno.EROFS:
+            raise Unavailable(
+                "The disk that holds the data directory is read-only, as after an error of the disk. Nothing was "
+                "changed; look at the system's log, and try again once it can be written to."
             ) from error
         raise
 
@@ -103,7 +109,8 @@ def sweep_half_written(folder: Path, *, older_than_s: float) -> int:
 def remove(path: Path) -> bool:
     """Delete a file durably; whether it was there."""
     try:
-        path.unlink()
+        with storage_errors():
+            path.unlink()
     except FileNotFoundError:
         return False
     sync_directory(path.parent)

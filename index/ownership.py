@@ -4,6 +4,7 @@ that ends with the process, however it ends.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -37,9 +38,9 @@ class Ownership:
                 f"The data directory {root} is in use by process {owner}. Stop that service, or talk to it over HTTP.",
                 code="data_dir_in_use",
             ) from None
-        self._file.truncate(0)
-        self._file.write(str(os.getpid()))
-        self._file.flush()
+        with contextlib.suppress(OSError):  # a full disk: then who has it cannot be told
+            os.ftruncate(self._file.fileno(), 0)
+            os.write(self._file.fileno(), str(os.getpid()).encode())
 
     def release(self) -> None:
         self._file.close()

@@ -46,7 +46,8 @@ class CrashLogs:
         """The process ends in order. Harmless without `arm`."""
         if self._file is not None:
             faulthandler.disable()
-            Path(self._file.name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # an empty one says nothing
+                Path(self._file.name).unlink(missing_ok=True)
             self._file.close()
             self._file = None
 

@@ -9,6 +9,7 @@ fails no innocent page; but not for ever, since a page that eats all memory also
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import logging
 from collections import Counter
@@ -54,7 +55,8 @@ class CrashLog:
             return
         faulthandler.disable()
         self._file.close()
-        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # an empty one says nothing
+            self._path.unlink(missing_ok=True)
 
 
 class Recovery:
