@@ -13,6 +13,7 @@ class FolderJSON(Model):
 class FolderListJSON(Model):
     items: list[FolderJSON]  # by name, numbers by their value
     more: int = 0  # folders that are not listed
+    unknown_folder: str | None = None  # the one that was asked for, where no document lies in it
 
 
 class ReadingJSON(Model):

@@ -110,6 +110,21 @@ def test_a_folder_is_found_as_it_was_sent(api):
     assert (len(told["considered"]), told["unknown_folder"]) == (1, None)
 
 
+def test_a_folder_to_look_into_that_is_not_there_is_told(api):
+    """One that holds files only has no folders either, and is there."""
+    send(api, "one", "letters/1911/may.pdf")
+    for within, unknown in {
+        "": None,
+        "letters": None,
+        "letters/1911/": None,
+        "1911": None,
+        "/lettres/": "lettres",
+    }.items():
+        told = api.get("/v1/folders", params={"within": within}, headers=api.headers).json()
+        assert told["unknown_folder"] == unknown, within
+    assert told["items"] == []
+
+
 def test_a_very_deep_folder_is_found_as_it_was_sent(api):
     """Of which the innermost parts are kept."""
     deep = "/".join(f"level {n}" for n in range(40))
