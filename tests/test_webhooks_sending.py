@@ -466,13 +466,16 @@ def test_what_waits_is_read_once(tmp_path, monkeypatch):
     load = boxes.load
     monkeypatch.setattr(boxes, "load", lambda path: read.append(path) or load(path))
 
+    def retrying():
+        return outbox.retrying("default", "hook", outbox.waiting("default", "hook"), 20)
+
     def told():
         read.clear()
-        return [one.last_error for one in outbox.retrying(outbox.waiting("default", "hook"), 20)], len(read)
+        return [one.last_error for one in retrying()], len(read)
 
     assert told() == (["first"], 51)
     assert told() == (["first"], 1)
-    assert outbox.retry(outbox.retrying(outbox.waiting("default", "hook"), 20)[0], next_at=8.0, error="again")
+    assert outbox.retry(retrying()[0], next_at=8.0, error="again")
     outbox.retry(messages[8], next_at=7.0, error="another")
     outbox.put(Message("msg_50", "default", "hook", "about", "document.done", "{}", 0.0, 0.0))
     outbox.done(messages[9])
@@ -481,6 +484,11 @@ def test_what_waits_is_read_once(tmp_path, monkeypatch):
     assert told() == (["another"], 1)
     Outbox(tmp_path).retry(messages[8], next_at=6.0, error="by another process")
     assert told() == (["by another process"], 2)
+    assert sum(map(len, outbox._tries.values())) == 49
+    for number in {*range(51)} - {7, 9}:
+        outbox.done(replace(messages[0], message_id=f"msg_{number}"))
+    assert told() == ([], 0)
+    assert outbox._tries == {}  # and of what was sent nothing is remembered
 
 
 def test_a_damaged_message_is_passed_over(sending):

@@ -92,5 +92,5 @@ class Webhooks:
     def _view(self, hook: Hook) -> HookView:
         waiting = self.outbox.waiting(hook.tenant, hook.hook_id)
         failed = tuple(self.outbox.failed(hook.tenant, hook.hook_id)[:_SHOWN])
-        retrying = tuple(self.outbox.retrying(waiting, _SHOWN))
+        retrying = tuple(self.outbox.retrying(hook.tenant, hook.hook_id, waiting, _SHOWN))
         return HookView(hook, len(waiting), failed, self.hooks.last_success(hook), retrying)

@@ -89,19 +89,22 @@ class Outbox:
         """Files of a hook's waiting messages, oldest first; `load` reads one."""
         return self._files(self._waiting, tenant, hook_id)
 
-    def retrying(self, waiting: list[Path], most: int) -> list[Message]:
-        """Of those that `waiting` gave for a hook: the ones whose last try failed. At most so many, the next to be
+    def retrying(self, tenant: str, hook_id: str, waiting: list[Path], most: int) -> list[Message]:
+        """Of those that `waiting` gave for this hook: the ones whose last try failed. At most so many, the next to be
         tried first. A file is read once, and again when it was changed: to read a thousand takes 50 ms.
         """
-        known = self._tries.get(waiting[0].parent, {}) if waiting else {}
+        folder = self._waiting / tenant / hook_id
+        known = self._tries.get(folder, {})
         tries: dict[Path, tuple[Stamp, float | None]] = {}
         for path in waiting:
             if (stamp := _stamp(path)) is None:
                 continue  # taken meanwhile
             found = known.get(path)
             tries[path] = found if found is not None and found[0] == stamp else (stamp, _next_try(path))
-        if waiting:
-            self._tries[waiting[0].parent] = tries
+        if tries:
+            self._tries[folder] = tries
+        else:
+            self._tries.pop(folder, None)
         tried = [(at, path) for path, (_, at) in tries.items() if at is not None]
         nearest = (load(path) for _, path in heapq.nsmallest(most, tried))
         return [message for message in nearest if message is not None and message.attempts]
