@@ -1,7 +1,8 @@
 """The catalog as small JSON files: `documents/<tenant>/<document_id>.<part>`.
 
 `json` (manifest), `split.json`, `gone.json` (tombstone), `origin-<hash>.json` (one for each way
-in), `secret.json` (a password, mode 0600) and `opening.json` (openings that never ended, so far).
+in), `secret.json` (a password, mode 0600), `opening.json` (openings that never ended, so far) and
+`former-<time>.json` (the tombstone of a life before this one, by which listings know one from the other).
 All are written whole, fsynced, and never changed; only a split that another look could add to is
 replaced by a later one, and so is the count of openings.
 
@@ -29,7 +30,7 @@ from index.catalog import Entry
 from index.catalog_memory import ID, Stamp, TenantCache, stamp_of
 from index.catalog_records import dump, is_damaged, load, manifest_of, openings_of, origin_of, split_of, tombstone_of
 from index.errors import InvalidRequest, StorageFull
-from index.files import make_directory, remove, storage_errors, write_atomic
+from index.files import make_directory, remove, rename, storage_errors, write_atomic
 from index.types import Manifest, Origin, Split, Tombstone
 
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -96,8 +97,6 @@ class DirCatalog:
             raise InvalidRequest(f"{manifest.tenant!r} or {manifest.document_id!r} cannot name a document.")
         with self.lock():
             self._count_change()
-            # A tombstone of the same bytes is over: they were uploaded again.
-            remove(stem.with_suffix(".gone.json"))
             cache, origin_path = self._tenant(manifest.tenant), _origin_path(stem, origin)
             secret_path, manifest_path = stem.with_suffix(".secret.json"), stem.with_suffix(".json")
             parts = cache.parts(manifest.document_id) | {"json", origin_path.name.partition(".")[2]}
@@ -105,6 +104,11 @@ class DirCatalog:
                 # Left by an upload that a crash cut off before its manifest.
                 remove(secret_path)
                 parts -= {"secret.json"}
+            # A tombstone of the same bytes is over: they were uploaded again. Who did not look in between would see no
+            # other names than before, and take the document for the one that was deleted.
+            tombstone, former = stem.with_suffix(".gone.json"), _former_path(stem, manifest)
+            if rename(tombstone, former):
+                parts |= {former.name.partition(".")[2]}
             try:
                 if password is not None:
                     write_atomic(secret_path, dump({"password": password}), replace=True, mode=0o600)
@@ -118,6 +122,7 @@ class DirCatalog:
                 if not manifest_path.exists():  # as on a full disk: then neither name nor password stay
                     remove(secret_path)
                     remove(origin_path)
+                    rename(former, tombstone)
                 raise
             split = None if new else load(stem.with_suffix(".split.json"), split_of)
             if split is not None and split.error_code:
@@ -320,6 +325,10 @@ def _touch(manifest: Path) -> None:
     """Tell other processes that the files beside a manifest have changed."""
     with contextlib.suppress(FileNotFoundError):
         os.utime(manifest)
+
+
+def _former_path(stem: Path, manifest: Manifest) -> Path:
+    return stem.with_suffix(f".former-{round(manifest.created_at.timestamp() * 1e6):x}.json")
 
 
 def _origin_path(stem: Path, origin: Origin) -> Path:

@@ -81,7 +81,7 @@ def openings_of(facts: Facts) -> int:
 def is_damaged(path: Path) -> bool:
     """Whether a file with one of the catalog's names does not hold what it should."""
     part = path.name.partition(".")[2]
-    make = origin_of if part.startswith("origin-") else _OF_PART.get(part, dict)
+    make = _OF_PART.get(part.partition("-")[0], dict)
     return load(path, make) is None and path.exists()
 
 
@@ -91,6 +91,8 @@ _OF_PART: dict[str, Callable[[Facts], object]] = {
     "gone.json": tombstone_of,
     "secret.json": password_of,
     "opening.json": openings_of,
+    "origin": origin_of,
+    "former": tombstone_of,
 }
 
 

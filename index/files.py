@@ -106,6 +106,17 @@ def sweep_half_written(folder: Path, *, older_than_s: float) -> int:
     return swept
 
 
+def rename(path: Path, target: Path) -> bool:
+    """Give a file another name in its directory, durably; whether it was there."""
+    try:
+        with storage_errors():
+            path.rename(target)
+    except FileNotFoundError:
+        return False
+    sync_directory(path.parent)
+    return True
+
+
 def remove(path: Path) -> bool:
     """Delete a file durably; whether it was there."""
     try:

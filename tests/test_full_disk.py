@@ -66,6 +66,17 @@ def test_an_upload_that_finds_no_room_leaves_nothing(archive, disk, room):
     assert archive.view(document).state is DocumentState.DONE
 
 
+def test_the_record_of_a_deletion_outlives_an_upload_that_finds_no_room(archive, disk):
+    """Where the document was deleted before."""
+    document = archive.upload(pdf("one"))
+    archive.library.delete(TENANT, document)
+    disk.room = 1
+    with pytest.raises(StorageFull):
+        archive.upload(pdf("one"))
+    assert archive.catalog.buried(TENANT, document)
+    assert files(archive) == [f"documents/{TENANT}/{document}.gone.json"]
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_bytes_that_were_there_stay(archive, disk, known):
     """Another document's, or, where `documents/` is not mounted, those of nobody that is known."""

@@ -308,6 +308,28 @@ def test_looking_under_the_lock_costs_a_scan_only_after_a_change(front, worker, 
         assert [one.manifest for one in front.catalog.entries("default")] == [kept]
 
 
+def test_a_document_deleted_and_sent_again_between_two_listings_is_listed_anew(two, tmp_path):
+    """However often: webhooks tell the end of a document that is new to the listing, which those are. Of all but the
+    last life nothing is left.
+    """
+    first, second = two
+    first.add(manifest(1), Origin(None, "a.pdf"))
+    for hour in (2, 3, 4):
+        with second.lock():
+            assert [entry.manifest for entry in second.listed("default")] == [manifest(hour - 1)]
+        first.bury(Tombstone("default", DOCUMENT, SHA, "a.pdf", START, 1))
+        first.forget("default", DOCUMENT)
+        assert first.buried("default", DOCUMENT)
+        first.add(manifest(hour), Origin(None, "a.pdf"))
+        assert not first.buried("default", DOCUMENT)
+        assert first.bury() == []
+        with second.lock():
+            assert [entry.manifest for entry in second.listed("default")] == [manifest(hour)]
+    second.bury(Tombstone("default", DOCUMENT, SHA, "a.pdf", START, 1))
+    second.forget("default", DOCUMENT)
+    assert [path.name for path in (tmp_path / "documents/default").iterdir()] == [f"{DOCUMENT}.gone.json"]
+
+
 def test_two_ways_in_of_which_one_is_not_known_here(two):
     """A process that adds or takes away a way in keeps those that another one added since."""
     first, second = two
