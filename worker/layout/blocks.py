@@ -25,6 +25,7 @@ class Block:
     ordered: bool = False  # the first token is a number that Markdown knows as such ("1.", "2)")
     level: int = 0  # of a heading
     goes_on: bool = False
+    centred: bool = False  # in the middle over the text that follows
 
     @property
     def text(self) -> str:

@@ -14,6 +14,7 @@ from worker.layout.kinds import ends_sentence, is_all_caps, is_item_number, is_n
 
 _LARGER = 1.27
 _LONGEST = 110  # characters
+_LOWEST, _LOWEST_CENTRED = 0.85, 0.75  # times the text's type; capitals are lower than a line with descenders
 _NO_END = (".", ",", ";", ":", "!", "-", "–")
 
 
@@ -117,12 +118,16 @@ def _by_size(block: Block, ratio: float, below: Block | None, blocks: int) -> bo
 
 def _by_place(block: Block, above: Block | None, below: Block | None, ratio: float, bold_share: float) -> bool:
     text = block.text
-    if len(block.rows) > 2 or len(text) > 80 or text.endswith(_NO_END) or ratio < 0.85 or not text[:1].strip():
+    if len(block.rows) > 2 or len(text) > 80 or text.endswith(_NO_END) or not text[:1].strip():
+        return False
+    if ratio < (_LOWEST_CENTRED if block.centred else _LOWEST):
         return False
     if text[:1].islower() or below is None or below.kind is RegionKind.TABLE:
         return False
     if below.y0 < block.y0:
         return False
+    if block.centred and not any(block.breaks[:-1]) and len(below.rows) > 1:
+        return True
     size = block.rows[0].size
     white_below = (below.y0 - block.y1) / size
     white_above = (block.y0 - above.y1) / size if above is not None else 9.0

@@ -15,6 +15,7 @@ from statistics import median
 
 from index.types import RegionKind
 from worker.layout.blocks import Block
+from worker.layout.centred import centred_rows
 from worker.layout.kinds import (
     TICKS,
     ends_sentence,
@@ -44,6 +45,7 @@ class Measure:
     far_in: frozenset[int]  # ids of rows of a small block set far in or to the right: an address, a date
     lineated: dict[int, bool]  # ids of rows of verse and of entries: does the line end there?
     edges: dict[int, float]  # ids of rows that fill lines narrower than the column, and where these end
+    centred: frozenset[int]  # ids of rows in the middle over the text that follows: its heading
 
 
 def blocks_of(rows: Sequence[Row], left: float, right: float) -> list[Block]:
@@ -61,7 +63,7 @@ def blocks_of(rows: Sequence[Row], left: float, right: float) -> list[Block]:
 
 def _measure(rows: Sequence[Row], left: float, bound: float) -> Measure:
     if not rows:
-        return Measure(1.3, left, bound, True, frozenset(), {}, {})
+        return Measure(1.3, left, bound, True, frozenset(), {}, {}, frozenset())
     widest = max(row.x1 - row.x0 for row in rows)
     steps: list[float] = []
     long_steps: list[float] = []
@@ -76,7 +78,8 @@ def _measure(rows: Sequence[Row], left: float, bound: float) -> Measure:
     right = _right_edge(rows, bound)
     leading = min(max(leading, 0.8), 2.5)
     lineated, edges = set_lines(rows, left, bound, leading), own_edges(rows, leading)
-    return Measure(leading, left, right, _running(rows), _far_in(rows, left, right), lineated, edges)
+    centred = centred_rows(rows) - lineated.keys()
+    return Measure(leading, left, right, _running(rows), _far_in(rows, left, right), lineated, edges, centred)
 
 
 _LOOK_BACK = 12  # rows; a letter's references are fewer
@@ -143,13 +146,13 @@ def _right_edge(rows: Sequence[Row], bound: float) -> float:
 
 
 def _text_blocks(rows: Sequence[Row], measure: Measure) -> list[Block]:
-    marks = _items(rows)
+    marks = {k: mark for k, mark in _items(rows).items() if id(rows[k]) not in measure.centred}
     blocks: list[Block] = []
     for k, row in enumerate(rows):
         block = blocks[-1] if blocks else None
         joint = "new" if block is None else _joint(rows, k, block, marks, measure)
         if block is None or joint == "new":
-            blocks.append(_open(row, marks.get(k)))
+            blocks.append(_open(row, marks.get(k), centred=id(row) in measure.centred))
         else:
             block.rows.append(row)
             block.breaks[-1] = joint == "break"
@@ -157,9 +160,9 @@ def _text_blocks(rows: Sequence[Row], measure: Measure) -> list[Block]:
     return blocks
 
 
-def _open(row: Row, mark: str | None) -> Block:
+def _open(row: Row, mark: str | None, *, centred: bool) -> Block:
     if mark is None:
-        return Block(RegionKind.PARAGRAPH, [row], [False])
+        return Block(RegionKind.PARAGRAPH, [row], [False], centred=centred)
     return Block(RegionKind.LIST, [row], [False], bullet=mark == "bullet", ordered=mark == "ordered")
 
 
@@ -229,7 +232,7 @@ def _joint(rows: Sequence[Row], k: int, block: Block, marks: dict[int, str], mea
     size = max(p.size, q.size)
     step = (q.yc - p.yc) / size
     white = (q.y0 - p.y1) / size
-    if k in marks:
+    if k in marks or _by_centre(p, q, measure):
         return "new"
     if step > measure.leading * 1.35 + 0.08 and white > 0.12:
         return "new"
@@ -258,6 +261,13 @@ def _joint(rows: Sequence[Row], k: int, block: Block, marks: dict[int, str], mea
     if starts_lower(q.text) and not p.text.endswith((":", ".")) and measure.right - p.x1 < 0.6 * (measure.right - p.x0):
         return "flow"
     return "break"
+
+
+def _by_centre(p: Row, q: Row, measure: Measure) -> bool:
+    """Does a heading in the middle begin or end between the two? It may have begun with a line that is full."""
+    if id(p) in measure.centred or id(q) not in measure.centred:
+        return id(q) not in measure.centred and id(p) in measure.centred
+    return ends_sentence(p.text) or abs((p.x0 + p.x1) - (q.x0 + q.x1)) > q.size
 
 
 def _heads(p: Row, q: Row) -> bool:

@@ -1,0 +1,72 @@
+"""Headings in the middle over their text, where no white and no type tells them: as in print before bold type."""
+
+from __future__ import annotations
+
+import pytest
+
+from index.types import RegionKind
+from tests.layout_kit import OTHER, PROSE, Page, in_order
+
+LEFT, WIDTH = 60, 400
+
+
+def middle(page: Page, y: float, text: str, size: float = 10.0) -> float:
+    """A line in the middle of the column; the result is where the next line stands."""
+    page.line(LEFT + (WIDTH - len(text) * size * 0.5) / 2, y, text, size)
+    return y + 1.3 * size
+
+
+def headings(page: Page) -> list[str]:
+    result = page.composed(shuffle=3)
+    return [
+        result.text[region.start : region.end].lstrip("# ")
+        for region in result.regions
+        if region.kind in (RegionKind.HEADING, RegionKind.TITLE)
+    ]
+
+
+@pytest.mark.parametrize("indent", [0.0, 15.0])
+@pytest.mark.parametrize("jitter", [0.0, 0.8])
+def test_lines_in_the_middle_over_their_paragraphs_are_headings(indent: float, jitter: float) -> None:
+    """Close above and below, in the text's own type, with a number or without."""
+    page = Page(jitter=jitter, seed=4)
+    y = 60.0
+    texts = [("Of the wall", PROSE), ("2. Apparatus", OTHER), ("ARTICLE 3", PROSE)]
+    for head, text in texts:
+        y = page.text(LEFT, middle(page, y, head), WIDTH, text, indent=indent)
+    assert headings(page) == ["Of the wall", "2. Apparatus", "ARTICLE 3"]
+    assert in_order(page.composed().text, *(part for pair in texts for part in pair))
+
+
+def test_a_short_paragraph_that_is_set_in_is_no_heading() -> None:
+    """It begins where paragraphs begin, however much white is behind it."""
+    page = Page()
+    y = page.text(LEFT, 60, 300, OTHER, indent=39)
+    page.line(LEFT + 39, y, "He said that he could not, and left them all")
+    page.text(LEFT, y + 13, 300, PROSE, indent=39)
+    assert headings(page) == []
+
+
+def test_the_lines_of_a_menu_are_no_headings() -> None:
+    """All of them stand in the middle, none over running text."""
+    page = Page()
+    y = 60.0
+    for course in (
+        ("Fish", "Boiled Turbot with Lobster Sauce", "Fried Whiting and Lemons"),
+        ("Joints", "Saddle of Mutton, Currant Jelly", "Sirloin of Beef and Radish"),
+    ):
+        for line in course:
+            y = middle(page, y, line)
+        y += 30
+    assert headings(page) == []
+
+
+def test_a_heading_that_begins_with_a_full_line_is_not_torn() -> None:
+    """Its second line stands in the middle over the text, its first one as wide as the text."""
+    page = Page()
+    y = 60.0
+    for line in ("Minutes of the meeting that was held in the Guildhall on the Tuesday after a gale", "of 1923"):
+        y = middle(page, y, line)
+    page.text(LEFT, y + 8, WIDTH, PROSE)
+    assert page.composed(shuffle=2).text.startswith("Minutes of the meeting that was held in the Guildhall on the")
+    assert "after a gale of 1923" in page.composed(shuffle=2).text
