@@ -43,7 +43,8 @@ def test_a_short_paragraph_that_is_set_in_is_no_heading() -> None:
     page = Page()
     y = page.text(LEFT, 60, 300, OTHER, indent=39)
     page.line(LEFT + 39, y, "He said that he could not, and left them all")
-    page.text(LEFT, y + 13, 300, PROSE, indent=39)
+    page.line(LEFT + 39, y + 13, "Nobody knew when the old ferry had last been painted")
+    page.text(LEFT, y + 26, 300, OTHER[61:])
     assert headings(page) == []
 
 
