@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from index.catalog import Catalog, Entry
-from worker.labels import paths
+from worker.labels import EachFolder, paths
 from worker.listing import natural
 
 
@@ -27,8 +27,17 @@ def folders(catalog: Catalog, entries: Iterable[Entry], within: str = "") -> lis
     """The folders directly in `within` (empty: the outermost ones), by their names."""
     above = within.strip("/").split("/") if within.strip("/") else []
     depth = len(above)
-    found: Counter[str] = Counter()
-    for entry in entries:
+
+    def told(entry: Entry) -> frozenset[str]:
         ways = (way.split("/")[:-1] for way in paths(catalog, entry))
-        found.update({"/".join(way[: depth + 1]) for way in ways if len(way) > depth and way[:depth] == above})
+        return frozenset("/".join(way[: depth + 1]) for way in ways if len(way) > depth and way[:depth] == above)
+
+    each = EachFolder(told)
+    together: Counter[frozenset[str]] = Counter()  # mostly few sets for many documents
+    for entry in entries:
+        sets = each.of(entry)
+        together[sets[0] if len(sets) == 1 else frozenset().union(*sets)] += 1
+    found: Counter[str] = Counter()
+    for paths_told, documents in together.items():
+        found.update(dict.fromkeys(paths_told, documents))
     return [Folder(path, found[path]) for path in sorted(found, key=lambda path: (natural(path), path))]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import PurePosixPath
+from typing import Generic, TypeVar
 
 from index.catalog import Catalog, Entry
 from index.types import PageLabels, Split
+
+Made = TypeVar("Made")
 
 MAX_DEPTH = 2
 """Archives inside archives that are opened: the uploaded one is depth 1, one inside it depth 2."""
@@ -71,3 +75,29 @@ def labels(catalog: Catalog, entry: Entry) -> PageLabels:
                 folders.add("/".join(parts[1:end]))
     manifest = entry.manifest
     return PageLabels(manifest.filename, manifest.media_type, manifest.created_at, tuple(sorted(folders)), ways)
+
+
+class EachFolder(Generic[Made]):
+    """What follows from the folder that a document came in, worked out once for each folder of a walk through many:
+    to look up the archives of two hundred thousand members one by one takes seconds. `work_out` gets a document with
+    one way in, and must not mind its name.
+    """
+
+    def __init__(self, work_out: Callable[[Entry], Made]) -> None:
+        self._work_out = work_out
+        self._known: dict[tuple[str, str | None, str, str], Made] = {}
+
+    def of(self, entry: Entry) -> list[Made]:
+        """One for each way in."""
+        found = []
+        for origin in entry.origins:
+            end = origin.path.rfind("/") + 1
+            name = origin.path[end:]
+            # Names that count as folders, or bring some of their own, stand for themselves.
+            odd = name in {"", "."} or "/" in entry.manifest.filename
+            own = f"{entry.manifest.document_id}/{name}" if odd else ""
+            key = (entry.manifest.tenant, origin.archive_id, origin.path[:end], own)
+            if key not in self._known:
+                self._known[key] = self._work_out(Entry(entry.manifest, (origin,)))
+            found.append(self._known[key])
+        return found
