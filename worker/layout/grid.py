@@ -17,6 +17,7 @@ _REACH = 0.006  # page heights: ruling lines this near to each other touch
 _THIN = 0.012
 _MOST_RULES = 600
 _TEXT = 4  # words: more than a number and its unit
+_GAP, _WIDER = 0.45, 1.6  # type sizes, and times the usual gap between words
 _FEW_LINES = 3  # of a cell of a lone row: more are a part of the page
 
 
@@ -61,18 +62,66 @@ def take_ruled(pieces: Sequence[Piece], groups: Sequence[Sequence[Rule]]) -> tup
         ys = distinct([*((r.y0 + r.y1) / 2 for r in level), *ends_y], reach)
         ys = _drawn(ys, xs, [(r.x0, r.x1, (r.y0 + r.y1) / 2) for r in level], reach)
         xs = _drawn(xs, ys, [(r.y0, r.y1, (r.x0 + r.x1) / 2) for r in uprights], reach)
+        xs = _with_text(xs, ys, rest)
         if len(xs) < 3 or len(ys) < 2 or len(xs) > 26:
             continue
-        inside = [p for p in rest if _inside(p, xs, ys)]
-        cells = [q for p in inside for q in _cut_at(p, uprights, xs)]
-        cells = _at_first_rows(cells, xs, ys, level, reach)
-        rows = _fill(cells, xs, with_entries(ys, xs, cells), uprights)
-        if not _plain(rows):
-            continue
-        kept = set(map(id, inside))
-        rest = [p for p in rest if id(p) not in kept]
-        tables.append(Ruled(Table(rows), xs[0], ys[0], xs[-1], ys[-1]))
+        for part_xs, part_ys in _tables(xs, ys, uprights, rest):
+            inside = [p for p in rest if _inside(p, part_xs, part_ys)]
+            room = _room(inside)
+            cells = [q for p in inside for q in _cut_at(p, uprights, part_xs, room)]
+            cells = _at_first_rows(cells, part_xs, part_ys, level, reach)
+            rows = _fill(cells, part_xs, with_entries(part_ys, part_xs, cells), uprights)
+            if not _plain(rows):
+                continue
+            kept = set(map(id, inside))
+            rest = [p for p in rest if id(p) not in kept]
+            tables.append(Ruled(Table(rows), part_xs[0], part_ys[0], part_xs[-1], part_ys[-1]))
     return tables, rest
+
+
+def _tables(
+    xs: list[float], ys: list[float], uprights: Sequence[Rule], pieces: Sequence[Piece]
+) -> list[tuple[list[float], list[float]]]:
+    """The parts of a grid that are tables: a form's boxes from side to side, with text of their own, are none."""
+    bands = list(itertools.pairwise(ys))
+    divided = [any(_runs_along(x, top, bottom, uprights) for x in xs[1:-1]) for top, bottom in bands]
+    texts = [
+        not cut and len(gather([p for p in pieces if _inside(p, xs, [top, bottom])])) > _FEW_LINES
+        for cut, (top, bottom) in zip(divided, bands, strict=True)
+    ]
+    if not any(texts):
+        return [(xs, ys)]
+    parts = []
+    for is_text, run in itertools.groupby(range(len(bands)), key=lambda k: texts[k]):
+        cut = [] if is_text else [k for k in run if divided[k]]
+        if not cut:
+            continue  # a title over a box is none of its text
+        lines = ys[cut[0] : cut[-1] + 2]
+        drawn = [x for x in xs[1:-1] if any(_runs_along(x, a, b, uprights) for a, b in itertools.pairwise(lines))]
+        parts.append(([xs[0], *drawn, xs[-1]], lines))
+    return parts
+
+
+def _with_text(xs: list[float], ys: list[float], pieces: Sequence[Piece]) -> list[float]:
+    """The upright lines without those outermost ones beyond which nothing stands: the edge of the paper, or dirt on it,
+    may touch a table.
+    """
+    within = [(p.x0 + p.x1) / 2 for p in pieces if ys[0] <= p.yc <= ys[-1]]
+    first = next((k for k, (a, b) in enumerate(itertools.pairwise(xs)) if any(a <= x < b for x in within)), 0)
+    last = next((k for k in range(len(xs) - 1, 0, -1) if any(xs[k - 1] <= x < xs[k] for x in within)), 0)
+    return xs[first : last + 1]
+
+
+def _runs_along(x: float, top: float, bottom: float, uprights: Sequence[Rule]) -> bool:
+    """Is an upright line drawn from `top` to `bottom`, or nearly?"""
+    drawn = sum(max(0.0, min(r.y1, bottom) - max(r.y0, top)) for r in uprights if abs((r.x0 + r.x1) / 2 - x) <= _REACH)
+    return drawn >= 0.75 * (bottom - top)
+
+
+def _room(pieces: Sequence[Piece]) -> float:
+    """How far apart words have to be, in type sizes, to be of two cells: a typewriter's spaces are wide."""
+    gaps = [(b[0] - a[1]) / p.size for p in pieces for a, b in itertools.pairwise(p.edges)]
+    return max(_GAP, _WIDER * median(gaps)) if gaps else _GAP
 
 
 def _usable(rules: Sequence[Box], aspect: float) -> list[Rule]:
@@ -147,7 +196,7 @@ def _inside(piece: Piece, xs: list[float], ys: list[float]) -> bool:
     return xs[0] - _REACH <= xc <= xs[-1] + _REACH and ys[0] - _REACH <= piece.yc <= ys[-1] + _REACH
 
 
-def _cut_at(piece: Piece, uprights: Sequence[Rule], xs: Sequence[float]) -> list[Piece]:
+def _cut_at(piece: Piece, uprights: Sequence[Rule], xs: Sequence[float], room: float) -> list[Piece]:
     """A piece that runs across an upright rule is cut between the words there; where a column's line is not drawn
     (or was not seen), only at a gap that is wider than between words, and running text not in a row that has inner
     lines of its own: there the cell is meant to span columns.
@@ -160,7 +209,7 @@ def _cut_at(piece: Piece, uprights: Sequence[Rule], xs: Sequence[float]) -> list
     for i in range(1, len(piece.tokens)):
         before, after = piece.edges[i - 1], piece.edges[i]
         a, b = (before[0] + before[1]) / 2, (after[0] + after[1]) / 2
-        apart = not spans and after[0] - before[1] > 0.45 * piece.size
+        apart = not spans and after[0] - before[1] > room * piece.size
         if any(a < x <= b for x in crossed) or (apart and any(before[1] < x < after[0] for x in xs)):
             cuts.append(i)
     if not cuts:

@@ -1,0 +1,72 @@
+"""Printed forms: boxes in rows, filled in by typewriter, and boxes from side to side with text of their own."""
+
+from __future__ import annotations
+
+from tests.layout_kit import OTHER, Page, in_order, rule
+
+
+def box(x0: float, y0: float, x1: float, y1: float) -> list:
+    """The four sides."""
+    sides = ((x0, y0, x1, y0), (x0, y1, x1, y1), (x0, y0, x0, y1), (x1, y0, x1, y1))
+    return [rule(a - 0.4, b - 0.4, c + 0.4, d + 0.4) for a, b, c, d in sides]
+
+
+def telegram(page: Page) -> list:
+    """Three boxes under a title, and over a box that is as wide as all of them."""
+    page.line(230, 52, "TELEGRAPHS", 16)
+    for x, label, value in ((46, "Office", "BERGEN 1142"), (246, "Charges to pay", "NIL"), (406, "Received", "10.02")):
+        page.line(x, 84, label, 7)
+        page.line(x, 100, value)
+    for k, line in enumerate(("TO", "", "HALVORSEN SHIPBROKERS", "17 QUAY LEITH", "", "VESSEL ARRIVED FIFTEENTH STOP")):
+        page.row(130 + 16 * k, [(60, line)])
+    page.line(60, 226, "CARGO SHORT THIRTY TWO STANDARDS STOP CABLE")
+    rules = [*box(40, 45, 560, 78), *box(40, 78, 560, 120), *box(40, 120, 560, 300)]
+    return [*rules, rule(239.6, 78, 240.4, 120), rule(399.6, 78, 400.4, 120)]
+
+
+def test_a_box_from_side_to_side_is_text_and_the_boxes_over_it_are_cells() -> None:
+    """Each label stands with what was filled in."""
+    page = Page()
+    text = page.composed(telegram(page), shuffle=3).text
+    assert "| Office BERGEN 1142 | Charges to pay NIL | Received 10.02 |" in text
+    assert in_order(
+        text, "TELEGRAPHS", "Office", "TO", "HALVORSEN", "17 QUAY LEITH", "VESSEL ARRIVED FIFTEENTH STOP", "CARGO SHORT"
+    )
+    assert all("VESSEL" not in line for line in text.splitlines() if line.startswith("|"))
+
+
+def test_dirt_that_touches_a_form_makes_no_column() -> None:
+    """The edge of the paper is a line, too."""
+    page = Page()
+    rules = telegram(page)
+    touching = [rule(0, 299, 42, 301), rule(558, 44, 600, 46)]
+    assert page.composed([*rules, *touching]).text == page.composed(rules).text
+
+
+def test_tables_above_and_below_a_box_of_text() -> None:
+    """They are two, and the text stands between them."""
+    page = Page()
+    rules = []
+    for y, rows in ((60, (("Name", "Varney"), ("Born", "1870"))), (220, (("Place", "Yarmouth"), ("Date", "29 March")))):
+        for k, (label, value) in enumerate(rows):
+            page.row(y + 5 + 20 * k, [(46, label), (306, value)])
+            rules += [*box(40, y + 20 * k, 300, y + 20 * (k + 1)), *box(300, y + 20 * k, 560, y + 20 * (k + 1))]
+    page.text(46, 106, 500, OTHER)
+    rules += box(40, 100, 560, 220)
+    text = page.composed(rules, shuffle=2).text
+    assert text.count("| --- | --- |") == 2
+    assert in_order(text, "| Name | Varney |", "| Born | 1870 |", OTHER, "| Place | Yarmouth |", "| Date | 29 March |")
+    assert "\n\nNobody could say" in text
+
+
+def test_the_wide_spaces_of_a_typewriter_part_no_cell() -> None:
+    """The line of a column that is not drawn beside them runs through one."""
+    page = Page()
+    page.row(66, [(46, "Sex"), (166, "Race"), (306, "Age")])
+    page.row(86, [(46, "Male"), (166, "White"), (306, "82")])
+    page.line(46, 106, "Name of the deceased", 7)
+    page.line(83, 116, "Arteriosclerosis, general")  # its space lies from 168 to 173
+    xs = (40, 170, 300, 560)
+    rules = [*box(40, 60, 560, 80), *box(40, 80, 560, 100), *box(40, 100, 560, 130)]
+    rules += [rule(x - 0.4, 60, x + 0.4, 100) for x in xs[1:3]]
+    assert "Arteriosclerosis, general" in page.composed(rules, shuffle=4).text
