@@ -136,6 +136,23 @@ def test_addresses_side_by_side_are_read_as_blocks() -> None:
     assert "Anna Field\n12 Mill Lane\nWestport" in text
 
 
+def test_names_stay_with_figures_that_begin_far_off() -> None:
+    """Columns of figures level with names are a table's, though the gap before the first is the widest by far."""
+    page = Page()
+    rows = [
+        ("Organisms", "in", "found", "permitted"),
+        ("Colony count 20 C", "1 ml", "14", "100"),
+        ("Colony count 36 C", "1 ml", "3", "100"),
+        ("Escherichia coli", "100 ml", "0", "0"),
+        ("Coliform bacteria", "100 ml", "1", "0"),
+        ("Enterococci", "100 ml", "0", "0"),
+    ]
+    for k, row in enumerate(rows):
+        page.row(100 + 13 * k, list(zip((50, 270, 340, 400), row, strict=True)))
+    text = page.composed(shuffle=3).text
+    assert "| Coliform bacteria | 100 ml | 1 | 0 |" in text
+
+
 def test_labels_and_values_stay_together() -> None:
     """A form's "Label: value" rows are read row by row, a line each, and are no table."""
     page = Page()

@@ -171,6 +171,15 @@ def _both_prose(band: _Band) -> Divides | None:
     return Divides.COLUMNS if all(side.prose for side in band.sides) and lines >= _FEWEST_PROSE else None
 
 
+def _far_values(band: _Band) -> Divides | None:
+    """Names, and columns of figures level with them, however far off the first of these begins."""
+    if band.aligned < 0.9 or _share(band.left.pieces, lambda p: is_numeric(p.text)) > 0.2:
+        return None
+    values = [p for p in band.within if p.x0 >= band.gutter.x1 - 0.5 * band.size]
+    several = len(values) > 1.5 * band.right.lines
+    return Divides.CELLS if several and _share(values, lambda p: is_numeric(p.text)) > 0.5 else None
+
+
 def _beside_prose(band: _Band) -> Divides | None:
     """A column of notes has lines of its own close together; labels stand alone, one to an entry."""
     few, many = sorted(band.sides, key=lambda side: side.lines)
@@ -209,7 +218,7 @@ def _one_list(band: _Band) -> Divides:
 
 _RULES: tuple[Callable[[_Band], Divides | None], ...] = (
     *(_numbered, _letterhead, _narrow, _index, _price_list, _other_labels, _figures, _values),
-    *(_heedless, _both_prose, _beside_prose, _rows_apart, _many_cells, _one_list),
+    *(_heedless, _both_prose, _beside_prose, _rows_apart, _far_values, _many_cells, _one_list),
 )
 
 
