@@ -181,7 +181,7 @@ def test_keyboard_alone(tab: Tab, shelf: ShelfService):
     expect(page.locator("#viewer")).to_be_hidden()
     expect(page.locator(".hit-link").first).to_be_focused()
     page.keyboard.press("?")
-    expect(page.get_by_role("heading", name="Keyboard")).to_be_visible()
+    expect(page.get_by_role("heading", name="Searching, asking, and keys")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator("dialog[open]")).to_have_count(0)
 
@@ -304,6 +304,7 @@ def test_question_gets_an_answer_with_its_place(tab: Tab, shelf: ShelfService):
     answer = page.locator("#answer")
     expect(answer.locator(".answer-text")).to_contain_text("Captain Edith Rowan, keeps the keys")
     expect(answer.locator(".evidence .strip img.loaded")).to_have_count(1)
+    expect(answer.get_by_role("link", name="Show on the page")).to_have_count(1)
     chip = answer.locator(".answer-text a.chip")
     expect(chip).to_have_text("1")
     chip.click()
@@ -330,6 +331,9 @@ def test_no_answer_is_said_honestly(tab: Tab, shelf: ShelfService):
     """Without support the card says so and lists the pages that were looked at."""
     page = tab.goto("?q=Who discovered radium in Paris?")
     expect(page.locator("#answer .answer-text")).to_have_text("Not found in these documents.")
+    expect(page.locator("#answer .turn-rest > p")).to_contain_text(
+        re.compile(r"No answer was recognised on .* may stand")
+    )
     expect(page.locator("#answer .considered a").first).to_contain_text("letter.pdf")
     expect(page.locator("#answer .chip")).to_have_count(0)
 

@@ -98,6 +98,7 @@ function evidence(citation, text, verdict) {
         folio(citation.page),
         citation.note ? h("span", { class: "faint", text: `as its ${citation.note} was read` }) : null,
         citation.draft ? h("span", { class: "faint", title: DRAFT_WHY, text: DRAFT }) : null,
+        h("span", { class: "evidence-open", text: "Show on the page" }),
       ),
       verdict ? h("span", { class: `verdict ${kind}` }, icon(glyph), sentence) : null,
       citation.boxes.length ? strip(page, citation.boxes, { reach: 0.1 }) : null,
@@ -129,7 +130,8 @@ export function notFound(answer, names, { waiting, withoutFilters }) {
     h("p", {
       class: "quiet",
       text: pages.length
-        ? `Nothing on the ${count(answer.considered.length, "closest page")} answers this. To look yourself:`
+        ? `No answer was recognised on the ${count(answer.considered.length, "closest page")}. ` +
+          "It may stand there in other words; to look yourself:"
         : "There is no page yet that could answer this.",
     }),
     pages.length

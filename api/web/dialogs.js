@@ -34,6 +34,8 @@ function modal({ title, body, actions, onSubmit, required = false }) {
     });
     document.body.append(dialog);
     dialog.showModal();
+    // The browser brings what it focuses into view: where that is a button at the end, the beginning would be missed.
+    if (document.activeElement.closest(".dialog-actions")) dialog.scrollTop = 0;
   });
 }
 
@@ -201,12 +203,34 @@ export function askAdminKey(problem) {
   });
 }
 
+const SEARCHING = [
+  [
+    "In a search",
+    [
+      ['"deed of gift"', "Exactly these words, in this order"],
+      ["INV-2024-0117", "Numbers and identifiers are found as they are"],
+      ["Who signed it?", "A question is also answered, with its sources; best in the language of the pages"],
+    ],
+  ],
+  [
+    "In an answer",
+    [
+      ["1", "Each number is a quotation. It opens the page with the place marked: check there what the scan says"],
+      [
+        "Not found",
+        "No sentence on the closest pages was recognised as an answer. They may say it in other words, or in a " +
+          "language that is understood less well, so they are listed",
+      ],
+    ],
+  ],
+];
+
 const KEYS = [
   [
     "Anywhere",
     [
       ["/", "Go to the search field"],
-      ["?", "Show these keys"],
+      ["?", "Show this help"],
       ["Esc", "Close, clear the search, or stop an answer"],
     ],
   ],
@@ -235,45 +259,18 @@ const KEYS = [
 export function showHelp() {
   if (document.querySelector("dialog.dialog[open]")) return Promise.resolve();
   return modal({
-    title: "Keyboard",
+    title: "Searching, asking, and keys",
     body: h(
       "div",
       { class: "keys" },
-      KEYS.map(([where, keys]) =>
-        h(
-          "section",
-          {},
-          h("h3", { text: where }),
-          h(
-            "dl",
-            {},
-            keys.flatMap(([key, what]) => [
-              h(
-                "dt",
-                {},
-                key.split(" ").map((k) => h("kbd", { text: k })),
-              ),
-              h("dd", { text: what }),
-            ]),
-          ),
-        ),
-      ),
-      h(
-        "section",
-        {},
-        h("h3", { text: "In a search" }),
-        h(
-          "dl",
-          {},
-          h("dt", {}, h("code", { text: '"deed of gift"' })),
-          h("dd", { text: "Exactly these words, in this order" }),
-          h("dt", {}, h("code", { text: "INV-2024-0117" })),
-          h("dd", { text: "Numbers and identifiers are found as they are" }),
-          h("dt", {}, h("code", { text: "Who signed it?" })),
-          h("dd", { text: "A question is also answered, with its sources" }),
-        ),
-      ),
+      SEARCHING.map(([where, rows]) => helpPart(where, rows, (term) => h("code", { text: term }))),
+      KEYS.map(([where, rows]) => helpPart(where, rows, (keys) => keys.split(" ").map((key) => h("kbd", { text: key })))),
     ),
     actions: [submit("Close", "primary", "ok")],
   });
+}
+
+function helpPart(where, rows, term) {
+  const lines = rows.flatMap(([what, meaning]) => [h("dt", {}, term(what)), h("dd", { text: meaning })]);
+  return h("section", {}, h("h3", { text: where }), h("dl", {}, lines));
 }
