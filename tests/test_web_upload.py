@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -112,11 +113,25 @@ def test_password_is_asked_for(tab: Tab, service: ShelfService):
     wait_for(lambda: page.wait_for_timeout(50) or "Waiting to be read" in page.evaluate("window.said"))
     expect(will.locator(".row-problem")).to_contain_text("This PDF is protected")
     will.get_by_role("button", name="Enter the password").click()
+    expect(page.get_by_role("heading", name="That password did not open it")).to_be_visible()
     page.get_by_label("Password", exact=True).fill("ellery")
     page.get_by_role("button", name="Read it").click()
     expect(will.locator(".row-status")).to_have_text("1 page")
     expect(will.locator(".row-problem")).to_be_empty()
     expect(page.locator("#documents .row")).to_have_count(1)
+
+
+def test_a_password_is_no_second_upload(tab: Tab, service: ShelfService, monkeypatch: pytest.MonkeyPatch):
+    """Who enters a password knows that the document is here: its row does not say so."""
+    monkeypatch.setattr("tests.web_kit.OLD_ERROR_S", 0)
+    page = tab.goto()
+    add(page, recipe("will.pdf", 1, password="ellery"))
+    will = row(page, "will.pdf")
+    will.get_by_role("button", name="Enter the password").click()
+    page.get_by_label("Password", exact=True).fill("ellery")
+    page.get_by_role("button", name="Read it").click()
+    expect(will.locator(".row-status")).to_have_text("1 page")
+    expect(will.locator(".row-remark")).to_be_empty()
 
 
 def test_password_in_a_later_visit(tab: Tab, service: ShelfService):
@@ -227,6 +242,23 @@ def test_archive_lists_its_files(tab: Tab, service: ShelfService):
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Search in box.zip").click()
     expect(page.get_by_label("Folder", exact=True)).to_have_value("box.zip")
+
+
+def test_files_that_are_found_later_in_an_archive_get_their_pictures(tab: Tab, service: ShelfService):
+    """While a large archive is opened its row shows the first pages of what is there by then, and in order."""
+    names = ["a.pdf", "b.pdf", "c.pdf"]
+    members = [(name, service.put(name, [f"# {name}"], page_s=3600, since=time.monotonic())) for name in names]
+    archive = service.put_archive("box.zip", members, [])
+    box = service._shelf[archive]
+    box.members = (members[0], members[2])
+    page = tab.goto()
+    pictures = page.locator(".row-contact a")
+    expect(pictures).to_have_count(2)
+    pictures.first.focus()
+    box.members = tuple(members)
+    expect(pictures).to_have_count(3)
+    assert [one.get_attribute("aria-label") for one in pictures.all()] == names
+    expect(pictures.first).to_be_focused()
 
 
 def test_service_goes_away_and_comes_back(tab: Tab, service: ShelfService):

@@ -92,8 +92,8 @@ createSelection(
 const uploads = createUploads(
   { list: $("uploads"), chooser: $("file-chooser"), folderChooser: $("folder-chooser"), curtain: $("curtain") },
   {
-    onDocument(document, isNew) {
-      library.add(document, { again: !isNew });
+    onDocument(document, isNew, { expected = false } = {}) {
+      library.add(document, { again: !isNew, expected });
       if (isNew) {
         named.renew();
         browse.renew();

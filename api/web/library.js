@@ -266,12 +266,12 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
       if (gone) forget(id);
       return gone;
     },
-    /** A document that was sent: new, or once more because it had failed. */
-    add(document, { again }) {
+    /** A document that was sent: new, or once more because it had failed; `expected`: who sent it knows that it is here. */
+    add(document, { again, expected }) {
       if (!again && !documents.has(document.id)) total += 1;
       if (again && ["failed", "partial"].includes(document.state)) triedAgain.set(document.id, Date.now() + TRIED_AGAIN_MS);
       put(document, { top: true });
-      if (again && !triedAgain.has(document.id)) rows.get(document.id).remark("It was here already.");
+      if (again && !expected && !triedAgain.has(document.id)) rows.get(document.id).remark("It was here already.");
       changed();
     },
     /** What failed in it is read again: until the service says so, the old failure is not told. */

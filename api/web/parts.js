@@ -1,5 +1,6 @@
 // What a document is made of. Contract: `partsList` turns a whole DocumentJSON into lists of what could not be read,
-// with reasons, and of the files in an archive; `contactSheet` shows the first pages of an archive's files, small.
+// with reasons, and of the files in an archive; `fillContact` puts the first pages of an archive's files, small, into a
+// node, beside those that stand there already, and `isFull` says whether more would have room.
 
 import { pageImage } from "./api.js";
 import { h } from "./dom.js";
@@ -26,14 +27,21 @@ export function partsList({ id, page_failures: pages, members, member_failures: 
   ];
 }
 
-export function contactSheet(members) {
-  const shown = members.filter(({ path }) => !LOOKS_PACKED.test(path));
-  return shown.slice(0, MOST_PICTURES).map(({ path, document_id: id }) => {
-    const picture = thumbnail({ image_url: pageImage(id, 1) }, [], THUMB_PIXELS);
-    const link = h("a", { href: pageHref(id, 1), "aria-label": path, title: path }, picture);
-    picture.querySelector("img").addEventListener("error", () => link.remove());
-    return link;
+export const isFull = (node) => node.childElementCount >= MOST_PICTURES;
+
+export function fillContact(node, members) {
+  const there = new Set([...node.children].map((link) => link.dataset.member));
+  const shown = members.filter(({ path }) => !LOOKS_PACKED.test(path)).slice(0, MOST_PICTURES);
+  shown.forEach((member, i) => {
+    if (!there.has(member.document_id)) node.insertBefore(small(member), node.children[i] ?? null);
   });
+}
+
+function small({ path, document_id: id }) {
+  const picture = thumbnail({ image_url: pageImage(id, 1) }, [], THUMB_PIXELS);
+  const link = h("a", { href: pageHref(id, 1), "aria-label": path, title: path, dataset: { member: id } }, picture);
+  picture.querySelector("img").addEventListener("error", () => link.remove());
+  return link;
 }
 
 const bold = (text) => h("bdi", { class: "name", text });

@@ -4,10 +4,12 @@
 
 import { originalUrl, pageImage } from "./api.js";
 import { button, h, icon, replace, whenVisible } from "./dom.js";
-import { contactSheet, partsList } from "./parts.js";
+import { fillContact, isFull, partsList } from "./parts.js";
 import { pageHref } from "./route.js";
 import { THUMB_PIXELS, thumbnail } from "./scan.js";
 import { bytes, date, isPasswordCode, mayOpen, media, reason, stateLine } from "./words.js";
+
+const MOST_LOOKS = 12; // into an archive that is still being opened, for small pictures of what is in it
 
 const isReading = ({ state }) => state === "accepted" || state === "reading";
 
@@ -26,7 +28,9 @@ export function createRow(actions) {
   const buttons = h("div", { class: "row-actions" });
   node.append(picture, h("div", { class: "row-body" }, title, meta, status, remark, bar, problem, contact, details), buttons);
   let last = {};
-  let wantsContact = true;
+  let pictured = 0; // pages of the archive when its small pictures were last looked for
+  let looks = 0;
+  let looking = false;
 
   details.addEventListener("toggle", () => details.open && fillDetails());
 
@@ -42,12 +46,24 @@ export function createRow(actions) {
     }
   }
 
-  async function fillContact() {
+  /** More files may be found in an archive after the first of its pages are told. */
+  function wantContact({ pages: { total }, ...document }) {
+    const often = looks >= MOST_LOOKS && isReading(document);
+    if (looking || often || total === pictured || isFull(contact)) return;
+    looking = true;
+    whenVisible(node, lookInside);
+  }
+
+  async function lookInside() {
+    looks += 1;
+    pictured = last.document.pages.total;
     try {
-      replace(contact, contactSheet((await actions.details(last.id)).members));
+      fillContact(contact, (await actions.details(last.id)).members);
     } catch {
       // The list of files says what is wrong; small pictures may be missing.
     }
+    looking = false;
+    wantContact(last.document);
   }
 
   function update(document) {
@@ -87,10 +103,7 @@ export function createRow(actions) {
     const changed = document.state !== last.state;
     last = { key, id: document.id, state: document.state, document };
     if (details.open && changed) fillDetails();
-    if (archive && document.pages.total && wantsContact) {
-      wantsContact = false;
-      whenVisible(node, fillContact);
-    }
+    if (archive && document.pages.total) wantContact(document);
   }
 
   function showProblem({ failure, pages, state }) {

@@ -14,7 +14,7 @@ const AT_ONCE = 2;
 
 export function createUploads({ list, chooser, folderChooser, curtain }, { onDocument, onTrouble, onRefused }) {
   const waiting = []; // functions that send one file each
-  const files = new Map(); // document id -> { file, path }
+  const files = new Map(); // document id -> { file, path, tried }: whether a password came with it
   let sending = 0;
 
   /** Files by themselves have a row each, the files of a folder one together. */
@@ -106,9 +106,9 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
           line.textContent = sent < total ? `Sending, ${Math.floor((100 * sent) / total)} %` : "Storing safely…";
         },
       });
-      files.set(document.id, { file, path });
+      files.set(document.id, { file, path, tried: Boolean(password) });
       node.remove();
-      onDocument(document, isNew);
+      onDocument(document, isNew, { expected: Boolean(password) });
       if (!isNew && !password) announce(`${file.name} was here already.`);
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -164,7 +164,7 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
     const held = files.get(document.id);
     const given = await askPassword(document.filename, {
       needsFile: !held,
-      wrong: /wrong/.test(document.failure?.code ?? ""),
+      wrong: Boolean(held?.tried),
     });
     if (!given) return;
     const file = held?.file ?? given.file;
