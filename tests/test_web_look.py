@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 from itertools import combinations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from index.types import MemberFailure
@@ -256,6 +258,48 @@ def test_a_low_window_is_for_what_is_read(browser, site: str, shelf: ShelfServic
         expect(page.locator(".top")).not_to_be_in_viewport()
         page.set_viewport_size({"width": 320, "height": 700})
         expect(page.locator(".top")).to_be_in_viewport()
+
+
+def test_help_begins_at_its_beginning(browser, site: str, shelf: ShelfService):
+    """In a low window, too; Close has the focus all the same."""
+    with open_tab(browser, site, viewport={"width": 900, "height": 400}) as tab:
+        page = tab.goto()
+        page.get_by_role("button", name="Keyboard and search help").click()
+        help_ = page.get_by_role("dialog")
+        expect(help_.get_by_role("button", name="Close")).to_be_focused()
+        assert help_.evaluate("(node) => node.scrollHeight > node.clientHeight")
+        expect(help_.get_by_role("heading", name="Searching, asking, and keys")).to_be_in_viewport(ratio=1)
+        expect(help_).to_contain_text("Not found")
+
+
+def test_a_folder_tells_its_files_in_one_line(tab: Tab, service: ShelfService):
+    """However long its name."""
+    members = [(f"{n}.pdf", service.put(f"{n}.pdf", ["# Letter"])) for n in range(12)]
+    service.put_archive("Estate of the hospital and of the law firm beside it.zip", members, [])
+    page = tab.goto()
+    number = page.locator(".folder .quiet")
+    expect(number).to_have_text("12")
+    assert number.evaluate("(node) => node.offsetHeight < 2 * parseFloat(getComputedStyle(node).fontSize)")
+
+
+def test_marks_that_overlap_are_no_darker(tab: Tab, shelf: ShelfService):
+    """Boxes of slanting lines overlap, which says nothing of the words there."""
+    page = tab.goto("?q=quay")
+    expect(page.locator("#results .strip .loaded").first).to_be_visible()
+    page.evaluate(
+        """async () => {
+          const { overlay } = await import('/web/dom.js');
+          const sheet = document.createElement('div');
+          sheet.id = 'over';
+          sheet.style = 'position: fixed; top: 0; left: 0; width: 90px; height: 90px; background: #fff; z-index: 99';
+          sheet.append(overlay([[0, 0, 0.7, 1], [0.3, 0, 1, 1]]));
+          sheet.firstChild.style = 'position: absolute; inset: 0; width: 100%; height: 100%';
+          document.body.append(sheet);
+        }"""
+    )
+    shot = Image.open(io.BytesIO(page.locator("#over").screenshot())).convert("RGB")
+    once, both = shot.getpixel((10, 45)), shot.getpixel((45, 45))
+    assert once == both != (255, 255, 255)
 
 
 def test_controls_are_lettered_as_the_page_is(tab: Tab, shelf: ShelfService):
