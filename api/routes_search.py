@@ -43,7 +43,7 @@ async def search(
     """Find pages by meaning and by words. Quotes ask for an exact phrase.
 
     Grouped by document, `limit` and `offset` count documents, and each comes with its few best pages. With `rerank` the
-    judge of answers reads the likeliest places of the first 16 pages together with the query; `reranked` says whether
+    judge of answers reads the likeliest places of the first 25 pages together with the query; `reranked` says whether
     it did (not for identifiers and quoted phrases, and not while it is made ready after the first start).
     """
     query = asked_text(asked.query, "query")

@@ -19,7 +19,7 @@ from worker.answer_extractive import ExtractiveAnswerer
 class RerankConfig:
     """Chosen on the samples' `tune` half and the development archives (docs/lab.md)."""
 
-    pages: int = 16
+    pages: int = 25
     """Of the first ones; what comes after them keeps its place."""
     weight: float = 0.2
     """Of the log-odds that the best candidate of a page answers, beside search's score, which is about 0 to 1."""
