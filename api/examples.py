@@ -39,6 +39,7 @@ DOCUMENTS = {
     "items": [{name: value for name, value in DOCUMENT.items() if name not in _OF_ONE}],
     "total": 1,
     "next_cursor": None,
+    "unknown_folder": None,
 }
 
 PAGE = {

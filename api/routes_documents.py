@@ -18,7 +18,7 @@ from api.openapi import answers, binary
 from api.schemas import DocumentJSON, DocumentListJSON, ReceiptJSON
 from api.tenants import CurrentCaller, Tenant, WritingTenant
 from index.errors import NotFound
-from index.types import TextLayerPolicy
+from index.types import SearchFilter, TextLayerPolicy
 from worker.idempotency import Stored
 from worker.listing import Order
 
@@ -194,7 +194,14 @@ async def list_documents(
         context.service.documents, tenant, cursor=cursor, limit=limit, order=order, **which
     )
     total = await context.call(context.service.count_documents, tenant, **which)
-    return DocumentListJSON(items=[convert.item(view) for view in views], total=total, next_cursor=next_cursor)
+    where = SearchFilter(folder=which["folder"])
+    unknown = await filtering.with_folder(context, tenant, where, filtering.Unknown(), seen=total > 0)
+    return DocumentListJSON(
+        items=[convert.item(view) for view in views],
+        total=total,
+        next_cursor=next_cursor,
+        unknown_folder=unknown.folder,
+    )
 
 
 @router.get(

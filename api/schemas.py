@@ -86,6 +86,7 @@ class DocumentListJSON(Model):
     items: list[DocumentItemJSON]  # newest first
     total: int  # of all steps of this listing together
     next_cursor: str | None = None
+    unknown_folder: str | None = None  # the one that was asked for, where no document lies in it
 
 
 class ProgressJSON(Model):

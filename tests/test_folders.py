@@ -110,7 +110,7 @@ def test_a_folder_is_found_as_it_was_sent(api):
     assert (len(told["considered"]), told["unknown_folder"]) == (1, None)
 
 
-def test_a_folder_to_look_into_that_is_not_there_is_told(api):
+def test_listings_tell_of_a_folder_that_is_not_there(api):
     """One that holds files only has no folders either, and is there."""
     send(api, "one", "letters/1911/may.pdf")
     for within, unknown in {
@@ -120,9 +120,13 @@ def test_a_folder_to_look_into_that_is_not_there_is_told(api):
         "1911": None,
         "/lettres/": "lettres",
     }.items():
-        told = api.get("/v1/folders", params={"within": within}, headers=api.headers).json()
-        assert told["unknown_folder"] == unknown, within
-    assert told["items"] == []
+        for path, name in {"/v1/folders": "within", "/v1/documents": "folder"}.items():
+            told = api.get(path, params={name: within}, headers=api.headers).json()
+            assert told["unknown_folder"] == unknown, (path, within)
+            assert not (unknown and told["items"]), (path, within)
+    named = {"folder": "letters", "name": "june"}
+    told = api.get("/v1/documents", params=named, headers=api.headers).json()
+    assert (told["total"], told["unknown_folder"]) == (0, None)
 
 
 def test_a_very_deep_folder_is_found_as_it_was_sent(api):
