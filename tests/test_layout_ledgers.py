@@ -209,3 +209,23 @@ def test_the_name_of_a_group_stands_in_its_first_row() -> None:
     text = page.composed(rules, shuffle=3).text
     assert "| Cordage | Manila | 3 |\n| | Sisal | 10 |\n| | Marline | 17 |\n| Paint | White lead | 24 |" in text
     assert "| Cordage | Sisal | 10 |" in page.composed(grid([40, 160, 280, 400], list(range(60, 181, 20)))).text
+
+
+def test_an_entry_whose_sum_stands_on_its_last_line_begins_on_the_line_above() -> None:
+    """Its second line is set in deeper than entries are: the first is no end of the entry before it."""
+    page = Page()
+    entries = [
+        (70, "One clock and case", "2", "10"),
+        (70, "One dresser with pewter upon it, and six", "", ""),
+        (84, "trenchers", "3", "4"),
+        (70, "Two tables and a form", "0", "18"),
+        (50, "In the Parlour", "", ""),
+        (70, "One bed with its bedding", "4", "0"),
+        (70, "A chest, and linen in it", "1", "15"),
+    ]
+    for k, (x, what, pounds, shillings) in enumerate(entries):
+        page.row(100 + 13 * k, [(x, what), (430, pounds), (480, shillings)])
+    text = page.composed(shuffle=2).text
+    assert "| One clock and case | 2 | 10 |" in text
+    assert "| One dresser with pewter upon it, and six trenchers | 3 | 4 |" in text
+    assert "| In the Parlour | | |\n| One bed with its bedding | 4 | 0 |" in text

@@ -126,20 +126,36 @@ def _table(rows: Sequence[Row]) -> Table | None:
     grid: list[list[list[Piece]]] = []
     alone: list[bool] = []
     tight = _second_lines(rows, size)
+    begun = _first_lines(rows, full)
     for k, row in enumerate(rows):
         cells: list[list[Piece]] = [[] for _ in columns]
         sentence = not _tabular(row) and len(row.tokens) >= _SENTENCE  # over columns, as a note in a table is
         for cell in row.cells if sentence else (p for whole in row.cells for p in _cut_at_columns(whole, columns)):
             cells[_column_of(cell, columns)].append(cell)
-        if grid and (k in tight or (k and not _tabular(row) and _wraps(rows, k))):
+        wraps = k not in begun and (k in tight or (k and not _tabular(row) and _wraps(rows, k)))
+        if grid and (wraps or k - 1 in begun):
             for into, more in zip(grid[-1], cells, strict=True):
                 into.extend(more)
             continue
         grid.append(cells)
-        alone.append(not _tabular(row))
+        alone.append(not _tabular(row) and k not in begun)
     if sum(not a for a in alone) < 3:
         return None
     return Table(tuple(tuple(tuple(cell) for cell in row) for row in grid))
+
+
+def _first_lines(rows: Sequence[Row], full: Sequence[Row]) -> set[int]:
+    """Rows that are first lines of the row below: it is set in from where rows begin, and has the sums of both."""
+    usual = median(row.x0 for row in full)
+    return {
+        k
+        for k, (row, after) in enumerate(itertools.pairwise(rows))
+        if len(row.cells) == 1
+        and _tabular(after)
+        and abs(row.x0 - usual) < 0.5 * row.size
+        and 0.6 * row.size < after.x0 - usual < 4 * row.size
+        and after.y0 - row.y1 < 0.6 * row.size
+    }
 
 
 def _second_lines(rows: Sequence[Row], size: float) -> set[int]:
