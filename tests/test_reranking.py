@@ -68,9 +68,10 @@ def test_a_page_that_answers_comes_first():
 def test_what_lies_behind_the_first_pages_keeps_its_place():
     """Pages of results fit together, however they are cut."""
     most = RerankConfig().pages
-    store = FakeStore(*texts(most - 1), "The ferry was painted green.", "The smack was painted red.", *texts(13))
-    whole, _, hits = reranked(store, FakeJudge("painted"), limit=30)
-    assert whole == [most - 1, *range(most - 1), *range(most, 30)]
+    green, red = "The ferry was painted green.", "The smack was painted red."
+    store = FakeStore(*texts(9), green, *texts(most - 10), red, *texts(13))
+    whole, _, hits = reranked(store, FakeJudge("painted"), limit=most + 14)
+    assert whole == [9, *range(9), *range(10, most + 14)]
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
     pieces = [reranked(store, FakeJudge("painted"), limit=7, offset=at)[0] for at in range(0, 28, 7)]
     assert sum(pieces, []) == whole[:28]
