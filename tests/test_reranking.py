@@ -68,7 +68,7 @@ def test_a_page_that_answers_comes_first():
 def test_what_lies_behind_the_first_pages_keeps_its_place():
     """Pages of results fit together, however they are cut."""
     most = RerankConfig().pages
-    green, red = "The ferry was painted green.", "The smack was painted red."
+    green, red = "The craft was painted a new green colour.", "The craft was painted a new red colour."
     store = FakeStore(*texts(9), green, *texts(most - 10), red, *texts(13))
     whole, _, hits = reranked(store, FakeJudge("painted"), limit=most + 14)
     assert whole == [9, *range(9), *range(10, most + 14)]
