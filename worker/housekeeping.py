@@ -80,7 +80,8 @@ class Reconciler:
         # Stays due until it was done: while the index is away it cannot be.
         self._due |= self._broker.was_emptied()
         if self._due or self._compared_at is None or now - self._compared_at >= self._config.compare_s:
-            self._found = self._recovery.compare(thorough=self._compared_at is None)
+            # What an emptied Redis forgot may be of documents whose pages are all there.
+            self._found = self._recovery.compare(thorough=self._due)
             self._compared_at, self._due = now, False
         # While messages wait, what was found may be among them: it is kept until none does.
         if self._found and not self._broker.depth([messages.HOUSEKEEPING]):

@@ -16,11 +16,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from index.catalog import Catalog
 from index.store import PageUpdate, Store
 from index.types import PagePoint, PageState
+from worker.labels import labels
 from worker.queue import Expand, Job, Read
 from worker.splits import Splits
 
@@ -57,6 +58,16 @@ class CrashLog:
         self._file.close()
         with contextlib.suppress(OSError):  # an empty one says nothing
             self._path.unlink(missing_ok=True)
+
+
+class _Held(NamedTuple):
+    """How many pages, and the hash of the labels that all of them tell; None where they differ."""
+
+    pages: int
+    labels: int | None
+
+
+_NOTHING = _Held(0, None)
 
 
 class Recovery:
@@ -99,7 +110,8 @@ class Recovery:
         return rung + self._send(jobs)
 
     def compare(self, *, thorough: bool) -> list[Expand]:
-        """Documents that were never opened, or whose pages are not all in the index. Pages without a document go.
+        """Documents that were never opened, whose pages are not all in the index, or whose pages do not tell the ways
+        that lead to them now: another came, and the ring for it was lost. Pages without a document go.
 
         Counting pages is cheap, going through them is not: unless `thorough`, as a process should be once after what
         happened before it, only those of tenants are gone through whose number is wrong.
@@ -130,14 +142,26 @@ class Recovery:
         """In one walk for all of them, and after the index was looked at: what comes meanwhile has its document."""
         if not tenants:
             return []
-        found = {tenant: Counter(point.key.document_id for point in self._store.scan(tenant)) for tenant in tenants}
+        found = {tenant: self._held(tenant) for tenant in tenants}
         jobs: list[Expand] = []
         for entry, split in self._splits.walk():
             tenant, document_id = entry.manifest.tenant, entry.manifest.document_id
-            if tenant in found and found[tenant].pop(document_id, 0) < (split.pages or 0):
+            if tenant not in found:
+                continue
+            held = found[tenant].pop(document_id, _NOTHING)
+            if held.pages < (split.pages or 0) or (held.pages and held.labels != hash(labels(self._catalog, entry))):
                 jobs.append(Expand(tenant, document_id))
         self.drop_unowned((tenant, one) for tenant, unowned in found.items() for one in unowned)
         return jobs
+
+    def _held(self, tenant: str) -> dict[str, _Held]:
+        """What the index has of each document of a tenant."""
+        found: dict[str, _Held] = {}
+        for point in self._store.scan(tenant):
+            told = hash(point.labels)
+            before = found.get(point.key.document_id, _Held(0, told))
+            found[point.key.document_id] = _Held(before.pages + 1, told if told == before.labels else None)
+        return found
 
     def drop_unowned(self, documents: Iterable[tuple[str, str]]) -> None:
         """Points without a manifest: a power cut took the end of a deletion out of the index's log."""
