@@ -139,6 +139,14 @@ def test_troubles_are_told(url):
     """A refused request, a service that is away and one that is somebody else's: an error with a code."""
     codes = {}
     other = httpx.MockTransport(lambda _: httpx.Response(200, text="<html>"))
+    others = {
+        f"other {told}": Source(url, transport=httpx.MockTransport(lambda _, told=told: httpx.Response(200, json=told)))
+        for told in ({}, [], None, "hits", {"detail": "hits"})
+    }
+    for name, source in others.items():
+        with pytest.raises(RetrievalError) as caught:
+            source.find("ferry")
+        assert caught.value.code == "unexpected_answer", name
     for name, source in {
         "refused": Source(url, limit=100_000),
         "away": Source("http://127.0.0.1:9"),

@@ -75,25 +75,25 @@ class Source:
     def find(self, query: str) -> list[FoundPage]:
         """Best first. Raises `RetrievalError`."""
         with httpx.Client(**self._options()) as http:
-            hits = _hits(_send(http, "POST", "/v1/search", json=self._request(query)))
+            hits = _hits(_send(http, "hits", "POST", "/v1/search", json=self._request(query)))
             if self.content == "snippets":
                 return [_found(hit, _snippets(hit)) for hit in hits]
             found = []
             for hit in hits:
                 with suppress(_Gone):
-                    found.append(_found(hit, _send(http, "GET", _path(hit))["text"]))
+                    found.append(_found(hit, _send(http, "text", "GET", _path(hit))["text"]))
             return found
 
     async def find_async(self, query: str) -> list[FoundPage]:
         """The same without holding a thread."""
         async with httpx.AsyncClient(**self._options()) as http:
-            hits = _hits(await _send_async(http, "POST", "/v1/search", json=self._request(query)))
+            hits = _hits(await _send_async(http, "hits", "POST", "/v1/search", json=self._request(query)))
             if self.content == "snippets":
                 return [_found(hit, _snippets(hit)) for hit in hits]
             found = []
             for hit in hits:
                 with suppress(_Gone):
-                    found.append(_found(hit, (await _send_async(http, "GET", _path(hit)))["text"]))
+                    found.append(_found(hit, (await _send_async(http, "text", "GET", _path(hit)))["text"]))
             return found
 
     def _options(self) -> dict[str, Any]:
@@ -157,25 +157,26 @@ def _found(hit: dict[str, Any], text: str) -> FoundPage:
     )
 
 
-def _send(http: httpx.Client, method: str, path: str, **options: Any) -> dict[str, Any]:
+def _send(http: httpx.Client, part: str, method: str, path: str, **options: Any) -> dict[str, Any]:
     try:
-        return _checked(http.request(method, path, **options))
+        return _checked(http.request(method, path, **options), part)
     except httpx.TransportError as error:
         raise _unreachable(http.base_url, error) from error
 
 
-async def _send_async(http: httpx.AsyncClient, method: str, path: str, **options: Any) -> dict[str, Any]:
+async def _send_async(http: httpx.AsyncClient, part: str, method: str, path: str, **options: Any) -> dict[str, Any]:
     try:
-        return _checked(await http.request(method, path, **options))
+        return _checked(await http.request(method, path, **options), part)
     except httpx.TransportError as error:
         raise _unreachable(http.base_url, error) from error
 
 
-def _checked(response: httpx.Response) -> dict[str, Any]:
+def _checked(response: httpx.Response, part: str) -> dict[str, Any]:
+    """What was answered, with the part that is wanted of it."""
     try:
         told = response.json()
         if response.is_success:
-            return told
+            return told | {part: told[part]}
         kind = _Gone if told["code"] == "not_found" else RetrievalError
         raise kind(told["detail"], told["code"])
     except (ValueError, KeyError, TypeError):
