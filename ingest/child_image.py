@@ -36,6 +36,7 @@ FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP", "imag
 SQUARE = 1.1  # pixels less oblong than this are left as they are: a fine fax has 204 x 196 to the inch
 OBLONG = 4.0  # what says more is nonsense
 KEEP_OPEN_PIXELS = 20_000_000  # a larger decoded page is not kept in memory beside the open file
+_DEPTHS = (4095, 16383, 65535)  # whites of 12, 14 and 16 bits
 _ORIENTATION, _SUBFILE_TYPE, _REDUCED_OR_MASK = 274, 254, 0b101
 _SIDEWAYS = range(5, 9)
 _TURNS = {
@@ -158,11 +159,12 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     """A mode that can be resized: 8 bits a channel, no palette."""
     mode = image.mode
     if mode.startswith("I;16"):
-        return image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
+        factor = 255.0 / _brightest(image.getextrema()[1], _DEPTHS)
+        return image.convert("I").point(lambda value: value * factor).convert("L")
     if mode in ("I", "F"):
         low, high = image.getextrema()
-        if mode == "I" and low >= 0 and high <= 65535:
-            low, high = 0, 65535
+        if mode == "I" and low >= 0 and high <= _DEPTHS[-1]:
+            low, high = 0, _brightest(high, (255, *_DEPTHS))
         scale = 255.0 / (high - low) if high > low else 0.0
         return image.convert("F").point(lambda value: value * scale + (-low * scale)).convert("L")
     if mode == "1":
@@ -170,6 +172,11 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     if "transparency" in image.info or mode in ("PA", "LA", "La", "RGBa", "RGBA"):
         return image.convert("RGBA")
     return image if mode in ("L", "RGB") else image.convert("RGB")
+
+
+def _brightest(found: float, depths: tuple[int, ...]) -> int:
+    """White, in a picture whose brightest pixel is `found`: cameras and film scanners write 12 or 14 bits into 16."""
+    return next(white for white in depths if found <= white)
 
 
 def _on_white(image: Image.Image) -> Image.Image:
