@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -34,6 +34,7 @@ class Found:
 @dataclass(slots=True)
 class Added:
     ids: list[str] = field(default_factory=list)
+    again: set[str] = field(default_factory=set)  # of the ids, what had failed before
     failed: list[dict[str, str]] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
 
@@ -95,7 +96,8 @@ async def add(
         output.error("There are no files in these folders.")
         return PARTIAL
     await _upload(client, output, files, added, password=password, text_layer=text_layer)
-    documents = (await read(client, output, added.ids) if wait else await _look(client, added.ids)).values()
+    looked = read(client, output, added.ids, tried_again=added.again) if wait else _look(client, added.ids)
+    documents = (await looked).values()
     if output.as_json:
         for line in [*documents, *added.failed, *({**one, "skipped": True} for one in added.skipped)]:
             output.json(line)
@@ -148,6 +150,8 @@ async def _upload(
                 _note_failure(added, output, file, shown, error)
             else:
                 added.ids.append(document["id"])
+                if not new and document["state"] in {"failed", "partial"}:
+                    added.again.add(document["id"])
                 if not output.err.is_terminal:
                     output.note(f"uploaded {shown}" + ("" if new else " (it was there already)"))
                 kept = document.get("text_layer")
@@ -176,8 +180,12 @@ def _note_failure(added: Added, output: Output, file: Found, shown: str, error: 
         output.error(f"{shown}: {detail}")
 
 
-async def read(client: Client, output: Output, document_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Wait until the documents are read, with a bar of pages; in a log, a line for each tenth."""
+async def read(
+    client: Client, output: Output, document_ids: Sequence[str], *, tried_again: Collection[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """Wait until the documents are read, with a bar of pages; in a log, a line for each tenth. Failures of those that
+    were `tried_again` count once they are told for a while.
+    """
     told = 0
     with output.page_progress() as bar:
         task = bar.add_task("Reading", total=None)
@@ -192,7 +200,7 @@ async def read(client: Client, output: Output, document_ids: Sequence[str]) -> d
                 output.note(f"read {done} of {count(total, 'page')}")
                 told = done
 
-        return await client.wait(list(document_ids), show)
+        return await client.wait(list(document_ids), show, tried_again=tried_again)
 
 
 async def _look(client: Client, document_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
