@@ -68,8 +68,8 @@ def chosen(
 
 class Choices:
     """What listings chose last, while nothing has changed: all the steps through one, and their total, look through the
-    archive once. A folder among two hundred thousand documents takes a sixth of a second. A tenant's next choice after a
-    change drops all that it chose before: entries hold the passwords of their documents. Thread-safe.
+    archive once. A folder among two hundred thousand documents takes a sixth of a second. A tenant's next choice after
+    a change drops all that it chose before: entries hold the passwords of their documents. Thread-safe.
     """
 
     def __init__(self) -> None:
