@@ -113,7 +113,7 @@ def snippet(text: str, highlights: Iterable[Iterable[int]]) -> Text:
     bold = {at for begin, stop in spans for at in range(begin, stop)}
     shown = Text("… " if start else "")
     # Runs and not characters, or a terminal would get a code for each letter.
-    kept = [at for at in range(start, end) if flat[at] != " " or at == start or flat[at - 1] != " "]
+    kept = [at for at in range(start, end) if flat[at] != " " or (at > start and flat[at - 1] != " ")]
     for is_bold, run in groupby(kept, key=bold.__contains__):
         shown.append("".join(flat[at] for at in run), style="bold" if is_bold else None)
     return shown.append(" …" if end < len(flat) else "")

@@ -6,8 +6,11 @@ from typing import Any
 
 from rich.text import Text
 
-from api.cli_client import Client
+from api.cli_client import ApiError, Client
 from api.cli_output import OK, PARTIAL, Output, count, name_of, safe, snippet
+
+_CLOSEST = 5
+"""Pages that are named where none answers."""
 
 
 async def search(client: Client, output: Output, request: dict[str, Any]) -> int:
@@ -51,8 +54,35 @@ async def ask(client: Client, output: Output, request: dict[str, Any]) -> int:
     if output.as_json:
         output.json(answer)
     print_answer(output, answer)
+    if not answer["found"] and not output.as_json:
+        await _print_closest(client, output, answer["considered"])
     _note_unknown(output, answer)
     return OK if answer["found"] else PARTIAL
+
+
+async def _print_closest(client: Client, output: Output, considered: list[dict[str, Any]]) -> None:
+    """Where to look: a page may say it in words that were not recognised as an answer."""
+    if considered:
+        output.say(
+            f"No answer was recognised on the {count(len(considered), 'closest page')}. To look yourself:", style="dim"
+        )
+    names: dict[str, str | None] = {}
+    for one in considered[:_CLOSEST]:
+        document_id = one["document_id"]
+        if document_id not in names:
+            names[document_id] = await _name(client, document_id)
+        if name := names[document_id]:
+            output.say(f"    {name_of(name)}, page {one['page']}", style="dim")
+
+
+async def _name(client: Client, document_id: str) -> str | None:
+    """None where it was deleted meanwhile."""
+    try:
+        return (await client.document(document_id))["filename"]
+    except ApiError as error:
+        if error.code != "not_found":
+            raise
+        return None
 
 
 def print_answer(output: Output, answer: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from api import cli
 from index.errors import RequestError, StoreUnavailable, UnsupportedMedia
+from index.types import Answer, PageKey
 from tests.api_kit import UNKNOWN_ID, storage_full
 from tests.cli_kit import fake_cli
 
@@ -224,6 +225,24 @@ def test_ask(folioscope, files):
     assert "[1] b.pdf, page 1: “The bridge”" in result.out
     assert folioscope("ask", "Where is the zeppelin?").code == 3
     assert folioscope("ask", "Where is the zeppelin?", "--json").json["found"] is False
+
+
+def test_where_to_look_when_nothing_answers(folioscope, files, monkeypatch):
+    """The closest pages are named, without those of documents that were deleted meanwhile; programs have their ids."""
+    ids = [line["id"] for line in folioscope("add", files, "--json").lines]
+    keys = tuple(PageKey("default", one, 1) for one in (*ids, ids[0], UNKNOWN_ID))
+    nothing = Answer("", False, "Not found in these documents.", (), 0.0, keys)
+    monkeypatch.setattr(folioscope.service, "ask", lambda *_: nothing)
+    result = folioscope("ask", "Where is the zeppelin?")
+    assert result.code == 3
+    assert result.out.splitlines() == [
+        "Not found in these documents.",
+        "No answer was recognised on the 5 closest pages. To look yourself:",
+        *(f"    {name}, page 1" for name in ("a.pdf", "b.pdf", "c.pdf", "a.pdf")),
+    ]
+    looks = folioscope.service.looks
+    assert len(folioscope("ask", "Where is the zeppelin?", "--json").json["considered"]) == 5
+    assert folioscope.service.looks == looks
 
 
 def test_text_of_documents_cannot_steer_the_terminal(folioscope, tmp_path):

@@ -48,6 +48,7 @@ def test_snippets_show_no_markdown():
     shown = snippet("## Dues\n\n| Ship | Paid |\n| --- | :---: |\n| Argus | 12 |", [[3, 7], [43, 48]])
     assert shown.plain.split() == ["Dues", "|", "Ship", "|", "Paid", "|", "|", "Argus", "|", "12", "|"]
     assert bold(shown) == ["Dues", "Argus"]
+    assert shown.plain.startswith("Dues")
 
 
 def test_control_characters_are_taken_out_in_place():
