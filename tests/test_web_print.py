@@ -29,6 +29,17 @@ def test_results_without_controls(tab: Tab, service: ShelfService):
     assert "Any folder" not in text and "Ask" not in text and "Add" not in text
 
 
+def test_an_answer_with_its_question(tab: Tab, service: ShelfService):
+    """What was asked is on the paper with the answer and its source, though the field is not."""
+    service.put("lamp.pdf", ["Ada Quill was the keeper of the light."])
+    page = tab.goto("?q=Who was the keeper of the light?")
+    expect(page.locator(".evidence .strip img.loaded")).to_have_count(1)
+    text = printed(page)[0].get_text()
+    assert text.count("Who was the keeper of the light?") == 1
+    assert text.index("Who was the keeper") < text.index("Ada Quill was") < text.index("lamp.pdf")
+    assert "Show on the page" not in text
+
+
 def test_an_open_page_is_one_sheet(tab: Tab, service: ShelfService):
     """The picture is whole on the first sheet, with name and number; the text follows, or not at all."""
     lamp = service.put("lamp.pdf", ["First.", LONG])
