@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.layout_kit import OTHER, Page, in_order, rule
+from dataclasses import replace
+
+from tests.layout_kit import OTHER, Page, grid, in_order, rule
 
 
 def box(x0: float, y0: float, x1: float, y1: float) -> list:
@@ -70,3 +72,53 @@ def test_the_wide_spaces_of_a_typewriter_part_no_cell() -> None:
     rules = [*box(40, 60, 560, 80), *box(40, 80, 560, 100), *box(40, 100, 560, 130)]
     rules += [rule(x - 0.4, 60, x + 0.4, 100) for x in xs[1:3]]
     assert "Arteriosclerosis, general" in page.composed(rules, shuffle=4).text
+
+
+def test_columns_whose_lines_are_drawn_at_the_head_only_go_on_below() -> None:
+    """An invoice's body is an open box: its rows belong to the head over them, and are no text of the form."""
+    page = Page()
+    xs = [40, 100, 380, 460, 560]
+    rows = [
+        ("Qty", "Description", "Price", "Amount"),
+        ("3", "Coils of rope", "2.40", "7.20"),
+        ("12", "Tins of paint", "0.80", "9.60"),
+        ("1", "Anchor", "14.00", "14.00"),
+        ("40", "Yards of canvas", "0.25", "10.00"),
+        ("2", "Lamps", "3.10", "6.20"),
+    ]
+    for k, row in enumerate(rows):
+        page.row(64 + 14 * k + 12 * (k > 0), [(x + 4, cell) for x, cell in zip(xs, row, strict=False)])
+    rules = [*box(40, 60, 560, 80), *box(40, 80, 560, 300)]
+    rules += [rule(x - 0.4, 60, x + 0.4, 80) for x in xs[1:-1]]
+    text = page.composed(rules, shuffle=6).text
+    assert (
+        "| Qty | Description | Price | Amount |\n| --- | --- | --- | --- |\n| 3 | Coils of rope | 2.40 | 7.20 |" in text
+    )
+    assert "| 2 | Lamps | 3.10 | 6.20 |" in text
+
+
+def test_a_narrow_first_column_read_together_with_the_second_is_a_column() -> None:
+    """The middle of such a line lies in the second column; its first word stands in the first."""
+    page = Page()
+    for k, (article, price) in enumerate((("No Article", "Price"), ("1 Manila rope", "12"), ("2 White lead", "4"))):
+        page.row(64 + 20 * k, [(44, article), (304, price)])
+    text = page.composed(grid([40, 58, 300, 400], [60, 80, 100, 120]), shuffle=3).text
+    assert "| No | Article | Price |" in text
+    assert "| 1 | Manila rope | 12 |\n| 2 | White lead | 4 |" in text
+
+
+def test_cells_read_together_are_parted_where_most_rows_are() -> None:
+    """The white at a column's line that is drawn at the head only is no usual space between words."""
+    page = Page()
+    rows = [("Goods", "Price"), ("Ropes", "12.40"), ("Leads", "18.10"), ("Oakum", "14.00"), ("Paint", "17.15")]
+    for k, cells in enumerate(rows):
+        page.line(75, 64 + 20 * k, " ".join(cells))
+    page.lines = [
+        replace(line, words=(line.words[0], replace(line.words[1], box=replace(line.words[1].box, x0=106 / 600))))
+        for line in page.lines
+    ]
+    rules = [*box(70, 60, 140, 80), *(rule(70, y - 0.4, 140, y + 0.4) for y in (100, 120, 140, 160))]
+    rules += [rule(x - 0.4, 60, x + 0.4, y) for x, y in ((70, 160), (103, 80), (140, 160))]
+    text = page.composed(rules, shuffle=3).text
+    assert "| Goods | Price |" in text
+    assert "| Ropes | 12.40 |\n| Leads | 18.10 |" in text

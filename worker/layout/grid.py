@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
@@ -10,7 +11,7 @@ from statistics import median
 from index.types import Box
 from worker.layout.ledger import with_entries
 from worker.layout.pieces import Piece, clean_box, part
-from worker.layout.rows import gather
+from worker.layout.rows import Row, gather
 from worker.layout.tables import Table
 
 _REACH = 0.006  # page heights: ruling lines this near to each other touch
@@ -18,6 +19,7 @@ _THIN = 0.012
 _MOST_RULES = 600
 _TEXT = 4  # words: more than a number and its unit
 _GAP, _WIDER = 0.45, 1.6  # type sizes, and times the usual gap between words
+_KEPT = 0.85  # of rows that stand in columns: a sum's label or a remark may reach over a line
 _FEW_LINES = 3  # of a cell of a lone row: more are a part of the page
 
 
@@ -67,7 +69,7 @@ def take_ruled(pieces: Sequence[Piece], groups: Sequence[Sequence[Rule]]) -> tup
             continue
         for part_xs, part_ys in _tables(xs, ys, uprights, rest):
             inside = [p for p in rest if _inside(p, part_xs, part_ys)]
-            room = _room(inside)
+            room = _room(inside, part_xs)
             cells = [q for p in inside for q in _cut_at(p, uprights, part_xs, room)]
             cells = _at_first_rows(cells, part_xs, part_ys, level, reach)
             rows = _fill(cells, part_xs, with_entries(part_ys, part_xs, cells), uprights)
@@ -82,13 +84,19 @@ def take_ruled(pieces: Sequence[Piece], groups: Sequence[Sequence[Rule]]) -> tup
 def _tables(
     xs: list[float], ys: list[float], uprights: Sequence[Rule], pieces: Sequence[Piece]
 ) -> list[tuple[list[float], list[float]]]:
-    """The parts of a grid that are tables: a form's boxes from side to side, with text of their own, are none."""
+    """The parts of a grid that are tables: a form's boxes from side to side, with text of their own, are none. Columns
+    whose lines are drawn at the head only go on below it.
+    """
     bands = list(itertools.pairwise(ys))
-    divided = [any(_runs_along(x, top, bottom, uprights) for x in xs[1:-1]) for top, bottom in bands]
-    texts = [
-        not cut and len(gather([p for p in pieces if _inside(p, xs, [top, bottom])])) > _FEW_LINES
-        for cut, (top, bottom) in zip(divided, bands, strict=True)
-    ]
+    divided: list[bool] = []
+    texts: list[bool] = []
+    columns: list[float] = []  # lines drawn in the band above
+    for top, bottom in bands:
+        drawn = [x for x in xs[1:-1] if _runs_along(x, top, bottom, uprights)]
+        rows = gather([p for p in pieces if _inside(p, xs, [top, bottom])])
+        columns = drawn or (columns if _keep_to(rows, columns) else [])
+        divided.append(bool(columns))
+        texts.append(not columns and len(rows) > _FEW_LINES)
     if not any(texts):
         return [(xs, ys)]
     parts = []
@@ -106,7 +114,7 @@ def _with_text(xs: list[float], ys: list[float], pieces: Sequence[Piece]) -> lis
     """The upright lines without those outermost ones beyond which nothing stands: the edge of the paper, or dirt on it,
     may touch a table.
     """
-    within = [(p.x0 + p.x1) / 2 for p in pieces if ys[0] <= p.yc <= ys[-1]]
+    within = [(a + b) / 2 for p in pieces if ys[0] <= p.yc <= ys[-1] for a, b in p.edges]
     first = next((k for k, (a, b) in enumerate(itertools.pairwise(xs)) if any(a <= x < b for x in within)), 0)
     last = next((k for k in range(len(xs) - 1, 0, -1) if any(xs[k - 1] <= x < xs[k] for x in within)), 0)
     return xs[first : last + 1]
@@ -118,9 +126,29 @@ def _runs_along(x: float, top: float, bottom: float, uprights: Sequence[Rule]) -
     return drawn >= 0.75 * (bottom - top)
 
 
-def _room(pieces: Sequence[Piece]) -> float:
-    """How far apart words have to be, in type sizes, to be of two cells: a typewriter's spaces are wide."""
-    gaps = [(b[0] - a[1]) / p.size for p in pieces for a, b in itertools.pairwise(p.edges)]
+def _keep_to(rows: Sequence[Row], columns: Sequence[float]) -> bool:
+    """Do rows stand in the columns between the lines, a cell in each? Text crosses these, or has columns of its own."""
+
+    def keeps(row: Row) -> bool:
+        clear = not any(a < x < b for p in row.cells for a, b in p.edges for x in columns)
+        places = [bisect_right(columns, (p.x0 + p.x1) / 2) for p in row.cells]
+        return clear and len(set(places)) == len(places)
+
+    kept = [row for row in rows if keeps(row)]
+    parted = sum(any(row.x0 < x < row.x1 for x in columns) for row in kept)
+    return len(kept) >= _KEPT * len(rows) and 2 * parted >= len(rows)
+
+
+def _room(pieces: Sequence[Piece], xs: Sequence[float]) -> float:
+    """How far apart words have to be, in type sizes, to be of two cells: a typewriter's spaces are wide. What lies on
+    the line of a column tells nothing of them.
+    """
+    gaps = [
+        (b[0] - a[1]) / p.size
+        for p in pieces
+        for a, b in itertools.pairwise(p.edges)
+        if not any(a[1] < x < b[0] for x in xs)
+    ]
     return max(_GAP, _WIDER * median(gaps)) if gaps else _GAP
 
 
