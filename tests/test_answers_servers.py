@@ -8,7 +8,11 @@ import httpx
 import pytest
 
 from index.errors import Unavailable
+from tests.answers_kit import page
+from worker.answer import chat
 from worker.answer.chat import ChatConfig, ChatModel
+from worker.settings import Settings
+from worker.wiring import build_answerer
 
 GOOD = httpx.Response(200, json={"choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}]})
 
@@ -151,3 +155,34 @@ def test_a_model_that_was_cut_has_said_what_it_said():
     """With words before the limit the reply is taken as far as it goes."""
     reply = streamed({"delta": {"content": "yes"}}, {"delta": {}, "finish_reason": "length"}, end="data: [DONE]\n\n")
     assert ask(model_of(lambda _: reply)) == "yes"
+
+
+def test_how_long_a_reply_may_be_is_a_setting(tmp_path, monkeypatch):
+    """It reaches the model's server, and whoever sees it spent is told its name."""
+    seen = []
+
+    def handle(request):
+        seen.append(json.loads(request.content)["max_tokens"])
+        return streamed({"delta": {}, "finish_reason": "length"})
+
+    answering = {"answerer": "llm", "llm_model": "small", "llm_max_tokens": 5000}
+    monkeypatch.setattr(chat, "ChatModel", lambda config: ChatModel(config, transport=httpx.MockTransport(handle)))
+    answerer = build_answerer(Settings(data_dir=tmp_path, **answering), extractive=None, decoder=None)
+    with pytest.raises(Unavailable, match="FOLIOSCOPE_LLM_MAX_TOKENS"):
+        answerer.answer("What did the pump cost?", [page("The pump cost four pounds.")])
+    assert set(seen) == {5000}
+
+
+def test_a_last_line_without_an_end_is_read():
+    """Some servers close right after it; one that is cut is a reply that broke off."""
+
+    def streamed(end):
+        first = 'data: {"choices": [{"delta": {"content": "ye"}}]}\n\n'
+        return httpx.Response(200, content=first + end, headers={"Content-Type": "text/event-stream"})
+
+    last = 'data: {"choices": [{"delta": {"content": "s"}, "finish_reason": "stop"}]}'
+    assert ask(model_of(lambda _: streamed(last))) == "yes"
+    assert ask(model_of(lambda _: streamed(last + "\n\ndata: [DONE]"))) == "yes"
+    for cut in (last[:-9], "data: {", 'data: {"choices": [{"delta": {"content": "s"}}]}'):
+        with pytest.raises(Unavailable, match="broke off"):
+            ask(model_of(lambda _, cut=cut: streamed(cut)))

@@ -249,6 +249,12 @@ class Settings(BaseSettings):
         ge=1000,
         description="Characters of excerpts that the model is shown; 16,000 fit a context of 8,192 tokens.",
     )
+    llm_max_tokens: int = Field(
+        default=2000,
+        ge=100,
+        description="Most tokens of its reply, thoughts among them; a model that thinks for long needs more, and a "
+        "larger context.",
+    )
     max_pages: int = Field(default=5000, gt=0, description="Most pages that one document may have.")
     page_pixels: int = Field(
         default=4_000_000,

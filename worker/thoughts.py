@@ -39,8 +39,8 @@ def without_thoughts(pieces: Iterator[str], cancelled: Callable[[], bool] = lamb
             return
     if _BEGIN.match(held) and not cancelled():
         raise Unavailable(
-            "The answering model spent all of its tokens on its thoughts, before its first word; use a model, or a "
-            "setting of its server, that thinks less.",
+            "The answering model spent all of its tokens on its thoughts, before its first word; give it more "
+            "(FOLIOSCOPE_LLM_MAX_TOKENS), or use a model, or a setting of its server, that thinks less.",
             code="llm_unavailable",
         )
     yield held

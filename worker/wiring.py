@@ -174,7 +174,9 @@ def build_answerer(settings: Settings, extractive: ExtractiveAnswerer, decoder: 
                 code="bad_setting",
             )
         key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
-        chat = ChatConfig(settings.llm_base_url, settings.llm_model, key, settings.llm_timeout_s)
+        chat = ChatConfig(
+            settings.llm_base_url, settings.llm_model, key, settings.llm_timeout_s, settings.llm_max_tokens
+        )
         return LlmAnswerer(ChatModel(chat), context_chars=settings.llm_context_chars)
     if settings.answerer == "decoder":
         from worker.answer_decoder import DecoderAnswerer

@@ -46,7 +46,7 @@ class ChatConfig:
     model: str
     api_key: str | None = field(default=None, repr=False)
     timeout_s: float = 60.0
-    max_tokens: int = 1000
+    max_tokens: int = 2000
 
 
 class ChatModel:
@@ -236,22 +236,38 @@ async def _pieces(response: httpx.Response) -> AsyncIterator[str]:
                 piece, ended = said
                 finish, silent = ended or finish, silent and not piece.strip()
                 yield piece
-            elif line.startswith(b"data:") and line[5:].strip() == b"[DONE]":
+            elif _is_done(line):
                 _check_said(finish, silent=silent)
                 return
     if plain:
         piece, finish = _text(held, "message")
         silent = not piece.strip()
         yield piece
-    elif finish is None:  # some servers close instead of sending [DONE]; that the reply is whole, its last chunk says
-        raise httpx.ReadError("its reply broke off")
+    else:  # some servers close without [DONE], and without ending their last line
+        try:
+            said = _of_line(held)
+        except httpx.DecodingError:
+            raise httpx.ReadError("its reply broke off") from None
+        if said is not None:
+            piece, ended = said
+            finish, silent = ended or finish, silent and not piece.strip()
+            yield piece
+        if finish is None and not _is_done(held):  # that the reply is whole, its last chunk says
+            raise httpx.ReadError("its reply broke off")
     _check_said(finish, silent=silent)
+
+
+def _is_done(line: bytes) -> bool:
+    return line.startswith(b"data:") and line[5:].strip() == b"[DONE]"
 
 
 def _check_said(finish: str | None, *, silent: bool) -> None:
     """A model that thinks first may spend all of its tokens on that, which is not the answer that there is none."""
     if finish == "length" and silent:
-        raise httpx.ReadError("it spent all of its tokens before its first word, as models that think first may")
+        raise httpx.ReadError(
+            "it spent all of its tokens (FOLIOSCOPE_LLM_MAX_TOKENS) before its first word, as models that think first "
+            "may"
+        )
 
 
 def _of_line(line: bytes) -> tuple[str, str | None] | None:
