@@ -48,6 +48,33 @@ def test_a_short_paragraph_that_is_set_in_is_no_heading() -> None:
     assert headings(page) == []
 
 
+def test_a_line_set_off_within_a_sentence_is_no_heading() -> None:
+    """A name, an inscription or a formula in the middle: the sentence goes on below it with a small letter."""
+    page = Page()
+    y = page.text(LEFT, 60, WIDTH, PROSE[:152] + " and over his door stood the sign")
+    y = page.text(
+        LEFT, middle(page, y, "Jonas Field and Sons"), WIDTH, "in letters of gold that could be read " + OTHER
+    )
+    assert headings(page) == []
+    assert in_order(page.composed().text, "stood the sign", "Jonas Field and Sons", "in letters of gold")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("He said it was an", "extraordinary thing that a", "man of his years should be", "sent out to look for it."),
+        ("Er sagte, daß eine", "Hafenbehörde Steine nicht", "nehmen darf, die man nicht", "bezahlt hat, am Markt."),
+    ],
+)
+def test_the_first_line_of_a_paragraph_is_no_heading(lines: tuple[str, ...]) -> None:
+    """Set in, and as far from the right edge of a narrow column because a long word had no room."""
+    page = Page()
+    for k, line in enumerate(lines):
+        page.line(LEFT + 15 * (k == 0), 60 + 10.4 * k, line, 8)
+    assert headings(page) == []
+    assert in_order(page.composed().text, " ".join(lines))
+
+
 def test_the_lines_of_a_menu_are_no_headings() -> None:
     """All of them stand in the middle, none over running text."""
     page = Page()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+from worker.layout.kinds import is_all_caps, starts_lower
 from worker.layout.rows import Row
 
 _MARGIN = 0.12  # of the text's width, on either side
@@ -17,6 +18,7 @@ _SLACK = 0.8
 _NARROWEST = 8.0  # type sizes: of fewer it cannot be told what is in the middle
 _HAIR, _INDENT = 0.6, 4.0  # type sizes
 _BEYOND = 0.5  # type sizes that it begins behind the first line, be that set in
+_SPACE = 0.3  # type sizes between words
 _CLOSE = 2.6  # type sizes between two lines of a paragraph
 _FAR = 3.0  # type sizes of white between a heading and its text
 _MOST = 3  # rows of one heading
@@ -53,6 +55,7 @@ def _runs(first: Row, second: Row, third: Row | None) -> bool:
             return False  # no two begin level
     return (
         not (first.set_out or second.set_out)
+        and not starts_lower(first.text)  # the sentence goes on: what stands over it is a part of it
         and second.yc - first.yc < _CLOSE * size
         and right - left > _NARROWEST * size
         and first.x0 - left < _INDENT * size
@@ -73,4 +76,17 @@ def _over(row: Row, below: Row, first: Row, second: Row) -> bool:
         and min(before, behind) > _MARGIN * width
         and abs(before - behind) < max(_SLACK * row.size, _UNEVEN * width)
         and row.x0 - first.x0 > _BEYOND * row.size
+        and not (below is first and _may_begin(row, first, second))
+    )
+
+
+def _may_begin(row: Row, first: Row, second: Row) -> bool:
+    """Is a row perhaps the first line of the paragraph, set in, and shorter than the others by a long word?"""
+    left, right = min(first.x0, second.x0), max(first.x1, second.x1)
+    start, end = first.cells[0].edges[0]
+    return (
+        row.x0 - left < _INDENT * row.size
+        and first.x0 - left < _HAIR * row.size
+        and right - row.x1 < end - start + _SPACE * row.size
+        and not is_all_caps(row.text)
     )
