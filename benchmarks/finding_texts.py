@@ -40,12 +40,25 @@ def texts(source: str, samples: Path = SAMPLES) -> dict[Place, str]:
     if source.startswith("noise-"):
         share = float(source.removeprefix("noise-")) / 100
         return {place: misread(text, share, seed=str(place)) for place, text in true.items()}
-    cache = CACHE / f"{known['archive']['sha256'][:12]}-{source}.json"
+    by = f"{source}-{_reading_code()}" if source == "ours" else source
+    cache = CACHE / f"{known['archive']['sha256'][:12]}-{by}.json"
     if not cache.is_file():
         read = dict(_read(known, samples, source))
         cache.parent.mkdir(parents=True, exist_ok=True)
         cache.write_text(json.dumps([[*place, text] for place, text in read.items()], ensure_ascii=False))
     return {(path, page): text for path, page, text in json.loads(cache.read_text())}
+
+
+_ROOT = Path(__file__).resolve().parent.parent
+_READING = ("ingest/*.py", "worker/engine/*.py", "worker/layout/*.py", "worker/reading.py", "worker/textlayer.py")
+
+
+def _reading_code(root: Path = _ROOT) -> str:
+    """Names the code that reads pages: what other code has read is read again."""
+    digest = hashlib.sha256((root / "requirements.lock").read_bytes())
+    for path in sorted(path for pattern in _READING for path in root.glob(pattern)):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:8]
 
 
 def misread(text: str, share: float, seed: str) -> str:
