@@ -229,3 +229,26 @@ def test_an_entry_whose_sum_stands_on_its_last_line_begins_on_the_line_above() -
     assert "| One clock and case | 2 | 10 |" in text
     assert "| One dresser with pewter upon it, and six trenchers | 3 | 4 |" in text
     assert "| In the Parlour | | |\n| One bed with its bedding | 4 | 0 |" in text
+
+
+def test_the_name_of_a_group_over_rows_that_are_set_in_is_a_row_of_its_own() -> None:
+    """Neither the first line of the row below, nor the second of the row above."""
+    page = Page()
+    entries = [
+        "Wages of the crew",
+        "Rent of the yard",
+        "Rates",
+        "Sundries",
+        "Postage",
+        "Materials",
+        "  Timber",
+        "  Iron",
+    ]
+    entries += ["Legal charges", "Insurance", "  Fire", "Coal", "Oil", "Rope", "Lamps", "Repairs:", "  of the sheds"]
+    for k, entry in enumerate(entries):
+        sums = ("", "", "") if entry in {"Materials", "Insurance", "Repairs:"} else (str(40 + k), str(k), "3")
+        page.row(100 + 13 * k, list(zip((70, 300, 340, 380), (entry, *sums), strict=True)))
+    text = page.composed(shuffle=4).text
+    assert "| Materials | | | |\n| Timber | 46 | 6 | 3 |\n| Iron | 47 | 7 | 3 |" in text
+    assert "| Legal charges | 48 | 8 | 3 |\n| Insurance | | | |\n| Fire | 50 | 10 | 3 |" in text
+    assert "| Repairs: | | | |\n| of the sheds | 56 | 16 | 3 |" in text

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from worker.layout.kinds import is_bullet, is_item_number, is_label, is_numeric
+from worker.layout.kinds import is_bullet, is_item_number, is_label, is_numeric, starts_lower
 from worker.layout.pieces import Piece, part
 from worker.layout.rows import Row
 from worker.layout.sequence import step_of
@@ -126,13 +126,14 @@ def _table(rows: Sequence[Row]) -> Table | None:
     grid: list[list[list[Piece]]] = []
     alone: list[bool] = []
     tight = _second_lines(rows, size)
-    begun = _first_lines(rows, full)
+    named = _named(rows, full)
+    begun = {k for k in named if _begins(rows, k, columns)}
     for k, row in enumerate(rows):
         cells: list[list[Piece]] = [[] for _ in columns]
         sentence = not _tabular(row) and len(row.tokens) >= _SENTENCE  # over columns, as a note in a table is
         for cell in row.cells if sentence else (p for whole in row.cells for p in _cut_at_columns(whole, columns)):
             cells[_column_of(cell, columns)].append(cell)
-        wraps = k not in begun and (k in tight or (k and not _tabular(row) and _wraps(rows, k)))
+        wraps = k not in named and (k in tight or (k and not _tabular(row) and _wraps(rows, k)))
         if grid and (wraps or k - 1 in begun):
             for into, more in zip(grid[-1], cells, strict=True):
                 into.extend(more)
@@ -144,8 +145,8 @@ def _table(rows: Sequence[Row]) -> Table | None:
     return Table(tuple(tuple(tuple(cell) for cell in row) for row in grid))
 
 
-def _first_lines(rows: Sequence[Row], full: Sequence[Row]) -> set[int]:
-    """Rows that are first lines of the row below: it is set in from where rows begin, and has the sums of both."""
+def _named(rows: Sequence[Row], full: Sequence[Row]) -> set[int]:
+    """Rows of one cell over a row that is set in from where rows begin: first lines of it, or names of a group."""
     usual = median(row.x0 for row in full)
     return {
         k
@@ -156,6 +157,19 @@ def _first_lines(rows: Sequence[Row], full: Sequence[Row]) -> set[int]:
         and 0.6 * row.size < after.x0 - usual < 4 * row.size
         and after.y0 - row.y1 < 0.6 * row.size
     }
+
+
+def _begins(rows: Sequence[Row], k: int, columns: Sequence[tuple[float, float]]) -> bool:
+    """Is row `k` the first line of the row below, which has the sums of both? Below the name of a group others are set
+    in, too; and a name stops short though the next word, with a capital as it has, had room.
+    """
+    row, after = rows[k], rows[k + 1]
+    third = rows[k + 2] if k + 2 < len(rows) else None
+    if row.text.endswith(":") or (third is not None and _tabular(third) and abs(third.x0 - after.x0) < 0.5 * row.size):
+        return False
+    end = max((r.cells[0].x1 for r in rows if r.cells[0].x1 < columns[1][0]), default=row.x1)
+    start, stop = after.cells[0].edges[0]
+    return starts_lower(after.text) or end - row.x1 < stop - start + 0.6 * row.size
 
 
 def _second_lines(rows: Sequence[Row], size: float) -> set[int]:
