@@ -53,11 +53,18 @@ def test_what_would_change_something_is_refused(archive, disk):
     archive.settle()
     half = archive.library.stage()
     half.write(pdf("two"))
+    uploads, content = archive.library.uploads, pdf("three")
+    begun, whole = (uploads.create(TENANT, len(content), filename="three.pdf").id for _ in range(2))
+    with uploads.appending(TENANT, whole, 0) as end:
+        end.write(content)
     disk.read_only = True
     changes = (
         lambda: archive.upload(pdf("another")),
         lambda: archive.library.delete(TENANT, document),
-        lambda: archive.library.uploads.create(TENANT, 10, filename="three.pdf"),
+        lambda: uploads.create(TENANT, 10, filename="three.pdf"),
+        lambda: uploads.appending(TENANT, begun, 0).__enter__(),
+        lambda: archive.library.finish_upload(TENANT, whole),
+        lambda: uploads.delete(TENANT, begun),
         lambda: archive.library.idempotency.claim(TENANT, "upload", "key"),
     )
     for change in changes:
@@ -69,6 +76,7 @@ def test_what_would_change_something_is_refused(archive, disk):
     disk.read_only = False
     assert archive.blobs.sweep() == 1
     archive.library.delete(TENANT, document)
+    assert archive.library.finish_upload(TENANT, whole).document_id
     again = archive.upload(pdf("another"))
     archive.settle()
     assert archive.view(again).state is DocumentState.DONE

@@ -151,7 +151,8 @@ class ResumableUploads:
         if upload.document_id:
             raise Conflict("The upload is finished: it takes no more bytes.", code="wrong_offset")
         try:
-            file = self._path(upload_id, "part").open("r+b")
+            with storage_errors():
+                file = self._path(upload_id, "part").open("r+b")
         except FileNotFoundError:
             raise _unknown() from None
         # Closing writes what could not be flushed once more: a full disk is told as one there too.
@@ -217,10 +218,11 @@ class ResumableUploads:
             return upload
         part = self._path(upload_id, "part")
         try:
-            file = part.open("r+b")  # to be locked over NFS, too, it has to be open for writing
+            with storage_errors():
+                file = part.open("r+b")  # to be locked over NFS, too, it has to be open for writing
         except FileNotFoundError:  # another process finished it in the meantime
             return self.get(tenant, upload_id)
-        with file:
+        with storage_errors(), file:
             _lock(file)
             if self._path(upload_id, "done").exists():  # finished between the look and the lock
                 return self.get(tenant, upload_id)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from index.errors import NotFound, StorageFull
+from index.errors import NotFound, Unavailable
 from index.files import make_directory, remove, write_atomic
 from index.words import STOPWORDS, tokens
 from worker.answer.asking import Role, read_question
@@ -117,7 +117,7 @@ class Conversations:
                 kept = [*self.turns(tenant, conversation_id), turn][-MAX_TURNS:]
                 # Answers quote documents, which may be deleted; follow-ups are understood by the questions alone.
                 write_atomic(path, json.dumps([[one.question, ""] for one in kept]).encode(), replace=True, mode=0o600)
-        except (StorageFull, OSError):
+        except (Unavailable, OSError):
             log.warning("a question could not be kept: the next one is not understood as a follow-up", exc_info=True)
 
     def sweep(self) -> int:
