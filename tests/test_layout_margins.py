@@ -73,6 +73,17 @@ def test_speakers_without_descenders_stay_with_what_they_say() -> None:
     assert f"Mr Fox {flat(PROSE)} Mrs Lumb {flat(OTHER)} Mr Fox {flat(OTHER)}" in text
 
 
+def test_several_notes_on_the_right_of_one_paragraph_stand_in_their_order() -> None:
+    """All of them come after it, the upper ones first."""
+    page = Page()
+    end = page.text(60, 60, 400, PROSE + OTHER)
+    page.text(60, end + 6, 400, OTHER)
+    for y, note in ((74, "Agreed"), (100, "Surveyor"), (109, "to act"), (135, "Lamps"), (end + 20, "Ferry")):
+        page.line(490, y, note, 8)
+    text = page.composed(shuffle=4).text
+    assert in_order(text, PROSE + OTHER, "Agreed", "Surveyor", "to act", "Lamps", OTHER, "Ferry")
+
+
 def test_notes_beside_clauses_within_clauses() -> None:
     """Lines that begin anywhere and end together are one column; a note may stand beside a short one of them."""
     page = Page()

@@ -26,6 +26,7 @@ class Block:
     level: int = 0  # of a heading
     goes_on: bool = False
     centred: bool = False  # in the middle over the text that follows
+    beside: bool = False  # a note or a box that was put after the paragraph beside it
 
     @property
     def text(self) -> str:

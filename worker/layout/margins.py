@@ -174,8 +174,10 @@ def put_beside(leaves: Sequence[list[Block]], first: Piece, made: Sequence[Block
     blocks, at = found
     if not before:
         at += 1
-        while at < len(blocks) and blocks[at].goes_on:
+        while at < len(blocks) and (blocks[at].goes_on or blocks[at].beside):
             at += 1
+        for block in made:
+            block.beside = True
     blocks[at:at] = made
 
 
