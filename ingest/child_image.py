@@ -159,8 +159,9 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     """A mode that can be resized: 8 bits a channel, no palette."""
     mode = image.mode
     if mode.startswith("I;16"):
-        factor = 255.0 / _brightest(image.getextrema()[1], _DEPTHS)
-        return image.convert("I").point(lambda value: value * factor).convert("L")
+        wide = image.convert("I")  # Pillow tells no extremes of what has its bytes the other way round
+        factor = 255.0 / _brightest(wide.getextrema()[1], _DEPTHS)
+        return wide.point(lambda value: value * factor).convert("L")
     if mode in ("I", "F"):
         low, high = image.getextrema()
         if mode == "I" and low >= 0 and high <= _DEPTHS[-1]:

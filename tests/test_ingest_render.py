@@ -61,9 +61,13 @@ def test_every_pixel_mode_becomes_rgb(renderer, put, mode):
     assert kit.difference(shown, expected) < 2
 
 
-@pytest.mark.parametrize(("mode", "times"), [("I;16", 16), ("I;16", 64), ("I", 1), ("I", 16)])
+@pytest.mark.parametrize(
+    ("mode", "times"), [("I;16", 16), ("I;16", 64), ("I;16B", 16), ("I;16B", 257), ("I", 1), ("I", 16)]
+)
 def test_fewer_bits_than_a_picture_has_room_for_are_not_black(renderer, put, mode, times):
-    """Film scanners write 12 or 14 bits into 16, and programs 8 into 32: white is what these can hold."""
+    """Film scanners write 12 or 14 bits into 16, in either order of bytes, and programs 8 into 32: white is what these
+    can hold.
+    """
     grey = kit.picture().convert("L")
     image = grey.convert("I").point(lambda value: value * times).convert(mode)
     shown = renderer.render(put(kit.saved(image, "TIFF")), TIFF, 1, None).image
