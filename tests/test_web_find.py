@@ -60,6 +60,31 @@ def test_from_place_to_place(tab: Tab, ledger: str):
     expect(page).to_have_url(re.compile(r"page/4\?q=lamp$"))
 
 
+def test_what_is_found_on_the_open_page_is_marked_on_its_picture(tab: Tab, ledger: str):
+    """All its places, and none of what was looked for before; a cited place gives way, and comes back."""
+    start = PAGES[3].index("Whale")
+    cited = f"#/doc/{ledger}/page/4?at={start}-{start + 5}"
+    page = tab.goto(cited)
+    marks = page.locator(".page-sheet .marks rect")
+    places = "all => all.map((one) => one.getAttribute('x') + ' ' + one.getAttribute('y'))"
+    expect(page.locator(".page-sheet .marks.cited rect")).to_have_count(1)
+    whale = marks.evaluate_all(places)
+    page.keyboard.press("f")
+    field = page.get_by_label("Words to find in this document")
+    field.fill("oil")
+    expect(status(page)).to_contain_text("1 of 3 on this page")
+    expect(marks).to_have_count(3)
+    expect(page.locator(".page-sheet .marks.cited")).to_have_count(0)
+    oil = marks.evaluate_all(places)
+    field.fill("lamp")
+    expect(status(page)).to_contain_text("1 of 1 on this page")
+    expect(marks).to_have_count(1)
+    assert not {*marks.evaluate_all(places)} & {*oil, *whale}
+    page.evaluate("(hash) => { location.hash = hash; }", cited)
+    expect(page.locator(".page-sheet .marks.cited rect")).to_have_count(1)
+    assert marks.evaluate_all(places) == whale
+
+
 def test_back_over_a_page_begins_at_its_end(tab: Tab, ledger: str):
     """Backwards from page 4 the last place of page 2 comes first; page 3 has none and is passed over."""
     page = tab.goto(f"#/doc/{ledger}/page/4?q=lamp")

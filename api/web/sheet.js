@@ -22,6 +22,7 @@ export function createSheet(stage, { onPoint, onClick, onZoom }) {
   let width = 0;
   let image = null;
   let pixels = 0;
+  let marks = null;
   let lit = null;
   let found = null;
   let pointed = null;
@@ -95,6 +96,7 @@ export function createSheet(stage, { onPoint, onClick, onZoom }) {
     if (target) bring(target);
   }
 
+  const marksOf = (boxes, cited) => overlay(boxes, `marks${cited ? " cited" : ""}`);
   const middle = (box) => [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
 
   function point(event) {
@@ -145,10 +147,21 @@ export function createSheet(stage, { onPoint, onClick, onZoom }) {
       ratio = next.width > 0 && next.height > 0 ? next.height / next.width : ratio;
       sheet.classList.add("loading");
       sheet.classList.remove("missing");
-      replace(paper, overlay(boxes, `marks${cited ? " cited" : ""}`));
+      marks = marksOf(boxes, cited);
+      replace(paper, marks);
       replace(sheet, paper);
       layout();
       target = boxes.length ? middle(boxes[0]) : [0.5, 0];
+      reveal();
+    },
+    /** Other marks on the page that is shown: the first of them is brought into view. */
+    mark(boxes, { cited = false } = {}) {
+      const next = marksOf(boxes, cited);
+      if (next.isEqualNode(marks)) return;
+      marks.replaceWith(next);
+      marks = next;
+      if (!boxes.length) return;
+      target = middle(boxes[0]);
       reveal();
     },
     clear() {

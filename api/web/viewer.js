@@ -144,9 +144,9 @@ export function createViewer(dialog, { onMissing }) {
     download.setAttribute("download", page.filename);
     const spans = spansToMark();
     const boxes = boxesToMark(spans);
-    if (!same) {
-      sheet.show({ ...page, alt: `${page.filename}, page ${page.page}` }, boxes, { cited: Boolean(view.at) });
-    }
+    const cited = Boolean(view.at);
+    if (same) sheet.mark(boxes, { cited });
+    else sheet.show({ ...page, alt: `${page.filename}, page ${page.page}` }, boxes, { cited });
     const remark = view.at ? "The cited place is marked" : boxes.length ? `${count(boxes.length, "place")} marked` : "";
     pane.show(page, spans, remark);
     const sentence = [`Page ${page.page} of ${page.pages}`, remark].filter(Boolean).join(". ");
