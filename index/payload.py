@@ -269,6 +269,11 @@ class WordTable:
         return [Box(*box) for box in (self._boxes[first:last] / _BOX).tolist()]
 
 
+def labels_as_stored(labels: PageLabels) -> PageLabels:
+    """What comes back of labels that are written: not all names can be stored as they are."""
+    return decode_labels(_labels(labels))
+
+
 def storable(text: str) -> str:
     """The text with halves of surrogate pairs, which no encoding can carry, as U+FFFD: offsets stay."""
     return _HALF_PAIR.sub("\ufffd", text)

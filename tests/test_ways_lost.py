@@ -68,6 +68,7 @@ def test_where_nothing_was_lost_nothing_is_rung_for(archive):
     """Archives, members, folders, names of all kinds: pages tell what the catalog tells."""
     archive.upload(zipped(a=pdf("one"), b=pdf("two")), "box.zip")
     archive.upload(pdf("one"), "létters/1911/mäy .pdf")
+    archive.upload(pdf("three"), "half\udc80/of a pair\udc80.pdf")
     archive.upload(pdf("!broken"), "broken.pdf")
     archive.settle()
     recovery = Recovery(archive.catalog, archive.store, archive.rung.extend, now)

@@ -15,6 +15,7 @@ from datetime import datetime
 from index.blobs import BlobStore
 from index.catalog import Catalog, Entry
 from index.errors import NotFound
+from index.payload import labels_as_stored
 from index.store import PageUpdate, Store
 from index.types import SearchFilter, Tombstone
 from worker.labels import below, labels
@@ -154,7 +155,8 @@ class Deletion:
         """Have the pages of a document tell the ways that still lead to it."""
         wanted = labels(self._catalog, entry)
         points = self._store.scan(entry.manifest.tenant, document_ids=[entry.manifest.document_id])
-        changed = [PageUpdate(point.key, at, labels=wanted) for point in points if point.labels != wanted]
+        told = labels_as_stored(wanted)
+        changed = [PageUpdate(point.key, at, labels=wanted) for point in points if point.labels != told]
         self._store.update(changed)
 
     def _remaining(self, tenant: str, tally: _Tally) -> dict[str, int]:

@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from index.blobs import BlobStore
 from index.catalog import Catalog, Entry
 from index.errors import BadDocument, RequestError, TooLarge, Unavailable
+from index.payload import labels_as_stored
 from index.store import PageUpdate, Store
 from index.types import MemberFailure, Origin, PageKey, PageState, Split
 from ingest.archives import ARCHIVE_TYPES, REST, ArchiveLimits, Member, members
@@ -205,10 +206,10 @@ class Expansion:
                 if self._catalog.get(manifest.tenant, manifest.document_id) is None:
                     return
                 self._store.add_pending(chunk, wanted, self._clock())
-        unread = []
+        unread, told = [], labels_as_stored(wanted)
         for point in self._store.scan(manifest.tenant, document_ids=[manifest.document_id]):
             if point.state is PageState.PENDING:
                 unread.append(point.key)
-            if point.labels != wanted:
+            if point.labels != told:
                 self._store.update([PageUpdate(point.key, self._clock(), labels=wanted)])
         self._ring([Read(key) for key in sorted(unread, key=lambda key: key.page)])

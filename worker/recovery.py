@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from index.catalog import Catalog
+from index.payload import labels_as_stored
 from index.store import PageUpdate, Store
 from index.types import PagePoint, PageState
 from worker.labels import labels
@@ -149,7 +150,9 @@ class Recovery:
             if tenant not in found:
                 continue
             held = found[tenant].pop(document_id, _NOTHING)
-            if held.pages < (split.pages or 0) or (held.pages and held.labels != hash(labels(self._catalog, entry))):
+            if held.pages < (split.pages or 0) or (
+                held.pages and held.labels != hash(labels_as_stored(labels(self._catalog, entry)))
+            ):
                 jobs.append(Expand(tenant, document_id))
         self.drop_unowned((tenant, one) for tenant, unowned in found.items() for one in unowned)
         return jobs
