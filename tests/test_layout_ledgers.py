@@ -252,3 +252,29 @@ def test_the_name_of_a_group_over_rows_that_are_set_in_is_a_row_of_its_own() -> 
     assert "| Materials | | | |\n| Timber | 46 | 6 | 3 |\n| Iron | 47 | 7 | 3 |" in text
     assert "| Legal charges | 48 | 8 | 3 |\n| Insurance | | | |\n| Fire | 50 | 10 | 3 |" in text
     assert "| Repairs: | | | |\n| of the sheds | 56 | 16 | 3 |" in text
+
+
+def test_a_table_under_another_keeps_its_own_columns() -> None:
+    """A line of its own stands apart between them; as one table two cells of the second would be one."""
+    page = Page()
+    ships = [
+        ("Ship", "Rating", "From", "To"),
+        ("Ganges", "Boy 2nd Cl.", "9 Jan 35", "4 Dec 35"),
+        ("Exeter", "A.B.", "1 Oct 37", "10 Mar 40"),
+        ("Kelvin", "Ldg. Sea.", "3 Jun 40", "17 Nov 43"),
+        ("Haslar", "Ldg. Sea.", "18 Nov 43", "6 Feb 44"),
+    ]
+    for k, row in enumerate(ships):
+        page.row(100 + 14 * k, list(zip((50, 190, 280, 370), row, strict=True)))
+    page.line(50, 190, "CHARACTER")
+    marks = [
+        ("31 Dec 37", "Very good", "Satisfactory in all", "Captain F. S. Bell"),
+        ("31 Dec 38", "Very good", "Superior", "Captain F. S. Bell"),
+        ("10 Mar 40", "Very good", "Superior", "Commander R. R. Graham"),
+    ]
+    for k, row in enumerate(marks):
+        page.row(206 + 14 * k, list(zip((50, 140, 230, 345), row, strict=True)))
+    text = page.composed(shuffle=3).text
+    assert "| Kelvin | Ldg. Sea. | 3 Jun 40 | 17 Nov 43 |" in text
+    assert "| 31 Dec 38 | Very good | Superior | Captain F. S. Bell |" in text
+    assert "\n\nCHARACTER\n\n" in text

@@ -20,6 +20,7 @@ from worker.layout.sequence import step_of
 _MOST_ROWS = 120  # of a printed table on one page
 _RUNNING = 28  # characters of a line of text on average
 _SENTENCE = 5  # words
+_HEAD = 0.8  # type sizes of white above a line that heads another table
 _LONG_CELL = 44  # characters: only one column may be longer than this on average
 
 
@@ -32,6 +33,11 @@ class Table:
     @property
     def columns(self) -> int:
         return max((len(row) for row in self.rows), default=0)
+
+    @property
+    def filled(self) -> int:
+        """How many cells hold something."""
+        return sum(bool(cell) for row in self.rows for cell in row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,7 @@ def _try(rows: Sequence[Row], start: int, stop: int) -> list[Found]:
         return []
     table = _table(rows[start:stop])
     if table is not None:
-        return [Found(start, stop, table)]
+        return _two(rows, start, stop, table) or [Found(start, stop, table)]
     # Two things of different columns may have run together: part them where most white is.
     whites = [(rows[k].y0 - rows[k - 1].y1, -k) for k in range(start + 1, stop) if rows[k].y0 - rows[k - 1].y1 > 0]
     if not whites:
@@ -115,6 +121,20 @@ def _try(rows: Sequence[Row], start: int, stop: int) -> list[Found]:
         middle = (start + stop) / 2
         at = min((at for w, at in whites if w >= 0.9 * white), key=lambda at: abs(-at - middle))
     return [*_try(rows, start, -at), *_try(rows, -at, stop)]
+
+
+def _two(rows: Sequence[Row], start: int, stop: int, whole: Table) -> list[Found]:
+    """Two tables, where a line of its own stands apart between them, and cells of one ran together in the whole."""
+    if stop - start > _MOST_ROWS:
+        return []
+    for k in range(start + 3, stop - 3):
+        row = rows[k]
+        if _tabular(row) or row.y0 - rows[k - 1].y1 < _HEAD * row.size:
+            continue
+        above, below = _table(rows[start:k]), _table(rows[k + 1 : stop])
+        if above and below and above.filled + below.filled > whole.filled:
+            return [Found(start, k, above), Found(k + 1, stop, below)]
+    return []
 
 
 def _table(rows: Sequence[Row]) -> Table | None:
