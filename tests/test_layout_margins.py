@@ -84,6 +84,34 @@ def test_several_notes_on_the_right_of_one_paragraph_stand_in_their_order() -> N
     assert in_order(text, PROSE + OTHER, "Agreed", "Surveyor", "to act", "Lamps", OTHER, "Ferry")
 
 
+@pytest.mark.parametrize(("left", "x"), [(True, 50), (False, 482)])
+def test_a_note_that_begins_beside_the_white_over_its_paragraph(left: bool, x: float) -> None:
+    """Its other lines tell where it stands."""
+    page = Page()
+    text_at = 130 if left else 60
+    y = page.text(text_at, 60, 400, PROSE)
+    for k, line in enumerate(("The paint", "of the ferry", "in the war")):
+        page.line(x, y + 4 + 9 * k, line, 8)
+    page.text(text_at, page.text(text_at, y + 18, 400, OTHER) + 10, 400, PROSE)
+    note = "The paint of the ferry in the war"
+    parts = (PROSE, note, OTHER, PROSE) if left else (PROSE, OTHER, note, PROSE)
+    assert in_order(page.composed(shuffle=6).text, *parts)
+
+
+@pytest.mark.parametrize(("x", "text_at"), [(50, 130), (482, 60)])
+def test_what_stands_in_the_margin_beside_no_line_stays_in_its_place(x: float, text_at: float) -> None:
+    """Headings that are set out begin level with notes, and the place and name of a letter with its remarks."""
+    page = Page()
+    y = 60.0
+    parts = (("Of the wall", "Report", PROSE), ("Of the ferry", "Paint", OTHER), ("Of the lamps", "Fund", PROSE))
+    for head, note, text in parts:
+        page.line(x, y, head)
+        page.line(x, y + 30, note, 8)
+        page.line(x, y + 39, "of May", 8)
+        y = page.text(text_at, y + 16, 400, text) + 8
+    assert in_order(page.composed(shuffle=2).text, *(part for head, _, text in parts for part in (head, text)))
+
+
 def test_notes_beside_clauses_within_clauses() -> None:
     """Lines that begin anywhere and end together are one column; a note may stand beside a short one of them."""
     page = Page()

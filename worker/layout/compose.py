@@ -73,7 +73,7 @@ def compose(lines: Sequence[Line], *, width: int, height: int, rules: Sequence[B
     _join_over_ends(leaves)
     put_back(leaves, notes)
     for box, made in zip(boxed, boxes, strict=True):
-        put_beside(leaves, box.pieces[0], made, before=False)
+        put_beside(leaves, box.pieces, made, before=False)
     blocks = [
         *_furniture_block(furniture.header, RegionKind.HEADER),
         *(block for leaf in leaves for block in leaf),

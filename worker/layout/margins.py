@@ -57,7 +57,9 @@ def take_notes(pieces: Sequence[Piece]) -> tuple[list[Note], list[Piece]]:
             continue
         # Readers' boxes stand out beyond the letters: a note may seem to begin where the text ends.
         beyond = [p for p in pieces if (p.x1 < edge - 0.4 * size if on_left else p.x0 > edge - 0.2 * size)]
-        notes.extend(_notes(beyond, text, size, _NARROW * width, on_left=on_left))
+        taken = set(map(id, beyond))
+        column = [p for p in pieces if id(p) not in taken]
+        notes.extend(_notes(beyond, column, text, size, _NARROW * width, on_left=on_left))
     taken = {id(p) for note in notes for p in note.pieces}
     return notes, [p for p in rest if id(p) not in taken]
 
@@ -84,13 +86,23 @@ def _goes_on(line: Piece) -> bool:
     return starts_small(others[0].text if others and is_enumerator(first.text) else first.text)
 
 
-def _notes(beyond: Sequence[Piece], text: Sequence[Piece], size: float, widest: float, *, on_left: bool) -> list[Note]:
-    """The notes among the pieces beyond one edge of the text."""
+def _notes(
+    beyond: Sequence[Piece],
+    column: Sequence[Piece],
+    text: Sequence[Piece],
+    size: float,
+    widest: float,
+    *,
+    on_left: bool,
+) -> list[Note]:
+    """The notes among the pieces beyond one edge of the column, whose long lines are `text`."""
     if len(beyond) > _MOST_LISTED * len(text):
         return []
     every = _grouped(beyond, size, _CLOSE)
     beside = [group for group in every if any(_beside(p, text) for p in group)]
-    groups = [group for group in every if any(group is other or _in_one_strip(group, other) for other in beside)]
+    strip = [group for group in every if any(group is other or _in_one_strip(group, other) for other in beside)]
+    # What stands beside nothing is a heading that is set out, or the date of a letter.
+    groups = [group for group in strip if any(_beside(p, column) for p in group)]
     lines = [p for group in groups for p in group]
     if not lines or max(p.x1 - p.x0 for p in lines) > widest:
         return []
@@ -98,7 +110,9 @@ def _notes(beyond: Sequence[Piece], text: Sequence[Piece], size: float, widest: 
         # A list along the margin, such as a firm's partners, pays no heed to the lines of its letter.
         if sum(_level(p, text) for p in lines) > _LEVEL * len(lines):
             return []
-        groups = _grouped(lines, size, _LISTED)
+        lists = _grouped([p for group in strip for p in group], size, _LISTED)
+        groups = [group for group in lists if any(_beside(p, column) for p in group)]
+        lines = [p for group in groups for p in group]
     smaller = _is_smaller(lines, text)
     if sum(_is_other(p.text) for p in lines) > 0.3 * len(lines):
         return []
@@ -162,12 +176,14 @@ def put_back(leaves: Sequence[list[Block]], notes: Sequence[Note]) -> None:
     """Insert notes as paragraphs into the leaves' blocks, in place."""
     for note in sorted(notes, key=lambda n: (n.y0, not n.left)):
         made = blocks_of(gather(note.pieces), min(p.x0 for p in note.pieces), max(p.x1 for p in note.pieces))
-        put_beside(leaves, note.pieces[0], made, before=note.left)
+        put_beside(leaves, note.pieces, made, before=note.left)
 
 
-def put_beside(leaves: Sequence[list[Block]], first: Piece, made: Sequence[Block], *, before: bool) -> None:
-    """Insert blocks before or after the one beside which their first line stands, in place."""
-    found = _neighbour(leaves, first)
+def put_beside(leaves: Sequence[list[Block]], lines: Sequence[Piece], made: Sequence[Block], *, before: bool) -> None:
+    """Insert blocks before or after the one beside which their `lines` begin, in place. The first of them may stand
+    beside the white between two paragraphs.
+    """
+    found = next((found for line in lines if (found := _neighbour(leaves, line)) is not None), None)
     if found is None:
         leaves[-1].extend(made)
         return
@@ -181,13 +197,13 @@ def put_beside(leaves: Sequence[list[Block]], first: Piece, made: Sequence[Block
     blocks[at:at] = made
 
 
-def _neighbour(leaves: Sequence[list[Block]], first: Piece) -> tuple[list[Block], int] | None:
-    """The leaf and the place in it of the block with the longest line beside a note's first line."""
+def _neighbour(leaves: Sequence[list[Block]], line: Piece) -> tuple[list[Block], int] | None:
+    """The leaf and the place in it of the block with the longest line beside a note's."""
     best: tuple[float, list[Block], int] | None = None
     for blocks in leaves:
         for at, block in enumerate(blocks):
             for row in block.rows:
-                beside = min(row.y1, first.y1) - max(row.y0, first.y0) > 0.3 * min(row.y1 - row.y0, first.y1 - first.y0)
+                beside = min(row.y1, line.y1) - max(row.y0, line.y0) > 0.3 * min(row.y1 - row.y0, line.y1 - line.y0)
                 if beside and (best is None or row.x1 - row.x0 > best[0]):
                     best = (row.x1 - row.x0, blocks, at)
     return best[1:] if best is not None else None
