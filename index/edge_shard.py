@@ -29,7 +29,7 @@ import qdrant_edge as q
 
 from index import edge_compact, vision
 from index.embedder import Embedder
-from index.errors import ConfigError, FolioscopeError, InternalError, StorageFull, StoreUnavailable
+from index.errors import ConfigError, FolioscopeError, InternalError, StorageFull, StoreUnavailable, Unavailable
 from index.files import FULL, remove, write_atomic
 from index.ownership import Ownership
 from index.schema import INDEXED, PASSAGES, REBUILD, SENTENCES, WORDS, check_facts, tokens_misfit
@@ -43,7 +43,8 @@ _KINDS = {
 }
 
 _FACTS = "index.json"
-_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+_OS_ERROR = re.compile(r"\(os error (\d+)\)|\bOs \{ code: (\d+)")
+"""As Rust displays one, and as it debugs one, which Qdrant's log does."""
 _NOT_THE_INDEX = {errno.EPERM, errno.EACCES, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 """Errors of the system that say nothing of what is in the files."""
 
@@ -99,14 +100,22 @@ class Shard:
                 self._owner.release()
 
     def run(self, call: Callable[[q.EdgeShard], T]) -> T:
-        """Speak to Qdrant. `StoreUnavailable` after `close`; `StorageFull`; else what it says is our bug."""
+        """Speak to Qdrant. `StoreUnavailable` after `close`; `StorageFull`; `Unavailable` on a read-only disk; else what it
+        says is our bug.
+        """
         if self._shard is None:
             raise StoreUnavailable("The index is closed: the service is stopping. Try again when it is up.")
         try:
             return call(self._shard)
         except Exception as error:
-            if _number(error) in FULL:
+            number = _number(error)
+            if number in FULL:
                 raise StorageFull("The disk that holds the index is full. Free some space and try again.") from error
+            if number == errno.EROFS:
+                raise Unavailable(
+                    "The disk that holds the index is read-only, as after an error of the disk. Look at the system's "
+                    "log, and try again once it can be written to."
+                ) from error
             raise InternalError(f"The index refused an operation: {error}") from error
 
     def note_deletion(self) -> None:
@@ -212,7 +221,7 @@ def _number(error: Exception) -> int | None:
     if isinstance(error, OSError):
         return error.errno
     found = _OS_ERROR.search(str(error))
-    return int(found[1]) if found else None
+    return int(found[1] or found[2]) if found else None
 
 
 def _recorded(facts: Path) -> dict[str, Any]:

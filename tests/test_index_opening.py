@@ -9,7 +9,7 @@ import pytest
 from index_kit import NOW, HashEmbedder, labels
 
 from index import edge_compact
-from index.errors import ConfigError, StorageFull
+from index.errors import ConfigError, FolioscopeError, InternalError, StorageFull, Unavailable
 from index.store_edge import EdgeStore
 from index.types import PageKey
 
@@ -39,6 +39,7 @@ def opened(directory):
         ("failed to create file: Read-only file system (os error 30)", ConfigError, False),
         ("Failed to open: Too many open files (os error 24)", ConfigError, False),
         ("Failed to save structure on disk with error: No space left on device (os error 28)", StorageFull, False),
+        ('Can\'t init WAL: Os { code: 28, kind: StorageFull, message: "No space left" }', StorageFull, False),
         ("Failed to open: No such file or directory (os error 2)", ConfigError, True),
         ("failed to load segment: expected value at line 1", ConfigError, True),
     ],
@@ -58,6 +59,31 @@ def test_to_make_an_index_anew_is_advised_only_where_it_may_be_damaged(directory
     assert ("rebuild" in caught.value.message) is rebuild
     assert str(directory) in caught.value.message
     assert opened(directory) == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "error"),
+    [
+        ("IO Error: failed to write to file: No space left on device (os error 28)", StorageFull),
+        ('Can\'t write WAL: Os { code: 28, kind: StorageFull, message: "No space left on device" }', StorageFull),
+        ("failed to create file: Read-only file system (os error 30)", Unavailable),
+        ("WAL flush failed: Can't write WAL: Os { code: 30, kind: ReadOnlyFilesystem }", Unavailable),
+        ("Wrong input: Vector dimension error", InternalError),
+    ],
+)
+def test_a_disk_that_cannot_be_written_to_is_not_our_bug(directory, told, error):
+    """Whichever way Qdrant tells it: what is to be written then is tried again."""
+    store = EdgeStore.open(directory, HashEmbedder())
+    shard = store._shard._shard
+
+    def update(_operation):
+        raise Exception(f"Service runtime error: {told}")
+
+    store._shard._shard = SimpleNamespace(update=update, flush=shard.flush, close=shard.close)
+    with pytest.raises(FolioscopeError) as caught:
+        store.add_pending([PageKey("default", "document", 2)], labels(), NOW)
+    store.close()
+    assert type(caught.value) is error
 
 
 def test_facts_that_may_not_be_read_are_told(directory, monkeypatch):
