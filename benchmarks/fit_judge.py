@@ -1,6 +1,7 @@
 """Fit the judge's change of the packaged model's weights (`index/judge_weights.py`).
 
     python -m benchmarks.fit_judge OUT [--passes 2] [--rate 8e-5] [--minutes 120] [--half] [--from IN [--keep 0.3]]
+                                      [--device cuda --batch 64]
 
 A question is shown with the window that holds the answer, another of the same page, and five of the twelve in its group
 of pages whose sentences the embedding model finds nearest to it. Windows are cut as answers cut pages; beside each but
@@ -42,7 +43,8 @@ DRAWN = 5
 """Of them shown in each step."""
 _LEAST = 0.03
 """Probability: what has less of it is not learnt from."""
-_BATCH = 16
+_AT_ONCE = {"cpu": 16, "cuda": 512}
+"""Windows that the encoder reads at once."""
 _WARM_UP = 60
 """Steps."""
 
@@ -61,19 +63,21 @@ class Item:
 class Near:
     """The packaged embedding model as published: which windows a question comes near to."""
 
-    def __init__(self, directory: Path, *, half: bool = False) -> None:
+    def __init__(self, directory: Path, *, half: bool = False, device: str = "cpu") -> None:
         self.half = half
+        self.device = torch.device(device)
         self.tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(256)
         self.ends = tuple(self.tokenizer.token_to_id(name) for name in ("[CLS]", "[SEP]"))
-        self.bert = build(directory, _fresh_head()).bert
+        self.bert = build(directory, _fresh_head()).bert.to(self.device)
 
     @torch.no_grad()
     def _hidden(self, ids: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         tokens = nn.utils.rnn.pad_sequence([torch.tensor(one) for one in ids], batch_first=True)
         mask = nn.utils.rnn.pad_sequence([torch.ones(len(one), dtype=torch.long) for one in ids], batch_first=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
+        tokens, mask = tokens.to(self.device), mask.to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             return self.bert(input_ids=tokens, attention_mask=mask).last_hidden_state.float(), mask
 
     def questions(self, texts: Sequence[str]) -> torch.Tensor:
@@ -87,11 +91,12 @@ class Near:
         """For each window its sentences `(sentences, dim)`."""
         order = sorted(range(len(windows)), key=lambda i: len(windows[i].ids))
         rows: dict[int, torch.Tensor] = {}
-        for at in range(0, len(order), 2 * _BATCH):
-            batch = order[at : at + 2 * _BATCH]
+        at_once = 2 * _AT_ONCE[self.device.type]
+        for at in range(0, len(order), at_once):
+            batch = order[at : at + at_once]
             hidden, _ = self._hidden([[self.ends[0], *windows[i].ids, self.ends[1]] for i in batch])
             for row, i in enumerate(batch):
-                means = [hidden[row, torch.from_numpy(p) + 1].sum(0) for p in windows[i].places]
+                means = [hidden[row, torch.from_numpy(p).to(self.device) + 1].sum(0) for p in windows[i].places]
                 rows[i] = functional.normalize(torch.stack(means), dim=-1)
         return [rows[i] for i in range(len(windows))]
 
@@ -110,6 +115,7 @@ def items_of(pages: Sequence[AskedPage], near: Near) -> list[Item]:
     asked = [(q, number, answer) for number, one in enumerate(pages)
              for q, answer in (*one.asked, *((q, None) for q in one.unanswered))]  # fmt: skip
     cosines = near.questions([q for q, _, _ in asked]) @ torch.cat(vectors).T
+    cosines = cosines.cpu()
     best = torch.full((len(asked), len(windows)), -1.0)
     best.scatter_reduce_(1, owner[None].expand(len(asked), -1), cosines, "amax")
     items = []
@@ -133,28 +139,30 @@ def odds(
     pair: nn.Module, ends: tuple[int, int], asked: Sequence[tuple[list[int], Window]], *, half: bool = False
 ) -> list[torch.Tensor]:
     """For each question with a window the log-odds `(sentences,)`: the encoder runs once for a window."""
+    device = next(pair.parameters()).device
     rows_of = [_row(ends, question, window) for question, window in asked]
     order = sorted(range(len(asked)), key=lambda i: len(rows_of[i]))
+    at_once = _AT_ONCE[device.type]
     result: dict[int, torch.Tensor] = {}
-    for at in range(0, len(order), _BATCH):
-        rows = order[at : at + _BATCH]
-        ids = [torch.tensor(rows_of[i]) for i in rows]
-        tokens = nn.utils.rnn.pad_sequence(ids, batch_first=True)
-        mask = nn.utils.rnn.pad_sequence([torch.ones_like(one) for one in ids], batch_first=True)
-        types = torch.zeros_like(tokens)
+    for at in range(0, len(order), at_once):
+        rows = order[at : at + at_once]
+        longest, most = len(rows_of[rows[-1]]), max(len(asked[i][1].places) for i in rows)
+        tokens, mask, types = torch.zeros(3, len(rows), longest, dtype=torch.long)
+        of_question, said = torch.zeros(len(rows), longest), torch.zeros(len(rows), most, longest)
         for row, i in enumerate(rows):
-            types[row, len(asked[i][0]) + 2 : len(ids[row])] = 1
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            seen = pair.bert(input_ids=tokens, attention_mask=mask, token_type_ids=types).last_hidden_state.float()
+            (question, window), ids = asked[i], rows_of[i]
+            tokens[row, : len(ids)] = torch.tensor(ids)
+            mask[row, : len(ids)] = 1
+            types[row, len(question) + 2 : len(ids)] = 1
+            of_question[row, 1 : len(question) + 1] = 1
+            for piece, places in enumerate(window.places):
+                said[row, piece, torch.from_numpy(places) + len(ids) - 1 - len(window.ids)] = 1
+        inputs = {"input_ids": tokens, "attention_mask": mask, "token_type_ids": types}
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            seen = pair.bert(**{name: value.to(device) for name, value in inputs.items()}).last_hidden_state.float()
+        read = pair.weigh(seen, of_question.to(device), said.to(device))
         for row, i in enumerate(rows):
-            question, window = asked[i]
-            first = len(ids[row]) - 1 - len(window.ids)
-            mean = torch.zeros(len(window.places), seen.shape[1])
-            for piece, p in enumerate(window.places):
-                mean[piece, torch.from_numpy(p) + first] = 1 / max(1, len(p))
-            pieces = mean @ seen[row]
-            wanted = seen[row, 1 : len(question) + 1].mean(0).expand_as(pieces)
-            result[i] = pair.head(torch.cat([pieces, wanted, seen[row, 0].expand_as(pieces)], -1))[:, 0]
+            result[i] = read[row, : len(asked[i][1].places)]
     return [result[i] for i in range(len(asked))]
 
 
@@ -181,11 +189,11 @@ def loss(
         (i.question, windows[n]) for i, windows, numbers in zip(batch, drawn, chosen, strict=True) for n in numbers
     ]
     anew = iter(odds(pair, ends, again, half=half))
-    total = torch.zeros(())
+    total = torch.zeros((), device=next(pair.parameters()).device)
     for rows, right, numbers in zip(scores, rights, chosen, strict=True):
         for number in numbers:
             rows[number] = next(anew)
-        total = total + functional.cross_entropy(_against_none(rows)[None], torch.tensor([right]))
+        total = total + functional.cross_entropy(_against_none(rows)[None], torch.tensor([right], device=total.device))
     return total / len(batch)
 
 
@@ -201,7 +209,7 @@ def learnt_from(rows: Sequence[torch.Tensor], right: int) -> list[int]:
 
 
 def _against_none(rows: Sequence[torch.Tensor]) -> torch.Tensor:
-    return torch.cat([torch.zeros(1), *rows])
+    return torch.cat([rows[0].new_zeros(1), *rows])
 
 
 def area(positive: Sequence[float], negative: Sequence[float]) -> float:
@@ -240,6 +248,8 @@ def main() -> None:
     parser.add_argument("--passes", type=float, default=2.0)
     parser.add_argument("--rate", type=float, default=8e-5)
     parser.add_argument("--minutes", type=float, default=120.0, help="ends then, at the rate's end, wherever it is")
+    parser.add_argument("--batch", type=int, default=16, help="questions in a step")
+    parser.add_argument("--device", default="cpu", choices=sorted(_AT_ONCE))
     parser.add_argument("--half", action="store_true", help="products of bfloat16, where the processor has them")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--from", dest="begin", type=Path, help="go on with these weights")
@@ -248,9 +258,9 @@ def main() -> None:
     torch.manual_seed(arguments.seed)
     rng = random.Random(arguments.seed)
     directory = locate("all-MiniLM-L6-v2").directory
-    near = Near(directory, half=arguments.half)
-    published = {name: value.clone() for name, value in near.bert.named_parameters()}
-    pair = build(directory, load_file(arguments.begin) if arguments.begin else _fresh_head())
+    near = Near(directory, half=arguments.half, device=arguments.device)
+    published = {name: value.cpu().clone() for name, value in near.bert.named_parameters()}
+    pair = build(directory, load_file(arguments.begin) if arguments.begin else _fresh_head()).to(near.device)
     pair.bert.embeddings.requires_grad_(False)
     pages = read_pairs(near.tokenizer, cut=cut_for_judge)
     groups = {page.group: [p for p in pages if p.group == page.group] for page in pages}
@@ -259,16 +269,17 @@ def main() -> None:
     optimiser = torch.optim.AdamW(
         [{"params": trained, "times": 1.0}, {"params": pair.head.parameters(), "times": 10.0}], weight_decay=0.01
     )
-    steps = int(len(items) / _BATCH * arguments.passes)
+    batch = arguments.batch
+    steps = int(len(items) / batch * arguments.passes)
     begun, step, values = time.monotonic(), 0, []
     while step < steps and time.monotonic() - begun < 60 * arguments.minutes:
         rng.shuffle(items)
-        for at in range(0, len(items) - _BATCH + 1, _BATCH):
+        for at in range(0, len(items) - batch + 1, batch):
             done = max(step / steps, (time.monotonic() - begun) / (60 * arguments.minutes))
             share = min(1.0, (step + 1) / _WARM_UP) * max(0.02, 1 - done)
             for group in optimiser.param_groups:
                 group["lr"] = arguments.rate * group["times"] * share
-            value = loss(pair, near.ends, items[at : at + _BATCH], rng, half=arguments.half)
+            value = loss(pair, near.ends, items[at : at + batch], rng, half=arguments.half)
             if value.requires_grad:
                 optimiser.zero_grad()
                 value.backward()
@@ -281,7 +292,7 @@ def main() -> None:
             if step == steps or time.monotonic() - begun > 60 * arguments.minutes:
                 break
     if arguments.begin:
-        mix(pair, build(directory, load_file(arguments.begin)), arguments.keep)
+        mix(pair, build(directory, load_file(arguments.begin)).to(near.device), arguments.keep)
     save(pair, published, arguments.out)
     print(table(["archive", "questions", "by cosine", "by the judge"], told_apart(pair, near)))
 
@@ -296,11 +307,11 @@ def mix(pair: nn.Module, other: nn.Module, share: float) -> None:
 def save(pair: nn.Module, published: dict[str, torch.Tensor], out: Path) -> None:
     """The differences from the published weights, and the head, in half precision."""
     change = {
-        name: (value.detach() - published[name]).half()
+        name: (value.detach().cpu() - published[name]).half()
         for name, value in pair.bert.named_parameters()
         if value.requires_grad and "pooler" not in name
     }
-    head = {f"head.{name}": value.detach().half() for name, value in pair.head.state_dict().items()}
+    head = {f"head.{name}": value.detach().cpu().half() for name, value in pair.head.state_dict().items()}
     out.parent.mkdir(parents=True, exist_ok=True)
     save_file(change | head, out)
 

@@ -61,6 +61,10 @@ def build(directory: Path, changes: dict[str, Any]) -> Any:
             seen = self.bert(
                 input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids
             ).last_hidden_state
+            return self.weigh(seen, asked, said)
+
+        def weigh(self, seen: torch.Tensor, asked: torch.Tensor, said: torch.Tensor) -> torch.Tensor:
+            """The head alone, over what the encoder saw `(B, T, dim)`."""
 
             def mean(mask: torch.Tensor) -> torch.Tensor:
                 return mask @ seen / mask.sum(2, keepdim=True).clamp(min=1)
