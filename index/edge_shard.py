@@ -100,8 +100,8 @@ class Shard:
                 self._owner.release()
 
     def run(self, call: Callable[[q.EdgeShard], T]) -> T:
-        """Speak to Qdrant. `StoreUnavailable` after `close`; `StorageFull`; `Unavailable` on a read-only disk; else what it
-        says is our bug.
+        """Speak to Qdrant. `StoreUnavailable` after `close`; `StorageFull`; `Unavailable` on a read-only disk; else
+        what it says is our bug.
         """
         if self._shard is None:
             raise StoreUnavailable("The index is closed: the service is stopping. Try again when it is up.")
