@@ -59,6 +59,15 @@ def test_a_line_set_off_within_a_sentence_is_no_heading() -> None:
     assert in_order(page.composed().text, "stood the sign", "Jonas Field and Sons", "in letters of gold")
 
 
+@pytest.mark.parametrize("remark", ["[Page torn here]", "(Continued from page 3)", "[SEAL OF THE BOARD]"])
+def test_a_remark_in_brackets_is_no_heading(remark: str) -> None:
+    """Of a clerk or an editor, in the middle between two paragraphs."""
+    page = Page()
+    y = page.text(LEFT, 60, WIDTH, OTHER) + 4
+    page.text(LEFT, middle(page, y, remark), WIDTH, PROSE)
+    assert headings(page) == []
+
+
 @pytest.mark.parametrize(
     "lines",
     [

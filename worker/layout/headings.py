@@ -124,6 +124,8 @@ def _by_place(block: Block, above: Block | None, below: Block | None, ratio: flo
         return False
     if text[:1].islower() or below is None or below.kind is RegionKind.TABLE:
         return False
+    if text[0] in "([" and text[-1] in ")]":
+        return False  # a remark: "(Continued)", "[Seal]"
     if below.y0 < block.y0:
         return False
     if block.centred and not any(block.breaks[:-1]) and len(below.rows) > 1:
