@@ -9,6 +9,7 @@ import numpy as np
 from worker.engine.geometry import Levelling, Slab, bounding_box, crop, turn_pixels
 from worker.engine.mending import with_spaces, without_holes, without_specks
 from worker.engine.recognise import MAX_WIDTH, NOTHING, TYPE_HEIGHT, Recognised
+from worker.engine.stacks import rows_of
 from worker.layout.lines import Line, LineWord
 
 Read = Callable[[Sequence[np.ndarray]], list[Recognised]]
@@ -46,11 +47,15 @@ def read_lines(
     for index, item in enumerate(slabs):
         if index in shown_through:
             continue
-        line = _vertical(pixels, item, level, read) if index in standing else _level(item, found[index], level)
-        if index not in standing and _may_stand(item, common) and (line is None or line.score < _DOUBTFUL):
-            vertical = _vertical(pixels, item, level, read)
-            if vertical is not None and vertical.score > (_DOUBTFUL if line is None else line.score):
-                line = vertical
+        if index in standing:
+            lines += _upright(pixels, item, level, read, common)
+            continue
+        line = _level(item, found[index], level)
+        if _may_stand(item, common) and (line is None or line.score < _DOUBTFUL):
+            upright = _upright(pixels, item, level, read, common)
+            if upright and min(part.score for part in upright) > (_DOUBTFUL if line is None else line.score):
+                lines += upright
+                continue
         if line is not None:
             lines.append(line)
     return without_specks(without_holes(lines))
@@ -92,6 +97,22 @@ def _level(item: Slab, parts: Sequence[tuple[Slab, Recognised]], level: Levellin
             for text, start, end in word_spans(line)
         ]
     return _line(item, [line for _, line in parts if line.text.strip()], words, item.height, level)
+
+
+def _upright(pixels: np.ndarray, item: Slab, level: Levelling, read: Read, common: float) -> list[Line]:
+    """Text that runs up or down, or else the short lines under each other that it turns out to be."""
+    line = _vertical(pixels, item, level, read)
+    if line is None or line.score < _SURE:
+        rows = rows_of(pixels, item, common)
+        stacked = [
+            _level(row, [(row.with_end_room(), recognised)], level)
+            for row, recognised in zip(rows, read([crop(pixels, row.with_end_room()) for row in rows]), strict=True)
+        ]
+        known = [row for row in stacked if row is not None]
+        score = min((row.score for row in known), default=0.0)
+        if len(known) > 1 and score > (_MIN_SCORE if line is None else line.score):
+            return known
+    return [] if line is None else [line]
 
 
 def _vertical(pixels: np.ndarray, item: Slab, level: Levelling, read: Read) -> Line | None:
