@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from index.types import RegionKind
+from index.types import Box, RegionKind
 from tests.layout_kit import OTHER, PROSE, Page, in_order
+from worker.layout.lines import Line, LineWord
 
 LEFT, WIDTH = 60, 400
 
@@ -46,6 +47,17 @@ def test_a_short_paragraph_that_is_set_in_is_no_heading() -> None:
     page.line(LEFT + 39, y + 13, "Nobody knew when the old ferry had last been painted")
     page.text(LEFT, y + 26, 300, OTHER[61:])
     assert headings(page) == []
+
+
+def test_headings_of_a_narrow_column_in_chinese() -> None:
+    """Readers give a line of it as one word: that the whole of it had no room beside the heading tells nothing."""
+    page = Page()
+    text = "本条例适用于在港口停泊的一切船舶以及在码头作业的工人和其他人员并由港务局负责解释施行"
+    for k, line in enumerate(("第一章总则", *(text[at : at + 11] for at in range(0, len(text), 11)))):
+        x, y = (LEFT + 30 * (k == 0)) / 600, (60 + 13 * k) / 800
+        box = Box(x, y, x + len(line) * 10 / 600, y + 10 / 800)
+        page.lines.append(Line(line, box, box, (LineWord(line, box),), 0.98, 10 / 800))
+    assert headings(page) == ["第一章总则"]
 
 
 def test_a_line_set_off_within_a_sentence_is_no_heading() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from worker.layout.kinds import is_all_caps, starts_lower
+from worker.layout.kinds import is_all_caps, is_cjk, starts_lower
 from worker.layout.rows import Row
 
 _MARGIN = 0.12  # of the text's width, on either side
@@ -84,9 +84,10 @@ def _may_begin(row: Row, first: Row, second: Row) -> bool:
     """Is a row perhaps the first line of the paragraph, set in, and shorter than the others by a long word?"""
     left, right = min(first.x0, second.x0), max(first.x1, second.x1)
     start, end = first.cells[0].edges[0]
+    word = first.size if is_cjk(first.text[0]) else end - start  # a line of Chinese ends anywhere
     return (
         row.x0 - left < _INDENT * row.size
         and first.x0 - left < _HAIR * row.size
-        and right - row.x1 < end - start + _SPACE * row.size
+        and right - row.x1 < word + _SPACE * row.size
         and not is_all_caps(row.text)
     )
