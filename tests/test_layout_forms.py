@@ -97,6 +97,20 @@ def test_columns_whose_lines_are_drawn_at_the_head_only_go_on_below() -> None:
     assert "| 2 | Lamps | 3.10 | 6.20 |" in text
 
 
+def test_a_list_in_a_box_under_two_boxes_keeps_its_lines() -> None:
+    """Though it stands in their columns: no figures part it into rows, and all would run together."""
+    page = Page()
+    page.row(64, [(46, "From: Varney"), (306, "To: Oliver")])
+    parts = (("Hull", "Bath"), ("Masts", "Leith"), ("Sails", "Wick"), ("Ropes", "Oban"), ("Lamps", "Ayr"))
+    for k, row in enumerate(parts):
+        page.row(90 + 14 * k, list(zip((46, 306), row, strict=True)))
+    rules = [*box(40, 60, 560, 80), *box(40, 80, 560, 300), rule(299.6, 60, 300.4, 80)]
+    text = page.composed(rules, shuffle=3).text
+    assert "| From: Varney | To: Oliver |" in text
+    assert "Hull Masts" not in text
+    assert in_order(text, "Hull", "Masts", "Sails", "Ropes", "Lamps")
+
+
 def test_a_narrow_first_column_read_together_with_the_second_is_a_column() -> None:
     """The middle of such a line lies in the second column; its first word stands in the first."""
     page = Page()

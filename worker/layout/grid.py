@@ -93,8 +93,12 @@ def _tables(
     columns: list[float] = []  # lines drawn in the band above
     for top, bottom in bands:
         drawn = [x for x in xs[1:-1] if _runs_along(x, top, bottom, uprights)]
-        rows = gather([p for p in pieces if _inside(p, xs, [top, bottom])])
-        columns = drawn or (columns if _keep_to(rows, columns) else [])
+        within = [p for p in pieces if _inside(p, xs, [top, bottom])]
+        rows = gather(within)
+        if drawn:
+            columns = drawn
+        elif not _keep_to(rows, columns) or len(with_entries([top, bottom], [xs[0], *columns, xs[-1]], within)) == 2:
+            columns = []  # in the columns all of its lines would run together
         divided.append(bool(columns))
         texts.append(not columns and len(rows) > _FEW_LINES)
     if not any(texts):
