@@ -113,15 +113,16 @@ class Pdf:
         self._rendered = number, pixmap.w(), pixmap.h(), pixels
         return self._rendered[1:]
 
-    @staticmethod
-    def _refuse_lost_content(painted: list[tuple[str, Quad]], *, blank: bool) -> None:
+    def _refuse_lost_content(self, painted: list[tuple[str, Quad]], *, blank: bool) -> None:
         """MuPDF leaves out what it cannot decode or has no memory for, and says so in its log only. A page that
-        came out blank for that reason must not be taken for an empty one.
+        came out blank for that reason must not be taken for an empty one: a picture of it is broken, or the file is
+        cut off and had to be repaired, and what the page shows lay behind the cut.
         """
         complaints = pymupdf.TOOLS.mupdf_warnings().lower()
         if "malloc" in complaints or "out of memory" in complaints:
             raise Refused(Status.MEMORY)
-        if blank and complaints and any(kind in ("fill-image", "fill-imgmask") for kind, _ in painted):
+        lost = self._repaired or any(kind in ("fill-image", "fill-imgmask") for kind, _ in painted)
+        if blank and complaints and lost:
             raise Refused(Status.DAMAGED)
 
     def text(self, number: int) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import random
 import resource
 import struct
 
@@ -359,6 +360,34 @@ def test_truncated_files_are_damaged(renderer, put, media_type, data):
         renderer.split(path, media_type, None)
         renderer.render(path, media_type, 1, None)
     assert refused.value.code == "damaged"
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_pages_behind_the_cut_of_a_pdf_are_not_blank(renderer, put, share):
+    """What was uploaded by half often still says how many pages there are: those whose content did not come are
+    `damaged`, those that came are read, and a page that is blank in a whole file is blank in a repaired one.
+    """
+    document = pymupdf.open()
+    for number in range(6):
+        noise = random.Random(number).randbytes(40_000)
+        page = document.new_page(width=200, height=200)
+        page.insert_image(page.rect, pixmap=pymupdf.Pixmap(pymupdf.csGRAY, 200, 200, noise, 0))
+    document.new_page(width=200, height=200)
+    whole = document.tobytes()
+    path = put(whole[: int(len(whole) * share)])
+    codes = []
+    for number in range(1, len(renderer.split(path, PDF, None)) + 1):
+        try:
+            renderer.render(path, PDF, number, None)
+            codes.append("")
+        except BadDocument as refused:
+            codes.append(refused.code)
+    assert len(codes) == 7
+    read = codes.index("damaged")
+    assert codes == [""] * read + ["damaged"] * (7 - read)
+    assert read == {0.3: 1, 0.6: 3, 0.9: 5}[share]
+    repaired = put(whole[: whole.rindex(b"startxref")])
+    assert not renderer.render(repaired, PDF, 7, None).image.convert("L").getextrema()[0] < 255
 
 
 def test_a_page_whose_scan_is_unreadable_is_not_blank(renderer, put):
