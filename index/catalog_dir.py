@@ -100,10 +100,11 @@ class DirCatalog:
             cache, origin_path = self._tenant(manifest.tenant), _origin_path(stem, origin)
             secret_path, manifest_path = stem.with_suffix(".secret.json"), stem.with_suffix(".json")
             parts = cache.parts(manifest.document_id) | {"json", origin_path.name.partition(".")[2]}
-            if not manifest_path.exists():
+            if not (known := manifest_path.exists()):
                 # Left by an upload that a crash cut off before its manifest.
                 remove(secret_path)
                 parts -= {"secret.json"}
+            fresh = [path for path in (secret_path, origin_path) if not (known and path.exists())]
             # A tombstone of the same bytes is over: they were uploaded again. Who did not look in between would see no
             # other names than before, and take the document for the one that was deleted.
             tombstone, former = stem.with_suffix(".gone.json"), _former_path(stem, manifest)
@@ -119,9 +120,9 @@ class DirCatalog:
                 unread = load(manifest_path, manifest_of) is None
                 new = write_atomic(manifest_path, dump(asdict(manifest)), replace=unread)
             except Exception:
-                if not manifest_path.exists():  # as on a full disk: then neither name nor password stay
-                    remove(secret_path)
-                    remove(origin_path)
+                if known or not manifest_path.exists():  # as on a full disk: then neither name nor password stay
+                    for path in fresh:
+                        remove(path)
                     rename(former, tombstone)
                 raise
             split = None if new else load(stem.with_suffix(".split.json"), split_of)

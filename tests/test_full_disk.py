@@ -66,6 +66,45 @@ def test_an_upload_that_finds_no_room_leaves_nothing(archive, disk, room):
     assert archive.view(document).state is DocumentState.DONE
 
 
+@pytest.mark.parametrize("room", [0, 1, 2])
+def test_another_way_that_finds_no_room_leaves_nothing(archive, disk, room):
+    """Where the document was there already: it lies only where it was accepted, also for the next process."""
+    document = archive.upload(pdf("!locked"), "letter.pdf")
+    archive.settle()
+    before = files(archive)
+    disk.room = room
+    with pytest.raises(StorageFull):
+        archive.upload(pdf("!locked"), "letters/1911/letter.pdf", password="open sesame")
+    assert sorted(files(archive)) == sorted(before)
+    disk.room = 1_000
+    archive.restart()
+    archive.settle()
+    assert [origin.path for origin in archive.catalog.get(TENANT, document).origins] == ["letter.pdf"]
+
+
+def test_a_deletion_that_was_cut_off_ends_though_an_upload_finds_no_room(archive, disk, monkeypatch):
+    """What it deletes was not accepted anew."""
+
+    class Killed(BaseException):
+        pass
+
+    def forget(*_):
+        raise Killed
+
+    document = archive.upload(pdf("one"), "letter.pdf")
+    archive.settle()
+    with monkeypatch.context() as patch:
+        patch.setattr(archive.catalog, "forget", forget)
+        with pytest.raises(Killed):
+            archive.library.delete(TENANT, document)
+    disk.room = 0
+    with pytest.raises(StorageFull):
+        archive.upload(pdf("one"), "letter.pdf")
+    disk.room = 1_000
+    archive.restart()
+    assert files(archive) == [f"documents/{TENANT}/{document}.gone.json"]
+
+
 def test_the_record_of_a_deletion_outlives_an_upload_that_finds_no_room(archive, disk):
     """Where the document was deleted before."""
     document = archive.upload(pdf("one"))
