@@ -93,14 +93,26 @@ class Pdf:
 
     def _size_or_zero(self, number: int) -> tuple[float, float]:
         try:
-            return _size(mupdf.fz_load_page(self._doc, number))
+            return _size(self._page(number))
         except (Refused, mupdf.FzErrorFormat, mupdf.FzErrorSyntax, mupdf.FzErrorGeneric, mupdf.FzErrorArgument):
             return (0.0, 0.0)
+
+    def _page(self, number: int) -> mupdf.FzPage:
+        """A page with a crop box that leaves some of it. Of one that is empty, or lies beside the page, MuPDF makes a
+        blank page of a size of its own; other readers show the page whole.
+        """
+        facts = mupdf.pdf_lookup_page_obj(mupdf.pdf_document_from_fz_document(self._doc), number)
+        media, crop = (mupdf.pdf_dict_gets_inheritable(facts, name) for name in ("MediaBox", "CropBox"))
+        if mupdf.pdf_is_array(crop) and mupdf.pdf_is_array(media):
+            left = mupdf.fz_intersect_rect(mupdf.pdf_to_rect(media), mupdf.pdf_to_rect(crop))
+            if mupdf.fz_is_empty_rect(left):
+                mupdf.pdf_dict_puts(facts, "CropBox", media)
+        return mupdf.fz_load_page(self._doc, number)
 
     def render(self, number: int, budget: Budget) -> tuple[int, int, bytes]:
         """Page `number` (from 0) as width, height and RGB bytes."""
         pymupdf.TOOLS.reset_mupdf_warnings()
-        page = mupdf.fz_load_page(self._doc, number)
+        page = self._page(number)
         width, height = _size(page)
         log = _paint_log(page)
         scale = budget.scale_for(width, height, self._scan_dpi(page, width * height, log))
@@ -127,7 +139,7 @@ class Pdf:
 
     def text(self, number: int) -> dict[str, Any] | None:
         """Words, their quality, image coverage and ruling lines; None where the page has no words."""
-        page = mupdf.fz_load_page(self._doc, number)
+        page = self._page(number)
         width, height = _size(page)
         flags = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_MEDIABOX_CLIP
         textpage = _text_page(page, flags)

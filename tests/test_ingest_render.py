@@ -362,6 +362,23 @@ def test_truncated_files_are_damaged(renderer, put, media_type, data):
     assert refused.value.code == "damaged"
 
 
+@pytest.mark.parametrize("box", ["0 0 0 0", "700 900 800 1000", "100 100 100 400", "-9 -9 700 900"])
+@pytest.mark.parametrize("inherited", [False, True])
+def test_a_crop_box_that_leaves_nothing_crops_nothing(renderer, put, box, inherited):
+    document = pymupdf.open()
+    document.new_page(width=300, height=400).insert_text((72, 72), "The dues were paid.")
+    media = b"/MediaBox[0 0 300 400]"
+    crop = b"/CropBox[%s]" % box.encode()
+    sound = document.tobytes()
+    assert sound.count(media) == 1 == sound.count(b"/Type/Pages")
+    data = sound.replace(b"/Type/Pages", b"/Type/Pages" + crop) if inherited else sound.replace(media, media + crop)
+    path = put(data)
+    assert renderer.split(path, PDF, None) == (PageSize(300, 400),)
+    seen = renderer.render(path, PDF, 1, None, text_layer=True)
+    assert seen.image.convert("L").getextrema()[0] < 100
+    assert [word.text for word in seen.text_layer.words] == ["The", "dues", "were", "paid."]
+
+
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
 def test_pages_behind_the_cut_of_a_pdf_are_not_blank(renderer, put, share):
     """What was uploaded by half often still says how many pages there are: those whose content did not come are
