@@ -71,6 +71,15 @@ def test_a_line_set_off_within_a_sentence_is_no_heading() -> None:
     assert in_order(page.composed().text, "stood the sign", "Jonas Field and Sons", "in letters of gold")
 
 
+def test_a_title_over_the_heading_of_its_first_part_is_a_heading() -> None:
+    """In capitals of the text's own size; what stands under it is one line, too."""
+    page = Page()
+    y = middle(page, middle(page, 60, "REPORT ON THE STATE OF THE STATION") + 6, "I. Buildings")
+    y = middle(page, page.text(LEFT, y, WIDTH, PROSE), "II. Machinery")
+    page.text(LEFT, y, WIDTH, OTHER)
+    assert headings(page) == ["REPORT ON THE STATE OF THE STATION", "I. Buildings", "II. Machinery"]
+
+
 @pytest.mark.parametrize("remark", ["[Page torn here]", "(Continued from page 3)", "[SEAL OF THE BOARD]"])
 def test_a_remark_in_brackets_is_no_heading(remark: str) -> None:
     """Of a clerk or an editor, in the middle between two paragraphs."""

@@ -128,7 +128,8 @@ def _by_place(block: Block, above: Block | None, below: Block | None, ratio: flo
         return False  # a remark: "(Continued)", "[Seal]"
     if below.y0 < block.y0:
         return False
-    if block.centred and not any(block.breaks[:-1]) and len(below.rows) > 1:
+    over_text = len(below.rows) > 1 or (below.centred and is_all_caps(text))  # or over the heading of its first part
+    if block.centred and not any(block.breaks[:-1]) and over_text:
         return True
     size = block.rows[0].size
     white_below = (below.y0 - block.y1) / size
