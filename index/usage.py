@@ -15,13 +15,14 @@ from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
+from index.errors import Unavailable
 from index.files import make_directory
 
 _LOOK_AGAIN_S = 2.0
 
 
 class DailyUsage:
-    """Thread-safe. A count that cannot be written is kept in memory: a full disk refuses uploads by itself."""
+    """Thread-safe. A count that cannot be written is kept in memory: a full or read-only disk refuses uploads by itself."""
 
     def __init__(self, data_dir: Path) -> None:
         self._root = data_dir / "keys" / "usage"
@@ -48,7 +49,7 @@ class DailyUsage:
             self._own[key_id] = self._own.get(key_id, 0) + count
 
     def save(self, key_id: str) -> None:
-        with self._guard, suppress(OSError):
+        with self._guard, suppress(OSError, Unavailable):
             if self._day is None or not self._own.get(key_id):
                 return
             folder = self._root / self._day.isoformat()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -92,6 +95,24 @@ def test_bytes_per_day(tmp_path):
     assert (error.value.code, error.value.retry_after_s) == ("quota_exceeded", 60)
     at[0] += timedelta(minutes=1)
     second.check(100)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_count_that_cannot_be_written_ends_no_upload(tmp_path, monkeypatch, number):
+    """Not the first of a day either, whose folder cannot be made: it counts in this process, and is told later."""
+    usage = DailyUsage(tmp_path)
+
+    def refuse(path, *_arguments, **_options):
+        raise OSError(number, os.strerror(number), str(path))
+
+    usage.add("one", 5, NOW.date())
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", refuse)
+        usage.save("one")
+    assert usage.total("one", NOW.date()) == 5
+    assert DailyUsage(tmp_path).total("one", NOW.date()) == 0
+    usage.save("one")
+    assert DailyUsage(tmp_path).total("one", NOW.date()) == 5
 
 
 @pytest.fixture
