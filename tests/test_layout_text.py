@@ -131,6 +131,45 @@ def test_year_at_a_line_start_is_no_list() -> None:
     assert page.composed().text == " ".join(lines)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "23.41 from a passer-by on the quay, who had seen the smoke",
+        "1.260 pounds, which the board had not allowed for in the",
+        "1. April 1923 was taken out of the water for the first of",
+        "12.5 per cent of what the owners had been asked to pay at",
+    ],
+)
+def test_a_figure_at_a_line_start_is_no_list(line) -> None:
+    """A time, a sum, a date and a share in the middle of a sentence stay in it."""
+    page = Page()
+    lines = [
+        "The watchman wrote it down, as he was told to, and he put",
+        line,
+        "several repairs that were to follow in the course of that",
+        "same year, of which nobody had any idea at the time.",
+    ]
+    for k, text in enumerate(lines):
+        page.line(50, 60 + 13 * k, text)
+    assert page.composed().text == " ".join(lines)
+
+
+def test_clauses_within_sentences_are_items() -> None:
+    """Numbers that follow on each other are clauses, though no line before them ends a sentence."""
+    page = Page()
+    lines = [
+        "2. The tenant shall at all times during the said term and",
+        "2.1 keep the slip and the crane in good repair, with all",
+        "2.2 pay the dues that are laid on boats which he hauls out",
+        "3.1 not let any part of the yard, nor share it with others",
+    ]
+    for k, text in enumerate(lines):
+        page.line(50, 60 + 13 * k, text)
+    page.text(50, 60 + 13 * 6, 290, PROSE)
+    text = page.composed().text
+    assert [line for line in text.splitlines() if line.startswith("- ")] == [f"- {line}" for line in lines[1:]]
+
+
 def test_ruled_table() -> None:
     """Ruling lines make a table: cells of several lines are joined, pipes escaped, empty cells kept."""
     page = Page()

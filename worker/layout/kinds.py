@@ -57,6 +57,12 @@ def item_ordinal(word: str) -> tuple[str, int] | None:
     return None
 
 
+def dotted(word: str) -> tuple[int, ...]:
+    """The parts of "2", "2." or "2.1.3"; none of other words."""
+    core = word.removesuffix(".")
+    return tuple(map(int, core.split("."))) if re.fullmatch(r"\d{1,3}(?:\.\d{1,3}){0,4}", core) else ()
+
+
 def is_numeric(text: str) -> bool:
     """An amount, a date, a count, or the dash that stands for none: half of it or more is digits."""
     marks = [c for c in text if not c.isspace()]

@@ -18,6 +18,7 @@ from worker.layout.blocks import Block
 from worker.layout.centred import centred_rows
 from worker.layout.kinds import (
     TICKS,
+    dotted,
     ends_sentence,
     is_all_caps,
     is_bullet,
@@ -146,7 +147,7 @@ def _right_edge(rows: Sequence[Row], bound: float) -> float:
 
 
 def _text_blocks(rows: Sequence[Row], measure: Measure) -> list[Block]:
-    marks = {k: mark for k, mark in _items(rows).items() if id(rows[k]) not in measure.centred}
+    marks = {k: mark for k, mark in _items(rows, measure).items() if id(rows[k]) not in measure.centred}
     blocks: list[Block] = []
     for k, row in enumerate(rows):
         block = blocks[-1] if blocks else None
@@ -166,7 +167,7 @@ def _open(row: Row, mark: str | None, *, centred: bool) -> Block:
     return Block(RegionKind.LIST, [row], [False], bullet=mark == "bullet", ordered=mark == "ordered")
 
 
-def _items(rows: Sequence[Row]) -> dict[int, str]:
+def _items(rows: Sequence[Row], measure: Measure) -> dict[int, str]:
     """Rows that begin a list item, and how: "bullet", "ordered" (Markdown's own numbers) or "label" ("(a)")."""
     items: dict[int, str] = {}
     doubtful: dict[str, list[int]] = {}
@@ -198,9 +199,13 @@ def _items(rows: Sequence[Row]) -> dict[int, str]:
     for at, k in enumerate(numbered):
         first = rows[k].tokens[0].text
         ordinal = item_ordinal(first)
-        if (
+        if len(dotted(first)) > 1:
+            # A time or a sum may begin a line in the middle of a sentence, as may the first of a month below.
+            if not _goes_on(rows, k, measure) or _dotted_neighbour_counts(rows, numbered, at):
+                items[k] = "label"
+        elif (
             ordinal is None
-            or ordinal[1] == 1
+            or (ordinal[1] == 1 and not _goes_on(rows, k, measure))
             or _neighbour_counts(rows, numbered, k)
             or _first_roman(first, rows[numbered[at + 1]].tokens[0].text if at + 1 < len(numbered) else "")
         ):
@@ -223,6 +228,38 @@ def _neighbour_counts(rows: Sequence[Row], numbered: list[int], k: int) -> bool:
         if mine and its and mine[0] == its[0] and abs(mine[1] - its[1]) == 1:
             return True
     return False
+
+
+def _dotted_neighbour_counts(rows: Sequence[Row], numbered: list[int], at: int) -> bool:
+    """Does one of two numbers such as "2.1" follow on the other: "2." and "2.1", "2.1" and "2.2", "2.4" and "3.1"?"""
+    before, mine, after = (
+        dotted(rows[numbered[n]].tokens[0].text) if 0 <= n < len(numbered) else () for n in (at - 1, at, at + 1)
+    )
+    return _follows(before, mine) or _follows(mine, after)
+
+
+def _follows(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
+    """Is the second the next number, of the same level, one within the first, or one level up?"""
+    if not first or not second:
+        return False
+    if second == (*first, 1):
+        return True
+    level = next((n for n, (a, b) in enumerate(itertools.zip_longest(first, second)) if a != b), None)
+    return (
+        level is not None
+        and level < min(len(first), len(second))
+        and second[level] == first[level] + 1
+        and set(second[level + 1 :]) <= {1}
+    )
+
+
+def _goes_on(rows: Sequence[Row], k: int, measure: Measure) -> bool:
+    """Does the line before run on into this one: the same type, close above, full, and within a sentence?"""
+    if k == 0:
+        return False
+    p, q = rows[k - 1], rows[k]
+    close = (q.yc - p.yc) / max(p.size, q.size) <= measure.leading * 1.35 + 0.08
+    return close and p.bold == q.bold and not ends_sentence(p.text) and not _stops(p, q, measure)
 
 
 def _joint(rows: Sequence[Row], k: int, block: Block, marks: dict[int, str], measure: Measure) -> str:
