@@ -22,7 +22,7 @@ _LOOK_AGAIN_S = 2.0
 
 
 class DailyUsage:
-    """Thread-safe. A count that cannot be written is kept in memory: a full or read-only disk refuses uploads by itself."""
+    """Thread-safe. A count that cannot be written is kept in memory: a full disk refuses uploads by itself."""
 
     def __init__(self, data_dir: Path) -> None:
         self._root = data_dir / "keys" / "usage"
