@@ -102,6 +102,7 @@ class Metrics:
             self.uploads.labels(outcome)
         for outcome in ("found", "not_found", "failed"):
             self.answers.labels(outcome)
+        self._errors.labels("storage_full")
 
     def request(self, method: str, route: str, status: int, seconds: float | None) -> None:
         method = method if method in _METHODS else "OTHER"

@@ -6,7 +6,7 @@ import pytest
 
 from index.errors import ConfigError, InternalError, StoreUnavailable
 from index.types import SearchFilter, TextLayerPolicy
-from tests.api_kit import UNKNOWN_ID, WEBP, Api, assert_problem
+from tests.api_kit import UNKNOWN_ID, WEBP, Api, assert_problem, storage_full
 
 
 @pytest.fixture
@@ -303,6 +303,19 @@ def test_outcomes_are_counted_from_the_start(api):
         assert f'folioscope_uploads_total{{outcome="{outcome}"}} 0.0' in text
     for outcome in ("found", "not_found", "failed"):
         assert f'folioscope_answers_total{{outcome="{outcome}"}} 0.0' in text
+    assert 'folioscope_errors_total{code="storage_full"} 0.0' in text
+
+
+def test_resumable_uploads_that_find_no_room_are_counted_too(api, monkeypatch):
+    """The alarm is about every way in."""
+
+    def full(*_arguments, **_options):
+        raise storage_full()
+
+    monkeypatch.setattr(api.service.uploads, "create", full)
+    headers = {"Tus-Resumable": "1.0.0", "Upload-Length": "10"}
+    assert_problem(api.post("/v1/uploads", headers=headers), 507, "storage_full")
+    assert 'folioscope_errors_total{code="storage_full"} 1.0' in api.get("/metrics").text
 
 
 def test_metrics_survive_an_outage(api):

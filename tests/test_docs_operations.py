@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from api.metrics import Metrics
+from index.errors import InternalError, StorageFull, StoreUnavailable, Unavailable
 from worker.overview import Disk, Inside
 
 ROOT = Path(__file__).parent.parent
@@ -44,6 +45,15 @@ def test_alarms_speak_of_metrics_that_there_are(families):
     named = set(re.findall(r"folioscope_\w+", alarms))
     assert len(named) >= 5
     assert {name.removesuffix("_bucket") for name in named} <= families
+
+
+def test_the_alarm_on_errors_knows_all_of_what_is_not_the_callers_fault():
+    """A read-only disk's too, whose code is the plainest. Patterns of Prometheus match the whole of a label."""
+    patterns = set(re.findall(r'folioscope_errors_total\{code=~"([^"]+)"', MONITORING))
+    (pattern,) = (pattern.replace("\\|", "|") for pattern in patterns)
+    codes = {InternalError.code, Unavailable.code, StoreUnavailable.code, "broker_unavailable", "llm_unavailable"}
+    assert {code for code in codes if not re.fullmatch(pattern, code)} == set()
+    assert f'folioscope_errors_total{{code="{StorageFull.code}"}}' in MONITORING
 
 
 def test_each_dependency_has_a_licence():
