@@ -8,11 +8,15 @@ import unicodedata
 _WORD = re.compile(r"[^\W_]+")
 
 
+_LETTERS = {"ø": "o", "ł": "l", "đ": "d"}
+"""As `index.words.fold` has them; "œ" and "æ" would become two."""
+
+
 class _SameLengthFold(dict):
     """Lower case without accents, one character for one, so that offsets stay true."""
 
     def __missing__(self, code: int) -> str:
-        base = unicodedata.normalize("NFKD", chr(code))[0].lower()
+        base = _LETTERS.get(chr(code).lower()) or unicodedata.normalize("NFKD", chr(code))[0].lower()
         self[code] = base if len(base) == 1 else chr(code)
         return self[code]
 

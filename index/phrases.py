@@ -28,12 +28,14 @@ def _pattern(words: tuple[str, ...], *, broken: bool) -> re.Pattern[str]:
     return re.compile(r"(?<![^\W_])" + r"[\W_]{1,6}?".join(spelled) + r"(?![^\W_])")
 
 
-_LETTER = re.compile(r"ss|.", re.DOTALL)
+_LETTER = re.compile(r"ss|oe|ae|.", re.DOTALL)
+_KEPT = str.maketrans({"ß": "ss", "ς": "σ", "œ": "oe", "æ": "ae"})
+"""Letters of flat text that folding makes two or others."""
 
 
 def _letters(word: str, gap: str) -> str:
-    """A folded word as a pattern for flat text, which keeps letters that folding makes two or others."""
-    kept = {"ss": f"(?:s{gap}s|ß)", "σ": "[σς]"}
+    """A folded word as a pattern for flat text."""
+    kept = {"ss": f"(?:s{gap}s|ß)", "oe": f"(?:o{gap}e|œ)", "ae": f"(?:a{gap}e|æ)", "σ": "[σς]"}
     return gap.join(kept.get(letter) or re.escape(letter) for letter in _LETTER.findall(word))
 
 
@@ -45,7 +47,7 @@ def phrase_places(
     looked through.
     """
     broken = "-\n" in low or _BREAK.search(low) is not None
-    folded = low if low.isascii() else low.replace("ß", "ss").replace("ς", "σ")
+    folded = low if low.isascii() else low.translate(_KEPT)
     if broken or (held == len(words) and max(words, key=len) in folded):
         here = [(*m.span(), 1.0) for m in _pattern(words, broken=broken).finditer(low)]
         if here:

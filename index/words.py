@@ -78,7 +78,8 @@ _STOPWORDS_TEXT = (
     "zu zum zur im in am an auf aus bei nach für über wie was wer wo wann warum welche welcher welches nicht auch "
     "le la les un une des du de et ou est sont dans sur pour par avec que qui quoi quel quelle où quand comment"
 )
-STOPWORDS = frozenset(_STOPWORDS_TEXT.split())
+_LETTERS = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d"})
+"""Letters that Unicode takes for no accented ones, and that people without them on their keyboards write so."""
 
 
 @lru_cache(maxsize=65536)
@@ -87,7 +88,11 @@ def fold(word: str) -> str:
     if word.isascii():
         return word.lower()
     decomposed = unicodedata.normalize("NFKD", word.replace("’", "'")).casefold()
-    return "".join(c for c in decomposed if not unicodedata.combining(c))
+    return "".join(c for c in decomposed if not unicodedata.combining(c)).translate(_LETTERS)
+
+
+STOPWORDS = frozenset(map(fold, _STOPWORDS_TEXT.split()))
+"""Folded: words that say nothing of what a text is about."""
 
 
 _stemmers = threading.local()  # a Stemmer is not safe to share between threads

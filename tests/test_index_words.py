@@ -24,7 +24,7 @@ def _forms(text):
 def test_tokens_fold_case_and_accents():
     """Case, accents, ligatures and curly apostrophes do not matter; spans are exact."""
     text = "Ærø Müller's ﬁlm CAFÉ"
-    assert _forms(text) == ["ærø", "muller's", "film", "cafe"]
+    assert _forms(text) == ["aero", "muller's", "film", "cafe"]
     assert [text[t.start : t.end] for t in tokens(text)] == text.split()
 
 
@@ -203,6 +203,11 @@ def test_phrases(text, quality):
         ('"das Maß"', "das Maß ist voll"),
         ('"lange Wasserstraße"', "die lange Wasser-\nstraße hinab"),
         ('"ο λόγος του"', "ότι ο λόγος του ήταν"),
+        ('"les oeuvres du coeur"', "les Œuvres du cœur"),
+        ('"les œuvres du cœur"', "les oeuvres du coeur"),
+        ('"les œuvres"', "les œu-\nvres complètes"),
+        ('"Smorrebrod fra Kobenhavn"', "Smørrebrød fra København"),
+        ('"Lodz i Gdansk"', "Łódź i Gdańsk"),
     ],
 )
 def test_quoted_words_of_other_alphabets_stand_literally(query, text):

@@ -62,6 +62,8 @@ AS_SEARCH_MARKS = [
     ("who gave the boat to whom", "He gave the boat to his sister; a bout; whom"),
     ("modern comer", "rnodern corner, modem, comer"),
     ("ΟΔΟΣ", "οδός, οδοσ"),
+    ("Oeuvres de Łódź", "les œuvres, l'œuvre; Lodz, ŁÓDŹ"),
+    ("Weg über die Brücke für Wagen", "Der Weg über die Brücke ist für Wagen"),
 ]
 
 

@@ -6,6 +6,7 @@
 import { stem } from "./stem.js";
 
 const MOST = 400;
+const LETTERS = { ς: "σ", œ: "oe", æ: "ae", ø: "o", ł: "l", đ: "d" };
 const STOP = new Set(
   (
     "a about above after again all also am an and any are as at be because been before being below between both but " +
@@ -17,7 +18,9 @@ const STOP = new Set(
     "der die das den dem des ein eine einer eines einem einen und oder aber ist sind war waren wird werden mit von vom " +
     "zu zum zur im in am an auf aus bei nach für über wie was wer wo wann warum welche welcher welches nicht auch " +
     "le la les un une des du de et ou est sont dans sur pour par avec que qui quoi quel quelle où quand comment"
-  ).split(" "),
+  )
+    .split(" ")
+    .map(fold),
 );
 
 /** Lower case, without accents or the punctuation around it; "ß" is "ss", as in capitals. */
@@ -27,7 +30,7 @@ export function fold(word) {
     .replace(/\p{M}/gu, "")
     .toLowerCase()
     .replace(/ß/g, "ss")
-    .replace(/ς/g, "σ")
+    .replace(/[ςœæøłđ]/g, (letter) => LETTERS[letter])
     .replace(/’/g, "'")
     .replace(/^[^\p{L}\p{N}]+|[^\p{L}\p{N}]+$/gu, "");
 }
