@@ -21,6 +21,11 @@ def _forms(text):
     return [t.form for t in tokens(text)]
 
 
+def test_a_word_that_tells_is_none_that_says_nothing_in_another_language():
+    """German's "für" without its accent is what an archive of English trade is about."""
+    assert [term.form for term in analyse("the fur trade").terms] == ["fur", "trade"]
+
+
 def test_tokens_fold_case_and_accents():
     """Case, accents, ligatures and curly apostrophes do not matter; spans are exact."""
     text = "Ærø Müller's ﬁlm CAFÉ"
