@@ -74,7 +74,7 @@ _STOPWORDS_TEXT = (
     "own please same she should so some such than that the their them then there these they this those through to "
     "too under until up upon us very was we were what when where which while who whom whose why will with would you "
     "your tell show find give list many much "
-    "der die das den dem des ein eine einer eines einem einen und oder aber ist sind war waren wird werden mit von vom "
+    "der die das den dem des ein eine einer eines einem einen und oder aber ist sind waren wird werden mit von vom "
     "zu zum zur im in am an auf aus bei nach über wie was wer wo wann warum welche welcher welches nicht auch "
     "le la les un une des du de et ou est sont dans sur pour par avec que qui quoi quel quelle où quand comment"
 )
@@ -92,7 +92,9 @@ def fold(word: str) -> str:
 
 
 STOPWORDS = frozenset(map(fold, _STOPWORDS_TEXT.split()))
-"""Folded: words that say nothing of what a text is about. Not "für", which without its accent is the trade in fur."""
+"""Folded: words that say nothing of what a text is about. Neither "für", which without its accent
+is the trade in fur, nor "war", which in English archives is the one between the nations.
+"""
 
 
 _stemmers = threading.local()  # a Stemmer is not safe to share between threads

@@ -22,7 +22,8 @@ def _forms(text):
 
 
 def test_a_word_that_tells_is_none_that_says_nothing_in_another_language():
-    """German's "für" without its accent is what an archive of English trade is about."""
+    """German's "für" without its accent, and "war", are what English archives are about."""
+    assert [term.form for term in analyse("the war memorial").terms] == ["war", "memorial"]
     assert [term.form for term in analyse("the fur trade").terms] == ["fur", "trade"]
 
 
