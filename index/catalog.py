@@ -68,5 +68,8 @@ class Catalog(Protocol):
     def bury(self, tombstone: Tombstone | None = None) -> list[Tombstone]:
         """Record that a document is to be deleted; or, without one, all tombstones whose deletion is not finished."""
 
+    def buried(self, tenant: str, document_id: str) -> bool:
+        """Whether a document was deleted, or is to be, and was not sent in again since."""
+
     def forget(self, tenant: str, document_id: str, origin: Origin | None = None) -> None:
         """Drop one origin, or, without one, everything but the tombstone: the end of a deletion."""

@@ -1,6 +1,6 @@
 """The catalog as small JSON files: `documents/<tenant>/<document_id>.<part>`.
 
-`json` (manifest), `split.json`, `gone.json` (tombstone), `origin-<hash>.json` (one for each way
+`json` (manifest), `split.json`, `gone.json` (`index/tombstones.py`), `origin-<hash>.json` (one for each way
 in), `secret.json` (a password, mode 0600), `opening.json` (openings that never ended, so far) and
 `former-<time>.json` (the tombstone of a life before this one, by which listings know one from the other).
 All are written whole, fsynced, and never changed; only a split that another look could add to is
@@ -25,11 +25,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
-from index import ids
+from index import ids, tombstones
 from index.catalog import Entry
 from index.catalog_memory import ID, Stamp, TenantCache, stamp_of
-from index.catalog_records import dump, is_damaged, load, manifest_of, openings_of, origin_of, split_of, tombstone_of
-from index.errors import InvalidRequest, StorageFull
+from index.catalog_records import dump, is_damaged, load, manifest_of, openings_of, origin_of, split_of
+from index.errors import InvalidRequest
 from index.files import make_directory, remove, rename, storage_errors, write_atomic
 from index.types import Manifest, Origin, Split, Tombstone
 
@@ -53,6 +53,7 @@ class DirCatalog:
         self._cache_guard = threading.Lock()
         # Kept with the stamp of their file, since other processes change them. Document ids are unique across tenants.
         self._splits: dict[str, tuple[Stamp, Split]] = {}
+        self._thinned = False
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -107,7 +108,7 @@ class DirCatalog:
             fresh = [path for path in (secret_path, origin_path) if not (known and path.exists())]
             # A tombstone of the same bytes is over: they were uploaded again. Who did not look in between would see no
             # other names than before, and take the document for the one that was deleted.
-            tombstone, former = stem.with_suffix(".gone.json"), _former_path(stem, manifest)
+            tombstone, former = stem.with_suffix(f".{tombstones.GONE}"), _former_path(stem, manifest)
             if rename(tombstone, former):
                 parts |= {former.name.partition(".")[2]}
             try:
@@ -215,22 +216,28 @@ class DirCatalog:
         return stem is not None and stem.with_suffix(".opening.json").exists()
 
     def bury(self, tombstone: Tombstone | None = None) -> list[Tombstone]:
-        if tombstone is not None and (stem := self._stem(tombstone.tenant, tombstone.document_id)):
-            path, content = stem.with_suffix(".gone.json"), dump(asdict(tombstone))
-            try:
-                write_atomic(path, content)
-            except StorageFull:
-                # Deleting is how people make room. That of the split serves, which is made again if this ends here.
-                if not remove(stem.with_suffix(".split.json")):
-                    raise
-                write_atomic(path, content)
-            return [tombstone]
-        unfinished = []
-        for path in self._root.glob("*/*.gone.json"):
-            manifest = path.with_name(path.name.replace(".gone.json", ".json"))
-            if manifest.exists() and (stone := load(path, tombstone_of)):
-                unfinished.append(stone)
-        return unfinished
+        if tombstone is None:
+            return tombstones.unfinished(self._root)
+        if (stem := self._stem(tombstone.tenant, tombstone.document_id)) is None:
+            return []
+
+        def spare() -> Iterator[Path]:
+            yield stem.with_suffix(".split.json")
+            yield from stem.parent.glob(f"{stem.name}.origin-*.json")
+
+        tombstones.write(stem.with_suffix(f".{tombstones.GONE}"), tombstone, instead=spare)
+        return [tombstone]
+
+    def thin_tombstones(self) -> None:
+        """Take out of them what older versions wrote there. Once for each process, and one by one: all uploads wait for
+        the lock.
+        """
+        if self._thinned:
+            return
+        for path in tombstones.long(self._root):
+            with self.lock():
+                tombstones.shorten(path)
+        self._thinned = True
 
     def forget(self, tenant: str, document_id: str, origin: Origin | None = None) -> None:
         stem = self._stem(tenant, document_id)
@@ -255,7 +262,7 @@ class DirCatalog:
     def buried(self, tenant: str, document_id: str) -> bool:
         """Whether a document was deleted, and not sent in again since."""
         stem = self._stem(tenant, document_id)
-        return stem is not None and stem.with_suffix(".gone.json").exists()
+        return stem is not None and stem.with_suffix(f".{tombstones.GONE}").exists()
 
     def damaged(self) -> list[Path]:
         """Files that do not hold what they should."""

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from index.types import Manifest, MemberFailure, Origin, PageSize, Split, TextLayerPolicy, Tombstone
+from index.types import Manifest, MemberFailure, Origin, PageSize, Split, TextLayerPolicy
 
 log = logging.getLogger("folioscope.catalog")
 
@@ -65,8 +65,9 @@ def split_of(facts: Facts) -> Split:
     )
 
 
-def tombstone_of(facts: Facts) -> Tombstone:
-    return Tombstone(**{**facts, "deleted_at": datetime.fromisoformat(facts["deleted_at"])})
+def deletion_of(facts: Facts) -> tuple[datetime, int]:
+    """When a deletion began, and how many pages there were."""
+    return datetime.fromisoformat(facts["deleted_at"]), int(facts["pages"])
 
 
 def password_of(facts: Facts) -> str:
@@ -88,11 +89,11 @@ def is_damaged(path: Path) -> bool:
 _OF_PART: dict[str, Callable[[Facts], object]] = {
     "json": manifest_of,
     "split.json": split_of,
-    "gone.json": tombstone_of,
+    "gone.json": deletion_of,
     "secret.json": password_of,
     "opening.json": openings_of,
     "origin": origin_of,
-    "former": tombstone_of,
+    "former": deletion_of,
 }
 
 

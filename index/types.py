@@ -246,12 +246,10 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """What a deleted document was: kept so that a deletion survives a crash and a receipt can be shown."""
+    """That a document is deleted: kept so that a deletion survives a crash. Says nothing of what it was."""
 
     tenant: str
     document_id: str
-    sha256: str
-    filename: str
     deleted_at: datetime
     pages: int
 

@@ -124,7 +124,7 @@ def test_unfinished_deletions_are_known(catalog, tmp_path):
     """A tombstone beside a manifest is an unfinished deletion; uploading again ends the tombstone."""
     facts = manifest()
     catalog.add(facts, Origin(None, "x"))
-    stone = Tombstone("default", facts.document_id, facts.sha256, facts.filename, START, 3)
+    stone = Tombstone("default", facts.document_id, START, 3)
     assert catalog.bury(stone) == [stone]
     assert DirCatalog(tmp_path).bury() == [stone]
     catalog.forget("default", facts.document_id)
@@ -197,7 +197,7 @@ def test_changes_cost_no_scan(catalog, monkeypatch):
     catalog.add(facts, Origin("archive", "y"))
     catalog_dir._origin_path(catalog._stem("default", facts.document_id), Origin("archive", "y")).write_bytes(b"")
     assert catalog.mend("default", facts.document_id, Origin("archive", "y"))
-    catalog.bury(Tombstone("default", facts.document_id, facts.sha256, facts.filename, START, 3))
+    catalog.bury(Tombstone("default", facts.document_id, START, 3))
     catalog.forget("default", facts.document_id, Origin(None, "x"))
     assert catalog.get("default", facts.document_id).origins == (Origin("archive", "y"),)
     catalog.forget("default", facts.document_id)
@@ -287,7 +287,7 @@ def test_an_empty_catalog_is_not_complete(catalog):
     assert not catalog.complete()
     catalog.add(manifest(1), Origin(None, "x"))
     document_id = manifest(1).document_id
-    catalog.bury(Tombstone("default", document_id, "0", "x", START, 1))
+    catalog.bury(Tombstone("default", document_id, START, 1))
     catalog.forget("default", document_id)
     assert catalog.complete()
 

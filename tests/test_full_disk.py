@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from index import catalog_dir
+from index import catalog_dir, tombstones
 from index.errors import StorageFull
 from index.types import DocumentState
 from tests.kit import TENANT, Archive, pdf
@@ -16,7 +16,8 @@ class Disk:
     def __init__(self, monkeypatch):
         self.room = 1_000
         self._write, self._remove = catalog_dir.write_atomic, catalog_dir.remove
-        monkeypatch.setattr(catalog_dir, "write_atomic", self.write)
+        for module in (catalog_dir, tombstones):
+            monkeypatch.setattr(module, "write_atomic", self.write)
         monkeypatch.setattr(catalog_dir, "remove", self.remove)
 
     def write(self, path, content, **options):
@@ -142,27 +143,3 @@ def test_deleting_makes_room(archive, disk):
     archive.library.delete(TENANT, document)
     assert files(archive) == [f"documents/{TENANT}/{document}.gone.json"]
     assert archive.library.counts(TENANT).total == 0
-
-
-def test_a_deletion_that_is_killed_for_want_of_room_deletes_nothing(archive, disk):
-    """What it took to make room is made again: nobody was told that the document is gone."""
-
-    class Killed(BaseException):
-        pass
-
-    def remove(path):
-        disk.remove(path)
-        raise Killed
-
-    document = archive.upload(pdf("one", "two"))
-    archive.settle()
-    disk.room = 0
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalog_dir, "remove", remove)
-        with pytest.raises(Killed):
-            archive.library.delete(TENANT, document)
-    assert archive.catalog.split(TENANT, document) is None
-    archive.restart()
-    archive.settle()
-    assert archive.view(document).state is DocumentState.DONE
-    assert archive.texts(document) == ["one", "two"]

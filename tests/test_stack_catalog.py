@@ -173,7 +173,7 @@ def test_what_was_sent_again_is_not_deleted(front, worker, monkeypatch):
     def found(tombstone=None):
         """What there is in the middle of a deletion, which ends before anybody else has the lock."""
         monkeypatch.undo()
-        begun(Tombstone("default", facts.document_id, facts.sha256, "a.pdf", START, 0))
+        begun(Tombstone("default", facts.document_id, START, 0))
         unfinished = bury(tombstone)
         front.deletion.delete("default", facts.document_id)
         front.accept(b"letter")
@@ -188,7 +188,7 @@ def test_what_was_sent_again_is_not_deleted(front, worker, monkeypatch):
 def test_a_deletion_that_was_cut_short_is_ended(front, worker):
     """By whoever tidies up next; the process that began it is gone."""
     facts, kept = front.accept(b"letter"), front.accept(b"other")
-    front.catalog.bury(Tombstone("default", facts.document_id, facts.sha256, "a.pdf", START, 0))
+    front.catalog.bury(Tombstone("default", facts.document_id, START, 0))
     assert worker.deletion.finish() == 1
     assert front.catalog.get("default", facts.document_id) is None
     assert [blob.sha256 for blob in front.blobs.blobs()] == [kept.sha256]

@@ -12,7 +12,7 @@ import pytest
 from index import catalog_memory
 from index.catalog_dir import DirCatalog
 from index.types import Origin, Tombstone
-from tests.test_stack_catalog import DOCUMENT, OTHER, SHA, START, manifest
+from tests.test_stack_catalog import DOCUMENT, OTHER, START, manifest
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_a_document_deleted_and_sent_again_between_two_listings_is_listed_anew(t
     for hour in (2, 3, 4):
         with second.lock():
             assert [entry.manifest for entry in second.listed("default")] == [manifest(hour - 1)]
-        first.bury(Tombstone("default", DOCUMENT, SHA, "a.pdf", START, 1))
+        first.bury(Tombstone("default", DOCUMENT, START, 1))
         first.forget("default", DOCUMENT)
         assert first.buried("default", DOCUMENT)
         first.add(manifest(hour), Origin(None, "a.pdf"))
@@ -37,7 +37,7 @@ def test_a_document_deleted_and_sent_again_between_two_listings_is_listed_anew(t
         assert first.bury() == []
         with second.lock():
             assert [entry.manifest for entry in second.listed("default")] == [manifest(hour)]
-    second.bury(Tombstone("default", DOCUMENT, SHA, "a.pdf", START, 1))
+    second.bury(Tombstone("default", DOCUMENT, START, 1))
     second.forget("default", DOCUMENT)
     assert [path.name for path in (tmp_path / "documents/default").iterdir()] == [f"{DOCUMENT}.gone.json"]
 

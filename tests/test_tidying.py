@@ -90,7 +90,7 @@ def test_an_archive_of_which_all_was_deleted_is_whole(begin):
     """Tombstones tell it from one that was not mounted: a blob that a crash left is not all that there is."""
     truth = begin()
     document_id = add(truth, b"letter")
-    truth.catalog.bury(Tombstone("default", document_id, "0" * 64, "a.txt", now(), 0))
+    truth.catalog.bury(Tombstone("default", document_id, now(), 0))
     truth.catalog.forget("default", document_id)
     may = wiring.tidying(begin())
     assert may()

@@ -87,7 +87,7 @@ class Deletion:
             with self._catalog.lock():
                 # It may have been under way, and have ended since, and its document may have been sent in again.
                 entry = self._catalog.get(stone.tenant, stone.document_id)
-                if entry is not None and stone in self._catalog.bury():
+                if entry is not None and self._catalog.buried(stone.tenant, stone.document_id):
                     self._remove(entry, stone.deleted_at, _Tally())
                     ended += 1
         if self._unheld():  # mostly there are none, and uploads need not wait for that
@@ -126,13 +126,15 @@ class Deletion:
         manifest = entry.manifest
         tenant, document_id = manifest.tenant, manifest.document_id
         pages = self._store.count(tenant, document_id=document_id).total
-        self._catalog.bury(Tombstone(tenant, document_id, manifest.sha256, manifest.filename, at, pages))
+        stone = Tombstone(tenant, document_id, at, pages)
+        self._catalog.bury(stone)
         for member in self._members(tenant, document_id, tally):
             # Asked again: an archive inside this one may have been its other way in.
             if child := self._catalog.get(tenant, member):
                 self._orphan(child, document_id, at, tally)
         tally.pages += self._store.delete(tenant, document_id)
         self._catalog.forget(tenant, document_id)
+        self._catalog.bury(stone)  # what was written in want of room
         tally.documents += 1
         tally.gone.append(entry)
         if not self._catalog.holds(manifest.sha256) and self._blobs.delete(manifest.sha256):

@@ -70,6 +70,7 @@ def open_single(settings: Settings) -> Iterator[Library]:
             library.idempotency.sweep,
             library.conversations.sweep,
             lambda: wiring.sweep_half_written(settings),
+            truth.catalog.thin_tombstones,
         )
         housekeeper = LocalHousekeeper(recovery, forget, settings.housekeeping_s)
         stack.callback(housekeeper.stop)

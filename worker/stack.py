@@ -172,6 +172,7 @@ class Member:
         tidy = (
             lambda: truth.blobs.sweep(older_than_s=_STALE_UPLOAD_S),
             truth.catalog.sweep,
+            truth.catalog.thin_tombstones,
             lambda: self.deletion.finish(sweep=may_tidy),
             self.claims.sweep,
             wiring.build_uploads(settings).sweep,
