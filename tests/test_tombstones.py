@@ -116,7 +116,7 @@ def test_deletions_of_older_versions_that_were_cut_off_end(archive):
 
 @pytest.mark.parametrize("opened", [True, False])
 def test_on_a_full_disk_any_document_can_be_deleted(archive, monkeypatch, opened):
-    """Also one that was never opened, as where its own upload filled the disk. In the end its record is as any other."""
+    """Also one that was never opened, as where its own upload filled the disk. Its record ends as any other."""
     document = archive.upload(pdf("one"))
     if opened:
         archive.settle()
