@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from api.cli_groups import keys, webhooks
-from api.cli_options import NamedPath, WholeRange, is_unicode
+from api.cli_options import Moment, NamedPath, WholeRange, is_unicode
 from api.cli_options import as_json as _json
 from api.cli_options import data as _data
 from api.cli_options import output as _output
@@ -40,10 +40,13 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def _filters(command: Command) -> Command:
     for option in (
-        click.option("--to", "created_to", type=click.DateTime(), help="Only documents added until then."),
-        click.option("--from", "created_from", type=click.DateTime(), help="Only documents added since."),
+        click.option("--to", "created_to", type=Moment(), help="Only documents added until then, that day included."),
+        click.option("--from", "created_from", type=Moment(), help="Only documents added since."),
         click.option(
-            "--type", "media_types", multiple=True, help="Only this media type, e.g. image/tiff (repeatable)."
+            "--type",
+            "media_types",
+            multiple=True,
+            help="Only this type: pdf, png, jpeg, webp, tiff, or a media type (repeatable).",
         ),
         click.option("--document", "document_ids", multiple=True, help="Only this document (repeatable)."),
         click.option("--folder", help="Only this folder of archives, with all below it."),
@@ -316,8 +319,7 @@ def bench(arguments: Sequence[str], **options: Any) -> int:
 
 def _filter(options: dict[str, Any]) -> dict[str, Any]:
     names = ("folder", "document_ids", "media_types", "created_from", "created_to")
-    given = {name: options[name] for name in names if options[name]}
-    return {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in given.items()}
+    return {name: options[name] for name in names if options[name]}
 
 
 def _run(options: dict[str, Any], command: Callable[[Client, Output], Awaitable[int]], *, makes: bool = False) -> int:

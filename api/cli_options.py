@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -33,6 +34,22 @@ class NamedPath(click.Path):
         if value == "":
             self.fail("an empty path names nothing; the folder you are in is written as a dot.", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class Moment(click.ParamType):
+    """A day, or a day and a time, as the service takes them and as listings tell them; the service knows what a day
+    without a time means at which end of a period.
+    """
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value).strip()
+        try:
+            datetime.fromisoformat(text)
+        except ValueError:
+            self.fail(f"{value!r} is no day and no time: write 2026-03-31, or 2026-03-31T14:00 (UTC).", param, ctx)
+        return text
 
 
 data = click.option("--data", type=NamedPath(), help="Data directory (FOLIOSCOPE_DATA_DIR).")

@@ -11,11 +11,11 @@ from api import schemas_asking as a
 from api import schemas_pages as p
 from api.document_ids import spelled
 from api.filenames import folder_path
+from api.media_types import media_types
 from index.errors import InvalidRequest
 from index.payload import storable
 from index.store import PageCounts
 from index.types import Box, Citation, DocumentState, Hit, PagePoint, SearchFilter, SearchResult, VisionFormat
-from ingest.sniff import SUPPORTED
 from worker.asking.decoding import Decoding
 from worker.asking.pipeline import Done
 from worker.asking.selection import Considered
@@ -179,15 +179,10 @@ def search_filter(given: a.FilterJSON) -> SearchFilter:
     begin, end = _aware(given.created_from), _aware(given.created_to)
     if begin is not None and end is not None and begin > end:
         raise InvalidRequest("created_from is later than created_to: no document can be of such a time.")
-    types = tuple(kind.strip().lower() for kind in given.media_types)
-    if unknown := [kind for kind in types if kind not in SUPPORTED]:
-        raise InvalidRequest(
-            f"media_types: no document is of the type {unknown[0][:100]!r}; the types are {', '.join(SUPPORTED)}."
-        )
     return SearchFilter(
         document_ids=tuple(dict.fromkeys(spelled(one) for one in given.document_ids)),
         folder=folder_path(given.folder or "") or None,
-        media_types=types,
+        media_types=media_types(given.media_types),
         created_from=begin,
         created_to=end,
     )

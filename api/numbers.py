@@ -14,6 +14,7 @@ from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def _digits(given: Any) -> Any:
@@ -28,8 +29,15 @@ def _date(given: Any) -> Any:
     return given
 
 
+def _to_its_end(given: Any) -> Any:
+    return f"{given.strip()}T23:59:59.999999" if isinstance(given, str) and _DAY.fullmatch(given.strip()) else given
+
+
 Whole = Annotated[int, BeforeValidator(_digits)]
 """An `int` of JSON, a query or a path."""
 
 Moment = Annotated[datetime, BeforeValidator(_date)]
-"""A `datetime` in ISO 8601."""
+"""A `datetime` in ISO 8601; a day without a time is its beginning."""
+
+LastMoment = Annotated[datetime, BeforeValidator(_to_its_end), BeforeValidator(_date)]
+"""The end of a period: a day without a time belongs to it, as people mean who write one."""

@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from api import examples, export, filtering
 from api.context import AppContext, Context
-from api.numbers import Moment
+from api.numbers import LastMoment, Moment
 from api.openapi import answers
 from api.schemas_asking import FilterJSON
 from api.tenants import Tenant
@@ -48,14 +48,18 @@ async def get_export(
         str | None, Query(max_length=4096, description="Only this folder of archives.", examples=["council/1931"])
     ] = None,
     media_type: Annotated[
-        list[str] | None, Query(max_length=20, description="Only these types.", examples=[["application/pdf"]])
+        list[str] | None,
+        Query(max_length=20, description="Only these types; short names do (`pdf`).", examples=[["application/pdf"]]),
     ] = None,
     created_from: Annotated[
         Moment | None, Query(description="Only documents added since.", examples=["2026-01-01T00:00:00Z"])
     ] = None,
     created_to: Annotated[
-        Moment | None,
-        Query(description="Only documents added until then, that moment included.", examples=["2027-01-01T00:00:00Z"]),
+        LastMoment | None,
+        Query(
+            description="Only documents added until then, that moment or day included.",
+            examples=["2027-01-01T00:00:00Z"],
+        ),
     ] = None,
 ) -> StreamingResponse:
     """All pages that are read, with text, layout and trust, filtered as search is. Streamed: an archive of any size.

@@ -6,16 +6,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from api.numbers import Moment, Whole
+from api.numbers import LastMoment, Moment, Whole
 from api.schemas import BoxJSON, Model, SpanJSON
 
 
 class FilterJSON(Model):
     document_ids: list[str] = Field(default=[], max_length=1000)
     folder: str | None = Field(default=None, max_length=4096)
-    media_types: list[str] = Field(default=[], max_length=20)
+    media_types: list[str] = Field(default=[], max_length=20)  # or short: pdf, png, jpeg, webp, tiff
     created_from: Moment | None = None
-    created_to: Moment | None = None
+    created_to: LastMoment | None = None  # a day without a time: its end
 
 
 class SearchRequestJSON(Model):

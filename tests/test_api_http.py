@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import UTC, datetime
 
 import httpx
 import openai
@@ -148,11 +149,16 @@ def test_downloads_are_not_sent_twice(api, document):
 
 # -- filters ----------------------------------------------------------------------------------
 
-CONFLICT = {"created_from": "2026-02-01T00:00:00+02:00", "created_to": "2026-01-31"}
+CONFLICT = {"created_from": "2026-02-01T00:00:00+02:00", "created_to": "2026-01-30"}
 
 
 @pytest.mark.parametrize(
-    ("given", "said"), [(CONFLICT, "later"), ({"media_types": ["pdf"]}, "application/pdf, image/png")]
+    ("given", "said"),
+    [
+        (CONFLICT, "later"),
+        ({"media_types": ["image/gif"]}, "application/pdf, image/png"),
+        ({"media_types": ["application/zip", "tar"]}, "name it in document_ids"),
+    ],
 )
 def test_filters_that_nothing_can_pass_are_told(api, given, said):
     """An empty result would say that nothing is there; for search, answers, chat and export alike."""
@@ -169,10 +175,38 @@ def test_filters_that_nothing_can_pass_are_told(api, given, said):
         assert said in assert_problem(response, 422, "invalid_request")["detail"]
 
 
-def test_types_are_the_same_in_any_case(api):
-    """Media types know no case."""
-    asked = {"query": "ferry", "filter": {"media_types": ["Application/PDF"]}}
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (["Application/PDF"], ("application/pdf",)),
+        (["pdf", "application/pdf"], ("application/pdf",)),
+        (["PNG", "jpg", "jpeg", "tif", "webp"], ("image/png", "image/jpeg", "image/tiff", "image/webp")),
+        (["zip", "tiff"], ("application/zip", "image/tiff")),
+    ],
+)
+def test_names_of_types(api, given, meant):
+    """Media types know no case, and go by short names."""
+    asked = {"query": "ferry", "filter": {"media_types": given}}
     assert api.post("/v1/search", json=asked).status_code == 200
+    assert api.service.last_filter.media_types == meant
+
+
+@pytest.mark.parametrize("end", ["2026-01-31", " 2026-01-31 "])
+def test_a_day_that_ends_a_period_belongs_to_it(api, end):
+    """For search and export; a time is what it says."""
+
+    def until(moment: str) -> datetime:
+        asked = {"created_from": "2026-01-31", "created_to": moment}
+        assert api.post("/v1/search", json={"query": "ferry", "filter": asked}).status_code == 200
+        assert api.service.last_filter.created_from == datetime(2026, 1, 31, tzinfo=UTC)
+        return api.service.last_filter.created_to
+
+    assert until(end) == datetime(2026, 1, 31, 23, 59, 59, 999999, tzinfo=UTC)
+    assert until("2026-01-31T10:00") == datetime(2026, 1, 31, 10, tzinfo=UTC)
+    assert api.get("/v1/export", params={"created_from": "2026-01-31T12:00", "created_to": end}).status_code == 200
+    refused = api.get("/v1/export", params={"created_from": "2026-01-31T12:00", "created_to": "2026-01-31T10:00"})
+    assert "later" in assert_problem(refused, 422, "invalid_request")["detail"]
+    assert_problem(api.get("/v1/export", params={"created_to": "2026-02-30"}), 422, "invalid_request")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -203,18 +204,28 @@ def test_search_options_reach_the_service(folioscope, files):
     """All filters."""
     folioscope("add", files)
     result = folioscope(
-        "search", "bridge", "--folder", "a/b", "--type", "image/png", "--type", "image/jpeg", "--from", "2026-01-02",
-        "--document", UNKNOWN_ID, "--group", "--limit", 1, "--json",
+        "search", "bridge", "--folder", "a/b", "--type", "image/png", "--type", "jpeg", "--from", "2026-01-02",
+        "--to", "2026-01-02", "--document", UNKNOWN_ID, "--group", "--limit", 1, "--json",
     )  # fmt: skip
     where = folioscope.service.last_filter
     assert (where.folder, where.media_types, where.document_ids) == ("a/b", ("image/png", "image/jpeg"), (UNKNOWN_ID,))
     assert where.created_from.isoformat() == "2026-01-02T00:00:00+00:00"
+    assert where.created_to.isoformat() == "2026-01-02T23:59:59.999999+00:00"
     assert len(result.json["groups"]) == 1
     for command in (["search", "bridge"], ["ask", "the bridge?"]):
         assert f"There is no document {UNKNOWN_ID}." in folioscope(*command, "--document", UNKNOWN_ID).err
         folioscope.service.heeds_folders = True
         assert "No document lies in the folder nowhere." in folioscope(*command, "--folder", "nowhere").err
         assert "no document" not in folioscope(*command).err
+
+
+def test_times_as_they_are_listed(folioscope, files):
+    """With a zone and parts of a second; what is no time is wrong usage, before a service is asked."""
+    added = folioscope("add", files, "--json").lines[0]["created_at"]
+    assert folioscope("search", "bridge", "--from", added).code == 0
+    assert folioscope.service.last_filter.created_from == datetime.fromisoformat(added)
+    wrong = folioscope("search", "bridge", "--to", "yesterday")
+    assert (wrong.code, "'yesterday' is no day and no time" in wrong.err) == (2, True)
 
 
 def test_ask(folioscope, files):
