@@ -7,8 +7,9 @@ import json
 
 import pytest
 
+from index.catalog_dir import DirCatalog
 from index.errors import ConfigError
-from index.types import PageKey
+from index.types import PageKey, Tombstone
 from tests.api_kit import UNKNOWN_ID
 from tests.kit import TENANT, Archive, pdf
 from tests.test_jobs import zipped
@@ -28,9 +29,10 @@ def archive(tmp_path):
     held.close()
 
 
-def found(archive, progress=lambda _done, _total: None):
-    """Codes and subjects, of what verify finds."""
-    truth = Truth(archive.blobs, archive.catalog, archive.store, archive.embedder, None, Splits(archive.catalog))
+def found(archive, progress=lambda _done, _total: None, catalog=None):
+    """Codes and subjects, of what verify finds; with a `catalog` of its own, as another process has one."""
+    catalog = catalog or archive.catalog
+    truth = Truth(archive.blobs, catalog, archive.store, archive.embedder, None, Splits(catalog))
     return {(finding.code, finding.subject) for finding in _verify(truth, progress).findings}
 
 
@@ -157,3 +159,80 @@ def test_what_is_deleted_meanwhile_is_no_disagreement(archive, monkeypatch, when
     else:
         assert found(archive, lambda _done, _total: delete()) == set()
     assert documents == []
+
+
+def meanwhile(archive, monkeypatch, change):
+    """Have `change` happen when all points were gone through."""
+    scan = archive.store.scan
+
+    def scan_and_change(*arguments, **options):
+        points = list(scan(*arguments, **options))
+        if arguments == (None,):
+            monkeypatch.undo()
+            change()
+        return points
+
+    monkeypatch.setattr(archive.store, "scan", scan_and_change)
+
+
+def test_what_is_uploaded_meanwhile_is_no_disagreement(archive, monkeypatch):
+    """Its pages came after the index was gone through."""
+    archive.upload(pdf("one"))
+    archive.settle()
+
+    def upload():
+        archive.upload(zipped(a=pdf("two", "three"), b=pdf("four")), "box.zip")
+        archive.settle()
+
+    meanwhile(archive, monkeypatch, upload)
+    assert found(archive) == set()
+    assert archive.library.counts(TENANT).done == 4
+
+
+def test_what_is_sent_in_again_meanwhile_is_no_disagreement(archive, monkeypatch):
+    """It has not been opened yet, and what was seen of its pages is gone."""
+    document = archive.upload(pdf("one"))
+    archive.settle()
+
+    def anew():
+        archive.library.delete(TENANT, document)
+        assert archive.upload(pdf("one")) == document
+
+    meanwhile(archive, monkeypatch, anew)
+    assert found(archive) == set()
+
+
+def test_a_blob_that_another_process_just_accepted_has_its_document(archive):
+    """Its manifest may be missing from listings for a second."""
+    archive.upload(pdf("one"))
+    catalog = DirCatalog(archive.root)
+    assert len(list(catalog.entries())) == 1
+    archive.upload(pdf("two"))
+    archive.settle()
+    assert found(archive, catalog=catalog) == set()
+
+
+def test_a_deletion_under_way_is_not_unfinished(archive, monkeypatch):
+    """It holds the lock until it has ended."""
+    document = archive.upload(pdf("one"))
+    archive.settle()
+    catalog = DirCatalog(archive.root)
+    bury = catalog.bury
+
+    def within():
+        monkeypatch.undo()
+        archive.catalog.bury(Tombstone(TENANT, document, now(), 1))
+        unfinished = bury()
+        archive.library.delete(TENANT, document)
+        return unfinished
+
+    monkeypatch.setattr(catalog, "bury", within)
+    assert found(archive, catalog=catalog) == set()
+    assert archive.catalog.get(TENANT, document) is None
+
+
+def test_a_deletion_that_was_cut_off_is_unfinished(archive):
+    document = archive.upload(pdf("one"))
+    archive.settle()
+    archive.catalog.bury(Tombstone(TENANT, document, now(), 1))
+    assert found(archive) == {("deletion_unfinished", document)}

@@ -15,7 +15,7 @@ from index.catalog import Entry
 from index.errors import ConfigError, NotFound
 from index.ownership import Ownership
 from index.store import PageCounts
-from index.types import Blob, PageState
+from index.types import Blob, PageState, Tombstone
 from worker.settings import Settings
 from worker.wiring import Truth, drop_index, open_service, open_truth
 
@@ -71,7 +71,7 @@ def _verify(truth: Truth, progress: Callable[[int, int], None]) -> Verification:
     # After what may take hours: other processes may go on meanwhile.
     entries = list(truth.catalog.entries(None))
     wanted = {entry.manifest.sha256 for entry in entries}
-    unowned = (sha for sha in sorted(stored - wanted) if truth.blobs.has(sha))
+    unowned = _unowned(truth, sorted(stored - wanted))
     findings += [Finding("blob_unowned", sha, "no document refers to this blob") for sha in unowned]
     pages, unfinished = _compare_points(truth, findings)
     for entry in entries:
@@ -88,7 +88,7 @@ def _verify(truth: Truth, progress: Callable[[int, int], None]) -> Verification:
     ]
     findings += [
         Finding("deletion_unfinished", stone.document_id, "the next start of the service ends it")
-        for stone in truth.catalog.bury()
+        for stone in _unfinished_deletions(truth)
     ]
     size = sum(blob.size for blob in blobs)
     return Verification(len(entries), pages, len(blobs), size, unfinished, tuple(findings))
@@ -120,6 +120,24 @@ def _check_blobs(
     return stored
 
 
+def _unowned(truth: Truth, blobs: Sequence[str]) -> list[str]:
+    """Those of `blobs` that are there, and no document's. Asked under the lock, which an upload that just wrote the one
+    holds until it has written the other.
+    """
+    if not blobs:
+        return []
+    with truth.catalog.lock():
+        return [sha for sha in blobs if truth.blobs.has(sha) and not truth.catalog.holds(sha)]
+
+
+def _unfinished_deletions(truth: Truth) -> list[Tombstone]:
+    """Asked again under the lock, which another process may hold since it is just deleting."""
+    if not truth.catalog.bury():
+        return []
+    with truth.catalog.lock():
+        return truth.catalog.bury()
+
+
 def _compare_points(truth: Truth, findings: list[Finding]) -> tuple[int, int]:
     """Every page that a split promises has one point, and no point is without a document; pages, unfinished."""
     found: Counter[tuple[str, str]] = Counter()
@@ -132,23 +150,27 @@ def _compare_points(truth: Truth, findings: list[Finding]) -> tuple[int, int]:
             findings.append(Finding("page_twice", key.document_id, f"page {key.page} has two points"))
         seen.add((key.tenant, key.document_id, key.page))
         found[key.tenant, key.document_id] += 1
+        there = truth.catalog.get(key.tenant, key.document_id) is not None
         split = truth.catalog.split(key.tenant, key.document_id)
-        if truth.catalog.get(key.tenant, key.document_id) is None:
-            if truth.store.get([key])[0] is None:
-                continue  # its document was deleted after this was read
-            findings.append(Finding("page_unowned", key.document_id, f"page {key.page} has no document"))
-        elif split is None or key.page > len(split.pages):
+        if there and split is not None and key.page <= len(split.pages):
+            unfinished += point.state is PageState.PENDING
+        elif truth.store.get([key])[0] is None:
+            continue  # its document was deleted after this was read
+        elif there:
             findings.append(Finding("page_unknown", key.document_id, f"page {key.page} is not in the split"))
-        elif point.state is PageState.PENDING:
-            unfinished += 1
+        else:
+            findings.append(Finding("page_unowned", key.document_id, f"page {key.page} has no document"))
     for entry in truth.catalog.entries(None):
         manifest = entry.manifest
         split = truth.catalog.split(manifest.tenant, manifest.document_id)
         if split is None:
             unfinished += 1
-        elif (missing := len(split.pages) - found[manifest.tenant, manifest.document_id]) > 0:
-            told = f"{missing} of its {len(split.pages)} pages without a point"
-            findings.append(Finding("pages_missing", manifest.document_id, told))
+        elif len(split.pages) > found[manifest.tenant, manifest.document_id]:
+            # Counted again: it may have come, or be gone, since the index was gone through.
+            missing = len(split.pages) - truth.store.count(manifest.tenant, document_id=manifest.document_id).total
+            if missing > 0 and truth.catalog.get(manifest.tenant, manifest.document_id) is not None:
+                told = f"{missing} of its {len(split.pages)} pages without a point"
+                findings.append(Finding("pages_missing", manifest.document_id, told))
     return pages, unfinished
 
 
