@@ -60,6 +60,9 @@ class Misbehaving:
         handler.end_headers()
         if status != 200:
             return
+        if self.mode == "html":
+            handler.wfile.write(b"<!doctype html><title>a proxy</title>")
+            return
         claims = [{"text": t, "sources": [{"excerpt": n, "quote": q}]} for t, n, q in self.claims]
         reply = json.dumps({"found": True, "claims": claims})
         if self.mode == "cut off":

@@ -100,6 +100,39 @@ def test_other_refusals_are_told_at_once(param):
     assert len(seen) == 1
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        httpx.Response(413, text="<html>too large</html>"),
+        httpx.Response(400, json={"error": {"code": 400, "type": "exceed_context_size_error", "message": "the request "
+                                            "exceeds the available context size, try increasing it"}}),
+        httpx.Response(400, json={"error": {"code": "context_length_exceeded", "param": "messages", "message": "This "
+                                            "model's maximum context length is 4096 tokens."}}),
+        httpx.Response(422, json={"error": "`inputs` tokens + `max_new_tokens` must be <= 4096"}),
+    ],
+)  # fmt: skip
+def test_a_request_that_is_too_long_is_told_as_that(refusal):
+    """Its own settings are named, and it is asked once: without JSON mode it were as long."""
+    seen = []
+
+    def refuses(request):
+        seen.append(request)
+        return refusal
+
+    with pytest.raises(Unavailable, match="FOLIOSCOPE_LLM_CONTEXT_CHARS") as refused:
+        ask(model_of(refuses))
+    assert refused.value.code == "llm_refused"
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("status", [409, 425, 520, 524, 529, 530])
+def test_what_proxies_say_of_a_server_that_is_away_is_tried_again(status):
+    """Cloudflare's and Anthropic's own numbers are no setting that is wrong."""
+    replies = [httpx.Response(status), streamed({"delta": {"content": "yes"}, "finish_reason": "stop"})]
+    assert ask(model_of(lambda _: replies.pop(0))) == "yes"
+    assert replies == []
+
+
 def test_a_server_that_takes_nothing_is_given_up():
     """One that calls everything unsupported, and never ends saying so."""
     seen = []
@@ -149,12 +182,6 @@ def test_a_model_that_only_thought_has_not_answered(reply):
     with pytest.raises(Unavailable, match="before its first word") as caught:
         ask(model_of(lambda _: reply))
     assert caught.value.code == "llm_unavailable"
-
-
-def test_a_model_that_was_cut_has_said_what_it_said():
-    """With words before the limit the reply is taken as far as it goes."""
-    reply = streamed({"delta": {"content": "yes"}}, {"delta": {}, "finish_reason": "length"}, end="data: [DONE]\n\n")
-    assert ask(model_of(lambda _: reply)) == "yes"
 
 
 def test_how_long_a_reply_may_be_is_a_setting(tmp_path, monkeypatch):

@@ -49,6 +49,19 @@ def answer_to(reply, *, size=None):
         (f"<Thinking>{DRAFT}</Thinking>```json\n", "\n```"),
         (f"[THINK]{DRAFT}[/THINK]", ""),
         ("<think>\n\n</think>\n<think>{</think> Here it is: ", ""),
+        (f"<seed:think>{DRAFT} No.</seed:think>", ""),
+        (f'<think kind="deep">{DRAFT} No.</think>', ""),
+        (f"◁think▷{DRAFT} No.◁/think▷", ""),
+        (f"<|START_THINKING|>{DRAFT} No.<|END_THINKING|><|START_RESPONSE|>", "<|END_RESPONSE|>"),
+        (f"<|begin_of_thought|>{DRAFT} No.<|end_of_thought|>\n\n<|begin_of_solution|>", "<|end_of_solution|>"),
+        (
+            f"<|channel|>analysis<|message|>{DRAFT} No.<|end|><|start|>assistant"
+            "<|channel|>final <|constrain|>json<|message|>",
+            "<|return|>",
+        ),
+        (f"<|channel>thought\n{DRAFT} No.<channel|>", ""),
+        (f"Here is my thought process: {DRAFT} No. Here is my response: ", ""),
+        (f"<unheard-of>{DRAFT} No.</unheard-of><answer>\n", "\n</answer>"),
     ],
 )
 def test_thoughts_are_no_part_of_an_answer(before, after, size):
@@ -61,7 +74,8 @@ def test_thoughts_are_no_part_of_an_answer(before, after, size):
 def test_a_claim_that_was_dropped_in_thought_is_not_told(size):
     """Though its quote stands on the page."""
     assert answer_to(DRAFT, size=size).found
-    assert not answer_to(f"<think>{DRAFT} That is not what they ask.</think>{NOTHING}", size=size).found
+    for thought in ("<think>{}</think>", "<seed:think>{}</seed:think>", "Let me see: {} So: "):
+        assert not answer_to(thought.format(f"{DRAFT} That is not what they ask.") + NOTHING, size=size).found
 
 
 @pytest.mark.parametrize("size", [None, 3])
@@ -75,14 +89,19 @@ def test_an_answer_in_prose_after_thoughts_is_understood():
     """As one without them."""
     prose = "The lighthouse keeper was paid 42 pounds a year.[1]"
     assert answer_to(f"<think>Was it 42 [1] or not?</think>{prose}", size=4).text.endswith("42 pounds a year. [1]")
+    harmony = (
+        "<|channel|>analysis<|message|>He left for Cape Clear [1].<|end|><|start|>assistant<|channel|>final<|message|>"
+    )
+    assert answer_to(harmony + prose, size=4).text == answer_to(prose).text
     assert answer_to(f"<b>Not</b> thought. {prose}", size=4).found
 
 
+@pytest.mark.parametrize("begin", ["<think>", "<seed:think>", "◁think▷", "<|channel|>analysis<|message|>"])
 @pytest.mark.parametrize("size", [None, 5])
-def test_thoughts_without_an_end_are_no_answer_that_there_is_none(size):
+def test_thoughts_without_an_end_are_no_answer_that_there_is_none(begin, size):
     """The model ran out of tokens: an error that says so, and not "not found"."""
     with pytest.raises(Unavailable, match="thoughts") as caught:
-        answer_to(f"<think>{DRAFT} But then", size=size)
+        answer_to(f"{begin}{DRAFT} But then", size=size)
     assert caught.value.code == "llm_unavailable"
     assert list(without_thoughts(iter(["<think>", "But"]), lambda: True)) == ["<think>But"]  # nobody waits for it
 

@@ -10,6 +10,7 @@ that speaks OpenAI's chat completions. Thread-safe.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Generator, Sequence
 
@@ -20,6 +21,7 @@ from worker.answer.excerpts import Excerpt, excerpts
 from worker.answer.harmless import harmless
 from worker.answer.orders import gives_orders
 from worker.answer.quoting import NOT_FOUND, cite, spelt
+from worker.answer.replies import CutShort
 from worker.answerer import last
 from worker.thoughts import without_thoughts
 
@@ -28,6 +30,8 @@ Pages = Sequence[tuple[Hit, PagePoint]]
 MAX_QUESTION = 2000
 CONTEXT_CHARS = 16_000
 """Characters of excerpts, some 4,000 tokens: fits the 8k context that small local models are served with."""
+
+_MAX_NAME = 200
 
 SYSTEM = """\
 You answer questions about an archive of scanned documents. You get a JSON object with a question and numbered \
@@ -59,8 +63,12 @@ class LlmAnswerer:
     def steps(
         self, question: str, pages: Pages, cancelled: Callable[[], bool] = lambda: False
     ) -> Generator[str, None, Answer]:
-        """The same as it comes: pieces of the text, each a claim that was checked; the answer is what is returned."""
+        """The same as it comes: pieces of the text, each a claim that was checked; the answer is what is returned.
+
+        What was claimed before a reply was cut short holds, and the answer's note says that there may be more.
+        """
         began = time.perf_counter()
+        extra: dict[str, str] = {}
         # Who selects pages has left them out; a model must not see one whoever that was.
         pages = [(hit, page) for hit, page in pages if page.text.strip() and not gives_orders(page.text)]
         shown = excerpts(pages, budget=self._context_chars)
@@ -69,9 +77,14 @@ class LlmAnswerer:
             question = question[:MAX_QUESTION]
             reader = ClaimReader(shown, question)
             said = self._model.stream(SYSTEM, _message(question, shown, pages), cancelled)
-            for piece in without_thoughts(said, cancelled):
-                yield from map(told.add, reader.feed(piece))
-            yield from map(told.add, reader.end())
+            try:
+                for piece in without_thoughts(said, cancelled):
+                    yield from map(told.add, reader.feed(piece))
+                yield from map(told.add, reader.end())
+            except CutShort as cut:
+                if not told.citations:  # nothing was found so far, which is not that nothing is there
+                    raise
+                extra["note"] = f"The language model was cut short {cut.how}: there may be more to say."
         citations = tuple(told.citations)
         if not citations:
             yield NOT_FOUND
@@ -84,6 +97,7 @@ class LlmAnswerer:
             confidence=min((citation.score for citation in citations), default=0.0),
             considered=tuple(page.key for _, page in pages),
             took_ms=(time.perf_counter() - began) * 1000,
+            extra=extra,
             statements=tuple(told.statements),
         )
 
@@ -92,13 +106,19 @@ def _message(question: str, shown: Sequence[Excerpt], pages: Pages) -> str:
     quoted = [
         {
             "excerpt": number,
-            "document": pages[excerpt.place][0].labels.filename[:200],
+            "document": _named(pages[excerpt.place][0].labels.filename),
             "page": pages[excerpt.place][1].key.page,
             "text": excerpt.text,
         }
         for number, excerpt in enumerate(shown, 1)
     ]
     return json.dumps({"question": question, "excerpts": quoted}, ensure_ascii=False)
+
+
+def _named(untrusted_name: str) -> str:
+    """A file's name, unless it tells a language model what to do: names come from whoever sent the file."""
+    name = untrusted_name[:_MAX_NAME]
+    return "" if gives_orders(re.sub(r"[\W_]+", " ", name)) or gives_orders(name) else name
 
 
 class _Telling:

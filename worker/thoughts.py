@@ -1,8 +1,9 @@
 """What a language model thinks before it answers is not its answer.
 
-Servers that know their model tell its thoughts apart; others leave them in the reply, as `<think>…</think>` or, where
-the model's own template opens the block, with the closing tag alone. Thoughts hold drafts of claims that the model then
-drops, and brackets that make its JSON unreadable. The reply is untrusted text. Knows nothing of servers and claims.
+Servers that know their model tell its thoughts apart; others leave them in the reply, as `<think>…</think>`, in another
+markup or in none, and where the model's own template opens the block, with the closing tag alone. Thoughts hold drafts
+of claims that the model then drops, and brackets that make its JSON unreadable: of several answers the last one counts.
+The reply is untrusted text. Knows nothing of servers.
 """
 
 from __future__ import annotations
@@ -12,12 +13,26 @@ from collections.abc import Callable, Iterator
 
 from index.errors import Unavailable
 
-_NAMES = "think|thinking|thought|reasoning"
-_BEGIN = re.compile(rf"<(?:{_NAMES})>|\[THINK\]", re.IGNORECASE)
-_END = re.compile(rf"</(?:{_NAMES})>|\[/THINK\]", re.IGNORECASE)
-_LONGEST = len("</reasoning>")
+_NAMES = r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|analysis)"
+_BEGIN = re.compile(
+    rf"<(?:\w{{1,20}}:)?{_NAMES}(?:\s[^<>]{{0,80}})?>|<\|(?:start|begin)_(?:of_)?{_NAMES}\|>|\[THINK\]|◁think▷"
+    r"|<\|?(?:start\|>assistant<\|)?channel\|?>\s*(?:analysis|commentary|thought)",
+    re.IGNORECASE,
+)
+_END = re.compile(
+    rf"</(?:\w{{1,20}}:)?{_NAMES}>|<\|end_(?:of_)?{_NAMES}\|>|\[/THINK\]|◁/think▷"
+    r"|<\|channel\|>\s*final\b[^{}]{0,40}?<\|message\|>|<channel\|>",
+    re.IGNORECASE,
+)
+"""`<think>` and its kin, also with a name before it (Seed's `<seed:think>`), the marks of Cohere and Kimi, the channels
+of gpt-oss and Gemma.
+"""
+_LONGEST = 90
+"""No end of thoughts is longer."""
+_ASKED = re.compile(r"\{\s*\"(?:found|claims)\"\s*:")
+"""How the JSON begins that was asked for."""
 _ANSWERS = ("{", "```")
-"""How a reply begins that is the JSON which was asked for: what stands in it is no tag."""
+"""How a reply begins that is nothing but that: what stands in it is no tag."""
 
 
 def without_thoughts(pieces: Iterator[str], cancelled: Callable[[], bool] = lambda: False) -> Iterator[str]:
@@ -43,4 +58,5 @@ def without_thoughts(pieces: Iterator[str], cancelled: Callable[[], bool] = lamb
             "(FOLIOSCOPE_LLM_MAX_TOKENS), or use a model, or a setting of its server, that thinks less.",
             code="llm_unavailable",
         )
-    yield held
+    last = max((begun.start() for begun in _ASKED.finditer(held)), default=0)
+    yield held[last:]

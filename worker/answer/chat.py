@@ -1,7 +1,7 @@
 """A client for chat completions in OpenAI's shape: vLLM, Ollama, llama.cpp, a hosted service.
 
-It promises: a whole reply or one error of ours within `timeout_s`, whatever the server does; at most `_MAX_REPLY` bytes
-are read; the key is in no message and no `repr`. It knows nothing of documents. Thread-safe.
+It promises: a whole reply or one error of ours within `timeout_s`, whatever the server does; the key is in no message
+and no `repr`. How replies are read: `worker.answer.replies`. It knows nothing of documents. Thread-safe.
 
 Source of the shape: the OpenAI API reference, "Create chat completion".
 """
@@ -13,22 +13,26 @@ import json
 import queue
 import re
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
 from index.errors import ConfigError, Unavailable
+from worker.answer.replies import pieces
 
-_MAX_REPLY = 1 << 20
 _MAX_ERROR = 16 << 10
 _TRIES = 3
 _LONGEST_PAUSE_S = 5.0
 _LOOK_S = 0.1
 """How often it is asked whether anybody still listens."""
-_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
+_AGAIN = frozenset({408, 409, 425, 429})
+"""Beside what begins with 5: proxies have numbers of their own for a server that is away or too slow."""
 _CHOOSY = frozenset({400, 422})
+_TOO_LARGE = 413
+_TOO_LONG = re.compile(rb"context[ _](?:length|size|window)|too (?:long|large)|tokens\W+must be <=", re.IGNORECASE)
+"""How servers say that question, excerpts and reply are more than the model can hold."""
 _LATER = {"max_tokens": "max_completion_tokens"}
 """OpenAI's reasoning models want the younger name, and refuse the one that everybody else knows."""
 _DISPENSABLE = ("response_format", "max_tokens", "temperature", "max_completion_tokens")
@@ -79,8 +83,9 @@ class ChatModel:
         """The model's reply, piece by piece. Asks for a JSON object where the server can promise one.
 
         Ends early, without an error, once `cancelled()`, and when it is closed. Raises `Unavailable`: `llm_unavailable`
-        when the server does not answer in time, breaks off, or is none; `llm_refused` when it refuses this key or
-        knows no such model.
+        when the server does not answer in time, breaks off, says nothing, or is none (`CutShort` after the pieces of a
+        reply that ends too early); `llm_refused` when it refuses this key, knows no such model, or finds the request
+        too long.
         """
         told: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         reply = asyncio.run_coroutine_threadsafe(self._reply(system, user, told), self._running())
@@ -103,7 +108,7 @@ class ChatModel:
             async with asyncio.timeout(self._config.timeout_s):
                 response = await self._open(system, user)
                 try:
-                    async for piece in _pieces(response):
+                    async for piece in pieces(response):
                         told.put(piece)
                 finally:
                     await response.aclose()
@@ -148,15 +153,12 @@ class ChatModel:
                 last = type(error).__name__
             else:
                 last = f"status {response.status_code}"
-                if response.status_code in _CHOOSY and (name := _dispensable(told, asked)):
+                too_long = response.status_code == _TOO_LARGE or _TOO_LONG.search(told) is not None
+                if not too_long and response.status_code in _CHOOSY and (name := _dispensable(told, asked)):
                     refused |= {name}  # which ends: no request lacks more than all of them
                     continue
-                if response.status_code not in _AGAIN:
-                    raise Unavailable(
-                        f"The answering model refused the request ({last}): check FOLIOSCOPE_LLM_BASE_URL, "
-                        "FOLIOSCOPE_LLM_MODEL and FOLIOSCOPE_LLM_API_KEY.",
-                        code="llm_refused",
-                    )
+                if response.status_code not in _AGAIN and response.status_code < 500:
+                    raise _refusal(last, too_long=too_long)
                 pause = _retry_after(response.headers, pause)
             attempt += 1
             if attempt < _TRIES:
@@ -215,83 +217,14 @@ def _dispensable(told: bytes, asked: dict[str, Any]) -> str | None:
     return "response_format" if "response_format" in asked and (not param or "response_format" in named) else None
 
 
-async def _pieces(response: httpx.Response) -> AsyncIterator[str]:
-    """Pieces of the reply; also of a server that does not stream but answers at once. Raises `httpx.ReadError` when
-    the reply ends before it said so, or before it said anything.
-    """
-    size, plain = 0, not response.headers.get("content-type", "").startswith("text/event-stream")
-    held = b""
-    finish, silent = None, True
-    async for chunk in response.aiter_bytes():
-        size += len(chunk)
-        if size > _MAX_REPLY:
-            raise httpx.ReadError("its reply is too long")
-        held += chunk
-        if plain:
-            continue
-        *lines, held = held.split(b"\n")
-        for line in lines:
-            said = _of_line(line)
-            if said is not None:
-                piece, ended = said
-                finish, silent = ended or finish, silent and not piece.strip()
-                yield piece
-            elif _is_done(line):
-                _check_said(finish, silent=silent)
-                return
-    if plain:
-        piece, finish = _text(held, "message")
-        silent = not piece.strip()
-        yield piece
-    else:  # some servers close without [DONE], and without ending their last line
-        try:
-            said = _of_line(held)
-        except httpx.DecodingError:
-            raise httpx.ReadError("its reply broke off") from None
-        if said is not None:
-            piece, ended = said
-            finish, silent = ended or finish, silent and not piece.strip()
-            yield piece
-        if finish is None and not _is_done(held):  # that the reply is whole, its last chunk says
-            raise httpx.ReadError("its reply broke off")
-    _check_said(finish, silent=silent)
-
-
-def _is_done(line: bytes) -> bool:
-    return line.startswith(b"data:") and line[5:].strip() == b"[DONE]"
-
-
-def _check_said(finish: str | None, *, silent: bool) -> None:
-    """A model that thinks first may spend all of its tokens on that, which is not the answer that there is none."""
-    if finish == "length" and silent:
-        raise httpx.ReadError(
-            "it spent all of its tokens (FOLIOSCOPE_LLM_MAX_TOKENS) before its first word, as models that think first "
-            "may"
-        )
-
-
-def _of_line(line: bytes) -> tuple[str, str | None] | None:
-    """The text that one line of the stream brings, if any, and why the reply ends with it, if it does."""
-    if not line.startswith(b"data:") or line[5:].strip() in {b"", b"[DONE]"}:
-        return None
-    try:
-        choices = json.loads(line[5:])["choices"]
-    except (ValueError, KeyError, TypeError):
-        raise httpx.DecodingError("a line of the reply is no chunk of a completion") from None
-    return _text(line[5:], "delta") if choices else None
-
-
-def _text(content: bytes, where: str) -> tuple[str, str | None]:
-    """`message` of a whole completion, or the `delta` of a chunk, which may bring no text; and its `finish_reason`."""
-    try:
-        choice = json.loads(content)["choices"][0]
-        text, finish = choice[where].get("content"), choice.get("finish_reason")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
-        raise Unavailable(
-            "The answering model's reply is no chat completion; is FOLIOSCOPE_LLM_BASE_URL right?",
-            code="llm_unavailable",
-        ) from None
-    return text if isinstance(text, str) else "", finish if isinstance(finish, str) else None
+def _refusal(said: str, *, too_long: bool) -> Unavailable:
+    if too_long:
+        refused, remedy = "finds the request too long", "serve it with a larger context, or lower"
+        settings = "FOLIOSCOPE_LLM_CONTEXT_CHARS or FOLIOSCOPE_LLM_MAX_TOKENS"
+    else:
+        refused, remedy = "refused the request", "check"
+        settings = "FOLIOSCOPE_LLM_BASE_URL, FOLIOSCOPE_LLM_MODEL and FOLIOSCOPE_LLM_API_KEY"
+    return Unavailable(f"The answering model {refused} ({said}): {remedy} {settings}.", code="llm_refused")
 
 
 def _retry_after(headers: httpx.Headers, default: float) -> float:

@@ -33,6 +33,7 @@ _CLAIMS = re.compile(r"\"claims\"\s*:\s*\[")
 _NOTHING = re.compile(r"\"found\"\s*:\s*false")
 _DECODER = json.JSONDecoder()
 _MARKER = re.compile(r"\[(\d{1,3})\]")
+_WRITTEN = re.compile(r"\[?([0-9]{1,3})\]?")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _DIGITS = re.compile(r"\d+")
 _GROUPED = re.compile(r"\d{1,3}(?:[.,]\d{3})+(?:[.,]\d+)?")
@@ -139,15 +140,23 @@ def _from_json(given: dict[str, object]) -> list[tuple[str, list[tuple[int, str]
             continue
         named = []
         sources = claim.get("sources")
-        for source in sources if isinstance(sources, list) else ():
-            if isinstance(source, dict) and type(source.get("excerpt")) is int:
+        for source in sources if isinstance(sources, list) else (sources,):  # small models leave the brackets out
+            number = _number(source.get("excerpt")) if isinstance(source, dict) else None
+            if number is not None:
                 quote = source.get("quote")
-                named.append((source["excerpt"], quote if isinstance(quote, str) else ""))
+                named.append((number, quote if isinstance(quote, str) else ""))
         # JSON can bring half of a surrogate pair, which no answer can carry.
         text = storable(_MARKER.sub("", " ".join(claim["text"].split()))[:_MAX_CLAIM].strip())
         if text:
             stated.append((text, named))
     return stated
+
+
+def _number(given: object) -> int | None:
+    """An excerpt's number, which small models put into quotes or brackets."""
+    if isinstance(given, str) and (digits := _WRITTEN.fullmatch(given.strip())):
+        return int(digits[1])
+    return given if type(given) is int else None
 
 
 def _from_prose(body: str) -> list[tuple[str, list[tuple[int, str]]]]:
