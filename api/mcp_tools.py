@@ -135,6 +135,8 @@ def build(connect: Connect, *, heartbeat_s: float | None = None) -> MCPServer:
             "citations": citations,
             "incomplete": given["incomplete"],  # pages that might have had a say could not be decoded
             "missing": missing,
+            "undecoded_pages": given["undecoded_pages"],
+            "note": given["note"],  # what to know of who worded it
             "unknown_folder": _unknown_folder(given),
         }
 

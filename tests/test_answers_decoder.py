@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from api.cli_output import Output
+from api.cli_questions import print_answer
 from tests.lazy_kit import LazyArchive, TokenEngine, away, pages
 from worker.answer_decoder import MAX_PAGES, NOTE, DecoderAnswerer, support
 from worker.asking.decoding import DecodingConfig
@@ -40,7 +42,7 @@ class Later:
         return self.answerer.steps(*args)
 
 
-def test_a_reply_that_the_page_supports_is_the_answer(archive):
+def test_a_reply_that_the_page_supports_is_the_answer(archive, capsys):
     """Told as the decoder worded it, with a sentence of the page's text cited, and a note on whose words they are."""
     archive.engine.free = lambda text, prompt: "It was  John Sinclair. "
     document = archive.add(KEEPER)
@@ -53,6 +55,8 @@ def test_a_reply_that_the_page_supports_is_the_answer(archive):
     assert citation["quote"] == "The lighthouse keeper there was John Sinclair, who lit the lamp in 1911."
     assert pages(answer) == [(1, "markdown", True), (1, "free", True)]
     assert archive.engine.decodes[KEEPER, "free"] == 1
+    print_answer(Output(), answer)
+    assert NOTE in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(

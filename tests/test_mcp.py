@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import httpx
 import httpx2
@@ -26,6 +27,7 @@ from index.keys import Scope
 from tests.access_kit import KeyedApi
 from tests.api_kit import Api, FakeService, assert_problem, serving, wait_for
 from tests.test_api_answers import Slow
+from worker.asking.pipeline import Done
 
 TEXT = b"The bridge fund stands at 412 pounds.\fThe ferry was sold in 1931."
 
@@ -85,9 +87,30 @@ def test_search_page_image_and_answer():
         assert (image.type, image.mime_type) == ("image", "image/webp")
         assert base64.b64decode(image.data)
         answer = (await client.call_tool("ask", {"question": "When was the ferry sold?"})).structured_content
-        assert set(answer) == {"found", "text", "citations", "incomplete", "missing", "unknown_folder"}
+        told = {"found", "text", "citations", "incomplete", "missing", "undecoded_pages", "note", "unknown_folder"}
+        assert set(answer) == told
+        assert (answer["undecoded_pages"], answer["note"]) == (0, None)
 
     talk(conversation)
+
+
+def test_what_to_know_of_an_answer_is_told():
+    """Pages that were not looked at, which make it incomplete, and that a decoder worded it."""
+
+    class Decoder(FakeService):
+        def converse(self, *args, **options):
+            for event in super().converse(*args, **options):
+                if isinstance(event, Done):
+                    silent = replace(event.answer, found=False, citations=(), extra={"note": "Rely on the citation."})
+                    event = replace(event, answer=silent, undecoded=7)
+                yield event
+
+    async def conversation(client, _document_id):
+        answer = (await client.call_tool("ask", {"question": "When was the ferry sold?"})).structured_content
+        assert (answer["incomplete"], answer["missing"], answer["undecoded_pages"]) == (True, [], 7)
+        assert answer["note"] == "Rely on the citation."
+
+    talk(conversation, service=Decoder())
 
 
 def test_a_folder_that_is_not_there_is_told():
