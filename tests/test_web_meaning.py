@@ -1,9 +1,10 @@
 """The web page in Chromium: what is found by meaning alone, quotes over lines, scripts from right to left, and pages
-that somebody else deleted.
+that are not there (any more).
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -91,6 +92,26 @@ def test_each_line_has_the_direction_of_its_script(tab: Tab, service: ShelfServi
     assert page.locator(".page-text p").all()[1].evaluate(starts) == "left"
 
 
+def test_a_link_to_a_page_that_the_document_has_not(tab: Tab, service: ShelfService):
+    """The document is there: its pages are said and reached from there, and it stays listed and found."""
+    tab.expected = ("404",)
+    short = service.put("short.pdf", ["The quay is closed.", "The quay is open."])
+    page = tab.goto(f"#/doc/{short}/page/99?q=quay")
+    expect(page.locator(".page-state")).to_have_text("The document has 2 pages; there is no page 99.")
+    expect(page.locator(".viewer-title")).to_have_text("short.pdf")
+    expect(page.locator(".page-total")).to_have_text("of 2")
+    expect(page.get_by_role("link", name="Download the original")).to_have_attribute("href", re.compile(short))
+    expect(page.get_by_role("button", name="Next page")).to_be_disabled()
+    page.get_by_role("button", name="Previous page").click()
+    expect(page.locator(".page-text")).to_contain_text("The quay is open.")
+    expect(page.get_by_role("button", name="Next page")).to_be_disabled()
+    page.keyboard.press("p")
+    expect(page.locator(".page-text")).to_contain_text("The quay is closed.")
+    page.keyboard.press("Escape")
+    page.locator("#brand").click()
+    expect(page.locator("#documents .row")).to_have_count(1)
+
+
 def test_a_page_somebody_else_deleted(tab: Tab, service: ShelfService):
     """Opened from results of before: said so, without an empty sheet; its hits and its row go."""
     tab.expected = ("404",)
@@ -102,6 +123,7 @@ def test_a_page_somebody_else_deleted(tab: Tab, service: ShelfService):
     page.locator(".hit-link", has_text="gone.pdf").click()
     expect(page.locator(".page-state")).to_contain_text("may have been deleted")
     expect(page.locator(".page-sheet")).to_be_hidden()
+    expect(page.get_by_role("link", name="Download the original")).to_be_hidden()
     page.keyboard.press("Escape")
     expect(page.locator(".hit-link")).to_have_text(["stays.pdfpage 1"])
     page.locator("#brand").click()

@@ -254,7 +254,7 @@ class ShelfService:
     def page(self, tenant: str, document_id: str, page: int) -> tuple[DocumentView, PagePoint]:
         item = self._get(document_id)
         if not 1 <= page <= len(item.pages):
-            raise NotFound("There is no such page.")
+            raise NotFound(f"The document has {len(item.pages)} pages; there is no page {page}.")
         return self._view(item), self._point(item, page)
 
     def decode(self, tenant: str, document_id: str, page: int, prompt: Prompt) -> Decoded:

@@ -56,6 +56,7 @@ export function createViewer(dialog, { onMissing }) {
   );
   let view = null; // what the address asks for
   let page = null; // PageJSON, when it is there
+  let pages = Infinity; // of the document, once they are known
   let running = null;
   let timer = 0;
   let told = ""; // of the page that is shown
@@ -95,7 +96,10 @@ export function createViewer(dialog, { onMissing }) {
       stage.focus();
     }
     number.value = String(view.page);
-    if (view.document !== turned) sheet.turn({ upright: true });
+    if (view.document !== turned) {
+      sheet.turn({ upright: true });
+      pages = Infinity;
+    }
     turned = view.document;
     find.about(view.document);
     await load();
@@ -123,8 +127,11 @@ export function createViewer(dialog, { onMissing }) {
       if (signal.aborted) return;
       present(found);
     } catch (error) {
+      // Of a document that is there the service says best why it has no such page.
+      const there = error.status === 404 && (await api.getDocument(view.document, signal).catch(() => null));
       if (signal.aborted) return;
-      presentError(error);
+      if (there) presentNone(error, there);
+      else presentError(error);
     }
     dialog.removeAttribute("aria-busy");
   }
@@ -137,11 +144,8 @@ export function createViewer(dialog, { onMissing }) {
     document.title = `${page.filename}, page ${page.page} – Folioscope`;
     // It is looked at again while it waits to be read, and somebody may be writing another number there.
     if (document.activeElement !== number) number.value = String(page.page);
-    total.textContent = `of ${page.pages}`;
-    previous.disabled = page.page <= 1;
-    next.disabled = page.page >= page.pages;
-    download.href = api.originalUrl(page.document_id);
-    download.setAttribute("download", page.filename);
+    showPages(page.pages);
+    offer(page.document_id, page.filename);
     const spans = spansToMark();
     const boxes = boxesToMark(spans);
     const cited = Boolean(view.at);
@@ -184,26 +188,52 @@ export function createViewer(dialog, { onMissing }) {
     }
   }
 
+  function offer(id, filename) {
+    download.hidden = !id;
+    if (!id) return;
+    download.href = api.originalUrl(id);
+    download.setAttribute("download", filename);
+  }
+
+  function showPages(known) {
+    pages = known;
+    total.textContent = pages && Number.isFinite(pages) ? `of ${pages}` : "";
+    previous.disabled = view.page <= 1 || pages < 1;
+    next.disabled = !(view.page < pages && Number.isFinite(pages));
+  }
+
+  /** The document is there, and has no such page: the way to those it has stays open. */
+  function presentNone(error, there) {
+    const archive = there.kind === "archive";
+    clear(there.filename, archive ? "This is an archive: the files in it have the pages." : error.message);
+    showPages(archive ? 0 : there.pages.total);
+    offer(there.id, there.filename);
+  }
+
   function presentError(error) {
     const missing = error.status === 404;
     const early = error.status === 409;
-    page = null;
-    sheet.clear();
-    delete title.dataset.page;
-    title.textContent = missing ? "Not here" : early ? "Not yet" : "Not shown";
-    total.textContent = "";
-    previous.disabled = view.page <= 1;
-    next.disabled = true;
     const sentence = missing
       ? "There is no such page. The document may have been deleted."
       : early
         ? "This document has not been opened yet. The page will appear here as soon as it is."
         : error.message;
+    clear(missing ? "Not here" : early ? "Not yet" : "Not shown", sentence);
+    showPages(Infinity);
+    offer(null);
+    if (missing) onMissing(view.document);
+    if (early || error.code === "gone") timer = setTimeout(load, 2 * READ_AGAIN_MS);
+  }
+
+  /** No page is shown, and a sentence says why. */
+  function clear(heading, sentence) {
+    page = null;
+    sheet.clear();
+    delete title.dataset.page;
+    title.textContent = heading;
     pane.say(sentence);
     setText(true);
     tell(sentence, true);
-    if (missing) onMissing(view.document);
-    if (early || error.code === "gone") timer = setTimeout(load, 2 * READ_AGAIN_MS);
   }
 
   /** The smallest region under a point of the picture. */
@@ -287,13 +317,13 @@ export function createViewer(dialog, { onMissing }) {
 
   function turn(step) {
     // From the page in the address: the one that is shown may still be the one before, while the next is on its way.
-    const to = view.page + step;
-    if (to >= 1 && (!page || to <= page.pages)) goTo(to);
+    const to = Math.min(view.page + step, pages);
+    if (to >= 1 && Math.sign(to - view.page) === step) goTo(to);
   }
 
   number.addEventListener("change", () => {
     const asked = Number.parseInt(number.value, 10) || view.page;
-    const to = Math.min(Math.max(1, asked), page?.pages ?? Infinity);
+    const to = Math.max(1, Math.min(asked, pages));
     number.value = String(to);
     if (to !== view.page) goTo(to);
   });
@@ -310,7 +340,7 @@ export function createViewer(dialog, { onMissing }) {
     n: () => turn(1),
     p: () => turn(-1),
     Home: () => goTo(1),
-    End: () => page && goTo(page.pages),
+    End: () => Number.isFinite(pages) && pages > 0 && goTo(pages),
     "+": () => sheet.larger(),
     "=": () => sheet.larger(),
     "-": () => sheet.smaller(),
