@@ -37,6 +37,19 @@ def test_skew_of_a_page_of_short_pieces_follows_from_how_they_stand(slope: float
     assert skew(pieces) == pytest.approx(slope, abs=0.16)
 
 
+@pytest.mark.parametrize("slope", [-9.4, 12.8])
+def test_skew_of_an_invoice_that_lies_slantwise_follows_from_how_its_pieces_stand(slope: float) -> None:
+    """Sums far from their items are a long way above or below them, though on one line."""
+    radians = np.radians(slope)
+    pieces = []
+    for x, width in ((150.0, 260.0), (900.0, 60.0), (1300.0, 60.0)):
+        for k in range(12):
+            centre, y = x + width / 2, 200 + 40.0 * k
+            turned = (centre * np.cos(radians) - y * np.sin(radians), centre * np.sin(radians) + y * np.cos(radians))
+            pieces.append(slab(turned, (width, 20.0), slope + (1.3 if slope < 0 else -1.3)))
+    assert skew(pieces) == pytest.approx(slope, abs=0.16)
+
+
 def test_pieces_that_stand_anyhow_tell_no_slope() -> None:
     """Labels on a map keep the slope that their own lines have."""
     print("seed 5")

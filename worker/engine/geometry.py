@@ -197,9 +197,13 @@ def _in_rows(slabs: Sequence[Slab], angle: float) -> float:
     if len(items) < _FEWEST_PIECES:
         return angle
     height = float(np.median([item.height for item in items]))
-    slopes = np.tan(np.radians(angle + np.arange(-_SEARCH, _SEARCH + 0.01, 0.05)))  # (slopes,)
-    centres = np.array([(item.x, item.y) for item in items]) / height
-    starts = np.array([item.point(0, 0.5) for item in items]) / height
+    turns = np.arange(-_SEARCH, _SEARCH + 0.01, 0.05)
+    slopes = np.tan(np.radians(turns))  # (slopes,)
+    # Seen along `angle`: on a page that slopes much, what stands on one line is far from level.
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    along = np.array([[cos, -sin], [sin, cos]]) / height
+    centres = np.array([(item.x, item.y) for item in items]) @ along
+    starts = np.array([item.point(0, 0.5) for item in items]) @ along
     first, second = np.triu_indices(len(items), 1)
     beside = centres[second] - centres[first]  # (pairs, 2)
     beside = beside[(np.abs(beside[:, 0]) > _APART) & (np.abs(beside[:, 1]) < 0.05 * np.abs(beside[:, 0]) + 0.5)]
@@ -213,7 +217,7 @@ def _in_rows(slabs: Sequence[Slab], angle: float) -> float:
     known = agreement[len(slopes) // 2]
     if agreement[best] < _FEWEST_PIECES or agreement[best] < 1.05 * known:
         return angle
-    return float(np.degrees(np.arctan(slopes[best])))
+    return angle + float(turns[best])
 
 
 def _unit(value: float) -> float:
