@@ -86,6 +86,17 @@ def is_damaged(path: Path) -> bool:
     return load(path, make) is None and path.exists()
 
 
+def is_unreadable(path: Path) -> bool:
+    """Whether a file is there and cannot be read, whatever it may hold. Logs nothing."""
+    try:
+        path.read_bytes()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        return error.errno in _UNREADABLE
+    return False
+
+
 _OF_PART: dict[str, Callable[[Facts], object]] = {
     "json": manifest_of,
     "split.json": split_of,

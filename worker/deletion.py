@@ -2,7 +2,7 @@
 
 The order is tombstone, points, files of the catalog (manifest last), blob. A tombstone whose
 manifest still exists is an unfinished deletion, and a blob without a manifest the end of one;
-`finish` ends both at the next start; in a full stack every few minutes, too.
+`finish_begun` ends the first at the next start, `finish` both, there in the background and every few minutes.
 """
 
 from __future__ import annotations
@@ -80,8 +80,18 @@ class Deletion:
 
     def finish(self, *, sweep: Callable[[], bool] = lambda: True) -> int:
         """End deletions that a crash cut short; how many. Where `sweep` says no, blobs that no manifest names stay:
-        for a catalog that may be incomplete.
+        for a catalog that may be incomplete. To find them all manifests are read.
         """
+        ended = self.finish_begun()
+        if self._unheld():  # mostly there are none, and uploads need not wait for that
+            with self._catalog.lock():
+                if sweep():
+                    for sha256 in self._unheld():
+                        self._blobs.delete(sha256)
+        return ended
+
+    def finish_begun(self) -> int:
+        """End deletions that a crash cut short before the manifest went; how many. All others are hidden already."""
         ended = 0
         for stone in self._catalog.bury():
             with self._catalog.lock():
@@ -90,11 +100,6 @@ class Deletion:
                 if entry is not None and self._catalog.buried(stone.tenant, stone.document_id):
                     self._remove(entry, stone.deleted_at, _Tally())
                     ended += 1
-        if self._unheld():  # mostly there are none, and uploads need not wait for that
-            with self._catalog.lock():
-                if sweep():
-                    for sha256 in self._unheld():
-                        self._blobs.delete(sha256)
         return ended
 
     def _unheld(self) -> list[str]:

@@ -70,6 +70,7 @@ def open_single(settings: Settings) -> Iterator[Library]:
             library.idempotency.sweep,
             library.conversations.sweep,
             lambda: wiring.sweep_half_written(settings),
+            lambda: deletion.finish(sweep=tidy),
             truth.catalog.thin_tombstones,
         )
         housekeeper = LocalHousekeeper(recovery, forget, settings.housekeeping_s)
@@ -78,7 +79,7 @@ def open_single(settings: Settings) -> Iterator[Library]:
         stack.callback(webhooks.stop)
         truth.blobs.sweep()
         truth.catalog.sweep()
-        deletion.finish(sweep=tidy)
+        deletion.finish_begun()
         recovery.reclaim(crashed=crash_log.crashed)
         crash_log.arm()
         queue.start()
