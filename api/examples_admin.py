@@ -11,6 +11,7 @@ OVERVIEW = {
     "embedder": "sentence-transformers/all-MiniLM-L6-v2@53aa5117",
     "checks": {"index": "qdrant", "queue": "celery on redis"},
     "documents": 212,
+    "uploaded": 31,
     "unopened": 1,
     "pages": {"pending": 14, "done": 3120, "failed": 2, "total": 3136},
     "queues": [{"name": "decode", "waiting": 0}, {"name": "read.cpu", "waiting": 11}],

@@ -132,6 +132,7 @@ def _overview(given: Overview) -> OverviewJSON:
         embedder=readiness.embedder,
         checks=dict(readiness.checks),
         documents=given.documents,
+        uploaded=given.uploaded,
         unopened=given.unopened,
         pages=convert.counts(given.pages),
         queues=[QueueJSON(**asdict(queue)) for queue in inside.queues],

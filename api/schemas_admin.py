@@ -78,7 +78,8 @@ class OverviewJSON(Model):
     engine: str
     embedder: str
     checks: dict[str, str]
-    documents: int
+    documents: int  # members of archives among them, and the archives
+    uploaded: int  # of these: sent in by themselves, as `GET /v1/documents?uploaded=true` lists them
     unopened: int  # documents that were accepted and not looked into yet
     pages: PageCountsJSON
     queues: list[QueueJSON]

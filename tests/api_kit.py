@@ -236,7 +236,7 @@ class FakeService:
 
     def overlook(self, tenant):
         readiness = self.ready()
-        return Overview(readiness, len(self.views), 0, PageCounts(), (), (), 0, (), 0, Inside(), None)
+        return Overview(readiness, len(self.views), 0, PageCounts(), (), (), 0, (), 0, Inside(), None, len(self.views))
 
     def export(self, tenant, where):
         self._check()

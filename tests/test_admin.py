@@ -132,7 +132,9 @@ def test_a_failed_member_is_named_with_its_archive(api):
     members = {"1911/torn.pdf": pdf("!broken"), "1911/huge.pdf": pdf("Good.", "!page_too_large")}
     api.post("/v1/documents", files={"file": ("box.zip", zip_bytes(members))}, headers=api.key("ours"))
     api.archive.settle()
-    failures = api.get("/v1/admin/overview", headers=api.key("ours", ADMIN)).json()["failures"]
+    seen = api.get("/v1/admin/overview", headers=api.key("ours", ADMIN)).json()
+    assert (seen["documents"], seen["uploaded"]) == (3, 1)
+    failures = seen["failures"]
     assert [one["paths"] for one in failures["documents"]] == [["box.zip/1911/torn.pdf"]]
     assert [one["paths"] for one in failures["pages"]] == [["box.zip/1911/huge.pdf"]]
 

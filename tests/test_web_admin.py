@@ -38,10 +38,12 @@ def fact(page: Page, name: str):
 
 def test_how_things_stand(tab: Tab, shelf: ShelfService):
     """Pages, disk, queues, workers and failures on one page, reached by a link and left by Back."""
+    shelf.in_archives = 2
     page = tab.goto()
     page.get_by_role("link", name="How things stand").click()
     expect(page.get_by_role("heading", name="How things stand")).to_be_visible()
     expect(page.locator("#library-view")).to_be_hidden()
+    expect(fact(page, "pages").locator(".quiet")).to_have_text("3 documents, 2 of them in archives")
     expect(fact(page, "pages")).to_contain_text("3read")
     expect(fact(page, "pages")).to_contain_text("2failed")
     expect(fact(page, "disk")).to_contain_text("200 GB free of 500 GB")

@@ -121,6 +121,7 @@ class ShelfService:
             workers=(WorkerState("reader-0", ("read",), "drawn@1", 1, 2.5, 41),),
         )
         self.disk = Disk(500_000_000_000, 200_000_000_000, 1_000_000_000)
+        self.in_archives = 0  # of the documents, for the overview
         self.given_up = 0  # answers that somebody stopped listening to
         self.queries: list[str] = []
         self.reranked: dict[str, bool] = {}  # by query
@@ -303,7 +304,8 @@ class ShelfService:
         ]
         codes = (("render_timeout", len(failed)),) if failed else ()
         facts = (len(self._shelf), 0, self.counts(tenant), codes, tuple(failed), 0, tuple(unopened), 0)
-        return Overview(self.ready(), *facts, self.inside, self.disk)
+        uploaded = len(self._shelf) - self.in_archives
+        return Overview(self.ready(), *facts, self.inside, self.disk, uploaded)
 
     def page_image(self, tenant: str, document_id: str, page: int, *, width: int, kind: str) -> bytes:
         item = self._get(document_id)

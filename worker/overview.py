@@ -94,7 +94,8 @@ class FailedDocument:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """`codes` are failed pages of all tenants by code, most first. `failed_pages` and `failed_documents` are the
+    """Of the `documents` so many were `uploaded` by themselves, archives among them; the others came in archives only.
+    `codes` are failed pages of all tenants by code, most first. `failed_pages` and `failed_documents` are the
     newest `MOST_LISTED` of one tenant; `more_pages` and `more_documents` say how many are not listed.
     """
 
@@ -109,6 +110,7 @@ class Overview:
     more_documents: int
     inside: Inside
     disk: Disk | None
+    uploaded: int = 0
 
 
 class Overlook:
@@ -132,7 +134,7 @@ class Overlook:
         self._reserved = reserved_bytes
 
     def look(self, tenant: str, readiness: Readiness) -> Overview:
-        documents, unopened, failed_documents = self._documents(tenant)
+        documents, uploaded, unopened, failed_documents = self._documents(tenant)
         codes, failed_pages = self._pages(tenant)
         return Overview(
             readiness=readiness,
@@ -146,6 +148,7 @@ class Overlook:
             more_documents=max(0, len(failed_documents) - MOST_LISTED),
             inside=self.inside(),
             disk=self.disk(),
+            uploaded=uploaded,
         )
 
     def disk(self) -> Disk | None:
@@ -181,12 +184,15 @@ class Overlook:
         walk = self._splits.walk()
         return {entry.manifest.document_id for entry, split in walk if split.code and entry.manifest.tenant == tenant}
 
-    def _documents(self, tenant: str) -> tuple[int, int, Sequence[FailedDocument]]:
-        """How many there are, how many nobody has opened yet, and those of the tenant that could not be opened."""
-        documents = unopened = 0
+    def _documents(self, tenant: str) -> tuple[int, int, int, Sequence[FailedDocument]]:
+        """How many there are, how many of them were uploaded by themselves, how many nobody has opened yet, and those
+        of the tenant that could not be opened.
+        """
+        documents = uploaded = unopened = 0
         failed: list[FailedDocument] = []
         for entry, split in self._splits.walk():
             documents += 1
+            uploaded += entry.uploaded
             unopened += split.pages is None
             if split.code is not None and entry.manifest.tenant == tenant:
                 failed.append(
@@ -198,7 +204,7 @@ class Overlook:
                         paths(self._catalog, entry) if len(failed) < MOST_LISTED else (),
                     )
                 )
-        return documents, unopened, failed
+        return documents, uploaded, unopened, failed
 
     def _pages(self, tenant: str) -> tuple[Counter[str], list[FailedPage]]:
         codes: Counter[str] = Counter()

@@ -65,8 +65,8 @@ export function createAdmin(root) {
   }
 
   function draw(seen) {
-    const { pages, documents, unopened, disk, queues, workers, problem, failures } = seen;
-    part("pages", { pages, documents, unopened }, pagesPart);
+    const { pages, documents, uploaded, unopened, disk, queues, workers, problem, failures } = seen;
+    part("pages", { pages, documents, uploaded, unopened }, pagesPart);
     part("disk", disk, diskPart);
     part("setup", [seen.engine, seen.embedder, seen.checks], () => setupPart(seen));
     part("queues", [queues, problem], () => queuesPart(queues, problem));

@@ -6,11 +6,12 @@ import { bytes, count, duration } from "./words.js";
 
 const number = new Intl.NumberFormat("en");
 
-export function pagesPart({ pages, documents, unopened }) {
+export function pagesPart({ pages, documents, uploaded, unopened }) {
   const figure = (value, word, kind = "") =>
     h("div", { class: `figure ${kind}` }, h("b", { text: number.format(value) }), h("span", { text: word }));
   const said = [
     count(documents, "document"),
+    uploaded < documents ? `${number.format(documents - uploaded)} of them in archives` : "",
     unopened ? `${number.format(unopened)} not opened yet` : "",
     pages.undecoded ? `${count(pages.undecoded, "page")} without text until a question needs it` : "",
     pages.drafts ? `${count(pages.drafts, "page")} with a draft text until a question needs it` : "",
