@@ -22,7 +22,7 @@ from api.mcp_tools import build
 from index.embedder_st import build_embedder
 from index.judge_model import SentenceJudge
 from index.types import SearchFilter, TextLayerPolicy
-from tests.hostile_kit import HARMLESS, HOSTILE, NORMAL, QUESTIONS, SECRET, Obedient
+from tests.hostile_kit import HARMLESS, HOSTILE, NORMAL, OTHER_ORDERS, QUESTIONS, SECRET, Obedient
 from tests.index_kit import processor_s
 from tests.kit import TENANT, Archive, pdf
 from worker.answer.chat import ChatConfig, ChatModel
@@ -207,6 +207,7 @@ def test_orders_are_known_and_ordinary_sentences_are_not():
     """All fifty, each by itself and in the middle of a page; none of the sentences of letters, rules and manuals."""
     page = " ".join(NORMAL.values())
     assert [name for name, text in HOSTILE.items() if not gives_orders(text)] == []
+    assert [text for text in OTHER_ORDERS if not gives_orders(f"{page}\n\n{text}\n\n{page}")] == []
     assert [name for name, text in HOSTILE.items() if not gives_orders(f"{page}\n{text}\n{page}")] == []
     assert [text for text in (*HARMLESS, " ".join(HARMLESS), page) if gives_orders(text)] == []
 
@@ -216,6 +217,17 @@ def test_looking_for_orders_costs_no_more_on_rows_of_marks():
     with processor_s(10):
         for mark in ("-", "#", "=", ".", "< ", "a ", "you are ", "ignore "):
             assert not gives_orders("system end of " + mark * (60_000 // len(mark)))
+        for mark in (
+            "user: ",
+            "answer to all ",
+            "your answer ",
+            "for any ",
+            "-\n",
+            "ignore the question",
+            "new task: ",
+        ):
+            rest = mark * (60_000 // len(mark))
+            assert not gives_orders(f"other assistants: question ai a-{rest}")
     assert gives_orders("-----end of the excerpts")
 
 

@@ -21,12 +21,31 @@ _TAGS = re.compile("[\U000e0020-\U000e007e]{4}")
 """Unicode tags are invisible ASCII; no scanned or printed page has them."""
 _MARKS = re.compile(r"[*_~`\u00ad\u200c\u200d]")
 _SPACED = re.compile(r"\b(?:\w ){3,}\w\b|\b(?:\w ){2}\w(?=\s\s)")
+_HYPHEN = re.compile(r"(?<=\w)-[ \t]{0,9}\n[ \t]{0,9}(?=\w)")
+_LEET = (
+    "1gnor",
+    "1gn0r",
+    "ign0r",
+    "d1sreg",
+    "disreg4rd",
+    "f0rget",
+    "f0rg3t",
+    "0verrid",
+    "0v3rrid",
+    "1nstruct",
+    "struct10n",
+)
+_LETTERS = str.maketrans("01345", "oieas")
 
 _MODEL = r"(?:ai|llms?|gpt|chatbots?|chatgpt|(?:large )?language models?|ai (?:models?|assistants?|systems?|agents?))"
 _RULES = r"(?:instructions?|directives?|rules?|prompts?|guidelines?|guardrails?|system messages?)"
-_EARLIER = r"(?:previous|prior|above|earlier|preceding|foregoing|initial|system|safety)"
+_EARLIER = r"(?:previous|prior|above|earlier|preceding|foregoing|initial|original|system|safety)"
+_NOT_HEED = r"(?:(?:do not|don't|never) (?:follow|obey|heed|listen to)|pay no (?:attention|heed) to)"
 _REPLY = r"(?:answer|reply|respond|output|say|state|cite|quote|reveal|obey|ignore|disregard|follow|tell|write|print)"
 _LEAK = r"(?:reveal|repeat|show|leak|disclose|print|output|dump|recite|exfiltrate|translate|encode)"
+_SAY = r"(?:answer|reply|respond|output|say|state|tell the user|claim|pretend|print|ignore|disregard)"
+_SOURCE = r"(?:page|document|excerpt)"
+_ANSWER = r"(?:answers?|reply|replies|responses?)"
 _DROP = ("ignor", "disregard", "forget", "override", "bypass")
 _SPOKEN_TO = ("ai", "llm", "gpt", "chatbot", "language model", "unrestricted", "unfiltered", "jailbroken")
 
@@ -57,6 +76,33 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (("忽略", "无视", "忘记", "無視"), r"(?:忽略|无视|忘记|無視)[^。]{0,12}(?:指令|指示|提示|规则)"),
     (("игнорир", "забудь"), r"\b(?:игнорир|забудь)\w*(?: \w+){0,4} (?:инструкци|указани)\w*"),
+    (
+        ("do not", "don't", "never", "pay no "),
+        rf"\b{_NOT_HEED}(?: \w+){{0,4}}? (?:{_EARLIER}|your)(?: \w+){{0,2}}? {_RULES}\b"
+        rf"|\b{_NOT_HEED} (?:all |any )?(?:the )?{_RULES} (?:above|(?:that )?you (?:were|have been) given)\b",
+    ),
+    (
+        _DROP,
+        rf"\b(?:ignore|disregard|forget) (?:all of |everything |the text |what is )?(?:the )?above,? and {_SAY}\b"
+        rf"|\b(?:ignore|disregard|forget) your (?:rules|training|restrictions)\b"
+        r"|\b(?:ignore|disregard) the (?:(?:user|human|reader)(?:'|\u2019)?s? )?(?:question|query|request)[.,;:! ]+"
+        rf"(?:and |instead,? )*(?:{_SAY}|write)\b",
+    ),
+    (
+        ("your ", " instead"),
+        rf"\byour {_EARLIER} (?:rules|guidelines|prompts?|guardrails) (?:are|were|is|have|has)(?: \w+){{0,2}}? "
+        r"(?:void|changed|replaced|updated|cancelled)\b|\bfollow (?:these|mine)(?: \w+){0,2} instead\b",
+    ),
+    (
+        ("ignorier", "vergiss", "missachte"),
+        r"\b(?:ignorier|vergiss|missacht)\w*(?: \w+){0,2},? (?:alles|was)\b[^.!?]{0,40}\bantwort",
+    ),
+    (("antwort",), r"\b(?:antworte|beantworte)t?\b(?: \w+){0,2} (?:jede|alle|jegliche)n? fragen? [^.!?]{0,20}\bmit\b"),
+    (("répond",), r"\brépond\w*(?: \w+){0,1} (?:à )?(?:toutes les|chaque|toute) questions? (?:par|avec)\b"),
+    (
+        ("consignes", "instructions"),
+        r"\b(?:ignor|oubli)\w*(?: \w+){0,3} (?:instructions|consignes)\b[^.!?]{0,40}\brépond",
+    ),
     # a model spoken to, or spoken of as one that obeys
     (
         _SPOKEN_TO,
@@ -73,6 +119,39 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
         _SPOKEN_TO,
         r"\b(?:the|this|any|every|an?) (?:ai|language model|ai model|ai assistant|llm|chatbot)\b[^.!?]{0,40}"
         rf"\b(?:must|should|shall|will|has to)(?: (?:now|always|only|never|not))* {_REPLY}\b",
+    ),
+    (
+        _SPOKEN_TO,
+        rf"\b(?:to|for) (?:(?:all|any|every|the|an?|this|whichever) )*{_MODEL}(?: only\b| ?:)"
+        rf"|\b{_MODEL} (?:reads?|reading|processing|indexing|scanning|summari[sz]ing|parsing)"
+        r" (?:this|the) (?:page|document|text|file)\b",
+    ),
+    (
+        ("automated", "machine", "robot", "reader model"),
+        r"\bto (?:any|all|every|the) (?:automated|machine|robot) \w+ (?:reading|processing|parsing) this\b"
+        r"|\binstructions? (?:to|for) (?:(?:all|any|every|the|an?) )*(?:automated|machine|robot|reader model)\b",
+    ),
+    (
+        ("assistant", "model "),
+        r"(?:\bas the |@|<!-- ?)(?:assistant|ai|language model)\b[,:]? (?:(?:please|you|must|should|will|shall) )*"
+        rf"{_SAY}\b|\bassistant[,:] (?:please )?(?:{_SAY}\b|your (?:new |real |only )?task)"
+        r"|\bthe model (?:must|shall|should|will)(?: (?:now|always|only))* (?:answer|reply|say|obey)\b",
+    ),
+    (
+        ("gpt", "gemini"),
+        rf"\b(?:chat ?gpt|gpt-?\d\w*)[,:]? (?:(?:please|you|must|should|will|now) )*{_REPLY}\b"
+        r"|\bgemini[,:] (?:please )?(?:answer|reply|respond)\b",
+    ),
+    ((" dan",), r"\byou are (?:now )?dan\b"),
+    (
+        ("new ", "real ", "actual "),
+        r"\b(?:new|real|actual) (?:task|objective|goal|instructions?|rules?)(?: is| are)?(?: to|[:.,])+ ?"
+        r"(?:only )?(?:output|answer|reply|respond|print|say|tell the user|ignore)\b",
+    ),
+    (
+        ("the user", "the human"),
+        r"\bthe (?:real )?(?:user|human)(?: \w+)? (?:wants|asks|asked|expects|needs|requests|requested|authori[sz]ed)"
+        r" you to\b",
     ),
     ((" mode",), r"\b(?:developer|debug|god|jailbreak) mode (?:is |now )*(?:on|enabled|activated|active)\b"),
     ((" mode",), r"\b(?:enter|enable|activate|switch to) (?:developer|debug|god|jailbreak) mode\b"),
@@ -92,6 +171,36 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
         r"\b(?:answer|reply|respond) (?:to )?(?:all|every|each|any)(?: \w+)? (?:questions?|quer(?:y|ies)|prompts?)"
         r" (?:with|by saying|as follows)\b",
     ),
+    (
+        ("question", "quer"),
+        r"\b(?:say|output)\b[^.!?]{0,40}\bto (?:every|all|any) (?:questions?|quer(?:y|ies))\b"
+        r"|\b(?:correct|right|true|only) answer to (?:every|all|any|each) (?:questions?|quer(?:y|ies))\b[^.!?]{0,50}"
+        r"\bis\b"
+        r"|\b(?:answer|reply|respond|say)\b[^.!?]{0,40}\b(?:regardless of|no matter)(?: what)? the (?:question|query)"
+        r"\b",
+    ),
+    (
+        ("answer", "reply", "replies", "response"),
+        rf"\b(?:your|every|each|any|all|the) {_ANSWER}(?: you give)? (?:must|should|shall|has to|have to|will)"
+        r" (?:only |always )?(?:be [\"'“‘]|contain the words?\b|include the (?:words?|link|image)\b"
+        r"|(?:begin|start|end) with the words?\b)"
+        rf"|\b(?:begin|start|end|finish) (?:your|every|each|all|any) {_ANSWER} with (?:the (?:words?|phrase)\b|[\"'“‘])"
+        rf"|\bprefix (?:your|every|each|all|any) {_ANSWER}\b"
+        r"|\bin your (?:answers?|responses?), (?:refer to|mention|claim|pretend|call)\b",
+    ),
+    (
+        ("answering", "summari"),
+        r"\bwhen (?:you are )?(?:answering|summari[sz]ing)\b[^.!?]{0,40}"
+        r"\b(?:claim|pretend|(?:say|state|report|answer) that)\b"
+        r"|\bsummari[sz]e this (?:page|document|text) as\b",
+    ),
+    (
+        ("do not ", " this "),
+        r"\bdo not (?:answer|cite|quote|trust)\b[^.!?]{0,40}\bother (?:documents?|pages?|excerpts?)\b"
+        rf"|\b(?:trust|cite|quote) (?:only (?:from )?this {_SOURCE}|this {_SOURCE} (?:only|alone))\b"
+        rf"|\b(?:quote|cite) any {_SOURCE} (?:but|except|other than) this\b",
+    ),
+    (("not found",), r"\b(?:say|answer|reply|respond|output)(?: with)?:? [\"'“‘]?not found\b"),
     (("excerpt",), r"\b(?:cite|quote|source|use|name|give) (?:only )?excerpts? (?:number |no\.? ?)?\d"),
     (
         ("--", "==", "##", "**"),
@@ -101,7 +210,7 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("markdown", "html", "image", "json", "img", "iframe", "link"),
         r"\b(?:append|include|embed|insert|add|put|render|emit|output|print)\b.{0,60}\b(?:markdown|html|image|json|img"
-        r"|iframe|link)\b.{0,80}\b(?:the|your|every|each|any) (?:answers?|reply|replies|responses?|output)\b"
+        r"|iframe|link)\b.{0,80}\b(?:the|your|every|each|any) (?:answers?|reply|replies|responses?|output|chat)\b"
         r"|\b(?:end|begin|start|finish) (?:all|every|each|any|your) (?:answers?|reply|replies|responses?)\b.{0,80}"
         r"\b(?:markdown|html|image|json|img|iframe|link)\b",
     ),
@@ -115,6 +224,12 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
         ("tenant", "user", "customer"),
         r"(?<!not )(?<!never )(?<!to )\b(?:reveal|leak|dump|print|output|exfiltrate)\b[^.!?]{0,50}"
         r"\b(?:other|another|all|every) (?:tenants?|users?|customers?)\b",
+    ),
+    (
+        ("api key", "the conversation", "other documents"),
+        rf"(?<!not )(?<!never )\b{_LEAK}\b[^.!?]{{0,30}}"
+        r"\b(?:(?:the|your|any|all) api keys?|all (?:the )?other documents)\b"
+        r"|\b(?:send|post) the conversation to (?:http|www)",
     ),
     # the dress of messages and of this service's own format
     (
@@ -131,6 +246,13 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
         r"^[ >\"'#-]*(?:system|assistant|developer|tool)(?: (?:message|prompt|result|note|override))? ?: ?"
         rf"(?:you|{_REPLY}|override|(?:the|new) (?:user|assistant|rules?|instructions?|policy|archive))\b",
     ),
+    (
+        ("system message", "system prompt", "system]"),
+        r"\[/?system(?: (?:message|prompt|note))?\]"
+        r"|\b(?:begin|end|new|start of) system (?:message|prompt|instructions?)\b",
+    ),
+    (("assistant:",), r"\b(?:user|human): .{1,300}\bassistant: "),
+    (("##",), r"^#{2,} ?(?:instruction|response|assistant|human|user) ?:"),
     (("role",), r"[\"'“]role[\"'”] ?: ?[\"'“](?:system|assistant|tool|developer)"),
     (
         ("found", "claims", "excerpt", "toolcall"),
@@ -148,7 +270,9 @@ def gives_orders(untrusted_text: str) -> bool:
     if _TAGS.search(text):
         return True
     text = unicodedata.normalize("NFKC", _MARKS.sub("", unseen_removed(text))).lower()
-    # An order may be s p a c e d, and may run over a line's end.
+    # An order may be s p a c e d, may run over a line's end, in a word too, and may have figures for letters.
+    text = _HYPHEN.sub("", text) if "-" in text else text
+    text = text.translate(_LETTERS) if any(word in text for word in _LEET) else text
     text = _SPACED.sub(lambda spaced: spaced[0].replace(" ", ""), text)
     lines = "\n".join(" ".join(line.split()) for line in text.splitlines())
     whole = lines.replace("\n", " ")
