@@ -57,9 +57,19 @@ class Catalog(Protocol):
     def split(self, tenant: str, document_id: str, found: Split | None = None) -> Split | None:
         """The split. With `found`: record it first, unless a final one is recorded already."""
 
+    def reopen(self, tenant: str, document_id: str) -> bool:
+        """Forget a split that says why a document could not be opened: as if nobody had tried yet. Whether there was
+        one.
+        """
+
     def opening(self, tenant: str, document_id: str, *, begins: bool) -> int:
         """Count that opening a document begins, or forget the count since it ended; how many began and never ended,
         this one included. What takes its process down at each try is known by it.
+        """
+
+    def await_opening(self, tenant: str, document_id: str) -> None:
+        """Record that a document, though it has a split, is to be opened once more: until that has ended it counts as
+        being opened. What was counted of openings is forgotten.
         """
 
     def being_opened(self, tenant: str, document_id: str) -> bool:

@@ -126,11 +126,9 @@ class DirCatalog:
                         remove(path)
                     rename(former, tombstone)
                 raise
-            split = None if new else load(stem.with_suffix(".split.json"), split_of)
-            if split is not None and split.error_code:
-                # Sent again to be tried again: until that is done, the old failure says nothing.
-                remove(stem.with_suffix(".split.json"))
             if not new:
+                # Sent again to be tried again: until that is done, the old failure says nothing.
+                self.reopen(manifest.tenant, manifest.document_id)
                 _touch(manifest_path)
             cache.put(manifest.document_id, parts)
             return new
@@ -183,6 +181,17 @@ class DirCatalog:
                 split = self._recorded(document_id, path)
             return split
 
+    def reopen(self, tenant: str, document_id: str) -> bool:
+        stem = self._stem(tenant, document_id)
+        if stem is None or not self._has_failed(document_id, path := stem.with_suffix(".split.json")):
+            return False
+        with self.lock():
+            return self._has_failed(document_id, path) and remove(path)
+
+    def _has_failed(self, document_id: str, path: Path) -> bool:
+        split = self._recorded(document_id, path)
+        return split is not None and split.error_code is not None
+
     def _recorded(self, document_id: str, path: Path) -> Split | None:
         """The split in a file. Without the lock, which a long deletion may hold: files are replaced whole."""
         stamp = stamp_of(path)
@@ -210,6 +219,13 @@ class DirCatalog:
             began = (load(path, openings_of) or 0) + 1
             write_atomic(path, dump({"began": began}), replace=True)
             return began
+
+    def await_opening(self, tenant: str, document_id: str) -> None:
+        if (stem := self._stem(tenant, document_id)) is None:
+            return
+        with self.lock():
+            if stem.with_suffix(".json").exists():
+                write_atomic(stem.with_suffix(".opening.json"), dump({"began": 0}), replace=True)
 
     def being_opened(self, tenant: str, document_id: str) -> bool:
         stem = self._stem(tenant, document_id)

@@ -18,6 +18,7 @@ import contextlib
 import errno
 import json
 import logging
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,6 +44,10 @@ _KINDS = {
 }
 
 _FACTS = "index.json"
+_READ_ONLY = (
+    "The disk that holds the index is read-only, as after an error of the disk. Look at the system's log, and try "
+    "again once it can be written to."
+)
 _OS_ERROR = re.compile(r"\(os error (\d+)\)|\bOs \{ code: (\d+)")
 """As Rust displays one, and as it debugs one, which Qdrant's log does."""
 _NOT_THE_INDEX = {errno.EPERM, errno.EACCES, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
@@ -112,11 +117,18 @@ class Shard:
             if number in FULL:
                 raise StorageFull("The disk that holds the index is full. Free some space and try again.") from error
             if number == errno.EROFS:
-                raise Unavailable(
-                    "The disk that holds the index is read-only, as after an error of the disk. Look at the system's "
-                    "log, and try again once it can be written to."
-                ) from error
+                raise Unavailable(_READ_ONLY) from error
             raise InternalError(f"The index refused an operation: {error}") from error
+
+    def require_writable(self) -> None:
+        """`Unavailable` on a disk that became read-only. Qdrant would not tell: it writes to files that it mapped when
+        they could be written to, and what it writes there is forgotten.
+        """
+        try:
+            os.close(os.open(self.directory / _FACTS, os.O_WRONLY | os.O_CLOEXEC))
+        except OSError as error:
+            if error.errno == errno.EROFS:
+                raise Unavailable(_READ_ONLY) from error
 
     def note_deletion(self) -> None:
         """Have deleted text taken out of the files at the next opening (`index/edge_compact.py`)."""

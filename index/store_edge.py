@@ -265,6 +265,7 @@ class EdgeStore:
 
     def _apply(self, operation: q.UpdateOperation, changes: int, *, room: int | None = None) -> None:
         """`StorageFull` where not `room` bytes are free. Deleting needs none: it makes room."""
+        self._shard.require_writable()
         room = self._config.least_free if room is None else room
         if self._free() < room:
             raise StorageFull(

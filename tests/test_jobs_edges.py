@@ -343,3 +343,15 @@ def test_what_failed_before_the_clock_was_set_back_is_tried_again(archive):  # n
         archive.settle()
     assert (sum(pages), cursor) == (3, None)
     assert archive.view(document).pages.failed == 3
+
+
+def test_that_a_file_is_to_be_opened_again_survives_a_kill(archive):  # noqa: F811
+    """Who asked was told that it is tried again; the ring alone would be lost."""
+    closed = archive.upload(pdf("!locked"))
+    archive.settle()
+    assert archive.library.read_again(TENANT, closed).documents == 1
+    assert archive.view(closed).state is DocumentState.ACCEPTED
+    archive.restart()
+    assert [job.document_id for job in archive.rung] == [closed]
+    archive.settle()
+    assert archive.view(closed).state is DocumentState.FAILED

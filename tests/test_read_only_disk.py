@@ -49,7 +49,9 @@ def disk(archive, monkeypatch):
 
 def test_what_would_change_something_is_refused(archive, disk):
     """To be tried again, which is 503; what was there is still found, and goes on once the disk can be written to."""
-    document = archive.upload(pdf("a letter"))
+    archive.engine.fail = {"smudged": [RuntimeError("broken")] * 3}
+    document, bad = archive.upload(pdf("a letter")), archive.upload(pdf("smudged"))
+    closed = archive.upload(pdf("!locked"))
     archive.settle()
     half = archive.library.stage()
     half.write(pdf("two"))
@@ -66,6 +68,9 @@ def test_what_would_change_something_is_refused(archive, disk):
         lambda: archive.library.finish_upload(TENANT, whole),
         lambda: uploads.delete(TENANT, begun),
         lambda: archive.library.idempotency.claim(TENANT, "upload", "key"),
+        lambda: archive.library.read_again(TENANT, bad),
+        lambda: archive.library.read_again(TENANT, closed),
+        lambda: archive.library.read_failed_again(TENANT),
     )
     for change in changes:
         with pytest.raises(Unavailable, match="read-only") as caught:
@@ -73,6 +78,8 @@ def test_what_would_change_something_is_refused(archive, disk):
         assert not isinstance(caught.value, StorageFull)
     half.discard()
     assert archive.texts(document) == ["a letter"]
+    assert [archive.view(one).state for one in (bad, closed)] == [DocumentState.FAILED] * 2
+    assert archive.rung == []
     disk.read_only = False
     assert archive.blobs.sweep() == 1
     archive.library.delete(TENANT, document)

@@ -70,7 +70,7 @@ class ReadAgain:
         documents = [manifest.document_id, *members]
         states = [PageState.FAILED, PageState.DONE] if everything else [PageState.FAILED]
         pages = self._put_back(self._store.scan(manifest.tenant, document_ids=documents, states=states))
-        unopened = [one for one in documents if self._unopened(manifest.tenant, one)]
+        unopened = [one for one in documents if self._catalog.reopen(manifest.tenant, one)]
         self._ring([Expand(manifest.tenant, one) for one in unopened])
         return Asked(pages, len(unopened))
 
@@ -95,15 +95,11 @@ class ReadAgain:
             files_from = None if len(points) == limit and pages else ""
             return Step(Asked(pages), touched if pages else (), _cursor(before, files_from))
         ids = sorted(entry.manifest.document_id for entry in self._catalog.entries(tenant))
-        found = list(islice((one for one in ids if one > files_from and self._unopened(tenant, one)), limit))
+        found = list(islice((one for one in ids if one > files_from and self._catalog.reopen(tenant, one)), limit))
         self._ring([Expand(tenant, one) for one in found])
         return Step(
             Asked(documents=len(found)), tuple(found), _cursor(before, found[-1]) if len(found) == limit else None
         )
-
-    def _unopened(self, tenant: str, document_id: str) -> bool:
-        split = self._catalog.split(tenant, document_id)
-        return split is not None and split.error_code is not None
 
     def _put_back(self, points: Iterable[PagePoint]) -> int:
         # All of them first: a scan that goes on while its pages change would miss some.
