@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from rich.table import Table
 
 from api import evaluate
-from api.cli_client import Client
-from api.cli_output import OK, Output, count, safe
+from api.cli_client import ApiError, Client
+from api.cli_output import OK, PARTIAL, Output, count, safe
 from index.errors import InvalidRequest
 
 _COLUMNS = {
@@ -54,15 +55,25 @@ async def run(
 ) -> int:
     with output.page_progress("questions") as bar:
         task = bar.add_task("Asking", total=len(questions))
-        outcomes = await evaluate.run(client, questions, lambda done: bar.update(task, completed=done), rerank=rerank)
-        absent = await evaluate.absent(client, outcomes)
+        failed: list[evaluate.Failed] = []
+        outcomes = await evaluate.run(
+            client, questions, lambda done: bar.update(task, completed=done), rerank=rerank, failed=failed
+        )
+        absent: list[evaluate.KnownPage] = []
+        with suppress(ApiError) if failed else nullcontext():  # what was measured is told also where it is away now
+            absent = await evaluate.absent(client, outcomes)
     rows = evaluate.rows(outcomes)
     for page in absent:
         output.note(f"not in the archive, so a miss: {safe(page.document)}, page {page.page}", style="yellow")
+    for one in failed:
+        if one.error is not None:
+            output.note(f"no answer ({one.error.code}), so not counted: {safe(one.asked.question)}", style="yellow")
+    if left := sum(one.error is None for one in failed):
+        output.note(f"{count(left, 'question')} not asked any more, as none of the last was answered", style="yellow")
     if output.as_json:
         output.json({"rows": [asdict(row) for row in rows]})
     who = ", ".join(sorted({outcome.answerer for outcome in outcomes} - {""}))
-    table = Table("kind", *_COLUMNS.values(), title=f"{count(len(questions), 'question')} asked, answerer {who}")
+    table = Table("kind", *_COLUMNS.values(), title=f"{count(len(outcomes), 'question')} answered by {who}")
     for row in rows:
         table.add_row(safe(row.kind), *(_cell(getattr(row, name)) for name in _COLUMNS))
     if not output.as_json:
@@ -74,7 +85,7 @@ async def run(
                 rank = min(outcome.ranks, default=None)
                 where = f"found at {rank}" if rank else f"not among the first {evaluate.DEPTH}"
                 output.say(f"{said}; {where}: {safe(outcome.asked.question)}")
-    return OK
+    return PARTIAL if failed else OK
 
 
 def _cell(value: float | None) -> str:

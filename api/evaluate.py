@@ -25,15 +25,18 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from api.cli_client import ApiError, Client
 from api.numbers import Whole
+from api.questions import asked_text
 from index.errors import InvalidRequest
 
 DEPTH = 10
 _Place = tuple[str, int, str | None]
 """A page of a document, or its note under a prompt."""
+_GIVEN_UP = 5
+"""Failures in a row: the service is away, and not one question too hard for it."""
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _GOOD_PART = 3
 """A quote inside the answer's words must be at least one part in so many of them."""
@@ -52,6 +55,11 @@ class KnownQuestion(BaseModel):
     answer: str | None = None
     kind: str = "questions"
 
+    @field_validator("pages")
+    @classmethod
+    def _once_each(cls, pages: tuple[KnownPage, ...]) -> tuple[KnownPage, ...]:
+        return tuple(dict.fromkeys(pages))
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -69,6 +77,22 @@ class Outcome:
     first_ms: float  # until the first words of the answer came
     answer_ms: float
     answerer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A question that the service could not answer; `error` None: it was not asked any more."""
+
+    asked: KnownQuestion
+    error: ApiError | None
+
+
+@dataclass(slots=True)
+class _Known:
+    """What earlier questions found out of pages' texts and documents' paths."""
+
+    texts: dict[_Place, str | None]
+    paths: dict[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +125,9 @@ def read_questions(lines: Iterable[str]) -> list[KnownQuestion]:
             continue
         try:
             questions.append(KnownQuestion.model_validate_json(line))
+            asked_text(questions[-1].question, "question")
+        except InvalidRequest as error:
+            raise InvalidRequest(f"Line {number}: {error.message}") from None
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the line"
@@ -116,41 +143,58 @@ async def run(
     progress: Callable[[int], None] = lambda _done: None,
     *,
     rerank: bool = False,
+    failed: list[Failed] | None = None,
 ) -> list[Outcome]:
-    """Search and ask each question in turn. Raises `ApiError`."""
-    outcomes = []
-    texts: dict[_Place, str | None] = {}
-    paths: dict[str, list[str]] = {}
+    """Search and ask each question in turn. `failed` takes those that the service could not answer, so that one of them
+    does not cost the others: all but `_GIVEN_UP` in a row, after which no more is asked. Raises `ApiError` without it,
+    and where nothing was answered at all.
+    """
+    outcomes: list[Outcome] = []
+    known = _Known({}, {})
+    in_a_row = 0
     for done, asked in enumerate(questions, 1):
-        began = time.perf_counter()
-        found = await client.search({"query": asked.question, "limit": DEPTH} | ({"rerank": True} if rerank else {}))
-        searched = time.perf_counter()
-        answer, first_s = await client.ask_streamed({"question": asked.question})
-        answered = time.perf_counter()
-        ranks = tuple(rank for rank, hit in enumerate(found["hits"], 1) if _is_known(hit, asked.pages))
-        citations = answer["citations"]
-        literal = [citation for citation in citations if await _literal(client, citation, texts)]
-        paths |= {hit["document_id"]: hit["paths"] for hit in found["hits"]}
-        first_page = citations and citations[0] | {"paths": await _paths(client, citations[0]["document_id"], paths)}
-        decoded = {(one["document_id"], one["page"]) for one in answer["decoded"] if one["ok"]}
-        outcomes.append(
-            Outcome(
-                asked=asked,
-                ranks=ranks,
-                found=answer["found"],
-                page_right=bool(first_page) and _is_known(first_page, asked.pages),
-                quotes=len(citations),
-                quotes_right=len(literal),
-                answer_quoted=_holds(citations, asked.answer),
-                pages_decoded=len(decoded),
-                search_ms=(searched - began) * 1000,
-                first_ms=first_s * 1000,
-                answer_ms=(answered - searched) * 1000,
-                answerer=answer["answerer"],
-            )
-        )
+        try:
+            outcomes.append(await _ask(client, asked, known, rerank=rerank))
+            in_a_row = 0
+        except ApiError as error:
+            in_a_row += 1
+            last = done == len(questions) or in_a_row == _GIVEN_UP
+            if failed is None or (last and not outcomes):
+                raise
+            failed.append(Failed(asked, error))
+            if last:
+                failed += [Failed(left, None) for left in questions[done:]]
+                break
         progress(done)
     return outcomes
+
+
+async def _ask(client: Client, asked: KnownQuestion, known: _Known, *, rerank: bool) -> Outcome:
+    began = time.perf_counter()
+    found = await client.search({"query": asked.question, "limit": DEPTH} | ({"rerank": True} if rerank else {}))
+    searched = time.perf_counter()
+    answer, first_s = await client.ask_streamed({"question": asked.question})
+    answered = time.perf_counter()
+    ranks = tuple(rank for rank, hit in enumerate(found["hits"], 1) if _is_known(hit, asked.pages))
+    citations = answer["citations"]
+    literal = [citation for citation in citations if await _literal(client, citation, known.texts)]
+    known.paths |= {hit["document_id"]: hit["paths"] for hit in found["hits"]}
+    first_page = citations and citations[0] | {"paths": await _paths(client, citations[0]["document_id"], known.paths)}
+    decoded = {(one["document_id"], one["page"]) for one in answer["decoded"] if one["ok"]}
+    return Outcome(
+        asked=asked,
+        ranks=ranks,
+        found=answer["found"],
+        page_right=bool(first_page) and _is_known(first_page, asked.pages),
+        quotes=len(citations),
+        quotes_right=len(literal),
+        answer_quoted=_holds(citations, asked.answer),
+        pages_decoded=len(decoded),
+        search_ms=(searched - began) * 1000,
+        first_ms=first_s * 1000,
+        answer_ms=(answered - searched) * 1000,
+        answerer=answer["answerer"],
+    )
 
 
 async def absent(client: Client, outcomes: Sequence[Outcome]) -> list[KnownPage]:
@@ -278,7 +322,16 @@ def _letters(text: str) -> str:
 
 
 def from_truth(truth: dict[str, Any]) -> list[str]:
-    """The questions of the sample archive (`samples/truth.json`) as lines of this format."""
+    """The questions of the sample archive (`samples/truth.json`) as lines of this format. Raises `InvalidRequest`."""
+    try:
+        return _lines_of(truth)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise InvalidRequest(
+            "This file is neither JSON Lines with one `question` each nor the ground truth of a sample archive."
+        ) from None
+
+
+def _lines_of(truth: dict[str, Any]) -> list[str]:
     return [
         json.dumps(
             {

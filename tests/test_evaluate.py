@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from api import cli_eval, evaluate
-from api.cli_client import Client
-from index.errors import InvalidRequest
+from api.cli_client import ApiError, Client
+from api.cli_output import PARTIAL, Output
+from index.errors import InvalidRequest, Unavailable
 from tests.api_kit import Api, FakeService
 
 
@@ -71,7 +72,8 @@ def test_percentile_is_a_measured_value():
     [("{", "Line 2"), ('{"question": "x"}', "pages"), ('{"question": "", "pages": []}', "question"),
      ('{"question": "x", "pages": [{"document": "a", "page": 0}]}', "page"),
      ('{"question": "x", "pages": [{"document": "a", "page": "1_0"}]}', "written in digits"),
-     ('{"question": "x", "pages": [], "typo": 1}', "typo")],
+     ('{"question": "x", "pages": [], "typo": 1}', "typo"), ('{"question": " \\t", "pages": []}', "empty"),
+     ('{"questions": "x", "pages": []}', "question")],
 )  # fmt: skip
 def test_wrong_lines_are_named(line, says):
     """A mistake in the file says in which line it is, and where."""
@@ -88,6 +90,62 @@ def test_empty_files_say_so(tmp_path):
     for name in ("empty", "binary", "missing"):
         with pytest.raises(InvalidRequest):
             cli_eval.read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [{"questions": "none"}, {"questions": [{"question": "x"}]}, {"questions": ["x"]}, {"questions": None},
+     {"questions": [{"question": "x", "kind": "y", "pages": ["a.pdf"]}]}],
+)  # fmt: skip
+def test_a_file_that_is_nearly_a_sample_archive_says_what_it_is_not(tmp_path, whole):
+    """Also a single line whose field has a slip of a letter."""
+    path = tmp_path / "questions.json"
+    path.write_text(json.dumps(whole))
+    with pytest.raises(InvalidRequest):
+        cli_eval.read(path)
+
+
+def test_a_page_that_is_named_twice_is_one():
+    """Of two right pages one would be missing for ever."""
+    page = {"document": "a.pdf", "page": 1}
+    (asked,) = evaluate.read_questions([json.dumps({"question": "x", "pages": [page, page]})])
+    (row,) = evaluate.rows([outcome(asked, [1])])
+    assert row.ndcg_10 == 1.0
+
+
+@pytest.mark.parametrize(("broken", "told"), [("x1", 1), ("", 7)])
+def test_what_cannot_be_answered_costs_no_other_question(tmp_path, capsys, broken, told):
+    """One failure is told and counts nowhere; after five in a row no more is asked, and what was measured is told."""
+
+    class Away(FakeService):
+        def ask(self, tenant, question, where):
+            self.fail_answers = None
+            if broken in question and "x0" not in question:
+                self.fail_answers = Unavailable("It is away.", code="llm_unavailable")
+            return super().ask(tenant, question, where)
+
+    api = Api(Away())
+    api.add(b"The lamp was lit at dusk.", filename="log.pdf")
+    path = tmp_path / "questions.jsonl"
+    path.write_text("\n".join(json.dumps({"question": f"lamp x{n}", "pages": []}) for n in range(8)))
+
+    async def main():
+        transport = httpx.ASGITransport(api.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            client = Client(http, in_process=True)
+            known = cli_eval.read(path)
+            code = await cli_eval.run(client, Output(as_json=True), known, misses=False)
+            with pytest.raises(ApiError):
+                await evaluate.run(client, known)  # who takes no failures is told of the first
+            with pytest.raises(ApiError):
+                await evaluate.run(client, known[1:2] if broken else known[1:], failed=[])
+            return code
+
+    assert asyncio.run(main()) == PARTIAL
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["rows"][0]["questions"] == 8 - told
+    assert shown.err.count("no answer (llm_unavailable)") == min(told, 5)
+    assert ("2 questions not asked any more" in shown.err) == (told == 7)
 
 
 def test_asked_through_the_api(tmp_path):
