@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from index.sentences import sentence_spans
+
 _NAMES = {  # one name for what different people call the same; all of them stand before a number
     "article": "article articles art artikel artikels articolo",
     "clause": "clause clauses cl klausel",
@@ -25,6 +27,7 @@ _NAMES = {  # one name for what different people call the same; all of them stan
     "schedule": "schedule schedules",
     "annex": "annex annexe annexes appendix appendices anhang anlage exhibit",
     "item": "item items point punkt minute",
+    "resolution": "resolution resolutions beschluss résolution",
     "recital": "recital recitals",
     "bylaw": "bylaw bylaws by-law",
     "page": "page pages p pp seite s",
@@ -35,6 +38,8 @@ _LETTERED = frozenset({"annex", "schedule"})
 PAGE = "page"
 _SAME = frozenset({"§", "section", "paragraph"})
 """What the sign is read as; in German a paragraph."""
+
+_SAME_LEVEL = dict.fromkeys(_SAME, "§")
 
 _ROMAN = r"(?=[IVXLC])(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 _STEPS = r"(?:\.\d{1,3}[a-z]?)*(?:[ ]?\((?:[a-z]{1,4}|\d{1,3})\))*"
@@ -50,11 +55,13 @@ _MORE = re.compile(rf"\s*(?:,|and|or|und|oder|et|&)\s*(?P<number>{_NUMBER})(?![\
 _BELOW = re.compile(r",?\s*(?:abs(?:atz)?|para(?:graph)?|al(?:inéa)?|nr|no)\b\.?\s*(?P<number>\d{1,3})", re.IGNORECASE)
 _STEP = re.compile(r"[A-Za-z]+|\d+[a-z]?")
 
-_MARKS = r"[ \t]*+(?:#{1,6}[ \t]++|[-*+•>|][ \t]++)?(?:\*\*|__)?[ \t]*+"  # gives nothing back: a line of blanks is long
+_MARKS = (  # gives nothing back: a line of blanks is long
+    r"[ \t]*+(?:#{1,6}[ \t]++|[-*+•>][ \t]++|(?:\|[ \t]++)++)?(?:\*\*|__)?[ \t]*+"
+)
 _LABEL = re.compile(
     rf"^(?P<marks>{_MARKS})(?:"
     rf"(?:(?P<word>{_WORDS})\b\.?\s*|(?P<par>§)\s*)(?P<named>{_NUMBER}|(?-i:{_ROMAN})|(?-i:[A-Z]))"
-    r"(?=\s*(?:$|[.):–—-])|(?-i:\s+[^\W_a-zà-ÿ]))"
+    r"(?=\s*(?:$|[.):|–—-])|(?-i:\s+[^\W_a-zà-ÿ]))"
     rf"|(?P<plain>\d{{1,4}}[a-z]?{_STEPS})(?P<mark>[.)]?)(?=\s|\*|$)"
     r"|\((?P<sub>[a-z]{1,4}|\d{1,3})\)(?=\s)"
     r"|(?P<letter>[a-z])\)(?=\s)"
@@ -62,7 +69,25 @@ _LABEL = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _ENDED = re.compile(r"(?:[.;:!?)\]…|*_]|\b(?:and|or|und|oder|et|ou))\s*$")
-_AFTER = re.compile(r"[ \t]*\S?")
+_AFTER = re.compile(r"[ \t]*(?:\|[ \t]*)?\S?")
+_BULLET = re.compile(r"[ \t]*(?:[-*+•]|\(?[a-z0-9]{1,3}[.)])[ \t]+")
+_OPEN = re.compile(
+    r"(?:[:,–—]|\b(?:that|which|who|whom|whose|where|when|if|unless|to|by|of|for|from|in|on|at|with|and|or|either|is|are"
+    r"|shall|may|must|not|dass|wenn|zu|und|oder|que|si|et|ou))\s*\Z",
+    re.IGNORECASE,
+)
+"""How a line ends that its list goes on with; a title ends otherwise."""
+_LEAD = 400
+"""Characters of what introduces the items of a list."""
+_SMALL_BEFORE = {"v": "iv", "x": "ix"}
+_ITEM = frozenset("-*+•")
+_CELL = re.compile(r"[ \t]*\|([^|\n]*)")
+_SAYS = 4
+"""Words of a cell behind a number that make the two a numbered part; "| 4 | Thos. Murgatroyd |" is a row of a table."""
+_FOOT = re.compile(
+    r"\n\s*[-–—]*[ ]?(?:page |seite )?\d{1,4}(?:[ ]?(?:of|von|/)[ ]?\d{1,4})?[ ]?[-–—]*\s*\Z", re.IGNORECASE
+)
+"""A page's number at its foot is no part's."""
 _MONTH = re.compile(
     r"[.]?\s*(?:jan|feb|mar|mär|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez|janv|fév|avr|juin|juil|août|déc)",
     re.IGNORECASE,
@@ -140,14 +165,51 @@ def part_spans(text: str, part: PartName) -> list[PartSpan]:
     return [one for one in found if one.quality == best]
 
 
+def lead_ins(text: str, start: int) -> list[tuple[int, int]]:
+    """What introduces the item of a list that begins at `start`, the outermost first: "4.3 The Tenant shall not:" for
+    "(a) keep petrol", which without it says the contrary. Empty for what begins no item or is a sentence by itself.
+    """
+    labels = list(_labels(text))
+    at = next((n for n, label in enumerate(labels) if label.line <= start <= label.start), None)
+    if at is not None and labels[at].below:
+        above: list[int] = []
+        for number, label in enumerate(labels[: at + 1]):
+            while above and (not label.below or label.style in {labels[n].style for n in above}):
+                above.pop()
+            above.append(number)
+        if above[:-1]:
+            spans = [(labels[n].start, labels[n + 1].line) for n in above[:-1] if not labels[n].heading]
+            return [(a, a + len(text[a:b].rstrip())) for a, b in spans if b - a <= _LEAD and _OPEN.search(text[a:b])]
+    return _bullets_lead_in(text, start)
+
+
+def _bullets_lead_in(text: str, start: int) -> list[tuple[int, int]]:
+    """The sentence with a colon above a list's item that goes on with it in a small letter."""
+    line = text.rfind("\n", 0, start) + 1
+    item = _BULLET.match(text, line)
+    if item is None or item.end() < start or not text[item.end() : item.end() + 1].islower():
+        return []
+    above = text[:line].rstrip()
+    while above and _BULLET.match(above, begin := above.rfind("\n") + 1):
+        above = above[:begin].rstrip()
+    paragraph = 0 if (blank := above.rfind("\n\n")) < 0 else blank + 2
+    spans = sentence_spans(above[paragraph:])
+    if not above.endswith(":") or not spans or spans[-1][1] - spans[-1][0] > _LEAD:
+        return []
+    return [(paragraph + spans[-1][0], paragraph + spans[-1][1])]
+
+
 @dataclass(frozen=True, slots=True)
 class _Label:
-    start: int  # where the line begins, without its white space
+    line: int  # where its line begins
+    start: int  # the same without marks of a list and white space; a row of a table with its marks
     end: int
     kind: str
     steps: tuple[str, ...]
     below: bool  # "(b)": what it is part of stands before it
     heading: bool
+    style: str = ""  # of a step below: letters, digits or small roman numbers
+    row: bool = False
 
 
 def _names_a_part(match: re.Match[str]) -> bool:
@@ -174,23 +236,48 @@ def _arabic(roman: str) -> int:
 
 
 def _labels(text: str) -> Iterator[_Label]:
+    below = ""  # the step below before
     for match in _LABEL.finditer(text):
-        heading = "#" in match["marks"]
-        start = match.start() + match.group().index("#") if heading else match.end("marks")
-        if not heading and not _begins(text, match.start()):
+        row = "|" in match["marks"]
+        heading = "#" in match["marks"] or (row and _is_alone(text, match))
+        start = match.start() + match["marks"].index("#|"[row]) if row or heading else match.end("marks")
+        if not (heading or match["marks"].strip() in _ITEM or _begins(text, match.start())):
             continue
         word = match["word"]
         kind = "§" if match["par"] else _KIND[word.lower()] if word else ""
+        place = match.start(), start, match.end()
         if match["sub"] or match["letter"]:
-            yield _Label(start, match.end(), "", ((match["sub"] or match["letter"]).lower(),), True, heading)
+            step = (match["sub"] or match["letter"]).lower()
+            yield _Label(*place, "", (step,), True, heading, _style(step, below), row)
+            below = step
             continue
         number = match["named"] or match["plain"]
         steps = _steps(number, lettered=kind in _LETTERED)
         # "12 boats were lost" begins with a number too; what is numbered goes on with a capital letter.
         alone = match["plain"] is not None and len(steps) == 1 and not heading
         loose = alone and not match["mark"] and not _opens(text, match.end())
+        if row and match["plain"] is not None and not _says(text, match.end()):
+            continue
         if steps and not loose and not (alone and _MONTH.match(text, match.end())):
-            yield _Label(start, match.end(), kind, steps, False, heading)
+            yield _Label(*place, kind, steps, False, heading, row=row)
+            below = ""
+
+
+def _is_alone(text: str, label: re.Match[str]) -> bool:
+    """Whether a label stands in the only cell of its row that is not empty: such a row is a title."""
+    row = text[label.start() : _line_end(text, label.end())]
+    return sum(bool(cell.strip()) for cell in row.split("|")) == 1
+
+
+def _says(text: str, at: int) -> bool:
+    """Whether the cell behind a number says something."""
+    cell = _CELL.match(text, at)
+    return cell is not None and len(cell[1].split()) >= _SAYS
+
+
+def _line_end(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end
 
 
 def _begins(text: str, at: int) -> bool:
@@ -235,7 +322,7 @@ def _descend_further(labels: list[_Label], at: int, steps: tuple[str, ...]) -> i
         return at
     for number in range(at + 1, len(labels)):
         label = labels[number]
-        if not label.below or _style(label) == _style(labels[at]):
+        if not label.below or label.style == labels[at].style:
             return None
         if label.steps == steps[:1]:
             return _descend_further(labels, number, steps[1:])
@@ -246,11 +333,12 @@ def _inside(label: _Label, above: _Label) -> bool:
     return len(label.steps) > len(above.steps) and label.steps[: len(above.steps)] == above.steps
 
 
-def _style(label: _Label) -> str:
-    step = label.steps[0]
+def _style(step: str, before: str) -> str:
+    """How a step below is numbered; "(i)" is a letter behind "(h)" only, "(v)" a number behind "(iv)"."""
     if step.isdigit():
         return "digits"
-    return "roman" if len(step) > 1 or step in {"v", "x"} else "letters"
+    small = before != "h" if step == "i" else before == _SMALL_BEFORE.get(step, before if len(step) > 1 else None)
+    return "roman" if small else "letters"
 
 
 def _end(text: str, labels: list[_Label], at: int) -> int:
@@ -258,9 +346,9 @@ def _end(text: str, labels: list[_Label], at: int) -> int:
     label = labels[at]
     last, end = label, len(text)
     for other in labels[at + 1 :]:
-        ends = _style(other) == _style(label) if label.below and other.below else not _inside_any(other, label)
+        ends = other.style == label.style if label.below and other.below else not _inside_any(text, other, label)
         if ends:
-            end = other.start
+            end = other.line
             break
         last = other
     if heading := _HEADING.search(text, last.end, end):
@@ -268,6 +356,10 @@ def _end(text: str, labels: list[_Label], at: int) -> int:
     # What stands below a title belongs to it; after a paragraph that is numbered itself comes something else.
     if not (last is label and _is_title(text, label)) and (blank := _BLANK.search(text, last.end, end)):
         end = blank.start()
+    if label.row and not label.heading and last is label:
+        end = min(end, _line_end(text, label.end))
+    if end == len(text) and (foot := _FOOT.search(text, last.end)):
+        end = foot.start()
     return max(label.end, label.start + len(text[label.start : end].rstrip()))
 
 
@@ -276,5 +368,15 @@ def _is_title(text: str, label: _Label) -> bool:
     return label.heading or (len(line) == 2 and not _ENDED.search(line[0]))
 
 
-def _inside_any(other: _Label, label: _Label) -> bool:
-    return other.below or _inside(other, label)
+def _inside_any(text: str, other: _Label, label: _Label) -> bool:
+    if other.below or _inside(other, label):
+        return True
+    if not label.heading or _SAME_LEVEL.get(other.kind, other.kind) == _SAME_LEVEL.get(label.kind, label.kind):
+        return False
+    # "§ 4" below the title "Article II", "1." below "Schedule 2".
+    return bool(label.kind) and (not other.heading or _depth(text, other) > _depth(text, label))
+
+
+def _depth(text: str, label: _Label) -> int:
+    """Levels of headings above it, itself among them; a row that is a title stands below them all."""
+    return 7 if label.row else len(text[label.start : label.end]) - len(text[label.start : label.end].lstrip("#"))

@@ -152,8 +152,8 @@ def asking(tmp_path):
 def test_the_part_of_the_document_that_is_meant_is_quoted(asking, question, page, quote):
     """Whose lease it is stands on its first page, the clause on its second: the second one is cited, of that lease."""
     answer = asking.ask("t", question, SearchFilter()).answer
-    assert [(c.key.document_id, c.key.page) for c in answer.citations] == [page]
-    assert quote in answer.citations[0].quote
+    assert {(c.key.document_id, c.key.page) for c in answer.citations} == {page}
+    assert quote in answer.citations[-1].quote
 
 
 @pytest.mark.parametrize("question", ["What does clause 12.4 say?", "page 44 of the minutes", "Article 7"])

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from worker.answer.asking import Question, read_question
 from worker.answer.candidates import Candidate, candidates_of
 from worker.answer.fields import SURE, fields_asked
 from worker.answer.lookup import look_up
-from worker.answer.quoting import NOT_FOUND, cite, without_copies, wording
+from worker.answer.quoting import NOT_FOUND, cite, each_once, introduced, without_copies, wording
 from worker.answer.vectors import Vectors
 
 Pages = Sequence[tuple[Hit, PagePoint]]
@@ -88,7 +89,8 @@ class ExtractiveAnswerer:
             places = look_up(asked, matcher, [page.text for _, page in pages], held)
             best = [p for p in places if p.quality == places[0].quality]
             best = without_copies(best, lambda p: pages[p.page][1].text)[:MAX_CITATIONS]
-            return [cite(*pages[p.page], (p.start, p.end), p.quality) for p in best], best[0].quality if best else 0.0
+            cited = (introduced(*pages[p.page], (p.start, p.end), p.quality) for p in best)
+            return each_once(chain.from_iterable(cited)), best[0].quality if best else 0.0
         found = self._found(asked, matcher, pages, held)
         if lines := fields_asked(asked, found):
             lines = without_copies(lines, lambda c: pages[c.page][1].text[c.start : c.end])[:MAX_CITATIONS]
@@ -105,7 +107,8 @@ class ExtractiveAnswerer:
         near = [(s, said) for s, c in near for said in self._spoken_of(asked, found, c)]
         chosen = without_copies(near, lambda p: pages[p[1].page][1].text[p[1].start : p[1].end])[:MAX_CITATIONS]
         sure = [model.confidence(s, threshold) for s in (top, *(s for s, _ in chosen))]
-        return [cite(*pages[c.page], (c.start, c.end), s) for s, (_, c) in zip(sure[1:], chosen, strict=True)], sure[0]
+        cited = (introduced(*pages[c.page], (c.start, c.end), s) for s, (_, c) in zip(sure[1:], chosen, strict=True))
+        return each_once(chain.from_iterable(cited)), sure[0]
 
     def odds(self, query: str, pages: Pages) -> list[float] | None:
         """For each page the log-odds that the best of its candidates that were read answers, -inf where none was; None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import SequenceMatcher
 from typing import TypeVar
 
 from rapidfuzz import fuzz
 
+from index.parts import lead_ins
 from index.passages import plain
 from index.snippets import region_boxes
 from index.types import Box, Citation, Hit, PagePoint, Statement, Word
@@ -54,6 +55,22 @@ def _says_the_same(words: list[str], others: list[str]) -> bool:
         if kind != "equal" and max(len(mine), len(theirs)) > 1 and fuzz.ratio(mine, theirs) < _SAME_WORD:
             return False
     return True
+
+
+def introduced(hit: Hit, page: PagePoint, span: tuple[int, int], score: float) -> list[Citation]:
+    """The span as a citation and, where it is an item of a list that says nothing by itself ("(a) keep petrol"), what
+    introduces it before it ("The Tenant shall not:").
+    """
+    return [cite(hit, page, one, score) for one in (*lead_ins(page.text, span[0]), span)]
+
+
+def each_once(citations: Iterable[Citation]) -> list[Citation]:
+    """Citations less those that share text with an earlier one."""
+    kept: list[Citation] = []
+    for one in citations:
+        if not any(k.key == one.key and k.start < one.end and one.start < k.end for k in kept):
+            kept.append(one)
+    return kept
 
 
 def cite(hit: Hit, page: PagePoint, span: tuple[int, int], score: float) -> Citation:
