@@ -144,8 +144,16 @@ CODES: dict[str, Code] = {
     "internal_error": Code(500, "Internal error", "Our bug. The log has the details under the request id."),
     "unavailable": Code(503, "Unavailable", "Something is not there at the moment; try again after `Retry-After`."),
     "store_unavailable": Code(503, "Index unavailable", "The index does not answer; try again after `Retry-After`."),
-    "llm_unavailable": Code(503, "Answering model unavailable", "The language model that answers is away; try again."),
-    "llm_refused": Code(503, "Answering model refused", "The language model's server refuses its key or its model."),
+    "llm_unavailable": Code(
+        503,
+        "Answering model unavailable",
+        "The language model that answers is away, or what it replied is no answer; try again.",
+    ),
+    "llm_refused": Code(
+        503,
+        "Answering model refused",
+        "The language model's server refuses its key or its model, or finds the request too long.",
+    ),
     "broker_unavailable": Code(503, "Broker unavailable", "The message broker does not answer; try again later."),
     "no_decoder": Code(503, "Nobody decodes", "Nobody who decodes pages is running; the message says what to start."),
     "decode_timeout": Code(503, "Decoders busy", "All workers that decode pages are busy; try again later."),

@@ -200,6 +200,17 @@ def test_lasting_trouble_is_unavailable():
     assert "very-secret" not in f"{away.value}{refused.value}{ChatConfig('http://x', 'y', api_key='very-secret')!r}"
 
 
+@pytest.mark.parametrize("trouble", [httpx.Response(401), httpx.Response(429), httpx.ConnectError("refused")])
+def test_where_the_server_stands_is_for_the_log(trouble, caplog):
+    """Whoever asks is told what is wrong, and not a host within the house, or the password in its address."""
+    config = ChatConfig("http://me:very-secret@model.test:81/v1", "small", timeout_s=120.0)
+    with pytest.raises(Unavailable) as caught:
+        LlmAnswerer(ChatModel(config, transport=server(trouble))).answer("Pay?", [page(LETTER)])
+    assert "model.test" not in caught.value.message
+    assert "http://model.test:81/v1" in caplog.text
+    assert "very-secret" not in caplog.text + caught.value.message
+
+
 def test_redirects_are_not_followed():
     """Documents go to the address that was set and to no other."""
     seen: list[httpx.Request] = []

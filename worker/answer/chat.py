@@ -1,7 +1,8 @@
 """A client for chat completions in OpenAI's shape: vLLM, Ollama, llama.cpp, a hosted service.
 
-It promises: a whole reply or one error of ours within `timeout_s`, whatever the server does; the key is in no message
-and no `repr`. How replies are read: `worker.answer.replies`. It knows nothing of documents. Thread-safe.
+It promises: a whole reply or one error of ours within `timeout_s`, whatever the server does. The key is in no message
+and no `repr`. The server's address is in no message either, which are for whoever asks, but in the log. How replies are
+read: `worker.answer.replies`. It knows nothing of documents. Thread-safe.
 
 Source of the shape: the OpenAI API reference, "Create chat completion".
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import queue
 import re
 import threading
@@ -23,6 +25,8 @@ from index.errors import ConfigError, Unavailable
 from worker.answer.replies import pieces
 
 _MAX_ERROR = 16 << 10
+log = logging.getLogger("folioscope.answering")
+
 _TRIES = 3
 _LONGEST_PAUSE_S = 5.0
 _LOOK_S = 0.1
@@ -158,7 +162,9 @@ class ChatModel:
                     refused |= {name}  # which ends: no request lacks more than all of them
                     continue
                 if response.status_code not in _AGAIN and response.status_code < 500:
-                    raise _refusal(last, too_long=too_long)
+                    refusal = _refusal(last, too_long=too_long)
+                    log.warning("%s (%s)", refusal.message, _without_password(self._config.base_url))
+                    raise refusal
                 pause = _retry_after(response.headers, pause)
             attempt += 1
             if attempt < _TRIES:
@@ -166,9 +172,9 @@ class ChatModel:
         raise self._away(last)
 
     def _away(self, reason: str) -> Unavailable:
+        log.warning("the answering model at %s does not answer: %s", _without_password(self._config.base_url), reason)
         return Unavailable(
-            f"The answering model at {self._config.base_url} does not answer ({reason}); try again in a moment.",
-            code="llm_unavailable",
+            f"The answering model does not answer ({reason}); try again in a moment.", code="llm_unavailable"
         )
 
     def _running(self) -> asyncio.AbstractEventLoop:
@@ -185,6 +191,10 @@ class ChatModel:
                 asyncio.run_coroutine_threadsafe(self._client.aclose(), self._loop).result()
                 self._loop.call_soon_threadsafe(self._loop.stop)
                 self._loop = None
+
+
+def _without_password(base_url: str) -> str:
+    return str(httpx.URL(base_url).copy_with(userinfo=b""))
 
 
 def _without(body: dict[str, Any], refused: frozenset[str]) -> dict[str, Any]:
