@@ -1,4 +1,8 @@
-"""Converted graphs of models: made once in a process of their own, cached, computed by requests that are used again."""
+"""Converted graphs of models: made once in a process of their own, cached, computed by requests that are used again.
+
+What no process has opened for a month, and what a kill left half made, goes from the cache: each is some 90 MB, and
+each version of a model or of OpenVINO has its own.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,23 @@ import contextlib
 import logging
 import os
 import queue
+import re
 import shutil
 import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 log = logging.getLogger(__name__)
+
+_GRAPH = re.compile(r".+-openvino-\d+(\.\d+)*(?P<half>\.\w{8})?")
+"""Names of graphs (`_place`), and of those that are being made (`whole`)."""
+_UNUSED_S = 30 * 86_400.0
+_HALF_MADE_S = 86_400.0
 
 
 def made(cache: Path | None, name: str, marker: str, command: Callable[[Path], list[str]], timeout_s: float) -> Path:
@@ -23,6 +34,7 @@ def made(cache: Path | None, name: str, marker: str, command: Callable[[Path], l
     for a target directory; it writes `marker` last. `RuntimeError` with its last line where it fails.
     """
     target = _place(cache, name)
+    _tidy(target)
     if (target / marker).is_file():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -44,6 +56,20 @@ def made(cache: Path | None, name: str, marker: str, command: Callable[[Path], l
 def is_made(cache: Path | None, name: str, marker: str) -> bool:
     """Whether `made` would find the graph there."""
     return (_place(cache, name) / marker).is_file()
+
+
+def _tidy(opened: Path) -> None:
+    """Remember that a graph is used, and remove those that are not. A process that has one open keeps it in memory."""
+    with contextlib.suppress(OSError):  # not there yet, or on a disk that is read-only
+        os.utime(opened)
+    for path in sorted(opened.parent.iterdir()) if opened.parent.is_dir() else ():
+        if path == opened or not (graph := _GRAPH.fullmatch(path.name)):
+            continue
+        with contextlib.suppress(OSError):  # another process was faster
+            unused_s = time.time() - path.stat().st_mtime
+            if unused_s > (_HALF_MADE_S if graph["half"] else _UNUSED_S):
+                log.info("%s is used no more and is removed", path)
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _place(cache: Path | None, name: str) -> Path:
