@@ -24,7 +24,7 @@ from ingest.sniff import sniff
 from worker.intake import Intake
 from worker.labels import MAX_DEPTH, depth, labels
 from worker.links import mend_links
-from worker.openings import Openings
+from worker.openings import Openings, is_due_again
 from worker.queue import Expand, Job, Read
 
 log = logging.getLogger("folioscope.jobs")
@@ -69,13 +69,14 @@ class Expansion:
         if entry is None:
             return
         split = self._catalog.split(tenant, document_id)
-        if split is None or split.error_code or self._password_came(entry, split) or self._rose(entry, split):
-            try:
+        try:
+            if split is None or split.error_code or is_due_again(self._catalog, entry, split):
                 split = self._opened(entry)
-            finally:
-                # Once it is recorded what is in it: before that it would be told as one that waits again.
-                if entry.manifest.media_type in ARCHIVE_TYPES:
-                    self._openings.end(entry)
+        except Exception:
+            self._openings.put_off(entry)
+            raise
+        # Once it is recorded what is in it: before that it would be told as one that waits again.
+        self._openings.end(entry)
         if split is None:
             return
         self._add_pages(entry, len(split.pages))
@@ -104,26 +105,6 @@ class Expansion:
         """
         current = self._catalog.get(entry.manifest.tenant, entry.manifest.document_id)
         return current is None or current.manifest != entry.manifest
-
-    def _password_came(self, entry: Entry, split: Split) -> bool:
-        """Whether an archive has a password that parts of it, locked when it was opened, were not tried with."""
-        if entry.password is None or not (split.members or split.member_failures):
-            return False
-        if any(failure.code == "encrypted" for failure in split.member_failures):
-            return True
-        tenant = entry.manifest.tenant
-        for _, member in split.members:
-            found, child = self._catalog.split(tenant, member), self._catalog.get(tenant, member)
-            if found and child and child.password != entry.password and not found.final:
-                return True
-        return False
-
-    def _rose(self, entry: Entry, split: Split) -> bool:
-        """Whether an archive lies less deep than when its members were found to lie too deep: it was sent in by itself
-        since. What is opened does not depend on which came first.
-        """
-        too_deep = any(failure.code == "too_deep" for failure in split.member_failures)
-        return too_deep and depth(self._catalog, entry) + 1 < MAX_DEPTH
 
     def _look_into(self, entry: Entry) -> Split:
         manifest = entry.manifest

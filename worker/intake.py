@@ -7,16 +7,18 @@ Blob, then manifest, under the catalog's lock, and only then a ring: what a kill
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import PurePosixPath
 
 from index import ids
 from index.blobs import BlobStore, Staged
 from index.catalog import Catalog, Entry
-from index.errors import BadDocument, FolioscopeError
+from index.errors import BadDocument, FolioscopeError, Unavailable
 from index.types import Blob, Manifest, Origin, TextLayerPolicy
 from ingest.sniff import sniff
 from worker.labels import above
+from worker.openings import is_due_again
 from worker.queue import Expand, Job
 from worker.read_again import ReadAgain
 
@@ -118,4 +120,7 @@ class Intake:
         entry = self._catalog.get(tenant, document_id)
         if entry is None:
             raise BadDocument("The document was deleted while it was being accepted.", code="deleted")
+        if known is not None and is_due_again(self._catalog, entry, known):
+            with suppress(Unavailable):  # as on a full disk: then the old failure is told until it has been opened
+                self._catalog.await_opening(tenant, document_id)
         return entry, new

@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from index.catalog import Catalog, Entry
+from index.types import Split
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`pages` None: nobody has opened it yet. `code` and `message` say why it could not be opened."""
+    """`pages` None: nobody has opened it yet, or it is to be opened once more. `code` and `message` say why it could
+    not be opened.
+    """
 
     pages: int | None
     code: str | None = None
@@ -23,6 +26,11 @@ class Found:
 
 
 _UNOPENED = Found(None)
+
+
+def is_awaited(catalog: Catalog, tenant: str, document_id: str, split: Split) -> bool:
+    """Whether an archive that was opened is opened once more, or will be."""
+    return not split.pages and split.error_code is None and catalog.being_opened(tenant, document_id)
 
 
 class Splits:
@@ -43,8 +51,10 @@ class Splits:
                 if split is None:
                     yield entry, _UNOPENED
                     continue
-                if not split.final:
-                    yield entry, Found(len(split.pages), split.error_code, split.error_message or "")
+                if not (split.final and split.pages):
+                    again = is_awaited(self._catalog, entry.manifest.tenant, document_id, split)
+                    found = Found(len(split.pages), split.error_code, split.error_message or "")
+                    yield entry, _UNOPENED if again else found
                     continue
                 pages = len(split.pages)
                 known = entry, same.setdefault(pages, Found(pages))

@@ -11,6 +11,7 @@ from index.types import DocumentState, MemberFailure, SearchFilter, Split
 from ingest.archives import ARCHIVE_TYPES
 from worker.labels import below
 from worker.service import DocumentView
+from worker.splits import is_awaited
 
 
 def view_of(catalog: Catalog, store: Store, entry: Entry) -> DocumentView:
@@ -47,7 +48,11 @@ def _archive_view(catalog: Catalog, store: Store, entry: Entry, split: Split) ->
     broken = bool(split.member_failures) or any(
         found and (found.error_code or found.member_failures) for found in splits
     )
-    if counts.pending or any(found is None for found in splits):
+    waits = is_awaited(catalog, tenant, entry.manifest.document_id, split)
+    if waits:
+        split = replace(split, member_failures=())  # of before: what is still so, its opening finds again
+    inside = zip(members, splits, strict=True)
+    if waits or counts.pending or any(not found or is_awaited(catalog, tenant, one, found) for one, found in inside):
         state = DocumentState.READING
     elif broken or counts.failed:
         read = counts.done or _has_lost(catalog, tenant, [split, *filter(None, splits)])
