@@ -25,9 +25,9 @@ from worker.layout.margins import put_back, put_beside, take_notes
 from worker.layout.markdown import write
 from worker.layout.paragraphs import blocks_of
 from worker.layout.pieces import Piece, prepare
+from worker.layout.placing import columns_with, is_among
 from worker.layout.rows import Row, gather
 from worker.layout.seams import part_at_edges
-from worker.layout.segment import segment
 
 
 def compose(lines: Sequence[Line], *, width: int, height: int, rules: Sequence[Box] = ()) -> Composed:
@@ -61,11 +61,12 @@ def compose(lines: Sequence[Line], *, width: int, height: int, rules: Sequence[B
     # The sheet is set about evenly: lines could run as far on the right as the margin is wide on the left.
     right = max(right, min(aspect - left, aspect * 0.92)) if left < 0.3 * aspect else right
 
+    among = [table for table in ruled if is_among(table, ruled, body)]
     leaves: list[list[Block]] = []
-    for stretch, part in _between(body, [*ruled, *framed]):
-        leaves.extend(_columns(stretch, left, right))
+    for stretch, tables, part in _between(body, [*(t for t in ruled if t not in among), *framed], among):
+        leaves.extend(_columns(stretch, left, right, tables))
         if isinstance(part, Ruled):
-            leaves.append([Block(RegionKind.TABLE, table=part.table)])
+            leaves.append([_table_block(part)])
         for frame in part if isinstance(part, list) else ():
             leaves.extend(_columns(frame.pieces, frame.x0, frame.x1))
     boxes = [[block for blocks in _columns(box.pieces, box.x0, box.x1) for block in blocks] for box in boxed]
@@ -101,24 +102,36 @@ def _runs_askew(piece: Piece) -> bool:
     return rise > max(1.2 * piece.size, 0.25 * (piece.x1 - piece.x0)) and len(piece.text) > 2
 
 
-def _columns(pieces: Sequence[Piece], left: float, right: float) -> list[list[Block]]:
-    """The blocks of each column between `left` and `right`."""
-    return [blocks_of(gather(leaf.pieces), leaf.left, leaf.right) for leaf in segment(pieces, left, right)]
+def _columns(pieces: Sequence[Piece], left: float, right: float, tables: Sequence[Ruled] = ()) -> list[list[Block]]:
+    """The blocks of each column between `left` and `right`, and of each of the tables among them."""
+    return [
+        [_table_block(item)] if isinstance(item, Ruled) else blocks_of(gather(item.pieces), item.left, item.right)
+        for item in columns_with(pieces, tables, left, right)
+    ]
+
+
+def _table_block(ruled: Ruled) -> Block:
+    return Block(RegionKind.TABLE, table=ruled.table)
 
 
 Part = Ruled | list[Framed]  # what is read by itself: a ruled table, a row of frames
 
 
-def _between(body: Sequence[Piece], parts: Sequence[Part]) -> list[tuple[list[Piece], Part | None]]:
-    """The page in stretches from top to bottom, each ending at a part (the last one at the page's end)."""
-    stretches: list[tuple[list[Piece], Part | None]] = []
-    rest = list(body)
+def _between(
+    body: Sequence[Piece], parts: Sequence[Part], among: Sequence[Ruled]
+) -> list[tuple[list[Piece], list[Ruled], Part | None]]:
+    """The page in stretches from top to bottom, each ending at a part (the last one at the page's end), with the tables
+    that stand among its text.
+    """
+    stretches: list[tuple[list[Piece], list[Ruled], Part | None]] = []
+    rest, tables = list(body), list(among)
     for y0, y1, _, part in sorted(((*_reach(part), part) for part in parts), key=lambda found: found[:3]):
         above = [p for p in rest if p.yc < (y0 + min(y1, y0 + 0.02)) / 2]
         kept = set(map(id, above))
         rest = [p for p in rest if id(p) not in kept]
-        stretches.append((above, part))
-    stretches.append((rest, None))
+        stretches.append((above, [t for t in tables if t.y0 < y0], part))
+        tables = [t for t in tables if t.y0 >= y0]
+    stretches.append((rest, tables, None))
     return stretches
 
 
