@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +20,9 @@ from api.cli_output import ERROR, OK, PARTIAL, Output, bytes_of, count, failures
 _NAME_CHARS = 40
 # Of a name in a listing: the rest of its row must be seen too.
 _LISTED_CHARS = 60
+# Columns that a terminal has to have to show these of a listing, as ids stay whole: they are what is copied.
+_LISTED = ("id", "name", "state", "pages", "size", "added")
+_ROOM = {"size": 90, "added": 110}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +105,12 @@ async def add(
     if output.as_json:
         for line in [*documents, *added.failed, *({**one, "skipped": True} for one in added.skipped)]:
             output.json(line)
-    for document in documents:
+    for document in sorted(documents, key=_severity):
         output.say(_summary(document))
         for line in failures(document):
             output.say(f"    {line}", style="yellow")
+    if len(documents) + len(added.failed) + len(added.skipped) > 1 and not output.as_json:
+        output.note(_tally(documents, added))
     if not wait and client.in_process and added.ids:
         output.note("No service is running: the files are stored, and read once one runs (folioscope serve).")
     if added.failed and not added.ids:
@@ -207,6 +213,28 @@ async def _look(client: Client, document_ids: Sequence[str]) -> dict[str, dict[s
     return {document_id: await client.document(document_id) for document_id in dict.fromkeys(document_ids)}
 
 
+_STATES = {"done": "read", "accepted": "still to be read", "reading": "being read", "partial": "read in part"}
+
+
+def _severity(document: Mapping[str, Any]) -> int:
+    """What failed stands last: of hundreds of lines, the last ones are seen."""
+    return [*_STATES, "failed"].index(document["state"])
+
+
+def _tally(documents: Collection[Mapping[str, Any]], added: Added) -> str:
+    """What became of all that was named, in one line."""
+    states = Counter(document["state"] for document in documents)
+    told = [f"{states[state]} {word}" for state, word in _STATES.items() if states[state]]
+    if states["failed"]:
+        told.append(f"{states['failed']} could not be read")
+    parts = [f"{count(len(documents), 'document')}: {', '.join(told)}"] if documents else []
+    if added.failed:
+        parts.append(f"{count(len(added.failed), 'file')} not added")
+    if added.skipped:
+        parts.append(f"{count(len(added.skipped), 'file')} skipped")
+    return "; ".join(parts)
+
+
 _MARKS = {"done": ("✓", "green"), "partial": ("!", "yellow"), "failed": ("✗", "red")}
 
 
@@ -232,8 +260,10 @@ def _size(path: Path) -> int:
 
 async def ls(client: Client, output: Output) -> int:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("id", "name", "state", "pages", "size", "added"):
-        table.add_column(heading, justify="right" if heading in {"pages", "size"} else "left", overflow="fold")
+    headings = [heading for heading in _LISTED if output.out.width >= _ROOM.get(heading, 0)]
+    for heading in headings:
+        right = heading in {"pages", "size"}
+        table.add_column(heading, justify="right" if right else "left", overflow="fold", no_wrap=heading == "id")
     empty = True
     async for item in client.documents():
         empty = False
@@ -243,14 +273,15 @@ async def ls(client: Client, output: Output) -> int:
         pages = item["pages"]
         read_pages = str(pages["total"]) if pages["done"] == pages["total"] else f"{pages['done']}/{pages['total']}"
         name = _shortened(name_of(item["filename"])) + (" (archive)" if item["kind"] == "archive" else "")
-        table.add_row(
-            item["id"],
-            Text(name),
-            Text(item["state"], style=_MARKS.get(item["state"], ("", "dim"))[1]),
-            read_pages,
-            bytes_of(item["size"]),
-            item["created_at"][:16].replace("T", " "),
-        )
+        row = {
+            "id": item["id"],
+            "name": Text(name),
+            "state": Text(item["state"], style=_MARKS.get(item["state"], ("", "dim"))[1]),
+            "pages": read_pages,
+            "size": bytes_of(item["size"]),
+            "added": item["created_at"][:16].replace("T", " "),
+        }
+        table.add_row(*(row[heading] for heading in headings))
     if empty:
         output.note("There are no documents yet: folioscope add PATH")
     elif not output.as_json:

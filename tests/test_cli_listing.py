@@ -1,0 +1,70 @@
+"""What `folioscope add` and `ls` say of many documents, and on a narrow terminal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from index.types import DocumentState
+from tests.cli_kit import fake_cli
+
+
+@pytest.fixture
+def folioscope(capsys, monkeypatch, tmp_path):
+    with fake_cli(capsys, monkeypatch, tmp_path / "data") as command:
+        yield command
+
+
+@pytest.fixture
+def scans(tmp_path):
+    root = tmp_path / "scans"
+    root.mkdir()
+    for number in range(4):
+        (root / f"card {number}.pdf").write_bytes(b"page %d" % number)
+    return root
+
+
+def test_what_failed_of_many_stands_last_and_is_counted(folioscope, scans, tmp_path, monkeypatch):
+    """Of hundreds of lines the last are seen: failures, and how many of each there are."""
+    service, view = folioscope.service, folioscope.service.document
+    states = {"card 0.pdf": DocumentState.FAILED, "card 1.pdf": DocumentState.PARTIAL}
+
+    def document(tenant, document_id):
+        found = view(tenant, document_id)
+        return replace(found, state=states.get(found.manifest.filename.rpartition("/")[2], found.state))
+
+    monkeypatch.setattr(service, "document", document)
+    result = folioscope("add", scans, tmp_path / "none.pdf")
+    names = [line[2:].split(".pdf")[0] for line in result.out.splitlines()]
+    assert names == ["card 2", "card 3", "card 1", "card 0"]
+    told = "4 documents: 2 read, 1 read in part, 1 could not be read; 1 file not added"
+    assert result.err.splitlines()[-1] == told
+    assert told not in folioscope("add", scans, "--json").err
+
+
+def test_one_document_is_not_counted(folioscope, scans):
+    assert "1 document" not in folioscope("add", scans / "card 0.pdf").err
+
+
+@pytest.mark.parametrize(
+    ("columns", "headings"),
+    [
+        (72, ["id", "name", "state", "pages"]),
+        (100, ["id", "name", "state", "pages", "size"]),
+        (120, ["id", "name", "state", "pages", "size", "added"]),
+    ],
+)
+def test_ids_of_a_listing_stay_whole(folioscope, scans, monkeypatch, columns, headings):
+    """They are what is copied: a narrow terminal shows less beside them, and no line is longer than it."""
+    folioscope("add", scans)
+    ids = {line["id"] for line in folioscope("ls", "--json").lines}
+    monkeypatch.setattr(
+        "api.cli_output._console",
+        lambda stderr: Console(stderr=stderr, width=columns, soft_wrap=True, highlight=False),
+    )
+    head, *rows = folioscope("ls").out.splitlines()
+    assert head.split() == headings
+    assert {row.split()[0] for row in rows if row.strip()} >= ids
+    assert all(len(row) <= columns for row in rows)
