@@ -32,6 +32,10 @@ def ask(archive, question):
     [
         ("Who signed the lease and when?", ["Who signed the lease?", "When signed the lease?"]),
         ("Who signed the lease? When?", ["Who signed the lease?", "When signed the lease?"]),
+        (
+            "Who lit the lamp? And what did the oil cost? And who kept the log, and who rang the bell?",
+            ["Who lit the lamp?", "What did the oil cost?", "Who kept the log?", "Who rang the bell?"],
+        ),
         ("When and where was she built?", ["When was she built?", "Where was she built?"]),
         (
             "How many tubes were lost, and how many donors were told?",
@@ -68,7 +72,7 @@ def test_what_is_asked_beside_is_a_question_of_its_own(question, asked):
         "When did he leave? (Who was the keeper and why?)",
         "What, when, why, how and who and when and where?",
         "the keeper and who he was",
-        "Who lit the lamp and who bought the oil and who kept the log and who rang the bell?",
+        "Who lit the lamp" + "".join(f" and who bought the oil {n}" for n in range(6)) + "?",
         "Who?",
         "when",
         "",
@@ -110,6 +114,20 @@ def test_a_part_without_support_is_said_to_be_missing(archive):
     assert answer.found
     assert len(answer.citations) == 1
     assert answer.text.endswith("[1] Not found in these documents: How deep is the harbour at Riga?")
+
+
+def test_of_four_questions_each_is_answered_or_said_to_be_missing(archive):
+    """None is passed over because another one was answered."""
+    archive.upload(pdf("The lease of the mill was signed by Jonas Ferrier.", "The roof of the chapel cost 412 pounds."))
+    archive.settle()
+    answer = ask(
+        archive,
+        "Who signed the lease of the mill? And how deep is the harbour at Riga? And how much did the roof of the "
+        "chapel cost? And who insured the barge Elbe?",
+    ).answer
+    assert [one.key.page for one in answer.citations] == [1, 2]
+    assert "Not found in these documents: How deep is the harbour at Riga?" in answer.text
+    assert answer.text.endswith("Not found in these documents: Who insured the barge Elbe?")
 
 
 def test_one_sentence_may_answer_both(archive):

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from index.words import STOPWORDS, Token, tokens
 from worker.answer.asking import Role, read_question
 
-MAX_QUESTIONS = 3
+MAX_QUESTIONS = 6
+"""More than anybody asks in `_LONGEST` characters; each costs a search and an answer."""
 _LONGEST = 400
 """Characters. Longer questions tell a story, in which "and how" asks for nothing."""
 _ASKS = r"(?:(?:by|to|for|from|with|of|in|on|at|since|until) )?(?:who|whom|whose|what|which|when|where|why|how)\b"
