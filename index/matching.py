@@ -20,13 +20,14 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from index.abbreviations import also_written
+from index.dates import date_pattern, day_pattern
 from index.flat import flat, words_of
 from index.fuzzy import FUZZY_QUALITY, MIN_FUZZY_LENGTH, SHAPE_QUALITY, allowed_distance, ocr_fold
 from index.identifiers import BARE, bare, one_apart, spelled
 from index.lexicon import Lexicon, lexicon
 from index.phrases import phrase_places
 from index.query import QueryPlan
-from index.words import DEFAULT_WORDS, STOPWORDS, WordsConfig, stem
+from index.words import DEFAULT_WORDS, STOPWORDS, WordsConfig, stem, tokens
 
 IDENTIFIER_QUALITY = 0.4
 """What an identifier counts that differs from the query's in one character."""
@@ -92,6 +93,7 @@ class Matcher:
     _vouched: list[list[int]] = field(default_factory=list)
     _cjk: list[tuple[int, str]] = field(default_factory=list)
     _elided: list[tuple[int, re.Pattern[str]]] = field(default_factory=list)
+    _dates: list[tuple[re.Pattern[str], list[int]]] = field(default_factory=list)  # with the terms that name them
     _alike: list[list[set[str]]] = field(default_factory=list)  # for each phrase and word, words seen that look like it
     _summaries: dict[str, PageSummary] = field(default_factory=dict)
     _found: dict[str, PageMatches] = field(default_factory=dict)
@@ -114,6 +116,10 @@ class Matcher:
         for form, number in numbers.items():
             for other in also_written(form):  # never instead of a term that the query has itself
                 self._stems.setdefault(stem(other, self.config.language), number)
+        named = [(t, numbers[t.form]) for t in tokens(self.plan.text) if t.form in numbers] if self.plan.dated else []
+        for date in self.plan.dated:
+            pattern = date_pattern(date.year, date.month, date.day) if date.year else day_pattern(date.month, date.day)
+            self._dates.append((pattern, [n for t, n in named if date.start <= t.start and t.end <= date.end]))
         self._vouched = [
             [numbers[w] for w in words if len(w) >= MIN_FUZZY_LENGTH and w not in STOPWORDS and w in numbers]
             for words in self.plan.phrases
@@ -141,7 +147,7 @@ class Matcher:
 
     def _summary(self, text: str, words: list[str]) -> PageSummary:
         exact, near = self._judge(words)
-        by_characters = self._identifiers or self._cjk or self._elided or self.plan.phrases
+        by_characters = self._identifiers or self._cjk or self._elided or self._dates or self.plan.phrases
         low = flat(text) if by_characters else ""
         terms = dict.fromkeys(exact.values(), 1.0)
         for match in self._characters(low):
@@ -239,7 +245,7 @@ class Matcher:
                 self._near[word] = (self._fuzzy[row][0], quality)
 
     def _characters(self, low: str) -> list[Match]:
-        """Identifiers and words in scripts without spaces, found by their characters."""
+        """Identifiers, dates and words in scripts without spaces, found by their characters."""
         found = []
         plain = bare(low) if self._identifiers and low.isascii() else ""
         for number, same, alike in self._identifiers:
@@ -251,6 +257,8 @@ class Matcher:
             found += here or self._misread_identifiers(low, number)
         for number, pattern in self._elided:
             found += [Match(m.start(), m.end(), number, 1.0) for m in pattern.finditer(low)]
+        for pattern, numbers in self._dates:
+            found += [Match(m.start(), m.end(), number, 1.0) for m in pattern.finditer(low) for number in numbers]
         for number, form in self._cjk:
             found += [Match(m.start(), m.end(), number, 1.0) for m in re.finditer(re.escape(form), low)]
         return found

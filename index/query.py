@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 
 from index.abbreviations import also_written
-from index.dates import DateName, dates_named
+from index.dates import DateName, dates_named, days_named
 from index.flat import flat
 from index.fuzzy import identifier_fold, ocr_fold, wanted_keys
 from index.parts import PartName, parts_named
@@ -100,6 +100,13 @@ class QueryPlan:
     """Beside a numbered part the forms of all other terms: they say of which document it is."""
     parts: tuple[PartName, ...] = ()
     dates: tuple[DateName, ...] = ()
+    days: tuple[DateName, ...] = ()
+    """Dates without their year."""
+
+    @property
+    def dated(self) -> tuple[DateName, ...]:
+        """All its dates, with a year or without."""
+        return (*self.dates, *self.days)
 
     @property
     def empty(self) -> bool:
@@ -152,6 +159,7 @@ def analyse(query: str, config: WordsConfig = DEFAULT_WORDS) -> QueryPlan:
         names=frozenset(names),
         parts=parts,
         dates=dates,
+        days=days_named(flat(text)),
     )
 
 

@@ -69,6 +69,10 @@ class Question:
         """Nothing that a page could support: only stop words, or no word at all."""
         return not self.plan.phrases and all(term.form in STOPWORDS for term in self.plan.terms)
 
+    def adds(self, form: str) -> bool:
+        """Whether a folded word says something that the question does not say itself."""
+        return form not in STOPWORDS and stem(form) not in {term.stem for term in self.plan.terms}
+
     def numbers(self, *roles: Role) -> list[int]:
         """The numbers of the terms that have one of these roles."""
         return [number for number, role in enumerate(self.roles) if role in roles]
@@ -143,6 +147,9 @@ _FRAME_WORDS = """
 """
 _FRAME = frozenset(stem(word) for word in _FRAME_WORDS.split())
 """Words that put the question, and do not have to be written on the page that answers it."""
+_COURTESY_TEXT = "mr mrs ms miss mister messrs dr doctor sir madam herr frau fraulein monsieur madame mme"
+_COURTESY = frozenset(_COURTESY_TEXT.split())
+"""Said before a name by who asks, and on a page as it pleases: "Okonjo, Blessing A." is Mrs Okonjo."""
 _ASKING = re.compile(
     r"(?:\w+ )?\b(?:who|whom|whose|what|when|where|why|which|how|is|are|was|were|do|does|did|can|could|may|must|should"
     r"|has|have|had|will|would)\b",
@@ -189,23 +196,26 @@ def read_question(text: str) -> Question:
     for number, token in enumerate(tokens(text)):
         whole_until = max((end for start, end in marks if start <= token.start), default=whole_until)
         raw = text[token.start : token.end]
-        if token.end <= whole_until or any(part.start <= token.start < part.end for part in (*parts, *dates)):
+        if any(d.start == token.start and token.end == d.end for d in dates):
+            roles[token.form] = Role.NAME  # a page that does not have the date, however it writes it, tells of another
+        elif token.end <= whole_until or any(part.start <= token.start < part.end for part in (*parts, *dates)):
             roles.setdefault(token.form, Role.PART)
         elif token.identifier and _is_identifier(raw):
             roles[token.form] = Role.IDENTIFIER
             whole_until = token.end
-        elif _has_digit(raw) or (raw[:1].isupper() and (number > 0 or not asks)):
+        elif _has_digit(raw) or (raw[:1].isupper() and (number > 0 or not asks) and token.form not in _COURTESY):
             roles[token.form] = Role.NAME
-        elif stem(token.form) in _FRAME or token.form in STOPWORDS:
+        elif stem(token.form) in _FRAME or token.form in STOPWORDS or token.form in _COURTESY:
             roles.setdefault(token.form, Role.FRAME)
         else:
             roles.setdefault(token.form, Role.CONTENT)
-    roles |= {term.form: Role.PART for term in plan.terms if term.part}
+    roles |= {term.form: Role.PART for term in plan.terms if term.part and roles.get(term.form) is not Role.NAME}
+    dated = {t.form for t in tokens(plan.text) if any(d.start <= t.start < d.end for d in plan.dated)}
     loose = {
         token.form
         for token in tokens(_QUOTED.sub(" ", text))
         if roles.get(token.form) in {Role.CONTENT, Role.NAME} and not _has_digit(token.form)
-    }
+    } - dated
     numbered = any(_has_digit(form) for form, role in roles.items() if role is Role.NAME)
     spelled = bool(plan.phrases) or Role.IDENTIFIER in roles.values()
     lookup = not asks and ((spelled and len(loose) <= MAX_HINTS) or (numbered and not loose))

@@ -16,6 +16,7 @@ from index.fuzzy import SHAPE_QUALITY
 from index.matching import Match, Matcher
 from index.parts import PAGE, part_spans
 from index.sentences import sentence_spans
+from index.words import tokens
 from worker.answer.asking import Question, Role
 from worker.answer.candidates import Candidate
 
@@ -62,7 +63,8 @@ def look_up(
         ]
         spans = [(span, m.quality) for m in anchors if (span := _quoted(m, held))]
         if spans:
-            best = max(spans, key=lambda s: (s[1], _hinted(s[0], result.matches, hints)))
+            best = max(spans, key=lambda s: (s[1], *(_held(s[0], result.matches, terms) for terms in (wanted, hints))))
+            best = (_with_what_it_says(question, text, best[0], held), best[1])
             on_page = sum(best_of.get(t, 0.0) for t in hints)
             places.append((min(qualities), on_page, Place(page, *best[0], min(qualities))))
     return [place for _, _, place in sorted(places, key=lambda p: (-p[0], -p[1]))]
@@ -91,8 +93,21 @@ def _until(text: str, start: int, end: int) -> int:
     return max((e for e in ends if e <= words[-2]), default=words[-2])
 
 
-def _hinted(span: tuple[int, int], matches: Sequence[Match], hints: Sequence[int]) -> int:
-    return len({m.term for m in matches if m.term in hints and span[0] <= m.start < span[1]})
+def _held(span: tuple[int, int], matches: Sequence[Match], terms: Sequence[int]) -> int:
+    """How many of the terms stand in the span."""
+    return len({m.term for m in matches if m.term in terms and span[0] <= m.start < span[1]})
+
+
+def _with_what_it_says(
+    question: Question, text: str, span: tuple[int, int], held: Sequence[Candidate]
+) -> tuple[int, int]:
+    """The span and, where it only names what was looked up ("Complaint 118/22."), the sentence behind it."""
+    if any(question.adds(token.form) for token in tokens(text[slice(*span)])):
+        return span
+    following = next((c for c in held if c.start >= span[1]), None)
+    if following is None or following.is_row or "\n" in text[span[1] : following.start]:
+        return span
+    return span[0], following.end
 
 
 def _quoted(match: Match, held: list[Candidate]) -> tuple[int, int] | None:
