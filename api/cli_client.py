@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,6 @@ _TIMEOUT = httpx.Timeout(60.0, connect=5.0, write=300.0)
 _DECODE_TIMEOUT = httpx.Timeout(900.0, connect=5.0)
 _LOOK_S = 5.0  # for whether a service is there at all
 _LOOK_AGAIN_S = 0.4
-# Until the next try of a file begins, the service tells how the last one ended.
-_OLD_FAILURE_S = 5.0
 _ATTEMPTS = 4
 _PATIENCE_S = 20.0  # a limit that lasts longer is told at once
 
@@ -143,34 +141,22 @@ class Client:
                 return
 
     async def wait(
-        self,
-        document_ids: list[str],
-        progress: Callable[[dict[str, dict[str, Any]]], None] = lambda _seen: None,
-        *,
-        tried_again: Collection[str] = (),
+        self, document_ids: list[str], progress: Callable[[dict[str, dict[str, Any]]], None] = lambda _seen: None
     ) -> dict[str, dict[str, Any]]:
-        """The documents once nothing in them is pending, by id; deleted ones are left out. A failure of those that were
-        `tried_again` may be the old one until it was told for a while without a change.
-        """
+        """The documents once nothing in them is pending, by id; deleted ones are left out."""
         seen: dict[str, dict[str, Any]] = {}
-        since: dict[str, float] = {}  # told as it is now
         pending = list(dict.fromkeys(document_ids))
         while pending:
             still = []
             for document_id in pending:
                 try:
-                    before, seen[document_id] = seen.get(document_id), await self.document(document_id)
+                    seen[document_id] = await self.document(document_id)
                 except ApiError as error:
                     if error.status != httpx.codes.NOT_FOUND:
                         raise
                     seen.pop(document_id, None)
                     continue
-                state = seen[document_id]["state"]
-                if seen[document_id] != before:
-                    since[document_id] = anyio.current_time()
-                doubtful = state in {"failed", "partial"} and document_id in tried_again
-                fresh = anyio.current_time() - since[document_id] < _OLD_FAILURE_S
-                if state in {"accepted", "reading"} or (doubtful and fresh):
+                if seen[document_id]["state"] in {"accepted", "reading"}:
                     still.append(document_id)
             progress(seen)
             pending = still

@@ -38,7 +38,6 @@ class Found:
 @dataclass(slots=True)
 class Added:
     ids: list[str] = field(default_factory=list)
-    again: set[str] = field(default_factory=set)  # of the ids, what had failed before
     failed: list[dict[str, str]] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
 
@@ -100,7 +99,7 @@ async def add(
         output.error("There are no files in these folders.")
         return PARTIAL
     await _upload(client, output, files, added, password=password, text_layer=text_layer)
-    looked = read(client, output, added.ids, tried_again=added.again) if wait else _look(client, added.ids)
+    looked = read(client, output, added.ids) if wait else _look(client, added.ids)
     documents = (await looked).values()
     if output.as_json:
         for line in [*documents, *added.failed, *({**one, "skipped": True} for one in added.skipped)]:
@@ -156,8 +155,6 @@ async def _upload(
                 _note_failure(added, output, file, shown, error)
             else:
                 added.ids.append(document["id"])
-                if not new and document["state"] in {"failed", "partial"}:
-                    added.again.add(document["id"])
                 if not output.err.is_terminal:
                     output.note(f"uploaded {shown}" + ("" if new else " (it was there already)"))
                 kept = document.get("text_layer")
@@ -186,12 +183,8 @@ def _note_failure(added: Added, output: Output, file: Found, shown: str, error: 
         output.error(f"{shown}: {detail}")
 
 
-async def read(
-    client: Client, output: Output, document_ids: Sequence[str], *, tried_again: Collection[str] = ()
-) -> dict[str, dict[str, Any]]:
-    """Wait until the documents are read, with a bar of pages; in a log, a line for each tenth. Failures of those that
-    were `tried_again` count once they are told for a while.
-    """
+async def read(client: Client, output: Output, document_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Wait until the documents are read, with a bar of pages; in a log, a line for each tenth."""
     told = 0
     with output.page_progress() as bar:
         task = bar.add_task("Reading", total=None)
@@ -206,7 +199,7 @@ async def read(
                 output.note(f"read {done} of {count(total, 'page')}")
                 told = done
 
-        return await client.wait(list(document_ids), show, tried_again=tried_again)
+        return await client.wait(list(document_ids), show)
 
 
 async def _look(client: Client, document_ids: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -46,8 +46,10 @@ class Moment(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         text = str(value).strip()
         try:
-            datetime.fromisoformat(text)
+            known = "-" in text[1:] and datetime.fromisoformat(text)  # without, it could be a number
         except ValueError:
+            known = False
+        if not known:
             self.fail(f"{value!r} is no day and no time: write 2026-03-31, or 2026-03-31T14:00 (UTC).", param, ctx)
         return text
 

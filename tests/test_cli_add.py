@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import replace
 
@@ -10,7 +9,6 @@ import httpx
 import pytest
 
 from api.cli_client import Client, FileChanged
-from index import ids
 from index.types import DocumentState, MemberFailure
 from tests.api_kit import LOCAL, Api, FakeService, serving
 from tests.cli_kit import fake_cli
@@ -70,55 +68,22 @@ async def test_a_file_that_changes_while_it_is_sent_is_refused(tmp_path, change,
     service.close()
 
 
-def failing(service, path):
-    """That file on the shelf, and how it is told: an archive of which a file needs a password."""
+def test_a_failure_that_stays_is_told_at_once(folioscope, tmp_path):
+    """Of what is sent again, too: the service tells no failure of a file that it is still to try."""
+    service, path = folioscope.service, tmp_path / "box.zip"
     path.write_bytes(b"one\ftwo")
-    whole = service.settle  # as it is read once it is tried again
-    document_id = ids.document_id("default", hashlib.sha256(b"one\ftwo").hexdigest())
+    whole = service.settle
 
     def locked(one, done=None):
         whole(one, done)
         read = service.views[one]
-        service.views[one] = replace(
-            read,
-            state=DocumentState.PARTIAL,
-            split=replace(read.split, member_failures=(MemberFailure("a.pdf", "encrypted", "Locked."),)),
-        )
+        failed = replace(read.split, member_failures=(MemberFailure("a.pdf", "encrypted", "Locked."),))
+        service.views[one] = replace(read, state=DocumentState.PARTIAL, split=failed)
 
     service.settle = locked
-    return document_id, whole
-
-
-def test_an_old_failure_is_not_told_of_what_is_sent_again(folioscope, tmp_path, monkeypatch):
-    """A password opens what was locked: the service tells the old failure until it comes to that."""
-    service, path = folioscope.service, tmp_path / "box.zip"
-    document_id, whole = failing(service, path)
-    assert folioscope("add", path).code == 3
-    looks = []
-
-    def document(tenant, one):
-        looks.append(one)
-        if len(looks) == 3:
-            whole(document_id)
-        return service.views[one]
-
-    monkeypatch.setattr(service, "document", document)
-    result = folioscope("add", path, "--password", "ellery")
-    assert (result.code, len(looks)) == (0, 3)
-    assert "Locked." not in result.out
-
-
-def test_a_failure_that_stays_is_told(folioscope, tmp_path, monkeypatch):
-    """Of what is sent again, too: after a while, and at once of what is sent for the first time."""
-    monkeypatch.setattr("api.cli_client._OLD_FAILURE_S", 3600)
-    path = tmp_path / "box.zip"
-    failing(folioscope.service, path)
-    assert "Locked." in folioscope("add", path).out
-    assert folioscope.service.looks == 1
-    monkeypatch.setattr("api.cli_client._OLD_FAILURE_S", 0.01)
-    result = folioscope("add", path, "--password", "ellery")
-    assert result.code == 3
-    assert "Locked." in result.out
+    for looks in (1, 2):
+        assert folioscope("add", path).code == 3
+        assert service.looks == looks
 
 
 def test_a_changing_file_costs_itself_only(folioscope, tmp_path, monkeypatch):

@@ -224,8 +224,9 @@ def test_times_as_they_are_listed(folioscope, files):
     added = folioscope("add", files, "--json").lines[0]["created_at"]
     assert folioscope("search", "bridge", "--from", added).code == 0
     assert folioscope.service.last_filter.created_from == datetime.fromisoformat(added)
-    wrong = folioscope("search", "bridge", "--to", "yesterday")
-    assert (wrong.code, "'yesterday' is no day and no time" in wrong.err) == (2, True)
+    for text in ("yesterday", "20260131", "2026-02-30"):
+        wrong = folioscope("search", "bridge", "--to", text)
+        assert (wrong.code, f"'{text}' is no day and no time" in wrong.err) == (2, True)
 
 
 def test_ask(folioscope, files):
