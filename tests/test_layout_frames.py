@@ -6,7 +6,7 @@ import pytest
 
 from index.types import Box
 from tests.layout_kit import HEIGHT, OTHER, PROSE, WIDTH, Page, flat, grid, in_order, rule
-from worker.layout.frames import take_framed
+from worker.layout.frames import take_boxed, take_framed
 from worker.layout.grid import touching
 from worker.layout.pieces import prepare
 
@@ -69,3 +69,32 @@ def test_a_rectangle_that_text_runs_across_is_no_frame(end: int, framed: int) ->
     rows, rest = take_framed(prepare(page.lines, WIDTH / HEIGHT), touching(rules, WIDTH / HEIGHT))
     assert len(rows) == framed
     assert len(rest) == (2 if framed else 6)
+
+
+@pytest.mark.parametrize(("over", "below", "boxed"), [(470, 40, 1), (470, 375, 0), (40, 40, 1)])
+def test_a_box_at_the_head_of_a_page_has_text_of_its_own(over: int, below: int, boxed: int) -> None:
+    """Over it a date may stand, or text from side to side. Where the text below begins with it, it is in a column."""
+    page = Page()
+    page.line(over, 40, "August 1968" if over > 40 else "Parish Magazine of Saltney, Dunmore and Brackwater for August")
+    y = page.text(40, 70, 310, PROSE * 2)
+    page.text(below, y, 560 - below, OTHER)
+    for k, text in enumerate(("Services", "Holy Communion at eight", "Matins at eleven", "Evensong")):
+        page.line(385, 74 + 17 * k, text)
+    rules = grid([375, 560], [64, y - 8])
+    pieces = prepare(page.lines, WIDTH / HEIGHT)
+    found, rest = take_boxed(pieces, touching(rules, WIDTH / HEIGHT))
+    assert len(found) == boxed
+    assert len(pieces) - len(rest) == (4 if boxed else 0)
+
+
+def test_a_box_beside_a_heading_is_read_after_the_paragraph_under_it() -> None:
+    """A heading keeps to its text."""
+    page = Page()
+    page.line(470, 40, "August 1968")
+    page.line(40, 70, "From the Vicar", 14)
+    y = page.text(40, 96, 310, PROSE * 2)
+    page.text(40, y, 520, OTHER)
+    for k, text in enumerate(("Services", "Holy Communion at eight", "Matins at eleven", "Evensong")):
+        page.line(385, 72 + 17 * k, text)
+    text = page.composed(grid([375, 560], [64, y - 8]), shuffle=1).text
+    assert in_order(text, "August 1968", "From the Vicar", PROSE.split(". ")[0], "Services", "Evensong")

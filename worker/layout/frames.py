@@ -62,7 +62,9 @@ def take_boxed(pieces: Sequence[Piece], groups: Sequence[Sequence[Rule]]) -> tup
 
 
 def _flows_round(box: Framed, pieces: Sequence[Piece]) -> bool:
-    """Does text stand on one side of a box that above or below runs on over it? In the next column it does not."""
+    """Does text stand on one side of a box that above or below runs on over it? In the next column it does not. The
+    first box of a page may have a heading's last words over it, or a date.
+    """
     inside = {id(p) for p in box.pieces}
     beside = [p for p in pieces if box.y0 < p.yc < box.y1 and id(p) not in inside]
     if sum(len(p.tokens) >= _WORDS for p in beside) < _BOX_LINES:
@@ -72,6 +74,8 @@ def _flows_round(box: Framed, pieces: Sequence[Piece]) -> bool:
         return False
     over = [p for p in pieces if p.x0 < box.x1 and p.x1 > box.x0 and id(p) not in inside]
     next_to = [p for p in over if p.yc < box.y0][-1:] + [p for p in over if p.yc > box.y1][:1]
+    if next_to and next_to[0].yc < box.y0 and len(next_to[0].tokens) <= _WORDS:
+        next_to = next_to[1:]
     return bool(next_to) and all(
         p.x0 < stop - p.size and p.x1 > start + p.size and len(p.tokens) > _WORDS for p in next_to
     )

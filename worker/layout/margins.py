@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from index.types import RegionKind
 from worker.layout.blocks import Block
 from worker.layout.kinds import ends_sentence, is_enumerator, is_label, is_numeric, starts_small
 from worker.layout.paragraphs import blocks_of
@@ -189,7 +190,7 @@ def put_beside(leaves: Sequence[list[Block]], lines: Sequence[Piece], made: Sequ
         return
     blocks, at = found
     if not before:
-        at += 1
+        at += 2 if blocks[at].kind in (RegionKind.TITLE, RegionKind.HEADING) else 1  # a heading keeps to its text
         while at < len(blocks) and (blocks[at].goes_on or blocks[at].beside):
             at += 1
         for block in made:
