@@ -5,6 +5,8 @@ from __future__ import annotations
 DOCUMENT_ID = "0b8f7e56-3c1d-5a86-9a39-2f6d3c0f7a11"
 ARCHIVE_ID = "5f0f4a0e-8c5b-5d55-8d0e-6a5f5f3f9b42"
 
+UPLOAD_FORM = {"file": "(the file's bytes)", "path": "council/1931/minutes-1931.pdf", "text_layer": "auto"}
+
 _IMAGE = f"/v1/documents/{DOCUMENT_ID}/pages/2/image"
 _COUNTS = {"pending": 0, "done": 3, "failed": 1, "total": 4}
 

@@ -48,16 +48,19 @@ _UPLOAD_BODY = {
                         "password": {
                             "type": "string",
                             "maxLength": MAX_FIELD_BYTES,
-                            "description": "Opens an encrypted PDF.",
+                            "description": "Opens an encrypted PDF, or what is locked in an archive.",
                         },
                         "text_layer": {"type": "string", "enum": ["auto", "never"], "default": "auto"},
                     },
-                }
+                },
+                "example": examples.UPLOAD_FORM,
             },
             "application/octet-stream": _FILE,
             "application/pdf": _FILE,
             "image/*": _FILE,
             "application/zip": _FILE,
+            "application/x-tar": _FILE,
+            "application/gzip": _FILE,
         },
     }
 }
