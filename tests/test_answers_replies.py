@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import httpx
@@ -9,8 +10,10 @@ import pytest
 
 from index.errors import Unavailable
 from tests.answers_kit import page
+from tests.index_kit import processor_s
 from tests.test_answers_llm import LETTER, says
 from worker.answer.chat import ChatConfig, ChatModel
+from worker.answer.replies import pieces
 from worker.answer_llm import LlmAnswerer
 
 FIRST = ("He earned 42 pounds.", [(1, "paid 42 pounds a year")])
@@ -104,6 +107,22 @@ def test_a_reply_that_is_no_answer_is_no_answer_that_there_is_none(reply, says_w
     with pytest.raises(Unavailable, match=says_why) as caught:
         answer_to(reply)
     assert caught.value.code == "llm_unavailable"
+
+
+def test_a_line_without_end_costs_little():
+    """A server may send a megabyte without the end of a line, in pieces of a few letters."""
+
+    class Drip(httpx.AsyncByteStream):
+        async def __aiter__(self):
+            yield b"data: "
+            for _ in range(30_000):
+                yield b"x" * 34
+
+    async def read():
+        return [piece async for piece in pieces(httpx.Response(200, stream=Drip()))]
+
+    with processor_s(20), pytest.raises(httpx.HTTPError):
+        asyncio.run(read())
 
 
 @pytest.mark.parametrize("reason", ["length", "content_filter"])
