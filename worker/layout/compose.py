@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from index.types import Box, RegionKind
 from worker.layout.blocks import Block
 from worker.layout.direction import mirrored, mirrored_rules, reads_left
+from worker.layout.dividers import dividing
 from worker.layout.frames import Framed, take_boxed, take_framed
 from worker.layout.furniture import take_furniture
 from worker.layout.grid import Ruled, take_ruled, touching
@@ -63,7 +64,8 @@ def compose(lines: Sequence[Line], *, width: int, height: int, rules: Sequence[B
 
     among = [table for table in ruled if is_among(table, ruled, body)]
     leaves: list[list[Block]] = []
-    for stretch, tables, part in _between(body, [*(t for t in ruled if t not in among), *framed], among):
+    across = [t for t in ruled if t not in among]
+    for stretch, tables, part in _between(body, [*across, *framed, *dividing(groups, body)], among):
         leaves.extend(_columns(stretch, left, right, tables))
         if isinstance(part, Ruled):
             leaves.append([_table_block(part)])
@@ -114,7 +116,7 @@ def _table_block(ruled: Ruled) -> Block:
     return Block(RegionKind.TABLE, table=ruled.table)
 
 
-Part = Ruled | list[Framed]  # what is read by itself: a ruled table, a row of frames
+Part = Ruled | list[Framed] | float  # what is read by itself (a ruled table, a row of frames), or a line that divides
 
 
 def _between(
@@ -137,6 +139,8 @@ def _between(
 
 def _reach(part: Part) -> tuple[float, float, float]:
     """Top, bottom and left end."""
+    if isinstance(part, float):
+        return part, part, 0.0
     frames = part if isinstance(part, list) else [part]
     return min(f.y0 for f in frames), max(f.y1 for f in frames), min(f.x0 for f in frames)
 
