@@ -17,6 +17,7 @@ from PIL import Image, ImageChops, ImageDraw
 from index.errors import FolioscopeError
 from ingest.sandbox import SandboxRenderer
 
+PDF, PNG, JPEG, WEBP, TIFF = "application/pdf", "image/png", "image/jpeg", "image/webp", "image/tiff"
 LINES = ("Resolved that the minutes be approved", "Carried unanimously", "The meeting rose at noon")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import socket
 import threading
 import time
@@ -17,7 +16,9 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from index.errors import StorageFull
 from tests.api_kit import wait_for
 from tests.webhook_kit import (
+    FAST,
     Receiver,
+    Sending,
     close,
     dripping,
     endless_body,
@@ -27,67 +28,12 @@ from tests.webhook_kit import (
     status,
     verified,
 )
-from worker.webhooks import outbox as boxes
-from worker.webhooks.desk import Webhooks
 from worker.webhooks.hooks import EVENTS
-from worker.webhooks.outbox import Message, Outbox
 from worker.webhooks.post import post
-from worker.webhooks.sender import Sender, SenderConfig
+from worker.webhooks.sender import SenderConfig
 from worker.webhooks.targets import HostRules
 
-# Long enough for a receiver on a machine that stops for a while; only who is to be given up has the short time.
-FAST = SenderConfig(first_s=0.05, longest_s=0.2, timeout_s=60.0)
 IMPATIENT = replace(FAST, timeout_s=1.0)
-
-
-class Sending:
-    """A desk and a sender over one directory, with a clock that can be moved."""
-
-    def __init__(self, root, *receivers, config=FAST):
-        self.root = root
-        self.late = 0.0
-        self.rules = HostRules([receiver.host for receiver in receivers])
-        self.config = config
-        self.gone = set()
-        self.desk = Webhooks(root, self.rules, config=config)
-        self.open()
-
-    def open(self):
-        """As after a start: what is in files is all there is."""
-        self.sender = Sender(
-            self.desk.hooks,
-            self.desk.outbox,
-            self.rules,
-            lambda _tenant, document_id: document_id not in self.gone,
-            self.config,
-            clock=self.clock,
-        )
-
-    def clock(self):
-        return time.time() + self.late
-
-    def put(self, hook, number=1, about="00000000-0000-4000-8000-000000000000"):
-        now = self.clock()
-        body = json.dumps({"type": "document.done", "timestamp": "2026-01-01T00:00:00Z", "data": {"number": number}})
-        message = Message(f"msg_{number:032x}", hook.tenant, hook.hook_id, about, "document.done", body, now, now)
-        assert self.desk.outbox.put(message)
-        return message
-
-    def send(self):
-        """One look, and all that it began."""
-        self.sender.look()
-        wait_for(self.sender.idle, 90)
-
-    def until(self, condition):
-        def looked():
-            self.send()
-            return condition()
-
-        wait_for(looked, 90)
-
-    def view(self):
-        (view,) = self.desk.list("default")
-        return view
 
 
 @pytest.fixture
@@ -183,20 +129,6 @@ def test_nobody_listens(sending):
         made.put(hook)
         made.send()
     assert "refused" in json.loads(made.desk.outbox.waiting("default", hook.hook_id)[0].read_text())["last_error"]
-
-
-def test_pauses_grow_over_a_day():
-    """Each longer than the one before until six hours, none the same for all; a day has about eleven attempts."""
-    config = SenderConfig()
-    at, attempts = 0.0, 1
-    while at + config.pause(attempts) <= config.give_up_s:
-        at += config.pause(attempts)
-        attempts += 1
-    assert 9 <= attempts <= 13
-    assert len({config.pause(3) for _ in range(20)}) > 10
-    for attempt in range(1, 60):
-        plain = min(6 * 3600, 5 * 3 ** (attempt - 1))
-        assert 0.8 * plain <= config.pause(attempt) <= 1.2 * plain
 
 
 def test_given_up_after_a_day_and_disabled(sending):
@@ -411,21 +343,6 @@ def test_secrets_stay_secret(sending, caplog):
         assert not any(secret in path.read_text() for path in made.root.glob("failed/**/*.json"))
 
 
-def test_the_newest_failures_are_kept(tmp_path, monkeypatch):
-    """A receiver that is down for long fills no disk."""
-    monkeypatch.setattr("worker.webhooks.outbox.MAX_FAILED", 3)
-    outbox = Outbox(tmp_path)
-    for number in range(5):
-        message = Message(f"msg_{number}", "default", "hook", "about", "document.done", "{}", 0.0, 0.0)
-        outbox.put(message)
-        path = outbox.waiting("default", "hook")[0]
-        outbox.give_up(message, "down")
-        for kept in (tmp_path / "failed").rglob(path.name):
-            os.utime(kept, (number, number))
-    assert [one.message_id for one in outbox.failed("default", "hook")] == ["msg_4", "msg_3", "msg_2"]
-    assert outbox.waiting("default", "hook") == []
-
-
 def test_what_is_tried_again_is_told_in_the_order_of_the_tries(sending):
     """Few of many, and of those that wait for their first try none."""
     with Receiver() as receiver:
@@ -452,43 +369,6 @@ def test_of_many_that_are_tried_again_the_next_are_told(sending):
         for number in range(25, 250):
             made.put(hook, number)
         assert [message.last_error for message in made.view().retrying] == [f"error {number}" for number in range(20)]
-
-
-def test_what_waits_is_read_once(tmp_path, monkeypatch):
-    """However often a hook is looked at while thousands of messages wait: again is read only what has changed."""
-    outbox, read = Outbox(tmp_path), []
-    messages = [
-        Message(f"msg_{number}", "default", "hook", "about", "document.done", "{}", 0.0, 0.0) for number in range(50)
-    ]
-    for message in messages:
-        outbox.put(message)
-    outbox.retry(messages[7], next_at=9.0, error="first")
-    load = boxes.load
-    monkeypatch.setattr(boxes, "load", lambda path: read.append(path) or load(path))
-
-    def retrying():
-        return outbox.retrying("default", "hook", outbox.waiting("default", "hook"), 20)
-
-    def told():
-        read.clear()
-        return [one.last_error for one in retrying()], len(read)
-
-    assert told() == (["first"], 51)
-    assert told() == (["first"], 1)
-    assert outbox.retry(retrying()[0], next_at=8.0, error="again")
-    outbox.retry(messages[8], next_at=7.0, error="another")
-    outbox.put(Message("msg_50", "default", "hook", "about", "document.done", "{}", 0.0, 0.0))
-    outbox.done(messages[9])
-    assert told() == (["another", "again"], 5)
-    outbox.done(messages[7])
-    assert told() == (["another"], 1)
-    Outbox(tmp_path).retry(messages[8], next_at=6.0, error="by another process")
-    assert told() == (["by another process"], 2)
-    assert sum(map(len, outbox._tries.values())) == 49
-    for number in {*range(51)} - {7, 9}:
-        outbox.done(replace(messages[0], message_id=f"msg_{number}"))
-    assert told() == ([], 0)
-    assert outbox._tries == {}  # and of what was sent nothing is remembered
 
 
 def test_a_damaged_message_is_passed_over(sending):

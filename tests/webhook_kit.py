@@ -1,4 +1,6 @@
-"""A real HTTP server that receives webhooks and behaves as it is told; an archive whose ends are looked for."""
+"""A real HTTP server that receives webhooks and behaves as it is told; what sends them, over a clock that can be moved;
+an archive whose ends are looked for.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from standardwebhooks.webhooks import Webhook
 
+from tests.api_kit import wait_for
 from tests.kit import TENANT, Archive
+from worker.webhooks.desk import Webhooks
+from worker.webhooks.outbox import Message
+from worker.webhooks.sender import Sender, SenderConfig
 from worker.webhooks.setup import WebhookParts
 from worker.webhooks.targets import HostRules
+
+# Long enough for a receiver on a machine that stops for a while.
+FAST = SenderConfig(first_s=0.05, longest_s=0.2, timeout_s=60.0)
 
 
 @dataclass(frozen=True)
@@ -177,3 +186,53 @@ class Telling:
     def clear(self):
         for hook in self.desk.hooks.all(TENANT):
             self.desk.outbox.drop_hook(TENANT, hook.hook_id)
+
+
+class Sending:
+    """A desk and a sender over one directory, with a clock that can be moved."""
+
+    def __init__(self, root, *receivers, config=FAST):
+        self.root = root
+        self.late = 0.0
+        self.rules = HostRules([receiver.host for receiver in receivers])
+        self.config = config
+        self.gone = set()
+        self.desk = Webhooks(root, self.rules, config=config)
+        self.open()
+
+    def open(self):
+        """As after a start: what is in files is all there is."""
+        self.sender = Sender(
+            self.desk.hooks,
+            self.desk.outbox,
+            self.rules,
+            lambda _tenant, document_id: document_id not in self.gone,
+            self.config,
+            clock=self.clock,
+        )
+
+    def clock(self):
+        return time.time() + self.late
+
+    def put(self, hook, number=1, about="00000000-0000-4000-8000-000000000000"):
+        now = self.clock()
+        body = json.dumps({"type": "document.done", "timestamp": "2026-01-01T00:00:00Z", "data": {"number": number}})
+        message = Message(f"msg_{number:032x}", hook.tenant, hook.hook_id, about, "document.done", body, now, now)
+        assert self.desk.outbox.put(message)
+        return message
+
+    def send(self):
+        """One look, and all that it began."""
+        self.sender.look()
+        wait_for(self.sender.idle, 90)
+
+    def until(self, condition):
+        def looked():
+            self.send()
+            return condition()
+
+        wait_for(looked, 90)
+
+    def view(self):
+        (view,) = self.desk.list("default")
+        return view
