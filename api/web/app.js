@@ -39,6 +39,10 @@ const library = createLibrary(
       search.offerDocuments(library.names(), library.hasMore());
     },
     onFailed: tellAnywhere,
+    onOthers() {
+      named.renew();
+      browse.renew();
+    },
     onHeard: (document) => named.heard(document),
     onForget: (id) => named.forget(id),
   },

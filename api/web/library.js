@@ -1,15 +1,17 @@
 // The documents and how far they are read. Contract: rows are updated in place, newest first; documents being read
 // are followed live (server-sent events for the newest few, one shared poll for the rest and whenever a stream
 // breaks); nothing is followed while the page is hidden. Where more is being read than is listed, the service is asked how
-// far all is. Deleting asks first and shows the receipt.
+// far all is. Now and then it is asked what others added and deleted. Deleting asks first and shows the receipt.
 
 import * as api from "./api.js";
 import { announce, button, h, replace } from "./dom.js";
+import { together } from "./outcomes.js";
 import { createRow } from "./row.js";
 import { count } from "./words.js";
 
 const STREAMS = 2; // browsers allow six connections to a server; pictures and searches need some
 const POLL_MS = 1500;
+const GLANCE_MS = 10_000; // between two looks for what came from a terminal, or from another window
 const TELL_MS = 150; // between two looks of others at the list: thousands of files may come in a row
 const TRIED_AGAIN_MS = 6000; // how long an old failure may still be told after a file was sent again
 
@@ -29,9 +31,15 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
   let cursor = null;
   let deeper = false; // older ones were asked for
   let loaded = false;
-  let timer = 0;
+  let timer = 0; // of the next poll
+  let polling = false;
   let telling = 0;
   let tellMore = false;
+
+  const tellRead = together(announce, (many) => announce(`${count(many, "more document")} were read.`));
+  const tellFailed = together(actions.onFailed, (many) =>
+    actions.onFailed(`${count(many, "more document")} could not be read. The list of documents says why.`),
+  );
 
   const rowActions = {
     ...actions,
@@ -57,8 +65,8 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
     row.update(documents.get(document.id));
     actions.onHeard?.(documents.get(document.id));
     if ((before ? isActive(before) : top) && !isActive(document)) {
-      if (document.state === "failed") actions.onFailed(`${document.filename}: ${row.line()}. ${row.why()}`.trim());
-      else announce(`${document.filename}: ${row.line()}`);
+      if (document.state === "failed") tellFailed(`${document.filename}: ${row.line()}. ${row.why()}`.trim());
+      else tellRead(`${document.filename}: ${row.line()}`);
     }
   }
 
@@ -146,8 +154,9 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
   }
 
   function follow() {
-    clearTimeout(timer);
     if (document.hidden) {
+      clearTimeout(timer);
+      timer = 0;
       for (const stop of streams.values()) stop();
       streams.clear();
       return;
@@ -157,7 +166,9 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
       if (streams.size >= STREAMS) break;
       if (!streams.has(id) && !broken.has(id) && !triedAgain.has(id)) stream(id);
     }
-    if (isBusy() || (cursor && active.length) || active.some(({ id }) => !streams.has(id))) timer = setTimeout(poll, POLL_MS);
+    const wanted = isBusy() || (cursor && active.length) || active.some(({ id }) => !streams.has(id));
+    // One that is due stays due: files that come in every moment would put it off until the last has come.
+    if (wanted && !timer && !polling) timer = setTimeout(poll, POLL_MS);
   }
 
   function stream(id) {
@@ -187,6 +198,8 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
   }
 
   async function poll() {
+    timer = 0;
+    polling = true;
     try {
       const active = [...documents.values()].filter((document) => isActive(document) && !streams.has(document.id));
       const page = await api.listDocuments({ limit: Math.min(100, Math.max(20, active.length)) });
@@ -198,7 +211,21 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
     } catch {
       // The banner says so already; the next poll tries again.
     }
+    polling = false;
     changed();
+  }
+
+  /** A list that is looked at shows what others added or deleted, without a reload. */
+  async function glance() {
+    if (document.hidden || !loaded || api.connection.down) return;
+    try {
+      const { items, total: there } = await api.listDocuments({ limit: 1 });
+      if (there === (cursor ? total : documents.size) && items.every(({ id }) => documents.has(id))) return;
+      await refresh();
+      actions.onOthers?.();
+    } catch {
+      // As above.
+    }
   }
 
   async function refresh() {
@@ -252,6 +279,7 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
 
   // Another window, or somebody else, may have added and deleted meanwhile.
   document.addEventListener("visibilitychange", () => (document.hidden ? follow() : refresh()));
+  setInterval(glance, GLANCE_MS);
 
   return {
     refresh,
