@@ -11,6 +11,7 @@ from tests.answers_kit import BagEmbedder
 from tests.kit import TENANT, Archive, pdf
 from worker.answer.quoting import NOT_FOUND
 from worker.answer_extractive import ExtractiveAnswerer
+from worker.asking.conversation import Turn
 from worker.asking.joining import together
 from worker.asking.pipeline import Asking
 from worker.asking.several import single_questions
@@ -35,6 +36,21 @@ def ask(archive, question):
         (
             "Who lit the lamp? And what did the oil cost? And who kept the log, and who rang the bell?",
             ["Who lit the lamp?", "What did the oil cost?", "Who kept the log?", "Who rang the bell?"],
+        ),
+        (
+            "When did he leave and why? (Who was the keeper and what was he paid?)",
+            [
+                "When did he leave? (Who was the keeper and what was he paid?)",
+                "Why did he leave? (Who was the keeper and what was he paid?)",
+            ],
+        ),
+        (
+            "When did he leave and how much did the roof of the chapel cost? (Who was the keeper?)",
+            ["When did he leave? (Who was the keeper?)", "How much did the roof of the chapel cost?"],
+        ),
+        (
+            "When did he do it and how deep is the harbour of Riga? (Who replaced the lamp?)",
+            ["When did he do it? (Who replaced the lamp?)", "How deep is the harbour of Riga?"],
         ),
         ("When and where was she built?", ["When was she built?", "Where was she built?"]),
         (
@@ -70,6 +86,8 @@ def test_what_is_asked_beside_is_a_question_of_its_own(question, asked):
         "Tell me who signed and when",
         'Where does "and when" stand?',
         "When did he leave? (Who was the keeper and why?)",
+        "When did he leave and why (or not)? (Who was the keeper?)",
+        "When did he leave and why? (Who was the keeper (at Cape Clear)?)",
         "What, when, why, how and who and when and where?",
         "the keeper and who he was",
         "Who lit the lamp" + "".join(f" and who bought the oil {n}" for n in range(6)) + "?",
@@ -127,6 +145,23 @@ def test_of_four_questions_each_is_answered_or_said_to_be_missing(archive):
     ).answer
     assert [one.key.page for one in answer.citations] == [1, 2]
     assert "Not found in these documents: How deep is the harbour at Riga?" in answer.text
+    assert answer.text.endswith("Not found in these documents: Who insured the barge Elbe?")
+
+
+def test_a_follow_up_may_ask_two_things(archive):
+    """Each is understood by what was asked before, and told in its own words."""
+    archive.upload(pdf("The lease of the mill was signed by Jonas Ferrier.", "The roof of the chapel cost 412 pounds."))
+    archive.settle()
+    asking = Asking(archive.store, ExtractiveAnswerer(BagEmbedder()))
+    before = [Turn("How much did the roof of the chapel cost?", "")]
+    asked = "How much was it and who signed the lease of the mill?"
+    answer = asking.ask(TENANT, asked, SearchFilter(), history=before).answer
+    assert "cost 412 pounds" in answer.text
+    assert "signed by Jonas Ferrier" in answer.text
+    answer = asking.ask(
+        TENANT, "How much was it and who insured the barge Elbe?", SearchFilter(), history=before
+    ).answer
+    assert "cost 412 pounds" in answer.text
     assert answer.text.endswith("Not found in these documents: Who insured the barge Elbe?")
 
 

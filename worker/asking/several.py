@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from index.words import STOPWORDS, Token, tokens
 from worker.answer.asking import Role, read_question
+from worker.asking.conversation import refers_back
 
 MAX_QUESTIONS = 6
 """More than anybody asks in `_LONGEST` characters; each costs a search and an answer."""
@@ -33,6 +34,7 @@ _REFERS = re.compile(
 _FEW, _SOME = 2, 3
 """Words. A question with fewer than the first, or with a pronoun and fewer than the second beside a name, speaks of
 what the first one named; with an identifier in that one, so does "when was the case closed?"."""
+_BRACKET = re.compile(r"[()]")
 _TELLING = 4
 """Characters of names that say by themselves what is meant; the D of "vitamin D" does not."""
 _NAMING = (Role.NAME, Role.IDENTIFIER)
@@ -47,23 +49,38 @@ class Single:
 
 
 def single_questions(text: str) -> tuple[Single, ...]:
-    """The questions that a text asks, at most `MAX_QUESTIONS`; one is given as it is."""
-    whole = " ".join(text[: _LONGEST * 2].split())
-    pieces = _pieces(whole)
+    """The questions that a text asks, at most `MAX_QUESTIONS`; one is given as it is.
+
+    A follow-up has behind it in brackets what was asked before (`standalone`): that goes with each question which
+    refers to it.
+    """
+    whole, told = _apart(text)
+    pieces = _pieces(" ".join(whole[: _LONGEST * 2].split()), referring=bool(told))
     if len(pieces) < 2:
         return (Single(text, text),)
     complete = [pieces[0], *(_completed(piece, pieces[0]) for piece in pieces[1:])]
     if _BARE.fullmatch(pieces[0]):  # "When and where was she built?"
         complete[0] = f"{pieces[0]} {_body(pieces[1])}"
-    return tuple(Single(_question(a), _question(b)) for a, b in zip(pieces, complete, strict=True))
+    full = [f"{_question(one)} {told}" if told and refers_back(one) else _question(one) for one in complete]
+    return tuple(Single(_question(a), b) for a, b in zip(pieces, full, strict=True))
+
+
+def _apart(text: str) -> tuple[str, str]:
+    """The text without the brackets at its end, and these; they are part of the text where there are others."""
+    whole, _, told = text.partition(" (")
+    if told.endswith(")") and not _BRACKET.search(told[:-1]):
+        return whole, f"({told}"
+    return text, ""
 
 
 def _question(piece: str) -> str:
     return f"{piece[0].upper()}{piece[1:]}?"
 
 
-def _pieces(whole: str) -> list[str]:
-    """The text cut where a new question begins; one piece where it is one question or cannot be seen through."""
+def _pieces(whole: str, *, referring: bool = False) -> list[str]:
+    """The text cut where a new question begins; one piece where it is one question or cannot be seen through. In a
+    text that is `referring` to another, "when did he do it" asks something, too.
+    """
     if len(whole) > _LONGEST or any(mark in whole for mark in '"“”„«»()') or not _OPENS.match(whole):
         return [whole]
     pieces: list[str] = []
@@ -72,15 +89,18 @@ def _pieces(whole: str) -> list[str]:
         pieces.append(whole[at : cut.start()])
         at = cut.end()
     pieces = [re.sub(r"^and ", "", one.strip(" ,;?"), flags=re.IGNORECASE) for one in (*pieces, whole[at:])]
-    if len(pieces) > MAX_QUESTIONS or not all(map(_asks_something, pieces)):
+    if len(pieces) > MAX_QUESTIONS or not all(_asks_something(one, referring) for one in pieces):
         return [whole]
     if _BARE.fullmatch(pieces[0]) and (len(pieces) != 2 or _BARE.fullmatch(pieces[1])):
         return [whole]
     return pieces
 
 
-def _asks_something(piece: str) -> bool:
-    return _BARE.fullmatch(piece) is not None or (_OPENS.match(piece) is not None and not read_question(piece).empty)
+def _asks_something(piece: str, referring: bool) -> bool:
+    if _BARE.fullmatch(piece) is not None:
+        return True
+    refers = referring and _REFERS.search(piece) is not None
+    return _OPENS.match(piece) is not None and (refers or not read_question(piece).empty)
 
 
 def _completed(piece: str, first: str) -> str:
