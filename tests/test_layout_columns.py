@@ -370,3 +370,29 @@ def test_two_addresses_with_a_number_each_stay_apart() -> None:
         page.row(60 + 13 * k, [(50, left[k]), (175, right[k])])
     page.text(50, 160, 500, PROSE * 2)
     assert in_order(page.composed(shuffle=2).text, *left, *right, PROSE)
+
+
+def test_the_programmes_of_two_days_are_read_day_by_day() -> None:
+    """Their lines chance to stand level; a list of who came and went has rows."""
+    page = Page()
+    first = [("9.30", "Registration"), ("10.00", "Welcome by the Mayor"), ("11.30", "Discussion of the report")]
+    first += [("12.45", "Luncheon"), ("2.00", "Visit to the weir"), ("5.30", "Close")]
+    second = [
+        ("9.15", "Finance of small canals"),
+        ("10.30", "Coffee"),
+        ("10.45", "Weeds and what to do"),
+        ("1.00", "Tea"),
+    ]
+    second += [("1.45", "Resolutions")]
+    for x, day in ((40, first), (320, second)):
+        page.line(x, 60, "Wednesday" if day is first else "Thursday")
+        for k, (hour, what) in enumerate(day):
+            page.row(80 + 15 * k, [(x, hour), (x + 50, what)])
+    text = page.composed(shuffle=2).text
+    assert in_order(text, "Wednesday", *(f"{a} {b}" for a, b in first), "Thursday", *(f"{a} {b}" for a, b in second))
+
+    page = Page()
+    rows = [(f"{9 + k}.10", f"Visitor {name}", f"{10 + k}.45", "in good order") for k, name in enumerate("ABCDEFG")]
+    for k, cells in enumerate(rows):
+        page.row(80 + 15 * k, list(zip((40, 90, 300, 350), cells, strict=True)))
+    assert in_order(page.composed(shuffle=2).text, *(cell for row in rows for cell in row))

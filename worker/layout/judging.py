@@ -17,7 +17,8 @@ from statistics import median
 from worker.layout.gutters import Gutter, wide_enough, with_lone
 from worker.layout.kinds import ends_in_leader, has_leader, is_entry, is_enumerator, is_label, is_numeric, starts_small
 from worker.layout.pieces import Piece, vertical_overlap
-from worker.layout.sequence import goes_on, step_of
+from worker.layout.rows import gather
+from worker.layout.sequence import are_programmes, goes_on, step_of
 
 _FEWEST_PROSE = 5  # lines; of fewer short ones it cannot be told
 _LONG_LINE = 28  # characters
@@ -250,11 +251,14 @@ def _numbers_lines(pieces: Sequence[Piece], start: float, stop: float) -> bool:
 
 
 def _lists(pieces: Sequence[Piece], gutter: Gutter, beside: Sequence[float]) -> bool:
-    """Does a list go on from the columns left of a gutter to those on its right?"""
+    """Does a list go on from the columns left of a gutter to those on its right, or has each side its own hours?"""
     ends = [gutter.middle, *sorted((x for x in beside if x < gutter.x0), reverse=True)[:3], -1.0]
     stop = min((x for x in beside if x > gutter.x1), default=1e9)
     after = _beginnings(pieces, gutter.middle, stop)
-    return any(goes_on(_beginnings(pieces, start, end), after) for end, start in itertools.pairwise(ends))
+    if any(goes_on(_beginnings(pieces, start, end), after) for end, start in itertools.pairwise(ends)):
+        return True
+    programme = _with_next(pieces, gutter.middle, 1e9)
+    return any(are_programmes(_with_next(pieces, start, gutter.middle), programme) for start in ends[1:])
 
 
 def _beginnings(pieces: Sequence[Piece], start: float, stop: float) -> list[str]:
@@ -265,6 +269,13 @@ def _beginnings(pieces: Sequence[Piece], start: float, stop: float) -> list[str]
         for k, p in enumerate(within)
         if not any(q.x1 <= p.x0 and vertical_overlap(p, q) > 0.5 for q in within[max(0, k - 4) : k + 5])
     ]
+
+
+def _with_next(pieces: Sequence[Piece], start: float, stop: float) -> list[str]:
+    """What the lines between the two places begin with, and what stands next to it."""
+    within = [p for p in pieces if p.x0 >= start and p.x1 <= stop]
+    lines = [(row.cells[0], row.cells[1:2]) for row in gather(within)]
+    return [" ".join(p.text for p in (first, *then)) for first, then in lines]
 
 
 def _address_beside(band: _Band) -> bool:

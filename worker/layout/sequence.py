@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Sequence
 
 _FEWEST = 5  # entries in a column
+_HOUR = re.compile(r"(\d{1,2})[.:](\d{2})\b[^\w\n]*(?:[ap]\.?m\b\.?)?[^\w\n]*[^\W\d_]", re.IGNORECASE)
 _NUMBER = re.compile(r"[(\[]?(\d{1,5})(?![\d/,])(?!\.\d)")
 
 
@@ -20,6 +21,21 @@ def goes_on(first: Sequence[str], second: Sequence[str]) -> bool:
     if min(len(first), len(second)) < _FEWEST:
         return False
     return _counts_on(first, second) or _spelled_on(first, second)
+
+
+def are_programmes(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Has each column hours of its own, with what is on then? When somebody came, and when they went, has not."""
+    before, after = _hours(first), _hours(second)
+    if not before or not after:
+        return False
+    return len(before) != len(after) or not all(a < b for a, b in zip(before, after, strict=True))
+
+
+def _hours(lines: Sequence[str]) -> list[int]:
+    """The minutes of the hours with which most lines begin, one after the other; after noon they may begin anew."""
+    hours = [int(m[1]) * 60 + int(m[2]) for line in lines if (m := _HOUR.match(line)) and int(m[1]) < 25]
+    back = sum(b < a for a, b in itertools.pairwise(hours))
+    return hours if len(hours) >= max(_FEWEST, 0.6 * len(lines)) and back <= 1 else []
 
 
 def step_of(texts: Sequence[str]) -> int:
