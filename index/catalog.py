@@ -81,5 +81,8 @@ class Catalog(Protocol):
     def buried(self, tenant: str, document_id: str) -> bool:
         """Whether a document was deleted, or is to be, and was not sent in again since."""
 
+    def sent_again(self, tenant: str, document_id: str) -> bool:
+        """Whether a document was deleted, and was sent in again since."""
+
     def forget(self, tenant: str, document_id: str, origin: Origin | None = None) -> None:
         """Drop one origin, or, without one, everything but the tombstone: the end of a deletion."""

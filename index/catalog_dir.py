@@ -280,6 +280,10 @@ class DirCatalog:
         stem = self._stem(tenant, document_id)
         return stem is not None and stem.with_suffix(f".{tombstones.GONE}").exists()
 
+    def sent_again(self, tenant: str, document_id: str) -> bool:
+        stem = self._stem(tenant, document_id)
+        return stem is not None and any(part.startswith("former-") for part in self._tenant(tenant).parts(document_id))
+
     def damaged(self) -> list[Path]:
         """Files that do not hold what they should."""
         return [path for path in self._root.glob("*/*.json") if is_damaged(path)]

@@ -9,7 +9,7 @@ import pytest
 
 from index.catalog_dir import DirCatalog
 from index.errors import ConfigError
-from index.types import PageKey, Tombstone
+from index.types import DocumentState, PageKey, Tombstone
 from tests.api_kit import UNKNOWN_ID
 from tests.kit import TENANT, Archive, pdf
 from tests.test_jobs import zipped
@@ -92,6 +92,22 @@ def test_a_member_that_does_not_know_its_archive_is_found(archive):
             path.unlink()
     archive.restart()
     assert ("member_unlinked", member) in found(archive)
+
+
+def test_a_member_that_was_deleted_and_came_in_another_archive_is_no_disagreement(archive):
+    """The first archive still holds its bytes, and has nothing to do with what came since."""
+    box = archive.upload(zipped(a=pdf("one"), b=pdf("two")), "box.zip")
+    archive.settle()
+    member = dict(archive.view(box).split.members)["a"]
+    archive.library.delete(TENANT, member)
+    archive.upload(zipped(a=pdf("one"), c=pdf("three")), "other.zip")
+    archive.settle()
+    assert archive.view(member)
+    archive.restart()
+    assert found(archive) == set()
+    archive.library.delete(TENANT, box)
+    assert archive.view(member).state is DocumentState.DONE
+    assert found(archive) == set()
 
 
 @pytest.mark.parametrize("work", [maintenance.verify, maintenance.rebuild])

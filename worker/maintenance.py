@@ -176,7 +176,8 @@ def _compare_points(truth: Truth, findings: list[Finding]) -> tuple[int, int]:
 
 def _compare_members(truth: Truth, entries: Sequence[Entry]) -> Iterator[Finding]:
     """Archives and their members name each other. A member that was deleted by itself is no disagreement: it has its
-    tombstone. Nor is one that was then sent in by itself: it has another way in, and stays when the archive goes.
+    tombstone. Nor is one that was then sent in again, by itself or in another archive: it has that way in, and stays
+    when this archive goes.
     """
     for entry in entries:
         tenant, archive = entry.manifest.tenant, entry.manifest.document_id
@@ -190,7 +191,9 @@ def _compare_members(truth: Truth, entries: Sequence[Entry]) -> Iterator[Finding
             if child is None:
                 if not truth.catalog.buried(tenant, member):
                     yield Finding("member_missing", archive, f"member {path} ({member}) is not in the catalog")
-            elif all(origin.archive_id not in {archive, None} for origin in child.origins):
+                continue
+            ways = {origin.archive_id for origin in child.origins}
+            if ways.isdisjoint({archive, None}) and not truth.catalog.sent_again(tenant, member):
                 yield Finding("member_unlinked", member, f"it does not know that it lies in {archive}, as {path}")
         for archive_id in {origin.archive_id for origin in entry.origins if origin.archive_id}:
             if truth.catalog.get(tenant, archive_id) is None:
