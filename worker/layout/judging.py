@@ -18,7 +18,7 @@ from worker.layout.gutters import Gutter, wide_enough, with_lone
 from worker.layout.kinds import ends_in_leader, has_leader, is_entry, is_enumerator, is_label, is_numeric, starts_small
 from worker.layout.pieces import Piece, vertical_overlap
 from worker.layout.rows import gather
-from worker.layout.sequence import are_programmes, goes_on, step_of
+from worker.layout.sequence import are_programmes, goes_on, has_hours, step_of
 
 _FEWEST_PROSE = 5  # lines; of fewer short ones it cannot be told
 _LONG_LINE = 28  # characters
@@ -257,6 +257,8 @@ def _lists(pieces: Sequence[Piece], gutter: Gutter, beside: Sequence[float]) -> 
     after = _beginnings(pieces, gutter.middle, stop)
     if any(goes_on(_beginnings(pieces, start, end), after) for end, start in itertools.pairwise(ends)):
         return True
+    if not has_hours([p.text for p in pieces]):
+        return False
     programme = _with_next(pieces, gutter.middle, 1e9)
     return any(are_programmes(_with_next(pieces, start, gutter.middle), programme) for start in ends[1:])
 

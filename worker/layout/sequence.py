@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Sequence
 
 _FEWEST = 5  # entries in a column
+_CLOCK = re.compile(r"\d{1,2}[.:]\d{2}\b")
 _HOUR = re.compile(r"(\d{1,2})[.:](\d{2})\b[^\w\n]*(?:[ap]\.?m\b\.?)?[^\w\n]*[^\W\d_]", re.IGNORECASE)
 _NUMBER = re.compile(r"[(\[]?(\d{1,5})(?![\d/,])(?!\.\d)")
 
@@ -29,6 +30,11 @@ def are_programmes(first: Sequence[str], second: Sequence[str]) -> bool:
     if not before or not after:
         return False
     return len(before) != len(after) or not all(a < b for a, b in zip(before, after, strict=True))
+
+
+def has_hours(texts: Sequence[str]) -> bool:
+    """May there be two programmes among the texts?"""
+    return sum(_CLOCK.match(text) is not None for text in texts) >= 2 * _FEWEST
 
 
 def _hours(lines: Sequence[str]) -> list[int]:
