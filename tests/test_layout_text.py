@@ -272,3 +272,20 @@ def test_text_of_a_cell_that_spans_columns_is_not_cut_at_a_loose_space() -> None
     rules += [rule(x - 0.4, 100, x + 0.4, 120) for x in (267.5, 400)]  # between two words below
     text = page.composed(rules).text
     assert "Draws too much for any vacant berth" in text
+
+
+def test_the_number_of_a_section_over_its_text_heads_it() -> None:
+    """ "2.4 The grab dredger" is no item; a clause that ends as a sentence is, and so are several under each other."""
+    page = Page()
+    y = page.text(60, 60, 480, PROSE)
+    page.line(60, y + 12, "2.4 The grab dredger")
+    page.text(60, y + 29, 480, OTHER)
+    assert "\n\n## 2.4 The grab dredger\n\n" in page.composed(shuffle=1).text
+
+    page = Page()
+    y = page.text(60, 60, 480, PROSE)
+    page.row(y + 12, [(60, "2.4 The hirer pays the rent.")])
+    page.row(y + 26, [(60, "2.5 The owner repairs")])
+    page.row(y + 40, [(60, "2.6 The keys")])
+    page.row(y + 54, [(60, "2.7 The insurance")])
+    assert "## 2" not in page.composed(shuffle=1).text

@@ -10,7 +10,15 @@ from collections.abc import Sequence
 
 from index.types import RegionKind
 from worker.layout.blocks import Block
-from worker.layout.kinds import ends_sentence, is_all_caps, is_item_number, is_numeric, is_page_number, starts_lower
+from worker.layout.kinds import (
+    dotted,
+    ends_sentence,
+    is_all_caps,
+    is_item_number,
+    is_numeric,
+    is_page_number,
+    starts_lower,
+)
 
 _LARGER = 1.27
 _LONGEST = 110  # characters
@@ -137,7 +145,10 @@ def _by_place(block: Block, above: Block | None, below: Block | None, ratio: flo
     strong = is_all_caps(text) or (bold_share < 0.4 and all(row.bold for row in block.rows))
     if strong:
         return white_above > 0.35 and white_below < max(2.5, white_above + 0.2) and len(below.text) > 30
-    if above is None or block.kind is RegionKind.LIST or block.breaks[:-1].count(True):
+    numbered = len(dotted(block.rows[0].tokens[0].text)) > 1 and below.kind is RegionKind.PARAGRAPH
+    if block.kind is RegionKind.LIST and not numbered:
+        return False
+    if (above is None and not numbered) or block.breaks[:-1].count(True):
         return False
     # A title's brevity: one short line, nearer to a paragraph of running text below than to what is above.
     running = len(below.rows) >= 2 and not below.breaks[0] and below.rows[0].x1 - below.rows[0].x0 > 18 * size
