@@ -160,7 +160,7 @@ def remarks(done: Done, unknown: Unknown) -> str:
         told.append("Not in this archive: the folder that was named.")
     if done.missing:
         told.append(f"Not heard, though they may hold more: {_count(len(done.missing), 'page')}.")
-    elif done.incomplete:
+    elif not done.answer.found and done.undecoded:
         told.append(f"Not looked at, as they have no text yet: {_count(done.undecoded, 'page')}.")
     return f"\n\n({' '.join(told)})" if told else ""
 

@@ -65,11 +65,16 @@ class Misbehaving:
             return
         claims = [{"text": t, "sources": [{"excerpt": n, "quote": q}]} for t, n, q in self.claims]
         reply = json.dumps({"found": True, "claims": claims})
+        if self.mode == "cut short":
+            reply = reply[:-20]
         if self.mode == "cut off":
             reply = reply[: len(reply) // 2]
         for at in range(0, len(reply), 20):
             piece = {"choices": [{"index": 0, "delta": {"content": reply[at : at + 20]}}]}
             handler.wfile.write(f"data: {json.dumps(piece)}\n\n".encode())
+        if self.mode == "cut short":
+            last = {"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]}
+            handler.wfile.write(f"data: {json.dumps(last)}\n\n".encode())
         if self.mode != "cut off":
             handler.wfile.write(b"data: [DONE]\n\n")
 
@@ -124,6 +129,20 @@ def test_endpoint_in_trouble(served, mode, code, monkeypatch):
     assert f'"code": "{code}"' in streamed
     assert "event: done" not in streamed
     assert served[0].post("/v1/search", json={"query": "lighthouse keeper"}).json()["hits"]
+
+
+def test_endpoint_that_is_cut_short(served):
+    """What it had claimed holds, and on every surface the answer is said to be no whole one."""
+    served[1].claims = [GOOD, ("He left in 1911.", 1, "He left on 3 March 1911")]
+    answer = ask(served, "cut short").json()
+    assert (answer["text"], answer["incomplete"]) == ("He was paid 42 pounds. [1]", True)
+    assert "cut short" in answer["note"]
+    messages = [{"role": "user", "content": QUESTION}]
+    given = served[0].post("/v1/chat/completions", json={"model": "folioscope", "messages": messages}).json()
+    content = given["choices"][0]["message"]["content"]
+    assert content.endswith("there may be more to say.)")
+    assert "no text yet" not in content
+    assert not ask(served, "well").json()["incomplete"]
 
 
 def test_endpoint_that_is_busy_once(served):

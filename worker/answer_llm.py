@@ -22,7 +22,7 @@ from worker.answer.harmless import harmless
 from worker.answer.orders import gives_orders
 from worker.answer.quoting import NOT_FOUND, cite, spelt
 from worker.answer.replies import CutShort
-from worker.answerer import last
+from worker.answerer import CUT, last
 from worker.thoughts import without_thoughts
 
 Pages = Sequence[tuple[Hit, PagePoint]]
@@ -84,7 +84,10 @@ class LlmAnswerer:
             except CutShort as cut:
                 if not told.citations:  # nothing was found so far, which is not that nothing is there
                     raise
-                extra["note"] = f"The language model was cut short {cut.how}: there may be more to say."
+                extra |= {
+                    CUT: cut.how,
+                    "note": f"The language model was cut short {cut.how}: there may be more to say.",
+                }
         citations = tuple(told.citations)
         if not citations:
             yield NOT_FOUND

@@ -8,6 +8,9 @@ from typing import Protocol, runtime_checkable
 from index.types import Answer, Hit, PagePoint
 from worker.asking.decoding import Decoding
 
+CUT = "cut"
+"""Key of `Answer.extra` where an answer ends before all was said; the value is for people: how it came."""
+
 
 class Answerer(Protocol):
     name: str

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from index.embedder import Embedder
 from index.store import Store
 from index.types import Answer, Citation, SearchFilter
-from worker.answerer import Answerer
+from worker.answerer import CUT, Answerer
 from worker.asking.conversation import Conversations, Turn, standalone
 from worker.asking.cooldown import Cooldowns
 from worker.asking.decoding import DecodedPage, Decoding, DecodingConfig, Effort, Missing
@@ -59,7 +59,8 @@ class Done:
     @property
     def incomplete(self) -> bool:
         """Whether something that might have had a say was not heard."""
-        return bool(self.missing) or (not self.answer.found and self.undecoded > 0)
+        unheard = not self.answer.found and self.undecoded > 0
+        return bool(self.missing) or unheard or CUT in self.answer.extra
 
 
 Event = Selected | Decoding | Told | Cited | Done
