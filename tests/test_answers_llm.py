@@ -206,6 +206,20 @@ def test_a_citation_ends_with_the_marks_of_its_last_letter(text, quote):
     assert text[source.start : source.end] == quote
 
 
+@pytest.mark.parametrize("quote", ["e", "a", "the", "the was", "was", "4", "2", "91", "—"])
+def test_a_quote_that_shows_nothing_is_no_support(quote):
+    """A letter of a word, words that stand on every page, and digits of a longer figure: any claim could name them."""
+    assert not answerer(says(("He was a thief.", [(1, quote)]))).answer("Who?", [page(LETTER)]).found
+
+
+@pytest.mark.parametrize("quote", ["42", "paid", "Cape", "1911", "not found"])
+def test_a_short_quote_that_shows_something_is(quote):
+    """A figure or a word, where it stands by itself."""
+    text = f"In 1942 and 19110 a cashier escaped unpaid. {LETTER} It was not found."
+    answer = answerer(says(("He was one.", [(1, quote)]))).answer("Who?", [page(text)])
+    assert [one.quote for one in answer.citations] == [quote]
+
+
 def test_words_are_never_cut():
     """A quote that begins or ends inside a word is cited with the whole word."""
     claims = claims_of(says(("Lit.", [(1, "amp was li")])), [Excerpt(0, 0, 26, "The lamp was lit at dusk. ")], "?")

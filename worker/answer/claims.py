@@ -16,6 +16,7 @@ from rapidfuzz import fuzz
 
 from index.payload import storable
 from index.sentences import sentence_spans
+from index.words import STOPWORDS, tokens
 from worker.answer.excerpts import Excerpt
 
 MAX_CLAIMS = 12
@@ -29,6 +30,8 @@ _MOST_FUZZY = 1000
 """Longer ones must as well: the time of comparing grows with the square of the length."""
 _LEAST_SHARED = 60.0
 """Per cent of a marked sentence's words that its source must hold, where the model gave no quote."""
+_NEGATIONS = frozenset({"no", "not", "none", "never", "nobody", "nothing"})
+"""Words that say little of what a page is about, and all of an answer."""
 _CLAIMS = re.compile(r"\"claims\"\s*:\s*\[")
 _NOTHING = re.compile(r"\"found\"\s*:\s*false")
 _DECODER = json.JSONDecoder()
@@ -107,7 +110,7 @@ def claims_of(reply: str, excerpts: Sequence[Excerpt], question: str) -> list[Cl
 def _check(text: str, named: Sequence[tuple[int, str]], excerpts: Sequence[Excerpt], question: str) -> Claim | None:
     sources = []
     for number, quote in named[:_MAX_SOURCES]:
-        if 1 <= number <= len(excerpts):
+        if 1 <= number <= len(excerpts) and (not quote.strip() or _says_something(quote)):
             found = _locate(quote, excerpts[number - 1], text)
             if found is not None:
                 sources.append(Source(number - 1, *found))
@@ -180,7 +183,9 @@ def _locate(quote: str, excerpt: Excerpt, claim: str) -> tuple[int, int, float] 
     wanted, _ = _flat(quote)
     if not wanted:
         return None
-    at = flat.find(wanted)
+    at = f" {flat} ".find(f" {wanted} ")  # "42" is not quoted from a 1942 that stands before it
+    if at < 0:
+        at = flat.find(wanted)
     if at >= 0:
         first, last, quality = at, at + len(wanted), 1.0
     else:
@@ -195,11 +200,27 @@ def _locate(quote: str, excerpt: Excerpt, claim: str) -> tuple[int, int, float] 
         first, last, quality = best.dest_start, best.dest_end, best.score / 100
     start, end = places[first], places[last - 1] + 1
     text = excerpt.text
+    if _inside_figure(text, start) or _inside_figure(text, end):
+        return None
     while start > 0 and _of_word(text[start - 1]) and _of_word(text[start]):
         start -= 1
     while end < len(text) and _of_word(text[end]) and _of_word(text[end - 1]):
         end += 1
     return excerpt.start + start, excerpt.start + end, quality
+
+
+def _inside_figure(text: str, at: int) -> bool:
+    return 0 < at < len(text) and text[at - 1].isdigit() and text[at].isdigit()
+
+
+def _says_something(quote: str) -> bool:
+    """Whether a quote could show anything: "the" stands on every page, and so does a letter of a word."""
+    words = [token.form for token in tokens(quote)]
+    return any(len(word) > 1 or not word.isascii() or word.isdigit() for word in words if _tells(word))
+
+
+def _tells(word: str) -> bool:
+    return word not in STOPWORDS or word in _NEGATIONS
 
 
 def _of_word(character: str) -> bool:
