@@ -37,6 +37,7 @@ _QUESTION_TEXT = (
 )
 _QUESTION_WORDS = frozenset(_QUESTION_TEXT.split())
 _WORD = re.compile(r"[^\W_]+")
+_DYING = re.compile(r"\b(?:did|does|do|who|to|not|would|could|might|should)\b.*\bdie\b|\bdie\W*$", re.IGNORECASE)
 _COUNTED = re.compile(
     r"\d{1,4}(?:st|nd|rd|th|er|eme|s|am|pm|kg|g|mg|km|m|cm|mm|ft|in|lbs?|oz|cwt|ml|l|kw|hp|hrs?|min|p|d|yrs?)"
 )
@@ -140,7 +141,7 @@ def analyse(query: str, config: WordsConfig = DEFAULT_WORDS) -> QueryPlan:
         # A date is written in many ways: in a question it is no identifier that must stand there letter by letter.
         part = part or (asks and any(d.start == token.start and d.end == token.end for d in dates))
         term = Term(token.form, stem(token.form, config.language), key, token.identifier, part)
-        plain = token.form in STOPWORDS and not token.identifier
+        plain = is_silent(token.form, text) and not token.identifier
         (stop if plain else terms).setdefault(token.form, term)
         if parts and not any(p.start <= token.start < p.end for p in parts):
             names.add(token.form)
@@ -161,6 +162,11 @@ def analyse(query: str, config: WordsConfig = DEFAULT_WORDS) -> QueryPlan:
         dates=dates,
         days=days_named(flat(text)),
     )
+
+
+def is_silent(form: str, query: str) -> bool:
+    """Whether a folded word of a query says nothing. "die" is a German article, and what people do in English."""
+    return form in STOPWORDS and not (form == "die" and _DYING.search(query) is not None)
 
 
 def shelf_marks(text: str) -> list[tuple[int, int]]:

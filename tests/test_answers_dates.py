@@ -102,3 +102,24 @@ def test_how_a_person_is_addressed_need_not_be_on_the_page():
     asked = read_question("When was Mrs Okonjo seen by Dr Eyre?")
     roles = dict(zip([term.form for term in asked.plan.terms], asked.roles, strict=True))
     assert [roles[word] for word in ("mrs", "dr", "okonjo", "eyre")] == [Role.FRAME] * 2 + [Role.NAME] * 2
+
+
+@pytest.mark.parametrize(
+    ("question", "asked"),
+    [
+        ("When did Dorothy Holroyd die?", True),
+        ("Who had to die for it?", True),
+        ("What did he die of?", True),
+        ("Wann wurde die Brücke gebaut?", False),
+        ("die Brücke", False),
+    ],
+)
+def test_to_die_is_a_word_in_english_and_an_article_in_german(question, asked):
+    """What people did of which an index card says "Died: 1988"."""
+    assert ("die" in [term.form for term in read_question(question).plan.terms]) == asked
+
+
+def test_when_somebody_died_stands_behind_a_label():
+    """The label has the question's only word beside the name."""
+    card = "HOLROYD, Dorothy\n\nBorn: 1909, Skelbeck\nDied: 1988"
+    assert answered("When did Miss Holroyd die?", card) == ["Died: 1988"]

@@ -23,7 +23,7 @@ from index.embedder import Embedder
 from index.judge import Judge
 from index.matching import Matcher, matcher_of
 from index.types import Answer, Citation, Hit, PagePoint
-from worker.answer import features, judged, model, rows
+from worker.answer import features, judged, model, records, rows
 from worker.answer.asking import Question, read_question
 from worker.answer.candidates import Candidate, candidates_of
 from worker.answer.fields import SURE, fields_asked
@@ -154,6 +154,7 @@ class ExtractiveAnswerer:
             if not features.has_all_that_must_be(asked, found[-1]):
                 found[-1].candidates = []
             rows.bar_unnamed(asked, found[-1])
+            records.bar_unnamed(asked, found[-1])
         return found
 
     def _judged(self, judge: Judge, asked: Question, found: list[features.Found]) -> list[features.Evidence]:
@@ -241,8 +242,9 @@ class ExtractiveAnswerer:
             vectors = self._vectors.of([*words, *labels])
             return vectors[: len(words)] @ vectors[len(words) :].T
 
-        row = candidate.is_row and not candidate.is_heading
-        return row and rows.misnamed(asked, found[candidate.page], candidate, likeness)
+        if candidate.is_row and not candidate.is_heading:
+            return rows.misnamed(asked, found[candidate.page], candidate, likeness)
+        return rows.names_another(asked, found[candidate.page], candidate)
 
     def _liken(self, asked: Question, found: list[features.Found], evidence: features.Evidence) -> None:
         """Compare the question's words that are missing with the words that are there, by meaning."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from index.dates import dates_named
 from index.flat import flat
 from index.parts import PartName, parts_named
-from index.query import QueryPlan, analyse, shelf_marks
+from index.query import QueryPlan, analyse, is_silent, shelf_marks
 from index.words import STOPWORDS, fold, squeeze, stem, tokens
 
 MAX_HINTS = 2
@@ -67,7 +67,7 @@ class Question:
     @property
     def empty(self) -> bool:
         """Nothing that a page could support: only stop words, or no word at all."""
-        return not self.plan.phrases and all(term.form in STOPWORDS for term in self.plan.terms)
+        return not self.plan.phrases and all(is_silent(term.form, self.text) for term in self.plan.terms)
 
     def adds(self, form: str) -> bool:
         """Whether a folded word says something that the question does not say itself."""
@@ -100,7 +100,7 @@ _KINDS: dict[Kind, tuple[str, ...]] = {  # in this order, after `_OPENERS`: the 
         r"|spen[dt]|worth|owe|raise|rent|fee|price|grant|given?|budget|borrow|len[dt])",
         r"\b(?:what|which)\b[^?]*\b(?:costs?|price|fees?|salary|wages?|rent|fine|total|amount|sum|bill|charge|budget|deficit"
         r"|surplus|income|revenue|expenditure|expense|premium|deposit|compensation|dues|toll|debt|pension"
-        r"|grant|damages|dividend|subscription)\b",
+        r"|grant|damages|dividend|subscription|balance)\b",
         r"\bwhat\b[^?]*\b(?:paid|pay)\b",
     ),
     Kind.MEASURE: (
@@ -205,7 +205,7 @@ def read_question(text: str) -> Question:
             whole_until = token.end
         elif _has_digit(raw) or (raw[:1].isupper() and (number > 0 or not asks) and token.form not in _COURTESY):
             roles[token.form] = Role.NAME
-        elif stem(token.form) in _FRAME or token.form in STOPWORDS or token.form in _COURTESY:
+        elif stem(token.form) in _FRAME or is_silent(token.form, text) or token.form in _COURTESY:
             roles.setdefault(token.form, Role.FRAME)
         else:
             roles.setdefault(token.form, Role.CONTENT)

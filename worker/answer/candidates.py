@@ -21,6 +21,8 @@ MAX_CANDIDATES = 400
 """Candidates of one page, the first ones: bounds the work for a page of ten thousand table rows."""
 
 _LABEL = re.compile(r"\s*[^\W\d][^:\n]{0,44}:(?:\s|$)")
+_LABEL_CELL = re.compile(r"\|\s*[^\W\d][^|\n]{0,44}:\s*\|\s*(?=[^|\s][^|\n]*\|\s*$)")
+"""A form in a frame: "| Reported by: | Ifeoma Dike |"."""
 _RULE = re.compile(r"[\s|:\-=_]*")
 _WORD = re.compile(r"\S+")
 _BREAK = re.compile(r";\s+|\n\s*")
@@ -72,7 +74,7 @@ def candidates_of(text: str, page: int, near: Sequence[tuple[int, int]] = ()) ->
             previous_end = stop
             span = (begin + start, begin + stop)
             title = part.startswith("#", start)
-            if row and header is None:
+            if row and header is None and not _LABEL_CELL.match(part, start, stop):
                 header = span
             found.append(
                 Candidate(
@@ -82,7 +84,7 @@ def candidates_of(text: str, page: int, near: Sequence[tuple[int, int]] = ()) ->
                     text,
                     heading,
                     header if row else None,
-                    title or (row and header == span),
+                    title or (row and header is not None and header == span),
                 )
             )
             if title:
@@ -168,8 +170,8 @@ def _voice(text: str, span: tuple[int, int], header: tuple[int, int] | None) -> 
 
 
 def label_end(text: str) -> int:
-    """Where the value of a labelled line ("Cost: £63.80") begins; 0 for other text."""
-    label = _LABEL.match(text)
+    """Where the value of a labelled line ("Cost: £63.80") or of such a row begins; 0 for other text."""
+    label = _LABEL_CELL.match(text) or _LABEL.match(text)
     return label.end() if label and label.end() < len(text) else 0
 
 

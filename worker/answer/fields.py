@@ -33,18 +33,21 @@ def fields_asked(question: Question, found: Sequence[Found]) -> list[Candidate]:
     if not named or question.plan.phrases:
         return []
     content = question.numbers(Role.CONTENT)
-    stems = {n: question.plan.terms[n].stem for n in (*content, *question.numbers(Role.FRAME))}
+    stems = {n: question.plan.terms[n].stem for n in (*content, *named, *question.numbers(Role.FRAME))}
     lines: list[tuple[int, Candidate]] = []
     for page in found:
         if not page.candidates or any(page.on_page[n] < SHAPE_QUALITY for n in named):
             continue
         lacking = {n for n in content if not page.on_page[n]}
         for line in page.candidates:
+            if line.order in page.barred:
+                continue
             text = page.text[line.start : min(line.end, line.start + _READ)]
             value = label_end(text)
             label = [stem(t.form) for t in tokens(text[:value]) if t.form not in STOPWORDS]
             met = {n for n, asked in stems.items() if any(_akin(asked, word) for word in label)}
             asked_for = label and lacking <= met and all(any(_akin(stems[n], word) for n in met) for word in label)
+            asked_for = asked_for and not met.issuperset(named)  # "GP: Dr Li" is of somebody, whom another word names
             if asked_for and _fits(question.kind, text[value:]) and not _is_known(question, text[value:]):
                 lines.append((len(met), line))
     most = max((met for met, _ in lines), default=0)

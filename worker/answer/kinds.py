@@ -46,7 +46,7 @@ _CURRENCY = (
 )
 _CODE = (
     r"(?:(?:gbp|usd|eur|chf|sek|nok|dkk|jpy|inr|cny|aud|cad|nzd|zar|us\$|hk\$|₹|₤)"
-    r"|(?-i:DM|RM|Rs|Frs?|frs?|F[Ll]|fl|Kr|kr|Kčs?|zł|Lit)(?![\w]))\.?"
+    r"|(?-i:DM|RM|Rs|Frs?|frs?|F[Ll]|fl(?!\.? ?oz)|Kr|kr|Kčs?|zł|Lit)(?![\w]))\.?"
 )
 """Stands before a sum as well as behind it. "Rm. 12" is a room."""
 _TIME_UNIT = (

@@ -124,6 +124,14 @@ def _label(found: Found, row: Candidate) -> str:
     return next((c for c in cells if sum(map(str.isalpha, c)) > max(1, sum(map(str.isdigit, c)))), " ".join(cells))
 
 
+def names_another(question: Question, found: Found, candidate: Candidate) -> bool:
+    """Whether a sentence has, instead of an identifier that the question has, one of its form: it speaks of that."""
+    identifiers = question.numbers(Role.IDENTIFIER)
+    if (found.qualities[candidate.order][identifiers] >= SHAPE_QUALITY).any():
+        return False
+    return any(_has_its_like(found, candidate, question.plan.terms[number].form) for number in identifiers)
+
+
 def _has_its_like(found: Found, row: Candidate, identifier: str) -> bool:
     """Whether a row holds something of an identifier's form: it asks for B-201, here stands B-202."""
     words = re.findall(r"\w[\w./-]*", found.text[row.start : row.end].lower())
