@@ -83,7 +83,7 @@ def serve(**options: Any) -> int:
 @_url
 @_data
 def mcp(url: str | None, data: Path | None) -> int:
-    """Offer the archive to assistants: an MCP server on standard input and output."""
+    """Offer the archive to assistants as an MCP server. It speaks on standard input and output."""
     from api import cli_mcp
 
     return cli_mcp.run(url, _settings(data))
@@ -135,7 +135,7 @@ def ls(**options: Any) -> int:
 @_filters
 @_talks
 def search(query: str, limit: int, rerank: bool, **options: Any) -> int:
-    """Find pages by meaning and by words; "quoted" words as an exact phrase."""
+    """Find pages by meaning and by words. "Quoted" words are found as an exact phrase."""
     from api import cli_questions
 
     request = {"query": query, "limit": limit, "group_by_document": options["group"], "filter": _filter(options)}
@@ -162,7 +162,7 @@ def ask(question: str, verify: bool, **options: Any) -> int:
 @click.option("--rerank", is_flag=True, help="Measure search with its first pages read together with the question.")
 @_talks
 def evaluate(questions: Path, misses: bool, rerank: bool, **options: Any) -> int:
-    """Measure search and answers with questions whose pages are known (JSON Lines)."""
+    """Measure search and answers with questions of your own. JSON Lines say which pages answer each."""
     from api import cli_eval
 
     known = cli_eval.read(questions)
@@ -218,7 +218,7 @@ def read_again(document_ids: Sequence[str], page: int | None, everything: bool, 
 @click.option("--json-logs", is_flag=True, help="Log lines as JSON.")
 @_data
 def worker(queues: str, threads: int, name: str | None, json_logs: bool, data: Path | None) -> int:
-    """Read pages for the full stack (FOLIOSCOPE_BROKER_URL) until SIGTERM."""
+    """Read pages for the full stack until SIGTERM. Needs FOLIOSCOPE_BROKER_URL."""
     from api import cli_stack
 
     return cli_stack.worker(_settings(data), queues=queues, threads=threads, name=name, json_logs=json_logs)
@@ -231,7 +231,7 @@ def worker(queues: str, threads: int, name: str | None, json_logs: bool, data: P
 @_url
 @_json
 def health(part: str, name: str | None, **options: Any) -> int:
-    """Whether the API, or a worker of the full stack, does its work: for containers."""
+    """Say whether the API, or a worker, does its work. For health checks of containers."""
     from api import cli_stack
 
     return cli_stack.health(_output(options), _settings(options["data"]), part=part, url=options["url"], name=name)
@@ -264,7 +264,7 @@ def rebuild(**options: Any) -> int:
 @click.option("--prompt", help="Instead of a task, words of your own.")
 @_talks
 def decode(document_id: str, page: int, task: str | None, prompt: str | None, **options: Any) -> int:
-    """Read a page again from its stored vision tokens, under another prompt."""
+    """Read a page again from its stored vision tokens. Another prompt may be used."""
     from api import cli_vision
 
     if task and prompt:
@@ -279,7 +279,7 @@ def decode(document_id: str, page: int, task: str | None, prompt: str | None, **
 @click.argument("phrase")
 @_talks
 def locate(document_id: str, page: int, phrase: str, **options: Any) -> int:
-    """Say where a phrase stands on a page, from its stored vision tokens."""
+    """Say where a phrase stands on a page. It is looked for in the stored vision tokens."""
     from api import cli_vision
 
     return _run(options, lambda client, output: cli_vision.locate(client, output, document_id, page, phrase))
@@ -311,7 +311,7 @@ def audit(pages: int, seed: int, **options: Any) -> int:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @_json
 def bench(arguments: Sequence[str], **options: Any) -> int:
-    """Run the benchmarks (in a checkout), or measure this installation."""
+    """Run the benchmarks, or measure this installation. The benchmarks need a checkout."""
     from api import cli_service
 
     return cli_service.bench(_output(options), arguments)

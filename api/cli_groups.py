@@ -91,7 +91,7 @@ def webhooks() -> None:
 @_data
 @_json
 def add_webhook(url: str, tenant: str, events: tuple[str, ...], **options: Any) -> int:
-    """Tell URL of documents whose reading ends, and show the secret this once."""
+    """Tell URL of documents whose reading ends. The secret is shown this once."""
     from api import cli_webhooks
 
     settings = _settings(options["data"])

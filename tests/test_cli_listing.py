@@ -1,12 +1,14 @@
-"""What `folioscope add` and `ls` say of many documents, and on a narrow terminal."""
+"""What `folioscope add`, `ls` and `--help` say of many, and on a narrow terminal."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
+from api import cli
 from index.types import DocumentState
 from tests.cli_kit import fake_cli
 
@@ -68,3 +70,11 @@ def test_ids_of_a_listing_stay_whole(folioscope, scans, monkeypatch, columns, he
     assert head.split() == headings
     assert {row.split()[0] for row in rows if row.strip()} >= ids
     assert all(len(row) <= columns for row in rows)
+
+
+@pytest.mark.parametrize("group", [[], ["keys"], ["webhooks"]])
+def test_lists_of_commands_are_not_cut(group):
+    """On a terminal of 80 columns each command is told in a whole sentence."""
+    shown = CliRunner().invoke(cli.cli, [*group, "--help"], terminal_width=80).output
+    assert "Commands:" in shown
+    assert [line for line in shown.splitlines() if line.startswith("  ") and line.endswith("...")] == []
