@@ -50,6 +50,22 @@ def test_skew_of_an_invoice_that_lies_slantwise_follows_from_how_its_pieces_stan
     assert skew(pieces) == pytest.approx(slope, abs=0.16)
 
 
+def test_boxes_and_tables_set_in_by_a_little_make_no_margin_that_slopes() -> None:
+    """A box's text is set in, a table's less, and what follows not at all: its lines tell how a form lies."""
+    print("seed 7")
+    draw = np.random.default_rng(7)
+    radians = np.radians(-0.9)
+    pieces = []
+    for k in range(12):
+        y = 200 + 40.0 * k
+        for x in (180.0 - 0.031 * (y - 200), draw.uniform(500, 800), draw.uniform(1000, 1500)):
+            centre = x + 40
+            turned = (centre * np.cos(radians) - y * np.sin(radians), centre * np.sin(radians) + y * np.cos(radians))
+            pieces.append(slab(turned, (80.0, 20.0), 0.0))
+    pieces.append(slab((1000.0, 100.0), (150.0, 20.0), -0.7))
+    assert skew(pieces) == pytest.approx(-0.9, abs=0.16)
+
+
 def test_pieces_that_stand_anyhow_tell_no_slope() -> None:
     """Labels on a map keep the slope that their own lines have."""
     print("seed 5")

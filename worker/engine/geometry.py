@@ -213,6 +213,8 @@ def _in_rows(slabs: Sequence[Slab], angle: float) -> float:
         [beside[:, 1:] - beside[:, :1] * slopes, under[:, :1] + under[:, 1:] * slopes]
     )  # (pairs, slopes): by how many heights a pair misses the same line, or the same margin
     agreement = np.exp(-((off / _LEVEL) ** 2)).sum(axis=0)
+    # A line tells more than a margin: what is set in here and there may look like a margin that slopes.
+    agreement += np.exp(-((off[: len(beside)] / _LEVEL) ** 2)).sum(axis=0)
     best = int(agreement.argmax())
     known = agreement[len(slopes) // 2]
     if agreement[best] < _FEWEST_PIECES or agreement[best] < 1.05 * known:
