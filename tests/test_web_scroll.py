@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.api_kit import wait_for
 from tests.browser_kit import Tab, open_tab
 from tests.web_kit import ShelfService
 
@@ -79,3 +80,42 @@ def test_nothing_covers_what_has_the_focus(browser, site: str, shelf: ShelfServi
             reached += 1
             page.keyboard.press("Shift+Tab")
         assert reached > DOCUMENTS / 2
+
+
+def test_back_and_a_reload_find_as_much_as_was_shown(tab: Tab, service: ShelfService):
+    """Where it was: after another search, a reload, one under an open page, and when the service comes back."""
+    service.put("ledger.pdf", [f"The quay and the slipway, entry {n}." for n in range(45)])
+    page = tab.goto("?q=quay")
+    hits = page.locator(".hit")
+    for shown in (20, 30):
+        page.get_by_role("button", name="Show more").click()
+        expect(hits).to_have_count(shown)
+    page.evaluate("scrollTo(0, 2500)")
+
+    def is_there() -> bool:
+        """In sight, and noted."""
+        y, noted = page.evaluate("[scrollY, history.state?.depth?.y ?? 0]")
+        return abs(y - 2500) <= STILL and abs(noted - 2500) <= STILL
+
+    wait_for(is_there)
+    page.locator("#q").fill("slipway")
+    page.wait_for_url("**?q=slipway")
+    expect(hits).to_have_count(10)
+    wait_for(lambda: page.evaluate("scrollY") == 0)
+    page.go_back()
+    expect(hits).to_have_count(30)
+    wait_for(is_there)
+    page.reload()
+    expect(hits).to_have_count(30)
+    wait_for(is_there)
+    hits.nth(17).locator(".hit-link").evaluate("(link) => link.click()")
+    expect(page.locator("#viewer")).to_be_visible()
+    page.reload()
+    expect(page.locator("#viewer")).to_be_visible()
+    expect(hits).to_have_count(30)
+    page.keyboard.press("Escape")
+    wait_for(is_there)
+    page.get_by_role("button", name="Show more").click()
+    expect(hits).to_have_count(40)
+    names = page.locator(".hit-link").all_text_contents()
+    assert len(set(names)) == 40

@@ -1,8 +1,10 @@
 // Search as you type. Contract: the address is the state (route.js). Typing writes it after a short pause; every
 // change of it runs at most one search, and an older answer never overwrites a newer one. Questions are answered too.
+// Back, a reload and a service that comes back show as many pages as were shown, where they were (depth.js).
 
 import * as api from "./api.js";
 import { createChat } from "./chat.js";
+import * as depth from "./depth.js";
 import { announce, button, debounce, h, icon, replace } from "./dom.js";
 import { createFilters, isFiltered, isNever, toRequest } from "./filters.js";
 import { namedLine } from "./named.js";
@@ -38,7 +40,7 @@ export function createSearch(
   let hits = [];
   let groupCount = 0;
   let committed = true; // the next typed change is a new step for Back
-  let prompt = false; // Enter and the Ask button do not wait for a pause
+  let prompt = false; // Enter and the Ask button do not wait for a pause; nor does what nobody types
   let byHand = false; // and not by Back, a link or a reload
 
   const actions = {
@@ -94,10 +96,13 @@ export function createSearch(
     askSoon.cancel();
     const never = isNever(state.filter);
     if (!state.query || never || !(state.ask || isQuestion(state.query))) answer.clear();
-    else if (prompt || state.ask) answer.ask(state.query, filter, { byHand });
+    else if (prompt || state.ask || !byHand) answer.ask(state.query, filter, { byHand });
     else askSoon(state.query, filter, { byHand });
     const key = JSON.stringify([state.query, filter, state.group]);
-    if (key === shown) return;
+    if (key === shown) {
+      depth.carry(key);
+      return;
+    }
     shown = key;
     running?.abort();
     results.removeAttribute("aria-busy"); // what ran does not end it any more
@@ -119,10 +124,11 @@ export function createSearch(
       announce("No page passes these filters.");
       return;
     }
-    run(state, filter, 0);
+    run(state, filter, 0, byHand ? null : depth.of(key));
   }
 
-  async function run(state, filter, offset) {
+  /** `before`: how much of the same was shown, and where; null for another search. */
+  async function run(state, filter, offset, before) {
     running?.abort(); // "Show more", pressed twice, adds the same pages once
     running = new AbortController();
     const { signal } = running;
@@ -133,7 +139,7 @@ export function createSearch(
           {
             query: state.query,
             filter,
-            limit: AT_A_TIME,
+            limit: before?.shown ?? AT_A_TIME,
             offset,
             group_by_document: state.group,
             rerank: isQuestion(state.query),
@@ -152,9 +158,11 @@ export function createSearch(
       summarize(found);
       results.querySelector(".more")?.remove();
       if (!hits.length) replace(results, nothing(state, found));
-      else extend(groups ? groupList(groups, actions) : hitList(page, actions), offset);
-      const complete = (groups ?? page).length < AT_A_TIME || offset + AT_A_TIME > MOST;
-      if (!complete) results.append(moreButton(state, filter, offset + AT_A_TIME));
+      else extend(groups ? groupList(groups, actions) : hitList(page, actions), offset, before?.y);
+      const end = offset + (before?.shown ?? AT_A_TIME);
+      const complete = offset + (groups ?? page).length < end || end > MOST;
+      if (!complete) results.append(moreButton(state, filter, end));
+      depth.keep(shown, end);
     } catch (error) {
       if (signal.aborted) return;
       if (offset) moreFailed(error);
@@ -175,10 +183,10 @@ export function createSearch(
     return api.listDocuments({ name: query, limit: NAMED_SHOWN, signal }).catch(() => null);
   }
 
-  function extend(more, offset) {
+  function extend(more, offset, y = 0) {
     if (!offset) {
       replace(results, more);
-      scrollTo({ top: 0 });
+      scrollTo({ top: y });
       return;
     }
     const nodes = [more].flat();
