@@ -236,6 +236,44 @@ def test_everything_has_a_name(tab: Tab, shelf: ShelfService):
     assert page.locator("#viewer").get_attribute("aria-labelledby") == "viewer-title"
 
 
+def test_each_view_has_a_title_and_one_heading_over_all(tab: Tab, shelf: ShelfService):
+    """In the list of tabs and steps back one is told from another; screen readers find the beginning."""
+    titles = {
+        "": "Folioscope",
+        "?in=Letters": "Letters – Folioscope",
+        "?q=quay": "quay – Folioscope",
+        "?type=application/pdf": "Search – Folioscope",
+        "#/admin": "How things stand – Folioscope",
+    }
+    for address, title in titles.items():
+        tab.page.goto("about:blank")
+        page = tab.goto(address)
+        expect(page).to_have_title(title)
+        expect(page.get_by_role("heading", level=1)).to_have_count(1)
+
+
+def test_fingers_are_not_told_to_drop_files(browser, site: str, shelf: ShelfService):
+    """On a telephone there are the two choosers, side by side."""
+    with open_tab(browser, site, viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True) as tab:
+        page = tab.goto()
+        files, folder = (page.get_by_role("button", name=name) for name in ("Choose files", "Choose a folder"))
+        expect(files.first).to_be_visible()
+        expect(page.get_by_text("Drop scans anywhere")).to_be_hidden()
+        assert files.first.bounding_box()["y"] == folder.bounding_box()["y"]
+    with open_tab(browser, site) as tab:
+        expect(tab.goto().get_by_text("Drop scans anywhere")).to_be_visible()
+
+
+def test_what_is_pressed_is_seen_in_forced_colours(browser, site: str, shelf: ShelfService):
+    """Where the system chooses all colours a background says nothing unless it is the system's own."""
+    with open_tab(browser, site, forced_colors="active") as tab:
+        tab.goto(viewer_address(shelf))
+        pressed = tab.page.get_by_role("button", name="Fit page")
+        expect(pressed).to_have_attribute("aria-pressed", "true")
+        background = "(node) => getComputedStyle(node).backgroundColor"
+        assert pressed.evaluate(background) != tab.page.locator(".viewer-bar").evaluate(background)
+
+
 def test_motion_is_reduced_on_request(browser, site: str, shelf: ShelfService):
     """Who asks the system for less motion gets no transitions."""
     with open_tab(browser, site, reduced_motion="reduce") as tab:

@@ -151,7 +151,8 @@ function show(state) {
   $("search-view").hidden = !searching || state.admin;
   if (state.admin) $("status").setAttribute("aria-current", "page");
   else $("status").removeAttribute("aria-current");
-  if (!state.view) document.title = state.query && !state.admin ? `${state.query} – Folioscope` : "Folioscope";
+  const place = state.admin ? "How things stand" : state.query || (searching ? "Search" : state.list.folder);
+  if (!state.view) document.title = place ? `${place} – Folioscope` : "Folioscope";
   admin.show(state.admin);
   if (!searching && !state.admin) {
     browse.show(state.list);
