@@ -88,6 +88,7 @@ _FOOT = re.compile(
     r"\n\s*[-–—]*[ ]?(?:page |seite )?\d{1,4}(?:[ ]?(?:of|von|/)[ ]?\d{1,4})?[ ]?[-–—]*\s*\Z", re.IGNORECASE
 )
 """A page's number at its foot is no part's."""
+_FOOT_LONG = 40
 _MONTH = re.compile(
     r"[.]?\s*(?:jan|feb|mar|mär|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez|janv|fév|avr|juin|juil|août|déc)",
     re.IGNORECASE,
@@ -358,7 +359,7 @@ def _end(text: str, labels: list[_Label], at: int) -> int:
         end = blank.start()
     if label.row and not label.heading and last is label:
         end = min(end, _line_end(text, label.end))
-    if end == len(text) and (foot := _FOOT.search(text, last.end)):
+    if end == len(text) and (foot := _FOOT.search(text, max(last.end, end - _FOOT_LONG))):
         end = foot.start()
     return max(label.end, label.start + len(text[label.start : end].rstrip()))
 
