@@ -41,7 +41,7 @@ def archive(tmp_path):
 
 def records(root):
     """What stands in the files of a catalog, by their names."""
-    return {path.name: path.read_text() for path in (root / "documents" / TENANT).iterdir()}
+    return {path.name: path.read_text() for path in (root / "documents" / TENANT).glob("*.json")}
 
 
 def old_records(root):
