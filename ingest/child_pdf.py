@@ -26,6 +26,8 @@ sys.modules.setdefault("pymupdf4llm", None)  # type: ignore[arg-type]
 import pymupdf  # noqa: E402 - after the two lines above
 from pymupdf import mupdf  # noqa: E402
 
+from ingest.child_cut import Cut  # noqa: E402
+
 MAX_LAYER_CHARS = 300_000  # a page with more is no page to read; its layer is left out
 MAX_PATHS = 20_000  # a drawing with more has no table lines worth the time
 INK_CONTRAST = 12  # of 255: less cannot be seen
@@ -76,6 +78,7 @@ class Pdf:
             if not mupdf.fz_authenticate_password(doc, password):
                 raise Refused(Status.PASSWORD_WRONG)
         self._repaired = bool(mupdf.pdf_was_repaired(pdf))
+        self._cut = Cut(self._map) if self._repaired else None
         return doc
 
     def close(self) -> None:
@@ -101,7 +104,7 @@ class Pdf:
         """A page with a crop box that leaves some of it. Of one that is empty, or lies beside the page, MuPDF makes a
         blank page of a size of its own; other readers show the page whole.
         """
-        facts = mupdf.pdf_lookup_page_obj(mupdf.pdf_document_from_fz_document(self._doc), number)
+        facts = self._facts(number)
         media, crop = (mupdf.pdf_dict_gets_inheritable(facts, name) for name in ("MediaBox", "CropBox"))
         if mupdf.pdf_is_array(crop) and mupdf.pdf_is_array(media):
             left = mupdf.fz_intersect_rect(mupdf.pdf_to_rect(media), mupdf.pdf_to_rect(crop))
@@ -109,10 +112,15 @@ class Pdf:
                 mupdf.pdf_dict_puts(facts, "CropBox", media)
         return mupdf.fz_load_page(self._doc, number)
 
+    def _facts(self, number: int) -> mupdf.PdfObj:
+        return mupdf.pdf_lookup_page_obj(mupdf.pdf_document_from_fz_document(self._doc), number)
+
     def render(self, number: int, budget: Budget) -> tuple[int, int, bytes]:
         """Page `number` (from 0) as width, height and RGB bytes."""
         pymupdf.TOOLS.reset_mupdf_warnings()
         page = self._page(number)
+        if self._cut is not None and self._cut.parts(self._facts(number)):
+            raise Refused(Status.DAMAGED)  # what came of the page would be taken for all of it
         width, height = _size(page)
         log = _paint_log(page)
         scale = budget.scale_for(width, height, self._scan_dpi(page, width * height, log))
