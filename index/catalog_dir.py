@@ -241,18 +241,19 @@ class DirCatalog:
             yield stem.with_suffix(".split.json")
             yield from stem.parent.glob(f"{stem.name}.origin-*.json")
 
-        tombstones.write(stem.with_suffix(f".{tombstones.GONE}"), tombstone, instead=spare)
+        # One that could not be written as it should be is looked for another time.
+        self._thinned &= tombstones.write(stem.with_suffix(f".{tombstones.GONE}"), tombstone, instead=spare)
         return [tombstone]
 
     def thin_tombstones(self) -> None:
-        """Take out of them what older versions wrote there. Once for each process, and one by one: all uploads wait for
-        the lock.
+        """Take out of them what older versions wrote there, and fill in what a full disk left empty. Once for each
+        process, and again after a full disk; one by one, as all uploads wait for the lock.
         """
         if self._thinned:
             return
-        for path in tombstones.long(self._root):
+        for path in tombstones.odd(self._root):
             with self.lock():
-                tombstones.shorten(path)
+                tombstones.mend(path)
         self._thinned = True
 
     def forget(self, tenant: str, document_id: str, origin: Origin | None = None) -> None:

@@ -145,6 +145,44 @@ def test_a_deletion_that_is_cut_off_on_a_full_disk_ends(archive, monkeypatch, op
     assert archive.catalog.damaged() == []
 
 
+@pytest.mark.parametrize("opened", [True, False])
+def test_on_a_disk_that_stays_full_no_name_stays(archive, monkeypatch, opened):
+    """Another writer takes what room there comes to be. Once there is some, the record is written, before a restart."""
+    document = archive.upload(pdf("one"), "notice to quit.pdf")
+    if opened:
+        archive.settle()
+    archive.catalog.thin_tombstones()
+    with monkeypatch.context() as patch:
+        patch.setattr("index.tombstones.write_atomic", lambda *_, **__: (_ for _ in ()).throw(StorageFull("no room")))
+        archive.library.delete(TENANT, document)
+    assert records(archive.root) == {f"{document}.gone.json": ""}
+    assert archive.catalog.buried(TENANT, document)
+    archive.catalog.thin_tombstones()
+    assert archive.catalog.damaged() == []
+    assert set(json.loads(records(archive.root)[f"{document}.gone.json"])) == {"deleted_at", "pages"}
+
+
+def test_when_a_deletion_of_an_older_version_began_is_kept_on_a_full_disk(archive, monkeypatch):
+    document = archive.upload(pdf("one"))
+    archive.settle()
+    folder = archive.root / "documents" / TENANT
+    write_atomic(folder / f"{document}.gone.json", json.dumps({**OLD, "document_id": document}, indent=1).encode())
+    with monkeypatch.context() as patch:
+        patch.setattr("index.tombstones.write_atomic", lambda *_, **__: (_ for _ in ()).throw(StorageFull("no room")))
+        assert archive.deletion.finish() == 1
+    archive.catalog.thin_tombstones()
+    assert json.loads(records(archive.root)[f"{document}.gone.json"]) == {"deleted_at": BEGAN, "pages": 3}
+
+
+def test_what_is_sent_in_again_while_deletions_are_looked_for_is_none(tmp_path):
+    """Its record has another name by the time that it is to be read: here it is a link that leads nowhere."""
+    catalog = DirCatalog(tmp_path)
+    folder = tmp_path / "documents" / TENANT
+    write_atomic(folder / f"{UNKNOWN_ID}.json", b"{}")
+    (folder / f"{UNKNOWN_ID}.gone.json").symlink_to("elsewhere")
+    assert catalog.bury() == []
+
+
 def test_without_room_for_its_record_nothing_is_deleted(archive, monkeypatch):
     """Where not even a file can get another name."""
     document = archive.upload(pdf("one"))
