@@ -11,6 +11,7 @@ import logging
 import os
 import queue
 import re
+import secrets
 import shutil
 import stat
 import subprocess
@@ -69,7 +70,9 @@ def _tidy(opened: Path) -> None:
             unused_s = time.time() - path.stat().st_mtime
             if unused_s > (_HALF_MADE_S if graph["half"] else _UNUSED_S):
                 log.info("%s is used no more and is removed", path)
-                shutil.rmtree(path, ignore_errors=True)
+                # Under the name of a half-made one: what a kill leaves of it must not be taken for it.
+                half = path if graph["half"] else path.rename(f"{path}.{secrets.token_hex(4)}")
+                shutil.rmtree(half, ignore_errors=True)
 
 
 def _place(cache: Path | None, name: str) -> Path:

@@ -62,6 +62,20 @@ def test_what_is_opened_counts_as_used(cache):
     assert other.exists()
 
 
+def test_a_graph_that_goes_is_whole_or_not_there(cache, monkeypatch):
+    """Its version may be started again after a kill. What was left of it goes the next time."""
+    old = age(graph(cache, "model-v1-openvino-2025.1"), 31)
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", lambda path, **_: (path / MARK).rename(path / "half"))
+        opened(cache)
+    assert not old.exists()
+    assert [len(list(path.iterdir())) for path in cache.iterdir()] == [1, 1]
+    for path in cache.iterdir():
+        age(path, 2)
+    whole = opened(cache)
+    assert list(cache.iterdir()) == [whole]
+
+
 def test_what_a_kill_left_half_made_goes(cache):
     """Which may still be under way in another process; that takes minutes."""
     with pytest.raises(KeyboardInterrupt), graphs.whole(cache / "model-v3-openvino-2026.4.1", MARK) as made:
