@@ -24,6 +24,7 @@ from worker.layout.kinds import ends_sentence, starts_lower
 from worker.layout.lines import Composed, Line
 from worker.layout.margins import put_back, put_beside, take_notes
 from worker.layout.markdown import write
+from worker.layout.numbered import take_line_numbers
 from worker.layout.paragraphs import blocks_of
 from worker.layout.pieces import Piece, prepare
 from worker.layout.placing import columns_with, is_among
@@ -46,6 +47,7 @@ def compose(lines: Sequence[Line], *, width: int, height: int, rules: Sequence[B
         pieces, rules = mirrored(pieces, aspect), mirrored_rules(rules)
     askew = [piece for piece in pieces if _runs_askew(piece) and not _runs_up(piece)]
     pieces = [piece for piece in pieces if not _runs_askew(piece) or _runs_up(piece)]
+    numbers, pieces = take_line_numbers(pieces)
     groups = touching(rules, aspect)
     # Text that runs up stays in its cell: the head of a narrow column.
     ruled, rest = take_ruled(pieces, groups)
@@ -58,7 +60,8 @@ def compose(lines: Sequence[Line], *, width: int, height: int, rules: Sequence[B
     furniture = take_furniture(rest)
     notes, body = take_notes(furniture.body)
     left = min((p.x0 for p in pieces), default=0.0)
-    right = max((p.x1 for p in pieces), default=aspect)
+    outside = {id(p) for p in (*furniture.header, *furniture.footer)}  # a page's number may stand far out
+    right = max((p.x1 for p in pieces if id(p) not in outside), default=aspect)
     # The sheet is set about evenly: lines could run as far on the right as the margin is wide on the left.
     right = max(right, min(aspect - left, aspect * 0.92)) if left < 0.3 * aspect else right
 
@@ -81,6 +84,7 @@ def compose(lines: Sequence[Line], *, width: int, height: int, rules: Sequence[B
         *_furniture_block(furniture.header, RegionKind.HEADER),
         *(block for leaf in leaves for block in leaf),
         *(Block(RegionKind.PARAGRAPH, [Row([piece])], [False]) for piece in astray),
+        *([Block(RegionKind.FOOTER, [Row([p]) for p in numbers], [False] * len(numbers))] if numbers else []),
         *_furniture_block(furniture.footer, RegionKind.FOOTER),
     ]
     return write(blocks, from_right=from_right)

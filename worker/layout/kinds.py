@@ -13,6 +13,8 @@ _ENUMERATOR = re.compile(
 _ITEM = re.compile(
     r"(?:\((?:\d{1,3}|[a-z]|[ivx]{1,5})\)|(?:\d{1,3}|[a-z])[.)]|[ivx]{1,5}[.)]|\d{1,2}(?:\.\d{1,3}){1,4}\.?)$"
 )
+_SECTION = re.compile(r"§{1,2}\s?\d{1,4}\s?[a-z]?[.)]?")
+_COUNTED = re.compile(r"(?:[^\W\d_]{1,12}\.?\s)?[\[(]?(\d{1,4})[\])]?[.:]?")
 _ROMAN = r"[ivxlc]{1,7}|[IVXLC]{1,7}"
 _PAGE = re.compile(
     rf"[-–—\s\[(|]*(?:(?:page|seite|p|pg|s|pagina|página)\b\.?\s*)?(?:\d{{1,4}}|{_ROMAN})"
@@ -44,6 +46,17 @@ def is_enumerator(text: str) -> bool:
 def is_item_number(word: str) -> bool:
     """A first word that makes its line an item: "1.", "(a)", "3)", "2.1"."""
     return _ITEM.match(word) is not None
+
+
+def is_section_number(text: str) -> bool:
+    """The number of a section of a law or a contract standing alone: "§ 4", "§ 12a"."""
+    return _SECTION.fullmatch(text) is not None
+
+
+def counted(text: str) -> int | None:
+    """The number of what is counted by a number alone, behind a word or in brackets: "14", "Art. 14", "[14]"."""
+    found = _COUNTED.fullmatch(text)
+    return int(found[1]) if found else None
 
 
 def item_ordinal(word: str) -> tuple[str, int] | None:

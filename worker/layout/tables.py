@@ -12,7 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from worker.layout.kinds import is_bullet, is_item_number, is_label, is_numeric, starts_lower
+from worker.layout.kinds import (
+    counted,
+    ends_sentence,
+    is_bullet,
+    is_item_number,
+    is_label,
+    is_numeric,
+    is_section_number,
+    starts_lower,
+)
 from worker.layout.pieces import Piece, part
 from worker.layout.rows import Row
 from worker.layout.sequence import step_of
@@ -21,6 +30,7 @@ _MOST_ROWS = 120  # of a printed table on one page
 _RUNNING = 28  # characters of a line of text on average
 _SENTENCE = 5  # words
 _HEAD = 0.8  # type sizes of white above a line that heads another table
+_COUNT_ON = 0.7  # of numbered paragraphs
 _LONG_CELL = 44  # characters: only one column may be longer than this on average
 
 
@@ -65,7 +75,8 @@ def find_tables(rows: Sequence[Row]) -> list[Found]:
         # Wrapped text under the last row belongs to it; further lone rows do not.
         while several < stop and _wraps(rows, several):
             several += 1
-        found.extend(_try(rows, start, several))
+        if not _are_paragraphs(rows[start:several]):
+            found.extend(_try(rows, start, several))
         start = several
     return found
 
@@ -74,8 +85,12 @@ def _tabular(row: Row) -> bool:
     return (
         len(row.cells) >= 2
         and not is_bullet(row.cells[0].text)
-        and not (len(row.cells) == 2 and is_item_number(row.cells[0].text))
+        and not (len(row.cells) == 2 and _numbers_text(row.cells[0].text))
     )
+
+
+def _numbers_text(text: str) -> bool:
+    return is_item_number(text) or is_section_number(text)
 
 
 def _goes_on(rows: Sequence[Row], k: int) -> bool:
@@ -88,6 +103,19 @@ def _goes_on(rows: Sequence[Row], k: int) -> bool:
     if not _tabular(before) and not _wraps(rows, k - 1):
         return False
     return _wraps(rows, k) or (k + 1 < len(rows) and _tabular(rows[k + 1]) and row.x1 - row.x0 < 24 * row.size)
+
+
+def _are_paragraphs(rows: Sequence[Row]) -> bool:
+    """Paragraphs that count on, each with its number before it ("14", "[14]", "Art. 14"): several lines long, many of
+    them, and whole sentences.
+    """
+    first = [k for k, row in enumerate(rows) if _tabular(row)]
+    numbers = [counted(rows[k].cells[0].text) for k in first]
+    if len(first) < 3 or any(len(rows[k].cells) != 2 for k in first) or len(rows) < 1.3 * len(first):
+        return False
+    on = sum(a is not None and b == a + 1 for a, b in itertools.pairwise(numbers))
+    whole = sum(ends_sentence(rows[k - 1].text) for k in first[1:])
+    return min(on, whole) >= _COUNT_ON * (len(first) - 1)
 
 
 def _wraps(rows: Sequence[Row], k: int) -> bool:
