@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from index.sentences import sentence_spans
+from index.words import fold
 
 _NAMES = {  # one name for what different people call the same; all of them stand before a number
     "article": "article articles art artikel artikels articolo",
@@ -32,7 +33,7 @@ _NAMES = {  # one name for what different people call the same; all of them stan
     "bylaw": "bylaw bylaws by-law",
     "page": "page pages p pp seite s",
 }
-_KIND = {form: kind for kind, forms in _NAMES.items() for form in forms.split()}
+_KIND = {fold(form): kind for kind, forms in _NAMES.items() for form in forms.split()}
 _LETTERED = frozenset({"annex", "schedule"})
 """Parts that may be numbered with a capital letter: "Annex B"."""
 PAGE = "page"
@@ -44,7 +45,8 @@ _SAME_LEVEL = dict.fromkeys(_SAME, "§")
 _ROMAN = r"(?=[IVXLC])(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 _STEPS = r"(?:\.\d{1,3}[a-z]?)*(?:[ ]?\((?:[a-z]{1,4}|\d{1,3})\))*"
 _NUMBER = rf"\d{{1,4}}[a-z]?{_STEPS}"
-_WORDS = "|".join(sorted(map(re.escape, (form for form in _KIND if form != "§")), key=len, reverse=True))
+_FORMS = {form for forms in _NAMES.values() for form in forms.split() if form != "§"}
+_WORDS = "|".join(sorted(map(re.escape, _FORMS), key=lambda form: (-len(form), form)))
 _REFERENCE = re.compile(
     rf"(?:\b(?P<word>{_WORDS})\.?\s*|(?P<par>§{{1,2}})\s*)"
     rf"(?P<number>{_NUMBER}|(?-i:{_ROMAN})|(?-i:[A-Z]))(?![\w%]|[.,/:-]\d)",
@@ -132,7 +134,7 @@ def parts_named(text: str) -> tuple[PartName, ...]:
     at = 0
     while (match := _REFERENCE.search(text, at)) is not None:
         at = match.end()
-        kind = "§" if match["par"] else _KIND[match["word"].lower()]
+        kind = "§" if match["par"] else _kind_of(match["word"])
         steps = _steps(match["number"], lettered=kind in _LETTERED)
         if not steps or not _names_a_part(match):
             continue
@@ -213,6 +215,11 @@ class _Label:
     row: bool = False
 
 
+def _kind_of(word: str) -> str:
+    """A pattern without case takes "ſection", of old print, and "sectıon", misread, for "section", too."""
+    return _KIND[fold(word.replace("ı", "i"))]
+
+
 def _names_a_part(match: re.Match[str]) -> bool:
     """Single letters stand for words too often: "p 14" is a page, "s" and "p" before a letter are none."""
     word = match["word"]
@@ -245,7 +252,7 @@ def _labels(text: str) -> Iterator[_Label]:
         if not (heading or match["marks"].strip() in _ITEM or _begins(text, match.start())):
             continue
         word = match["word"]
-        kind = "§" if match["par"] else _KIND[word.lower()] if word else ""
+        kind = "§" if match["par"] else _kind_of(word) if word else ""
         place = match.start(), start, match.end()
         if match["sub"] or match["letter"]:
             step = (match["sub"] or match["letter"]).lower()

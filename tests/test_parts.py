@@ -105,6 +105,14 @@ def test_labels_may_be_headings_signs_and_roman(part, begins, ends):
     assert STATUTES[span.start : span.end].endswith(ends)
 
 
+@pytest.mark.parametrize("word", ["ſection", "Sectıon", "Clauſe", "Klauſel", "SECTİON"])
+def test_letters_of_old_print_and_misread_ones_are_letters(word):
+    """Patterns without case take ſ for s and ı for i, and the names of parts have to do so, too."""
+    text = f"{word} 4. The Tenant shall repair."
+    (part,) = parts_named(f"What does {word} 4 say?")
+    assert [text[s.start : s.end] for s in part_spans(text, part)] == [text]
+
+
 @pytest.mark.parametrize(
     ("question", "wanted"),
     [
