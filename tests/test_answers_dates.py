@@ -7,6 +7,7 @@ import pytest
 from index.dates import day_pattern, days_named
 from index.flat import flat
 from index.matching import matcher_of
+from index.query import is_silent
 from tests.answers_kit import BagEmbedder, page
 from worker.answer import features, rows
 from worker.answer.asking import Role, read_question
@@ -117,6 +118,12 @@ def test_how_a_person_is_addressed_need_not_be_on_the_page():
 def test_to_die_is_a_word_in_english_and_an_article_in_german(question, asked):
     """What people did of which an index card says "Died: 1988"."""
     assert ("die" in [term.form for term in read_question(question).plan.terms]) == asked
+
+
+def test_a_question_is_gone_through_once_for_a_word():
+    """Where all that stands behind each "do" is, this does not end in an hour."""
+    assert is_silent("die", "die " + "do " * 300_000)
+    assert not is_silent("die", "do " * 300_000 + "die der Rest")
 
 
 def test_when_somebody_died_stands_behind_a_label():
