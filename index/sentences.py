@@ -40,12 +40,14 @@ _MONTHS = frozenset(_MONTHS_TEXT.split())
 _BLOCK_LINE = re.compile(r"\s*(?:#{1,6}\s|[-*+•]\s|\d{1,3}[.)]\s|\|)")
 _RULE_LINE = re.compile(r"[\s|:\-=_*]+")
 _END = re.compile(
-    r"[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？｡]+[」』”’）]*"
+    r"[.!?…]++[\"'”’»)\]]*+(?=\s)|[。！？｡]+[」』”’）]*"
     # Readers lose spaces: "for life.It was" is two sentences, "www.harbour.org" and "p.m.Then" are left alone.
     r"|(?<=[a-zà-ÿ]{3})[.!?]{1,3}(?=[A-ZÀ-Þ][a-zà-ÿ]*\s)"
 )
-_MARK = re.compile(r"[.!?…。！？｡]")
-"""What an end begins with. Looked for by itself, because a pattern with alternatives is tried at every character."""
+_MARK = re.compile(r"[.!?…]+|[。！？｡]")
+"""What an end begins with. Looked for by itself, because a pattern with alternatives is tried at every character. Marks
+in a row whole: they end a sentence together or not at all, and a page may have a thousand dots in a row.
+"""
 _LETTERS = re.compile(r"(?:\w\.)+\w")
 _OLD_MONEY = re.compile(r"£?\d+[sl]")
 """Shillings and pounds before pence: "14s. 6d.", "3l. 4s. 0d."."""

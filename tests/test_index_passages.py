@@ -97,6 +97,7 @@ def test_rows_of_marks_cost_no_more(mark):
     row = "Index " + mark * (40_000 // len(mark))
     with processor_s(5):
         assert _sentences(f"{row} 7\nNext word")[-1].endswith("Next word")
+        assert _sentences(f"{row}7\nNext word")[-1].endswith("Next word")
 
 
 def test_passages_are_about_120_words_and_overlap():
