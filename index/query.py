@@ -172,7 +172,7 @@ def is_silent(form: str, query: str) -> bool:
 
 
 def _dies(query: str) -> bool:
-    """As in "When did he die in Hull?" and "May he die?". In steps: one pattern would look behind each "do" to the end."""
+    """As in "Did he die in Hull?" and "May he die?". In steps: one pattern would look behind each "do" to the end."""
     before = _OF_PEOPLE.search(query)
     if before is not None and _DIE.search(query, before.end()) is not None:
         return True
