@@ -25,6 +25,7 @@ from index.matching import Matcher, matcher_of
 from index.types import Answer, Citation, Hit, PagePoint
 from worker.answer import features, judged, model, records, rows
 from worker.answer.asking import Question, read_question
+from worker.answer.below import with_what_follows
 from worker.answer.candidates import Candidate, candidates_of
 from worker.answer.fields import SURE, fields_asked
 from worker.answer.lookup import look_up
@@ -231,9 +232,11 @@ class ExtractiveAnswerer:
         return scores[1], scores[0]
 
     def _spoken_of(self, asked: Question, found: list[features.Found], chosen: Candidate) -> list[Candidate]:
-        """What is quoted for a candidate: itself or, for the header of a table, the rows of it that are asked about."""
+        """What is quoted for a candidate: itself, with what it only names; or, for the header of a table, those of its
+        rows that are asked about.
+        """
         if not (chosen.is_heading and chosen.is_row):
-            return [chosen]
+            return with_what_follows(asked, found[chosen.page], chosen)
         named = rows.named_below(asked, found[chosen.page], chosen)[:MAX_CITATIONS]
         return [row for row in named if not self._misnamed(asked, found, row)] or [chosen]
 
