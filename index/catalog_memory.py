@@ -157,7 +157,7 @@ class TenantCache:
 
     def _look(self) -> None:
         """Read what has changed in the directory. The caller holds `_looking`."""
-        began = time.monotonic()
+        began, at = time.monotonic(), time.time_ns()
         with self._guard:
             outdated = self._outdated
             self._meanwhile = set()
@@ -178,7 +178,8 @@ class TenantCache:
                         self._keep(document_id, read)
         with self._guard:
             if outdated == self._outdated:  # else others changed something after the scan
-                self._stamp = stamp if time.time_ns() - stamp > _SETTLED_NS else -1
+                # Of when it was scanned: to read what was found may take a minute.
+                self._stamp = stamp if at - stamp > _SETTLED_NS else -1
                 self._next_look = time.monotonic() + max(_LOOK_S, 9 * scan_s)
 
     def _scan(self) -> dict[str, frozenset[str]]:

@@ -198,3 +198,30 @@ def test_who_holds_the_lock_sees_what_changed_while_all_is_read(listing, tmp_pat
     with catalog.lock():
         end()
         assert len(list(catalog.entries())) == 3
+
+
+def test_what_comes_within_a_tick_of_the_clock_is_listed_though_reading_takes_long(tmp_path, monkeypatch):
+    """The directory's time is the same then, as on file systems that tell times in steps of two seconds. Whether it
+    has passed counts from when the directory was scanned, not from when all that was found there is read.
+    """
+    other = DirCatalog(tmp_path)
+    other.add(ONE, UPLOAD)
+    folder, load, late = tmp_path / "documents/default", catalog_memory.load, [TWO]
+    tick = folder.stat().st_mtime_ns
+    now = tick
+    monkeypatch.setattr("time.time_ns", lambda: now)
+    monkeypatch.setattr("time.monotonic", lambda: now / 1e9)
+
+    def slowly(path, make):
+        nonlocal now
+        now += 3_000_000_000
+        if late:
+            other.add(late.pop(), UPLOAD)
+            os.utime(folder, ns=(tick, tick))
+        return load(path, make)
+
+    catalog = DirCatalog(tmp_path)
+    monkeypatch.setattr(catalog_memory, "load", slowly)
+    assert [entry.manifest for entry in catalog.entries()] == [ONE]
+    now += 60_000_000_000
+    assert {entry.manifest.document_id for entry in catalog.entries()} == {ONE.document_id, TWO.document_id}
