@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from index.matching import matcher_of
 from tests.answers_kit import BagEmbedder, page
 from worker.answer.asking import Kind, read_question
 from worker.answer.candidates import candidates_of, label_end
+from worker.answer.features import Found, look
 from worker.answer.fields import SURE
 from worker.answer.kinds import spans_of
+from worker.answer.records import records_of
+from worker.answer.rows import names_another
 from worker.answer_extractive import ExtractiveAnswerer
 
 CARDS = """SATTERTHWAITE, Edmund
@@ -54,6 +58,34 @@ REGISTER = """Application P/51/016 came in May.
 P/51/022 was refused because the entrance lies on a bend."""
 
 
+HALLS = """# MOOT HALL
+
+Built: 1683. It was burnt in the riots of 1700.
+Repaired: 1780
+Repaired: 1820
+Architect: John Wood
+
+# CORN HALL
+
+Built: 1850.
+Architect: Peter Gill"""
+
+AGENDA = """Agenda of the Council, 4 May 1931
+
+Item: Water supply
+Decision: approved
+Item: Road to Skelbeck
+Decision: postponed
+Chair: Mr Dawson"""
+
+TALK = """Interview with Mrs Hartley, 3 May 1978
+
+Interviewer: You were at the Albion Mill?
+Hartley: From 1931.
+Interviewer: When did you leave?
+Hartley: I left in 1946."""
+
+
 def answered(question: str, text: str) -> list[str]:
     answer = ExtractiveAnswerer(BagEmbedder()).answer(question, [page(text, question=question)])
     return [citation.quote for citation in answer.citations]
@@ -67,6 +99,9 @@ def answered(question: str, text: str) -> list[str]:
         ("When was the Bottom Mill built?", CARDS, ["Built: 1799"]),
         ("When was the Moot Hall built?", CARDS, ["Built: 1683"]),
         ("When was the Marie built?", CARD, ["Built: 1907"]),
+        ("Who was the architect of the Moot Hall?", HALLS, ["Architect: John Wood"]),
+        ("Who was the architect of the Corn Hall?", HALLS, ["Architect: Peter Gill"]),
+        ("What was the decision on the road to Skelbeck?", AGENDA, ["Decision: postponed"]),
     ],
 )
 def test_the_line_of_the_record_that_is_named_answers(question, text, quotes):
@@ -78,6 +113,31 @@ def test_the_line_of_the_record_that_is_named_answers(question, text, quotes):
 def test_what_a_record_does_not_tell_no_other_tells_for_it(question):
     """Its own lines may be near enough to be quoted, the line with the label in another record is not."""
     assert not {"Burnt: 2 April 1871", "Died: 1988"} & set(answered(question, CARDS))
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "quote"),
+    [
+        ("Who was in the chair of the Council?", AGENDA, "Chair: Mr Dawson"),
+        ("When did Mrs Hartley leave the Albion Mill?", TALK, "Hartley: I left in 1946."),
+        ("Who was the architect of the Moot Hall?", HALLS.partition("\n\n#")[0], "Architect: John Wood"),
+    ],
+)
+def test_labels_that_come_again_make_no_records_by_themselves(question, text, quote):
+    """A field may have two lines, those who talk speak again, and what stands over all records names them all."""
+    assert quote in answered(question, text)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", " \n"])
+def test_records_begin_with_titles_or_with_a_label_that_comes_again(end):
+    """Whatever ends their lines."""
+    for text, begin in ((CARDS, []), (HALLS, ["# MOOT HALL", "# CORN HALL"]), (CARD, ["Name: Solveig", "Name: Marie"])):
+        text = text.replace("\n", end)
+        found = Found(text, "", candidates_of(text, 0))
+        groups = [[text[slice(r.lines[0].start, r.lines[0].end)] for r in sisters] for sisters in records_of(found)]
+        assert groups == (
+            [begin] if begin else [["SATTERTHWAITE, Edmund", "HOLROYD, Dorothy"], ["MOOT HALL", "BOTTOM MILL"]]
+        )
 
 
 @pytest.mark.parametrize(
@@ -110,6 +170,22 @@ def test_a_sentence_about_another_number_is_no_answer():
     assert any(
         "P/51/022" in quote for quote in answered("Was it refused because the entrance lies on a bend?", REGISTER)
     )
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "others"),
+    [
+        ("INV-24-0117", ["INV-24-0118 is for 7 tons.", "That replaces INV-23-0998."]),
+        ("INV-24-0118", ["INV-24-0117 came in May.", "It replaces INV-23-0999."]),
+    ],
+)
+def test_a_sentence_that_goes_on_speaks_of_what_the_one_before_does(asked_for, others):
+    """Another number in it may be what that replaces."""
+    text = "INV-24-0117 came in May. It replaces INV-23-0999.\n\nINV-24-0118 is for 7 tons. That replaces INV-23-0998."
+    asked = read_question(f"What does {asked_for} replace?")
+    found = Found(text, "", candidates_of(text, 0))
+    look(asked, matcher_of(asked.plan), found, ())
+    assert [text[c.start : c.end] for c in found.candidates if names_another(asked, found, c)] == others
 
 
 def test_ounces_are_no_florins():

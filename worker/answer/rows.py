@@ -32,6 +32,7 @@ it is nearer than the second and all others are farther by the third ("physician
 _MOST_ROWS = 60
 _FRAME = 0.1
 """What a word that only puts the question ("name", "number") counts, which may yet be the label of a form's row."""
+_GOES_ON = re.compile(r"(?:it|its|this|that|these|they|their|he|his|she|her|which)\b", re.IGNORECASE)
 _SHAPE = str.maketrans({**dict.fromkeys("0123456789", "9"), **dict.fromkeys("abcdefghijklmnopqrstuvwxyz", "a")})
 
 
@@ -125,9 +126,13 @@ def _label(found: Found, row: Candidate) -> str:
 
 
 def names_another(question: Question, found: Found, candidate: Candidate) -> bool:
-    """Whether a sentence has, instead of an identifier that the question has, one of its form: it speaks of that."""
+    """Whether a sentence has, instead of an identifier that the question has, one of its form: it speaks of that, but
+    where it goes on about what the sentence before has ("It replaces P/49/007").
+    """
     identifiers = question.numbers(Role.IDENTIFIER)
-    if (found.qualities[candidate.order][identifiers] >= SHAPE_QUALITY).any():
+    goes_on = candidate.order > 0 and _GOES_ON.match(found.text, candidate.start, candidate.end) is not None
+    spoken_of = found.qualities[candidate.order - goes_on : candidate.order + 1][:, identifiers]
+    if (spoken_of >= SHAPE_QUALITY).any():
         return False
     return any(_has_its_like(found, candidate, question.plan.terms[number].form) for number in identifiers)
 
