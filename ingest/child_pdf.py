@@ -67,6 +67,9 @@ class Pdf:
             lost = self._repaired  # no pages were found, which does not say that there were none
             self.close()
             raise Refused(Status.TOO_MANY_PAGES if self.pages > 0 else Status.DAMAGED if lost else Status.EMPTY)
+        if self.pages == 1 and self._is_portfolio():
+            self.close()
+            raise Refused(Status.PORTFOLIO)
 
     def _open(self, password: str | None) -> mupdf.FzDocument:
         stream = mupdf.fz_open_memory(mupdf.python_buffer_data(self._bytes), len(self._bytes))
@@ -80,6 +83,18 @@ class Pdf:
         self._repaired = bool(mupdf.pdf_was_repaired(pdf))
         self._cut = Cut(self._map) if self._repaired else None
         return doc
+
+    def _is_portfolio(self) -> bool:
+        """Whether the file is a folder of others (ISO 32000-1, 12.3.5), shown as one. Its only page says that the
+        program does not show it.
+        """
+        trailer = mupdf.pdf_trailer(mupdf.pdf_document_from_fz_document(self._doc))
+        root = mupdf.pdf_dict_gets(trailer, "Root")
+        folder = mupdf.pdf_dict_gets(root, "Collection")
+        files = mupdf.pdf_dict_gets(mupdf.pdf_dict_gets(root, "Names"), "EmbeddedFiles")
+        hidden = mupdf.pdf_to_name(mupdf.pdf_dict_gets(folder, "View")) == "H"
+        some = any(mupdf.pdf_array_len(mupdf.pdf_dict_gets(files, name)) for name in ("Names", "Kids"))
+        return mupdf.pdf_is_dict(folder) and some and not hidden
 
     def close(self) -> None:
         """Give everything back, as far as nothing else holds on to it."""

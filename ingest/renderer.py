@@ -4,7 +4,7 @@ Implementations parse documents in a process of its own (`ingest/sandbox.py`). W
 is validated before it gets these types. Failures are `BadDocument`, `TooLarge` or
 `UnsupportedMedia` with a stable code:
 
-`encrypted` (password missing or wrong), `damaged`, `empty`, `too_many_pages`, `page_too_large`,
+`encrypted` (password missing or wrong), `damaged`, `empty`, `portfolio`, `too_many_pages`, `page_too_large`,
 `render_timeout`, `render_memory`, `render_crash`, `bomb`.
 """
 

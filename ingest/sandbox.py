@@ -316,6 +316,11 @@ def _raise_for(status: Status) -> None:
         Status.PASSWORD_NEEDED: ("encrypted", "The file is protected by a password. Upload it with its password."),
         Status.PASSWORD_WRONG: ("encrypted", "The password does not open this file."),
         Status.EMPTY: ("empty", "The file has no pages."),
+        Status.PORTFOLIO: (
+            "portfolio",
+            "The PDF is a portfolio: a folder of other files, and a page that says so. Save these files out of it and "
+            "upload them, each by itself or all in a ZIP.",
+        ),
         Status.MEMORY: ("render_memory", _MESSAGES["render_memory"]),
         Status.BOMB: ("bomb", "The image declares so many pixels that it looks made to exhaust memory."),
     }.get(status, ("damaged", "The file is damaged or incomplete and cannot be read."))

@@ -41,6 +41,7 @@ class Status(enum.IntEnum):
     BOMB = 8
     NO_SUCH_PAGE = 9
     UNSUPPORTED = 10
+    PORTFOLIO = 11
 
 
 class WireError(Exception):

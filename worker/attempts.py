@@ -36,6 +36,7 @@ PERMANENT = frozenset(
         "empty",
         "page_too_fine",
         "page_too_large",
+        "portfolio",
         "too_large",
         "too_many_pages",
         "no_such_page",

@@ -78,6 +78,7 @@ const REASONS = [
   [/too_large|limit|too_big|size|pixel/, "It is larger than this installation allows."],
   [/time_?out|deadline|too_slow/, "Reading it took too long, so it was stopped."],
   [/memory/, "Reading it needed more memory than is allowed."],
+  [/portfolio/, "It is a portfolio, a folder of other files. Save them out of it and add those."],
   [/crash|killed|died/, "The reader stopped on it. It may be damaged."],
   [/storage_full|disk/, "The disk of the server is full."],
   [/depth|nested/, "Archives inside archives are opened two levels deep, not further."],
@@ -97,7 +98,7 @@ export function reason(code, message) {
 export const isPasswordCode = (code) => /^encrypted|password/.test(code ?? "");
 
 /** Whether another try of a file may end otherwise than the last: not where the same bytes are to blame. */
-export const mayOpen = (code) => !isPasswordCode(code) && !/^(damaged|empty|unsupported_media_type)$/.test(code ?? "");
+export const mayOpen = (code) => !isPasswordCode(code) && !/^(damaged|empty|portfolio|unsupported_media_type)$/.test(code ?? "");
 
 const ASKING = new Set(
   (
