@@ -98,3 +98,33 @@ def test_a_table_beside_an_address_parts_what_is_above_from_what_is_below() -> N
     text = page.composed(rules, shuffle=4).text
     assert in_order(text, "Account | 0449 2118", "Amount due | 14.17", "Nobody could say")
     assert in_order(text, "The Occupier", "Saltney", "Nobody could say")
+
+
+@pytest.mark.parametrize("x", [44.0, 330.0])
+@pytest.mark.parametrize("start", [150.0, 166.0, 196.0])
+def test_a_note_beside_a_table_is_not_parted_by_it(x: float, start: float) -> None:
+    """Nor the table by the note: of an invoice's sums, and how to pay, with the terms from side to side below. What
+    stands on the left is read first.
+    """
+    page = Page()
+    page.line(44, 100, "Invoice of the rope works", 14)
+    rules = table(page, x, 190, [("Net", "15.70"), ("Tax", "3.14"), ("Total", "18.84"), ("Due", "1 May")], 210)
+    note = [
+        *(
+            "Please pay within thirty days of the",
+            "date of this invoice to the account at",
+            "the bank that is named overleaf, and",
+        ),
+        *(
+            "tell the number of the invoice, which",
+            "stands at the head. From that day on",
+            "interest is charged as the law has it.",
+        ),
+    ]
+    for k, part in enumerate(note):
+        page.line(330 if x == 44 else 44, start + 13 * k, part)
+    page.text(44, 320, 520, OTHER)
+    text = page.composed(rules, shuffle=5).text
+    sums = ["Net | 15.70", "Total | 18.84", "Due | 1 May"]
+    assert in_order(text, "Invoice of", *([*sums, *note] if x == 44 else [*note, *sums]), "Nobody could say")
+    assert " ".join(note) in " ".join(text.split())

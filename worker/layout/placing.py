@@ -3,7 +3,8 @@
 A table with nothing beside it parts what is above it from what is below. One with running text beside it stands in a
 column, and so does not: the page is divided into columns as if it were a picture, and the table is put where its
 column has room for it. Tables side by side without columns around them are read from the left, each with the lines
-that stand over it and under it alone.
+that stand over it and under it alone. So are a table and the text beside it, as of an invoice's sums and a note on how
+to pay: neither parts the other.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from worker.layout.segment import Leaf, segment
 
 _LINES, _WORDS = 3, 3  # of running text beside a table, at least
 _SLACK = 0.01  # page heights
+_LEADING = 1.0  # type sizes between the lines of a paragraph, at most
 _NEAR = 2.5  # type sizes between a table and a line over or under it that is its own
 _HEAD = 0.02  # page heights: a line that reaches into a table's top stands over it
 
@@ -56,7 +58,8 @@ def _put(items: list[Leaf | Ruled], table: Ruled, others: Sequence[Ruled]) -> bo
         if found is None:
             continue
         near, leaf = found
-        own = all(p.x1 <= t.x0 + _SLACK or p.x0 >= t.x1 - _SLACK for p in leaf.pieces for t in others)
+        own = all(_clear(p, t) for p in leaf.pieces for t in others)
+        own = own and not any(table.y0 < p.yc < table.y1 for p in leaf.pieces)
         if own and not any(near.x0 < p.x1 - _SLACK and p.x0 < near.x1 - _SLACK for p in beside):
             at = items.index(leaf)
             above = tuple(p for p in leaf.pieces if p.yc < top)
@@ -70,20 +73,43 @@ def _put(items: list[Leaf | Ruled], table: Ruled, others: Sequence[Ruled]) -> bo
 def _across(
     pieces: Sequence[Piece], table: Ruled, tables: Sequence[Ruled], left: float, right: float
 ) -> list[Leaf | Ruled]:
-    """What is above a table and those beside it, these from the left, and what is below."""
+    """What is above a table and those beside it, these and the text beside them from the left, and what is below."""
     row = sorted([table, *(t for t in tables if _are_beside(t, table))], key=lambda t: t.x0)
     top = min(map(top_of, row))
+    start, stop = row[0].x0, max(t.x1 for t in row)
+    before = _beside([p for p in pieces if p.x1 <= start + _SLACK], row)
+    after = _beside([p for p in pieces if p.x0 >= stop - _SLACK], row)
+    flanking = {id(p) for p in (*before, *after)}
+    pieces = [p for p in pieces if id(p) not in flanking]
     above, below = [p for p in pieces if p.yc < top], [p for p in pieces if p.yc >= top]
     others = [t for t in tables if t not in row]
     heads = _own(above[::-1], row)
     tails = _own(below, row)
     taken = {id(p) for own in (*heads, *tails) for p in own}
     items = columns_with([p for p in above if id(p) not in taken], [t for t in others if t.y0 < top], left, right)
+    items += segment(before, left, start)
     for one, over, under in zip(row, heads, tails, strict=True):
         items += [*segment(over[::-1], one.x0, one.x1), one, *segment(under, one.x0, one.x1)]
+    items += segment(after, stop, right)
     return items + columns_with(
         [p for p in below if id(p) not in taken], [t for t in others if t.y0 >= top], left, right
     )
+
+
+def _beside(pieces: Sequence[Piece], row: Sequence[Ruled]) -> list[Piece]:
+    """Running text beside tables, with those of its lines that stand over and under their height. `pieces`, from the
+    top, are all on one side of them.
+    """
+    top, bottom = min(t.y0 for t in row), max(t.y1 for t in row)
+    level = [k for k, p in enumerate(pieces) if top < p.yc < bottom]
+    if sum(len(pieces[k].tokens) >= _WORDS for k in level) < _LINES:
+        return []
+    first, last = level[0], level[-1] + 1
+    while first and pieces[first].y0 - pieces[first - 1].y1 < _LEADING * pieces[first].size:
+        first -= 1
+    while last < len(pieces) and pieces[last].y0 - pieces[last - 1].y1 < _LEADING * pieces[last].size:
+        last += 1
+    return list(pieces[first:last])
 
 
 def _own(pieces: Sequence[Piece], row: Sequence[Ruled]) -> list[list[Piece]]:
