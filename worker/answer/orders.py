@@ -38,6 +38,9 @@ _LEET = (
 _LETTERS = str.maketrans("01345", "oieas")
 
 _MODEL = r"(?:ai|llms?|gpt|chatbots?|chatgpt|(?:large )?language models?|ai (?:models?|assistants?|systems?|agents?))"
+_TO_MODEL = rf"(?:to|for) (?:(?:all|any|every|the|an?|this|whichever) )*{_MODEL} ?:"
+_TOLD = r"[\"'“‘«„\d]"
+"""What a model is to say word for word begins so; "answer all questions with whole sentences" is for pupils."""
 _RULES = r"(?:instructions?|directives?|rules?|prompts?|guidelines?|guardrails?|system messages?)"
 _EARLIER = r"(?:previous|prior|above|earlier|preceding|foregoing|initial|original|system|safety)"
 _NOT_HEED = r"(?:(?:do not|don't|never) (?:follow|obey|heed|listen to)|pay no (?:attention|heed) to)"
@@ -97,8 +100,16 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
         ("ignorier", "vergiss", "missachte"),
         r"\b(?:ignorier|vergiss|missacht)\w*(?: \w+){0,2},? (?:alles|was)\b[^.!?]{0,40}\bantwort",
     ),
-    (("antwort",), r"\b(?:antworte|beantworte)t?\b(?: \w+){0,2} (?:jede|alle|jegliche)n? fragen? [^.!?]{0,20}\bmit\b"),
-    (("répond",), r"\brépond\w*(?: \w+){0,1} (?:à )?(?:toutes les|chaque|toute) questions? (?:par|avec)\b"),
+    (
+        ("antwort",),
+        r"\b(?:antworte|beantworte)t?\b(?: \w+){0,2} (?:jede|alle|jegliche)n? fragen? [^.!?]{0,20}\bmit"
+        rf" (?:{_TOLD}|(?:dem|den) (?:wort|worten|wörtern|satz|text)\b)",
+    ),
+    (
+        ("répond",),
+        r"\brépond\w*(?: \w+){0,1} (?:à )?(?:toutes les|chaque|toute) questions? (?:par|avec)"
+        rf" (?:{_TOLD}|les? (?:mots?|nombre|chiffre)\b|la phrase\b)",
+    ),
     (
         ("consignes", "instructions"),
         r"\b(?:ignor|oubli)\w*(?: \w+){0,3} (?:instructions|consignes)\b[^.!?]{0,40}\brépond",
@@ -117,19 +128,24 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         _SPOKEN_TO,
-        r"\b(?:the|this|any|every|an?) (?:ai|language model|ai model|ai assistant|llm|chatbot)\b[^.!?]{0,40}"
+        r"\b(?:the|this|any|every|an?) (?:ai(?! (?:act|office|board|committee|regulation|strategy|policy)\b)"
+        r"|language model|ai model|ai assistant|llm|chatbot)\b[^.!?]{0,40}"
         rf"\b(?:must|should|shall|will|has to)(?: (?:now|always|only|never|not))* {_REPLY}\b",
     ),
     (
         _SPOKEN_TO,
-        rf"\b(?:to|for) (?:(?:all|any|every|the|an?|this|whichever) )*{_MODEL}(?: only\b| ?:)"
+        rf"\b(?:to|for) (?:(?:all|any|every|the|an?|this|whichever) )*{_MODEL} only\b"
         rf"|\b{_MODEL} (?:reads?|reading|processing|indexing|scanning|summari[sz]ing|parsing)"
         r" (?:this|the) (?:page|document|text|file)\b",
     ),
+    # At a line's beginning or a sentence's: "Guidelines for AI: a review" is a title.
+    (_SPOKEN_TO, rf"^[ >\"'#(-]*{_TO_MODEL}"),
+    (_SPOKEN_TO, rf"[.!?:;][ \"'(]{{1,3}}{_TO_MODEL}"),
     (
         ("automated", "machine", "robot", "reader model"),
         r"\bto (?:any|all|every|the) (?:automated|machine|robot) \w+ (?:reading|processing|parsing) this\b"
-        r"|\binstructions? (?:to|for) (?:(?:all|any|every|the|an?) )*(?:automated|machine|robot|reader model)\b",
+        r"|\binstructions? (?:to|for) (?:(?:all|any|every|the|an?) )*(?:reader model"
+        r"|(?:automated|machine|robot) (?:readers?|models?|agents?|assistants?))\b",
     ),
     (
         ("assistant", "model "),
@@ -198,10 +214,15 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
         ("do not ", " this "),
         r"\bdo not (?:answer|cite|quote|trust)\b[^.!?]{0,40}\bother (?:documents?|pages?|excerpts?)\b"
         rf"|\b(?:trust|cite|quote) (?:only (?:from )?this {_SOURCE}|this {_SOURCE} (?:only|alone))\b"
+        r"(?! (?:with|by|as|if|when|after|under|numbers?)\b)"
         rf"|\b(?:quote|cite) any {_SOURCE} (?:but|except|other than) this\b",
     ),
     (("not found",), r"\b(?:say|answer|reply|respond|output)(?: with)?:? [\"'“‘]?not found\b"),
-    (("excerpt",), r"\b(?:cite|quote|source|use|name|give) (?:only )?excerpts? (?:number |no\.? ?)?\d"),
+    (
+        ("excerpt",),
+        r"\b(?:cite|quote|source) (?:only )?excerpts? (?:number |no\.? ?)?\d"
+        r"|\b(?:use|name|give) (?:only )?excerpts? (?:number |no\.? ?)?\d+ as (?:the|your|its) (?:\w+ )?source",
+    ),
     (
         ("--", "==", "##", "**"),
         r"[-=#*]{2} ?(?:end|begin|start) (?:of )?(?:the )?(?:excerpts?|context|documents?|prompt|user input)",
