@@ -220,6 +220,23 @@ def test_a_short_quote_that_shows_something_is(quote):
     assert [one.quote for one in answer.citations] == [quote]
 
 
+@pytest.mark.parametrize(
+    ("quote", "text", "cited"),
+    [
+        ("200 pounds", "It cost 1,200 pounds.", None),
+        ("200 pounds", "It cost 1,200 pounds. Then 200 pounds more.", "200 pounds"),
+        ("paid 12", "He paid 12.50 to paid 12,500 men.", None),
+        ("paid 12", "He paid 12, then 12,500.", "paid 12"),
+        ("1912", "Left 3.5.1912 for good.", "1912"),
+    ],
+)
+def test_a_part_of_a_sum_is_no_quote_of_it(quote, text, cited):
+    """Whoever reads "1,200 pounds" as 200 is not right because it says so; a part of a date is a year."""
+    claims = claims_of(says((f"It was {quote}.", [(1, quote)])), [Excerpt(0, 0, len(text), text)], "?")
+    spans = [(one.start, one.end) for claim in claims for one in claim.sources]
+    assert spans == ([(text.rindex(cited), text.rindex(cited) + len(cited))] if cited else [])
+
+
 def test_words_are_never_cut():
     """A quote that begins or ends inside a word is cited with the whole word."""
     claims = claims_of(says(("Lit.", [(1, "amp was li")])), [Excerpt(0, 0, 26, "The lamp was lit at dusk. ")], "?")

@@ -39,6 +39,10 @@ _MARKER = re.compile(r"\[(\d{1,3})\]")
 _WRITTEN = re.compile(r"\[?([0-9]{1,3})\]?")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _DIGITS = re.compile(r"\d+")
+_FIGURE_BEFORE = re.compile(r"\d[\d.,]*\Z")
+_FIGURE_BEHIND = re.compile(r"[.,]?\d(?:[.,]?\d)*")
+_LONG_FIGURE = 32
+_DECIMAL = re.compile(r"\d+[.,]\d{1,2}")
 _GROUPED = re.compile(r"\d{1,3}(?:[.,]\d{3})+(?:[.,]\d+)?")
 
 
@@ -183,11 +187,12 @@ def _locate(quote: str, excerpt: Excerpt, claim: str) -> tuple[int, int, float] 
     wanted, _ = _flat(quote)
     if not wanted:
         return None
-    at = f" {flat} ".find(f" {wanted} ")  # "42" is not quoted from a 1942 that stands before it
-    if at < 0:
-        at = flat.find(wanted)
-    if at >= 0:
-        first, last, quality = at, at + len(wanted), 1.0
+    at = _exactly(wanted, flat)
+    whole = next((a for a in at if not _cuts_figure(excerpt.text, places[a], places[a + len(wanted) - 1] + 1)), None)
+    if whole is not None:
+        first, last, quality = whole, whole + len(wanted), 1.0
+    elif at:
+        return None
     else:
         if not _LEAST_FUZZY <= len(wanted) <= min(len(flat), _MOST_FUZZY):
             return None
@@ -200,7 +205,7 @@ def _locate(quote: str, excerpt: Excerpt, claim: str) -> tuple[int, int, float] 
         first, last, quality = best.dest_start, best.dest_end, best.score / 100
     start, end = places[first], places[last - 1] + 1
     text = excerpt.text
-    if _inside_figure(text, start) or _inside_figure(text, end):
+    if _cuts_figure(text, start, end):
         return None
     while start > 0 and _of_word(text[start - 1]) and _of_word(text[start]):
         start -= 1
@@ -209,8 +214,26 @@ def _locate(quote: str, excerpt: Excerpt, claim: str) -> tuple[int, int, float] 
     return excerpt.start + start, excerpt.start + end, quality
 
 
-def _inside_figure(text: str, at: int) -> bool:
-    return 0 < at < len(text) and text[at - 1].isdigit() and text[at].isdigit()
+def _exactly(wanted: str, flat: str) -> list[int]:
+    """Where it stands letter by letter, whole words first: "42" is not quoted from a 1942 that stands before it."""
+    wanted = re.escape(wanted)
+    return [m.start() for one in (rf"(?<!\S){wanted}(?!\S)", wanted) for m in re.finditer(one, flat)]
+
+
+def _cuts_figure(text: str, start: int, end: int) -> bool:
+    """Whether a span begins or ends within a figure: "200 pounds" is no quote of "1,200 pounds", nor "4" of 4.50."""
+    for at in (start, end):
+        before = _FIGURE_BEFORE.search(text[max(0, at - _LONG_FIGURE) : at])
+        behind = _FIGURE_BEHIND.match(text, at, at + _LONG_FIGURE)
+        if before is None or behind is None:
+            continue
+        cut = before.group() + behind.group()
+        if before.group()[-1].isdigit() and behind.group()[0].isdigit():
+            return True
+        # Days of a date and steps of a section's number say something by themselves.
+        if _GROUPED.fullmatch(cut) or _DECIMAL.fullmatch(cut):
+            return True
+    return False
 
 
 def _says_something(quote: str) -> bool:
