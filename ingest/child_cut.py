@@ -12,8 +12,8 @@ from pymupdf import mupdf
 
 _ENDS = (b"endstream", b"endobj")
 _OBJECT = re.compile(rb"(?<!\d)(\d{1,10})\s{1,9}\d{1,5}\s{1,9}obj\b")
-_LAST_BYTES = 1024
-"""Where the mark of a file's end must be (ISO 32000-1, implementation note 18)."""
+_UNSEEN = frozenset({"Metadata", "PieceInfo", "Properties", "OC", "OPI"})
+"""What is told of pictures and forms, and of layers: a page without it looks the same."""
 _MOST_OBJECTS = 20_000
 """Of a page. One with more is taken for whole."""
 
@@ -22,8 +22,11 @@ class Cut:
     """That a file ends before its end: looked for once, in one that had to be repaired."""
 
     def __init__(self, data: mmap.mmap | bytes) -> None:
-        self._object = _unended(data)
-        self._is_cut = data.find(b"%%EOF", max(0, len(data) - _LAST_BYTES)) < 0
+        last = max(data.rfind(mark) for mark in _ENDS)
+        head = _unended(data)
+        self._object = int(head[1]) if head else None
+        # What stands behind the mark of the file's end is no part of it: blanks up to a whole block, a mail's footer.
+        self._is_cut = data.rfind(b"%%EOF") < (head.start() if head else last)
 
     def parts(self, page: mupdf.PdfObj) -> bool:
         """Whether something of what the page object `page` shows lies behind the cut, or across it."""
@@ -45,15 +48,16 @@ class Cut:
             if mupdf.pdf_is_array(value):
                 waiting += [mupdf.pdf_array_get(value, n) for n in range(mupdf.pdf_array_len(value))]
             elif mupdf.pdf_is_dict(value):
-                waiting += [mupdf.pdf_dict_get_val(value, n) for n in range(mupdf.pdf_dict_len(value))]
+                keys = (mupdf.pdf_to_name(mupdf.pdf_dict_get_key(value, n)) for n in range(mupdf.pdf_dict_len(value)))
+                waiting += [mupdf.pdf_dict_get_val(value, n) for n, key in enumerate(keys) if key not in _UNSEEN]
         return False
 
 
-def _unended(data: mmap.mmap | bytes) -> int | None:
-    """The number of the object that the file ends within; None where it ends between two, or behind all."""
+def _unended(data: mmap.mmap | bytes) -> re.Match[bytes] | None:
+    """How the object begins that the file ends within; None where it ends between two, or behind all."""
     ends = [place + len(mark) for mark in _ENDS if (place := data.rfind(mark)) >= 0]
     # The first one behind the last that ended: what a stream holds may look like another.
     head = _OBJECT.search(data, max(ends, default=0))
     if head is None or any(data[-length:] == mark[:length] for mark in _ENDS for length in range(3, len(mark))):
         return None  # nothing began, or all of it came and the mark of its end did not
-    return int(head[1])
+    return head

@@ -80,9 +80,24 @@ def test_without_its_list_of_objects_a_file_is_whole(renderer, put, kind):
         assert [pixels(renderer, path, number) for number in range(1, PAGES + 1)] == whole
 
 
-def test_what_a_page_never_had_is_no_loss(renderer, put):
-    """A file that was not cut, but has to be repaired, may name objects that are nowhere."""
+@pytest.mark.parametrize("behind", [b"", bytes(4096), b"\n-- \nThis message was checked.\n" * 100])
+def test_what_a_page_never_had_is_no_loss(renderer, put, behind):
+    """A file that was not cut, but has to be repaired, may name objects that are nowhere. What is padded to whole
+    blocks, or has a mail's footer, is not cut.
+    """
     data = kit.pdf_bytes()
     assert b"/Contents[" in data
-    broken = data.replace(b"startxref", b"startxxxx").replace(b"/Contents[", b"/Contents[999 0 R ")
+    broken = data.replace(b"startxref", b"startxxxx").replace(b"/Contents[", b"/Contents[999 0 R ") + behind
     assert pixels(renderer, put(broken), 1) == pixels(renderer, put(data), 1)
+
+
+def test_what_is_told_of_a_picture_is_no_part_of_the_page(renderer, put):
+    """Who made it and with what, which stands behind the picture in the file."""
+    document = pymupdf.open("pdf", scanned())
+    told = document.get_new_xref()
+    document.update_object(told, "<</Type/Metadata>>")
+    document.update_stream(told, b"made with a camera " * 20)
+    document.xref_set_key(document[0].get_images()[0][0], "Metadata", f"{told} 0 R")
+    data = document.tobytes()
+    cut = data[: data.index(b"%d 0 obj" % told)]
+    assert pixels(renderer, put(cut), 1) == pixels(renderer, put(data), 1) is not None
