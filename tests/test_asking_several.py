@@ -87,6 +87,7 @@ def test_what_is_asked_beside_is_a_question_of_its_own(question, asked):
         'Where does "and when" stand?',
         "When did he leave? (Who was the keeper and why?)",
         "When did he leave and why (or not)? (Who was the keeper?)",
+        "When was the mill at Skelbeck built and who paid for the chapel of Kendal (in the report of 1912)",
         "When did he leave and why? (Who was the keeper (at Cape Clear)?)",
         "What, when, why, how and who and when and where?",
         "the keeper and who he was",

@@ -66,9 +66,11 @@ def single_questions(text: str) -> tuple[Single, ...]:
 
 
 def _apart(text: str) -> tuple[str, str]:
-    """The text without the brackets at its end, and these; they are part of the text where there are others."""
+    """The text without the brackets at its end, and these; they are part of the text where there are others, and where
+    it refers to nothing: then who asks wrote them.
+    """
     whole, _, told = text.partition(" (")
-    if told.endswith(")") and not _BRACKET.search(told[:-1]):
+    if told.endswith(")") and not _BRACKET.search(told[:-1]) and refers_back(whole):
         return whole, f"({told}"
     return text, ""
 
