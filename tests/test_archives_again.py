@@ -79,6 +79,25 @@ def test_a_kill_before_it_was_opened_again(archive):  # noqa: F811
     assert (archive.view(box).state, marks(archive)) == (DocumentState.DONE, [])
 
 
+def test_a_password_that_comes_while_an_archive_is_opened_survives_a_kill(archive, monkeypatch):  # noqa: F811
+    """Which was begun without it, and so ends with what is locked."""
+    content = zipped(**LOCKED)
+    box = archive.upload(content, BOX)
+    members, sent = expansion.members, []
+
+    def meanwhile(*args, **options):
+        if not sent:
+            sent.append(archive.upload(content, BOX, password=SESAME))
+        return members(*args, **options)
+
+    monkeypatch.setattr(expansion, "members", meanwhile)
+    archive.jobs.expand(TENANT, box)
+    assert archive.view(box).state is DocumentState.READING
+    archive.restart()
+    archive.settle()
+    assert (archive.view(box).state, marks(archive)) == (DocumentState.DONE, [])
+
+
 def test_no_room_to_open_it_again(archive, monkeypatch):  # noqa: F811
     """It goes on by itself once there is room, as one that is opened for the first time does."""
     content = zipped(**LOCKED)

@@ -50,9 +50,16 @@ class Openings:
         self._full_at.pop(document_id, None)
 
     def end(self, entry: Entry) -> None:
-        """The opening has ended, one way or another. Harmless where none began."""
-        if is_archive(entry):
-            self._catalog.opening(entry.manifest.tenant, entry.manifest.document_id, begins=False)
+        """The opening of `entry` has ended, one way or another. Harmless where none began. Where another password came
+        meanwhile it is still to be opened with that: its ring may be lost.
+        """
+        if not is_archive(entry):
+            return
+        tenant, document_id = entry.manifest.tenant, entry.manifest.document_id
+        with self._catalog.lock():
+            current = self._catalog.get(tenant, document_id)
+            if current is None or current.password == entry.password:
+                self._catalog.opening(tenant, document_id, begins=False)
 
     def put_off(self, entry: Entry) -> None:
         """The opening could not be, and comes another time: that of an archive that was opened before is remembered,
