@@ -125,6 +125,29 @@ def test_a_line_without_end_costs_little():
         asyncio.run(read())
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        events(piece("é"), STOP, first="\ufeff", eol="\r\n"),
+        events(piece("é"), STOP, eol="\r", done=False),
+        whole({"content": "é"}),
+        httpx.Response(200, content=b"\xef\xbb\xbf \n" + whole({"content": "é"}).content),
+    ],
+)
+def test_a_reply_is_the_same_in_whatever_pieces_it_comes(reply):
+    """A proxy may send letter by letter, and cut through a letter and a mark of byte order."""
+
+    class Drip(httpx.AsyncByteStream):
+        async def __aiter__(self):
+            for at in range(len(reply.content)):
+                yield reply.content[at : at + 1]
+
+    async def read():
+        return "".join([piece async for piece in pieces(httpx.Response(200, stream=Drip()))])
+
+    assert asyncio.run(read()) == "é"
+
+
 @pytest.mark.parametrize("reason", ["length", "content_filter"])
 def test_what_was_claimed_before_the_cut_holds(reason):
     """It is told with a note that there may be more; a reply that was not cut has none."""

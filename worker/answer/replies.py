@@ -51,7 +51,7 @@ async def pieces(response: httpx.Response) -> AsyncIterator[str]:
         if whole is None:
             # What comes tells it, and not the content type, which proxies get wrong.
             held = held.removeprefix(_BOM).lstrip()
-            whole = held.startswith(b"{") if held else None
+            whole = None if _BOM.startswith(held) else held.startswith(b"{")
         if whole is not False or _LINE_END.search(chunk) is None:  # a long line in small pieces is looked at once
             continue
         *lines, held = _LINE_END.split(held)
