@@ -77,6 +77,10 @@ def test_of_a_section_that_has_more_of_the_question():
         ("Which matters need a vote?", AGREEMENT, "## Article II."),  # it says that they are reserved
         ("What is consent given by?", AGREEMENT, "§ 3"),
         ("What became of Treharne v Abernethy?", MINUTES, "3 Treharne"),  # another paragraph
+        ("When was the mill built?", "The mill was built in 1899. It burnt.", "The mill"),  # a figure is an answer
+        ("When was the mill built?", "12 March 1899: the mill was built. It burnt.", "12 March"),
+        ("When was version 4.3 released?", "Version 4.3 was released on 3.6.2012. It was late.", "Version"),
+        ("What is the fee?", "# The fee: 3/6\n\nIt is paid at once.", "# The fee"),
     ],
 )
 def test_what_is_quoted_alone(question: str, text: str, chosen: str):

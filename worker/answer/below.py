@@ -15,10 +15,13 @@ from worker.answer.asking import Question, Role
 from worker.answer.candidates import Candidate
 from worker.answer.features import Found
 
-_COUNTS = re.compile(r"[^a-z]*\d[^a-z]*[a-z]?|[ivxlc]{1,6}|[a-z]")
-"""What numbers a title and says nothing: "2213/21", "ii", "4a"."""
-_PART_TEXT = "article clause section paragraph part chapter schedule annex appendix item no nr artikel abschnitt"
-_PART = frozenset(_PART_TEXT.split())
+_LABEL = re.compile(
+    r"\W*(?:(?:article|clause|section|paragraph|part|chapter|schedule|annex|appendix|item|no|nr|artikel|abschnitt)\b\.?\s*)?"
+    r"(?:\d{1,4}[a-z]?(?:\.\d{1,3})*|[ivxlc]{1,6}|[a-z])[.):]?\s+(?-i:(?=[^a-zà-ÿ\s]))",
+    re.IGNORECASE,
+)
+"""What numbers a title or a paragraph, and says nothing: "Article II. ", "2 "."""
+_NUMBER_WORDS = frozenset({"no", "nr"})
 
 
 def with_what_follows(question: Question, found: Found, chosen: Candidate) -> list[Candidate]:
@@ -43,5 +46,9 @@ def with_what_follows(question: Question, found: Found, chosen: Candidate) -> li
 
 
 def _says_more(question: Question, candidate: Candidate) -> bool:
-    words = [token.form for token in tokens(plain(candidate.text[candidate.start : candidate.end]))]
-    return any(question.adds(word) and word not in _PART and not _COUNTS.fullmatch(word) for word in words)
+    text = plain(candidate.text[candidate.start : candidate.end])
+    label = _LABEL.match(text)
+    numbers = [t.form for t in question.plan.terms if len(t.form) > 2 and any(map(str.isdigit, t.form))]
+    # "2213/21" says no more than the 2213 that was asked for.
+    said = " ".join(w for w in text[label.end() if label else 0 :].split() if not any(n in w for n in numbers))
+    return any(question.adds(token.form) and token.form not in _NUMBER_WORDS for token in tokens(said))
