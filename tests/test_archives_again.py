@@ -44,6 +44,17 @@ def test_the_failure_of_before_is_not_told_again(archive, content):  # noqa: F81
     assert not marks(archive)
 
 
+def test_what_is_in_an_archive_is_not_tried_before_it_has_the_password(archive):  # noqa: F811
+    """It would fail once more, and be told as failed until the archive's opening has come to it."""
+    content = zipped(b=pdf("!locked"))
+    box = archive.upload(content, BOX)
+    archive.settle()
+    assert archive.view(box).state is DocumentState.FAILED
+    archive.upload(content, BOX, password=SESAME)
+    assert {job.document_id for job in archive.rung} == {box}
+    assert {state for state, _ in told_until_settled(archive, box)} == {DocumentState.READING, DocumentState.DONE}
+
+
 def test_a_wrong_password_ends_as_before(archive):  # noqa: F811
     """Told as waiting, then with its failure; and without a password nothing is opened again."""
     content = zipped(**LOCKED)

@@ -134,17 +134,19 @@ def test_a_scan_from_upload_to_citation(browser: Browser, served: str, tmp_path:
 
 def test_a_locked_file_and_an_archive_with_one(browser: Browser, served: str, tmp_path: Path):
     """A protected PDF, alone and in a ZIP, is read once its password is entered, and then found."""
-    locked_pdf(tmp_path / "will.pdf", "The lighthouse is left to my niece Perpetua.", "ellery")
+    tried = tmp_path.name[-1]  # names of its own when it is tried again beside what it left
+    will_pdf, papers_zip = f"will {tried}.pdf", f"papers {tried}.zip"
+    locked_pdf(tmp_path / will_pdf, "The lighthouse is left to my niece Perpetua.", "ellery")
     locked_pdf(tmp_path / "codicil.pdf", "The foghorn is left to my nephew Barnaby.", "ellery")
-    with zipfile.ZipFile(tmp_path / "papers.zip", "w") as packed:
+    with zipfile.ZipFile(tmp_path / papers_zip, "w") as packed:
         packed.write(tmp_path / "codicil.pdf", "estate/codicil.pdf")
     with open_tab(browser, served) as tab:
         page = tab.goto()
         with page.expect_file_chooser() as chooser:
             page.locator("#choose-files").click()
-        chooser.value.set_files([tmp_path / "will.pdf", tmp_path / "papers.zip"])
-        will = page.locator("#documents .row", has_text="will.pdf")
-        papers = page.locator("#documents .row", has_text="papers.zip")
+        chooser.value.set_files([tmp_path / will_pdf, tmp_path / papers_zip])
+        will = page.locator("#documents .row", has_text=will_pdf)
+        papers = page.locator("#documents .row", has_text=papers_zip)
         expect(will.locator(".row-problem")).to_contain_text("protected by a password")
         papers.locator("summary").click()
         expect(papers.locator(".row-details")).to_contain_text("estate/codicil.pdf – ")
@@ -156,4 +158,4 @@ def test_a_locked_file_and_an_archive_with_one(browser: Browser, served: str, tm
         expect(papers.locator(".row-status")).to_have_text("1 page read")
         page.locator("#q").fill("foghorn")
         expect(page.locator(".hit").first.locator(".hit-link")).to_have_text("codicil.pdfpage 1")
-        expect(page.locator(".hit").first.locator(".crumbs")).to_contain_text("papers.zip")
+        expect(page.locator(".hit").first.locator(".crumbs")).to_contain_text(papers_zip)

@@ -71,7 +71,10 @@ class ReadAgain:
         states = [PageState.FAILED, PageState.DONE] if everything else [PageState.FAILED]
         pages = self._put_back(self._store.scan(manifest.tenant, document_ids=documents, states=states))
         unopened = [one for one in documents if self._catalog.reopen(manifest.tenant, one)]
-        self._ring([Expand(manifest.tenant, one) for one in unopened])
+        # An archive that is to be opened once more rings for what is in it, once that has the password which came.
+        waits = self._catalog.being_opened(manifest.tenant, manifest.document_id)
+        ring_for = [manifest.document_id] if waits else unopened
+        self._ring([Expand(manifest.tenant, one) for one in ring_for])
         return Asked(pages, len(unopened))
 
     def page(self, point: PagePoint, *, everything: bool = False) -> Asked:
