@@ -64,7 +64,7 @@ def photograph(url: str, scheme: str) -> Image.Image:
         sys.exit("Chromium is needed: apt-get install chromium, or set FOLIOSCOPE_CHROMIUM to its path.")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--headless", "--no-sandbox", "--disable-gpu"])
-        for _ in range(2):  # the first question of a fresh service warms it up
+        for _ in range(3):  # the first questions of a fresh service warm it up
             page = browser.new_page(viewport=SIZE, color_scheme=scheme)
             page.goto(f"{url}/?q={quote(QUESTION)}")
             page.wait_for_selector(".answer-text .chip", timeout=60_000)
