@@ -168,6 +168,12 @@ def part_spans(text: str, part: PartName) -> list[PartSpan]:
     return [one for one in found if one.quality == best]
 
 
+def behind_label(text: str) -> str:
+    """A title or paragraph without what numbers it: "Reserved matters" of "Article II. Reserved matters"."""
+    label = _LABEL.match(text)
+    return text[label.end() :] if label else text
+
+
 def lead_ins(text: str, start: int) -> list[tuple[int, int]]:
     """What introduces the item of a list that begins at `start`, the outermost first: "4.3 The Tenant shall not:" for
     "(a) keep petrol", which without it says the contrary. Empty for what begins no item or is a sentence by itself.

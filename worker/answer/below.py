@@ -5,22 +5,15 @@ by silence.
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 
+from index.parts import behind_label
 from index.passages import plain
 from index.words import tokens
 from worker.answer.asking import Question, Role
 from worker.answer.candidates import Candidate
 from worker.answer.features import Found
 
-_LABEL = re.compile(
-    r"\W*(?:(?:article|clause|section|paragraph|part|chapter|schedule|annex|appendix|item|no|nr|artikel|abschnitt)\b\.?\s*)?"
-    r"(?:\d{1,4}[a-z]?(?:\.\d{1,3})*|[ivxlc]{1,6}|[a-z])[.):]?\s+(?-i:(?=[^a-zà-ÿ\s]))",
-    re.IGNORECASE,
-)
-"""What numbers a title or a paragraph, and says nothing: "Article II. ", "2 "."""
 _NUMBER_WORDS = frozenset({"no", "nr"})
 
 
@@ -46,9 +39,8 @@ def with_what_follows(question: Question, found: Found, chosen: Candidate) -> li
 
 
 def _says_more(question: Question, candidate: Candidate) -> bool:
-    text = plain(candidate.text[candidate.start : candidate.end])
-    label = _LABEL.match(text)
+    text = behind_label(plain(candidate.text[candidate.start : candidate.end]))
     numbers = [t.form for t in question.plan.terms if len(t.form) > 2 and any(map(str.isdigit, t.form))]
     # "2213/21" says no more than the 2213 that was asked for.
-    said = " ".join(w for w in text[label.end() if label else 0 :].split() if not any(n in w for n in numbers))
+    said = " ".join(w for w in text.split() if not any(n in w for n in numbers))
     return any(question.adds(token.form) and token.form not in _NUMBER_WORDS for token in tokens(said))
