@@ -40,6 +40,13 @@ def test_numbers_of_lines_cut_no_sentence(jitter: float) -> None:
     assert feet == ["1 2 3 A 5 6 7. " + " ".join(str(n) for n in range(8, len(lines) + 1)), "- 4 -"]
 
 
+def test_also_where_hardly_a_line_begins_with_a_capital() -> None:
+    """As it may be in running text by chance, and is in an inventory."""
+    lines = wrap(PROSE + OTHER, 350, 10)
+    assert sum(line[0].islower() for line in lines) >= 0.85 * len(lines)
+    assert numbered(lines).composed().text.split("\n\n")[0] == flat(PROSE + OTHER)
+
+
 def test_questions_and_answers_are_paragraphs() -> None:
     """A transcript: each question and each answer by itself, whole, also beside a page's number far out."""
     speeches = [f"{'QA'[k % 2]}. {text}" for k, text in enumerate((PROSE + OTHER).strip().split(". "))]

@@ -18,7 +18,8 @@ _WIDEST = 3.0  # type sizes: three figures, and what a reader's box stands out
 _READ = 0.85  # of the numbers are those of their lines; the others are misread
 _FULL = 0.85  # of the text's width: a line that goes on in the next one
 _FEWEST_RUNNING = 3
-_LOWER = 0.85  # of the lines begin with a small letter in an inventory, and of running text never so many
+_LOWER = 0.85  # of the lines begin with a small letter in an inventory, and of running text seldom so many:
+_MOSTLY = 0.6  # then so many have to go on, for which the lines of an inventory are too short
 
 
 def take_line_numbers(pieces: Sequence[Piece]) -> tuple[list[Piece], list[Piece]]:
@@ -90,4 +91,5 @@ def _run(lines: Sequence[Sequence[Piece]]) -> bool:
         if a and b
     )
     small = sum(starts_small(line[0].text) for line in full)
-    return running >= _FEWEST_RUNNING and small < _LOWER * len(full)
+    mixed = small < _LOWER * len(full)
+    return running >= (_FEWEST_RUNNING if mixed else _MOSTLY * (len(full) - 1))
