@@ -36,6 +36,11 @@ def events(*chunks, eol="\n", first="", kind="text/event-stream", done=True):
     return httpx.Response(200, content=body.encode(), headers={"Content-Type": kind})
 
 
+def in_lines(chunk, eol="\n"):
+    """A chunk as an event whose data has many lines."""
+    return eol.join(f"data: {line}" for line in json.dumps(chunk, indent=1).split("\n"))
+
+
 def whole(message, finish="stop"):
     return httpx.Response(200, json={"choices": [{"message": message, "finish_reason": finish}]})
 
@@ -68,6 +73,8 @@ THOUGHT = {"type": "thinking", "thinking": [{"type": "text", "text": says(SECOND
         events(piece([THOUGHT]), piece([{"type": "text", "text": GOOD}]), STOP),
         whole({"content": [THOUGHT, {"type": "text", "text": GOOD}]}),
         events({"choices": [{"message": {"content": GOOD}, "finish_reason": "stop"}]}),
+        events(in_lines(piece(GOOD[:20])), in_lines(piece(GOOD[20:])), STOP),
+        events(piece(GOOD), in_lines(STOP), done=False),
         events(piece(GOOD), STOP, kind="text/plain"),
         events(piece(GOOD), STOP, kind="Text/Event-Stream; charset=utf-8"),
         httpx.Response(
@@ -99,6 +106,8 @@ def test_replies_of_every_server_are_read(reply):
         (events(piece(f"<|unknown|>{GOOD} But"), ended("length")), "FOLIOSCOPE_LLM_MAX_TOKENS"),
         (httpx.Response(200, text="<html>a proxy</html>"), "no chat completion"),
         (events(["no chunk"]), "no chunk"),
+        (events(in_lines(piece(GOOD))[:-9], piece(GOOD), STOP), "no chunk"),
+        (events(piece(GOOD), STOP, in_lines({"usage": {}})[:-3], done=False), "no chunk"),
         (httpx.Response(200, json={"choices": [3]}), "no chat completion"),
     ],
 )
@@ -130,6 +139,7 @@ def test_a_line_without_end_costs_little():
     [
         events(piece("é"), STOP, first="\ufeff", eol="\r\n"),
         events(piece("é"), STOP, eol="\r", done=False),
+        events(in_lines(piece("é"), "\r\n"), in_lines(STOP, "\r\n"), eol="\r\n"),
         whole({"content": "é"}),
         httpx.Response(200, content=b"\xef\xbb\xbf \n" + whole({"content": "é"}).content),
     ],
@@ -157,6 +167,21 @@ def test_what_was_claimed_before_the_cut_holds(reason):
     assert "cut short" in answer.extra["note"]
     answer = answer_to(events(piece(both), STOP))
     assert (answer.text, answer.extra) == ("He earned 42 pounds. [1] He left in 1911. [2]", {})
+
+
+@pytest.mark.parametrize("end", [STOP, ended("abort"), "data: [DONE]"])
+def test_a_reply_that_ends_within_its_claims_is_cut_short(end):
+    """Whatever its server calls its end: a model that was stopped had not said that nothing was found, or no more."""
+    answer = answer_to(events(piece(says(FIRST, SECOND)[:-30]), end))
+    assert answer.text == "He earned 42 pounds. [1]"
+    assert "cut short" in answer.extra["note"]
+    for told in (GOOD[:40], GOOD[: GOOD.index("[") + 1]):
+        with pytest.raises(Unavailable, match="cut short") as caught:
+            answer_to(events(piece(told), end))
+        assert caught.value.code == "llm_unavailable"
+    without_bracket, damaged = GOOD[:-1], GOOD.replace("He earned", 'He "earned"')
+    assert answer_to(events(piece(without_bracket), end)).extra == {}
+    assert not answer_to(events(piece(damaged), end)).found
 
 
 @pytest.mark.parametrize(

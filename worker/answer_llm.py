@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 from index.types import Answer, Citation, Hit, PagePoint, Statement
 from worker.answer.chat import ChatModel
@@ -78,9 +78,7 @@ class LlmAnswerer:
             reader = ClaimReader(shown, question)
             said = self._model.stream(SYSTEM, _message(question, shown, pages), cancelled)
             try:
-                for piece in without_thoughts(said, cancelled):
-                    yield from map(told.add, reader.feed(piece))
-                yield from map(told.add, reader.end())
+                yield from map(told.add, _claims(said, reader, cancelled))
             except CutShort as cut:
                 if not told.citations:  # nothing was found so far, which is not that nothing is there
                     raise
@@ -103,6 +101,15 @@ class LlmAnswerer:
             extra=extra,
             statements=tuple(told.statements),
         )
+
+
+def _claims(said: Iterator[str], reader: ClaimReader, cancelled: Callable[[], bool]) -> Iterator[Claim]:
+    """The claims of a reply as they come. Raises `CutShort` where it ends among them."""
+    for piece in without_thoughts(said, cancelled):
+        yield from reader.feed(piece)
+    if reader.cut and not cancelled():
+        raise CutShort("in the middle of its claims")
+    yield from reader.end()
 
 
 def _message(question: str, shown: Sequence[Excerpt], pages: Pages) -> str:

@@ -69,7 +69,8 @@ class ClaimReader:
         self._excerpts = excerpts
         self._question = question
         self._text = ""
-        self._at = -1  # where the next claim may begin; -1 before the list of claims, -2 when there will be none
+        self._list = 0  # where the list of claims begins
+        self._at = -1  # where the next claim may begin; -1 before that list, -2 when there will be none
         self._stated = 0
 
     def feed(self, piece: str) -> list[Claim]:
@@ -77,6 +78,7 @@ class ClaimReader:
         self._text += storable(piece)
         if self._at == -1 and (begun := _CLAIMS.search(self._text)):
             self._at = -2 if _NOTHING.search(self._text, 0, begun.start()) else begun.end()
+            self._list = begun.end() - 1
         claims: list[Claim] = []
         while self._at >= 0 and "}" in piece:
             start = self._text.find("{", self._at)
@@ -88,6 +90,21 @@ class ClaimReader:
                 break
             claims += self._checked(_from_json({"claims": [given]}))
         return claims
+
+    @property
+    def cut(self) -> bool:
+        """Whether what was fed ends within the list of claims: what would follow is not there, whatever the server says
+        of its end. A list that is damaged elsewhere is not cut.
+        """
+        if self._at < 0:
+            return False
+        try:
+            _DECODER.raw_decode(self._text, self._list)
+        except json.JSONDecodeError as error:
+            return error.msg.startswith("Unterminated string") or error.pos >= len(self._text.rstrip())
+        except (ValueError, RecursionError):
+            pass
+        return False
 
     def end(self) -> list[Claim]:
         """What is left once the reply is whole: all of it where it is prose, or JSON in another order."""

@@ -41,9 +41,12 @@ async def pieces(response: httpx.Response) -> AsyncIterator[str]:
     """Pieces of the text, as they come. Raises `httpx.ReadError` or `httpx.DecodingError` where the reply breaks off or
     says nothing, `Unavailable` where it is no chat completion, and `CutShort`, after its last piece.
     """
-    size, held, whole = 0, b"", None
+    size, held, whole, after_cr = 0, b"", None, False
     end = _End()
     async for chunk in response.aiter_bytes():
+        if after_cr:  # one end of a line, cut in two, is no empty line
+            chunk = chunk.removeprefix(b"\n")  # noqa: PLW2901
+        after_cr = chunk.endswith(b"\r")
         size += len(chunk)
         if size > _MAX_REPLY:
             raise httpx.ReadError("its reply is too long")
@@ -64,12 +67,13 @@ async def pieces(response: httpx.Response) -> AsyncIterator[str]:
     if whole:
         yield end.at_once(held)
     else:  # some servers close without [DONE], and without ending their last line
-        try:
-            piece = end.after(held)
-        except httpx.DecodingError:
-            raise httpx.ReadError("its reply broke off") from None
-        if piece is not None:
-            yield piece
+        for line in (held, b""):
+            try:
+                piece = end.after(line)
+            except httpx.DecodingError:
+                raise httpx.ReadError("its reply broke off") from None
+            if piece is not None:
+                yield piece
         if held and not end.of_stream:
             raise _no_completion()
         if end.finish is None and not end.done:  # that the reply is whole, its last chunk says
@@ -85,20 +89,26 @@ class _End:
         self.done = False
         self.of_stream = False
         self._silent = True
+        self._begun: list[bytes] = []  # lines of an event whose data has several
 
     def after(self, line: bytes) -> str | None:
-        """The text that one line of a stream brings, if any."""
+        """The text that one line of a stream brings, if any; an empty one ends an event. Where a line is a chunk by
+        itself it is not waited for that: some servers leave it out.
+        """
         self.of_stream = self.of_stream or line.startswith(_OF_STREAM)
         data = line[5:].strip() if line.startswith(b"data:") else b""
-        self.done = data == b"[DONE]"
-        if not data or self.done:
+        self.done = self.done or data == b"[DONE]"
+        if data and not self.done:
+            given = None if self._begun else _object(data)
+            if given is None:
+                self._begun.append(data)
+                return None
+        elif self._begun and (self.done or not line):
+            given, self._begun = _object(b"\n".join(self._begun)), []
+            if given is None:
+                raise httpx.DecodingError("a line of the reply is no chunk of a completion")
+        else:
             return None
-        try:
-            given = json.loads(data)
-        except (ValueError, RecursionError):
-            given = None
-        if not isinstance(given, dict):
-            raise httpx.DecodingError("a line of the reply is no chunk of a completion")
         _check_no_error(given)
         choices = given.get("choices")
         # Without one it is the usage, a filter's remark or a sign of life.
@@ -146,6 +156,14 @@ def _text(content: Any) -> str:
         return content
     parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
     return "".join(part["text"] for part in parts if part.get("type") == "text" and isinstance(part.get("text"), str))
+
+
+def _object(data: bytes) -> dict[str, Any] | None:
+    try:
+        given = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return given if isinstance(given, dict) else None
 
 
 def _check_no_error(given: Any) -> None:
