@@ -96,7 +96,7 @@ def create_app(
     app.add_middleware(HeadAsGet, methods=app.state.methods.of)
     app.add_middleware(Access, ring=ring, limits=limits, retry_after_s=config.retry_after_s)
     app.add_middleware(Guard, config=config)
-    app.add_middleware(Traced)
+    app.add_middleware(Traced, retry_after_s=config.retry_after_s)
     app.add_middleware(Cors, origins=config.cors_origins)  # a page may read what it is refused for, and our errors
     app.add_middleware(MethodOverride)
     app.add_middleware(RequestContext, metrics=metrics)

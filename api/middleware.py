@@ -1,15 +1,17 @@
 """What happens to every request, before any route and whatever the outcome.
 
 `RequestContext` (outermost) gives the request its id, adds the security headers, counts and logs. `Traced` does the
-rest as a step of the request's trace, and turns errors that nobody foresaw into a problem, which passes `api.cors` as
-every answer does. `Guard` refuses requests that a browser was tricked into: those addressed to a foreign host name
-(DNS rebinding) and changes asked for by pages of another origin; and it bounds JSON bodies, in bytes and in time.
+rest as a step of the request's trace, and turns errors that nobody foresaw, and the service's end, into a problem,
+which passes `api.cors` as every answer does. `Guard` refuses requests that a browser was tricked into: those addressed
+to a foreign host name (DNS rebinding) and changes asked for by pages of another origin; and it bounds JSON bodies, in
+bytes and in time.
 
 All are plain ASGI, so that streamed bodies pass through them piece by piece.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -25,7 +27,7 @@ from starlette.requests import ClientDisconnect
 
 from api import problems
 from api.config import LOOPBACK_HOSTS, ApiConfig
-from index.errors import FolioscopeError, TooLarge
+from index.errors import FolioscopeError, TooLarge, Unavailable
 from worker import tracing
 from worker.logs import request_id_var
 
@@ -143,8 +145,9 @@ def _is_upload(method: str, path: str) -> bool:
 class Traced:
     """Errors that are nobody's but ours stand in the trace and in the log, and are told with the request's id."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, retry_after_s: int) -> None:
         self.app = app
+        self._retry_after_s = retry_after_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -165,6 +168,16 @@ class Traced:
                 await self.app(scope, receive, send_noting)
         except ClientDisconnect:
             raise
+        except asyncio.CancelledError:
+            if not scope["app"].state.context.stopping:
+                raise
+            # It takes longer than a stop waits. Who has nothing of an answer yet is told to ask again.
+            if begun:
+                raise ClientDisconnect from None
+            error = Unavailable("The service is stopping; send this again in a moment.")
+            await problems.of_error(error, retry_after_s=self._retry_after_s, request_id=request_id)(
+                scope, receive, send
+            )
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
             if begun:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+import time
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from api.app import create_app
 from api.config import ApiConfig
 from index.errors import InternalError, StoreUnavailable
-from tests.api_kit import Api, FakeService, serving
+from tests.api_kit import Api, FakeService, assert_problem, serving, wait_for
 from worker.asking.pipeline import Selected
 
 ANSWERS = "/v1/answers", {"question": "When was the ferry sold?", "stream": True}
@@ -93,3 +95,41 @@ def test_answers_that_fail_are_counted(api, path, asked, stream):
     assert api.post(path, json=asked | {"stream": stream}).status_code == 503
     api.service.fail_with = None
     assert 'folioscope_answers_total{outcome="failed"} 2.0' in api.get("/metrics").text
+
+
+def test_what_a_stop_cuts_off_is_told():
+    """A request that takes longer than the stop waits gets a problem that says to send it again, a client that is still
+    sending its file too; of a stream only a broken connection tells that this is not all.
+    """
+    service = Silent()
+    app = create_app(service)
+    outcomes = {}
+
+    def send(name, method, path, **options):
+        with httpx.Client(base_url=url, timeout=120, trust_env=False) as client, suppress(httpx.RemoteProtocolError):
+            outcomes[name] = client.request(method, path, **options)
+
+    def dripping():
+        yield b"tw"
+        while "whole" not in outcomes:
+            time.sleep(0.05)
+            yield b"i"
+
+    with serving(app) as url:
+        httpx.post(f"{url}/v1/documents", files={"file": ("a.pdf", b"The ferry was sold in 1931.")}, trust_env=False)
+        threads = [
+            threading.Thread(target=send, args=("whole", "POST", ANSWERS[0]), kwargs={"json": {"question": "ferry"}}),
+            threading.Thread(target=send, args=("streamed", "POST", ANSWERS[0]), kwargs={"json": ANSWERS[1]}),
+            threading.Thread(target=send, args=("file", "POST", "/v1/documents"), kwargs={"content": dripping()}),
+        ]
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: len(service.conversed) == 2 and len(service.staged) == 2)
+        app.state.context.stopping = True
+    service.go.set()
+    for thread in threads:
+        thread.join(60)
+    assert set(outcomes) == {"whole", "file"}
+    for one in outcomes.values():
+        assert_problem(one, 503, "unavailable")
+        assert one.headers["retry-after"] == "5"
