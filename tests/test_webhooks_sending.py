@@ -244,6 +244,26 @@ def test_a_slow_hook_holds_nobody_up(sending):
         assert made.desk.list("slow")[0].waiting == 0
 
 
+def test_a_slow_hook_does_not_hold_the_end_up(sending):
+    """The end of a process waits for threads, up to `timeout_s` and for a resolver longer, but not for these."""
+    go_on = threading.Event()
+
+    def held(handler):
+        assert go_on.wait(60)
+        status(204)(handler)
+
+    with Receiver(held) as slow:
+        made = sending(slow)
+        made.put(made.desk.register("default", slow.host))
+        made.sender.look()
+        wait_for(lambda: slow.got)
+        waiting = [thread for thread in threading.enumerate() if thread.name.startswith("webhook")]
+        assert waiting
+        assert all(thread.daemon for thread in waiting)
+        go_on.set()
+        wait_for(made.sender.idle)
+
+
 def test_deleted_hooks_and_documents_get_nothing(sending):
     """What waits for them is dropped, also between two attempts."""
     with Receiver(status(500)) as receiver:

@@ -14,7 +14,6 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -31,6 +30,7 @@ log = logging.getLogger("folioscope.webhooks")
 
 _AGENT = "Folioscope-Webhooks"
 _LANES = 8
+"""Hooks that are sent to at once."""
 _UNWRITTEN_S = 60.0
 
 
@@ -103,7 +103,7 @@ class Sender:
         self._due: dict[Path, float] = {}  # as it stands in the files, so that they need not be read each time
         self._crowded = 1000  # so many, and those whose file is gone are dropped
         self._stop = threading.Event()
-        self._lanes = ThreadPoolExecutor(_LANES, thread_name_prefix="webhook")
+        self._lanes = threading.Semaphore(_LANES)
 
     def look(self) -> int:
         """Begin to send what is due; to how many hooks."""
@@ -115,10 +115,11 @@ class Sender:
             due = self._due_of(tenant, hook_id)
             if due:
                 with self._guard:
-                    if self._stop.is_set():  # its lanes take nothing more
+                    if self._stop.is_set():
                         break
                     self._busy.add(hook_id)
-                    self._lanes.submit(self._serve, tenant, hook_id, due)
+                # No thread that the end of the process would wait for: hosts may take their time.
+                threading.Thread(target=self._serve, args=(tenant, hook_id, due), name="webhook", daemon=True).start()
                 begun += 1
         return begun
 
@@ -131,7 +132,6 @@ class Sender:
         """Begin nothing more. What is under way is not waited for: it is sent again at the next start."""
         with self._guard:
             self._stop.set()
-            self._lanes.shutdown(wait=False, cancel_futures=True)
 
     def _due_of(self, tenant: str, hook_id: str) -> list[Path]:
         now = self._clock()
@@ -153,9 +153,10 @@ class Sender:
 
     def _serve(self, tenant: str, hook_id: str, due: list[Path]) -> None:
         try:
-            for path in due:
-                if self._stop.is_set() or not self._one(tenant, hook_id, path):
-                    return  # what else is due waits for the next look: a hook that is down is not hurried
+            with self._lanes:
+                for path in due:
+                    if self._stop.is_set() or not self._one(tenant, hook_id, path):
+                        return  # what else is due waits for the next look: a hook that is down is not hurried
         except NotFound:
             self._outbox.drop_hook(tenant, hook_id)
         except Exception:
