@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import codecs
 import json
 from contextlib import nullcontext, suppress
 from dataclasses import asdict
@@ -11,7 +13,7 @@ from rich.table import Table
 
 from api import evaluate
 from api.cli_client import ApiError, Client
-from api.cli_output import OK, PARTIAL, Output, count, safe
+from api.cli_output import INTERRUPTED, OK, PARTIAL, Output, count, safe
 from index.errors import InvalidRequest
 
 _COLUMNS = {
@@ -34,9 +36,13 @@ _COLUMNS = {
 
 
 def read(path: Path) -> list[evaluate.KnownQuestion]:
-    """The questions of a file: JSON Lines, or the ground truth of the sample archive."""
+    """The questions of a file: JSON Lines, or the ground truth of the sample archive; in UTF-8, or in UTF-16 with its
+    mark, as some shells of Windows write what is redirected.
+    """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            wide = file.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
+        text = path.read_text(encoding="utf-16" if wide else "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"{path} cannot be read: {error}") from None
     if text.lstrip().startswith("{"):
@@ -53,21 +59,32 @@ def read(path: Path) -> list[evaluate.KnownQuestion]:
 async def run(
     client: Client, output: Output, questions: list[evaluate.KnownQuestion], misses: bool, *, rerank: bool = False
 ) -> int:
+    outcomes: list[evaluate.Outcome] = []
+    failed: list[evaluate.Failed] = []
+    absent: list[evaluate.KnownPage] = []
+    interrupted = False
     with output.page_progress("questions") as bar:
         task = bar.add_task("Asking", total=len(questions))
-        failed: list[evaluate.Failed] = []
-        outcomes = await evaluate.run(
-            client, questions, lambda done: bar.update(task, completed=done), rerank=rerank, failed=failed
-        )
-        absent: list[evaluate.KnownPage] = []
-        with suppress(ApiError) if failed else nullcontext():  # what was measured is told also where it is away now
-            absent = await evaluate.absent(client, outcomes)
+
+        def show(done: int) -> None:
+            bar.update(task, completed=done)
+
+        try:
+            await evaluate.run(client, questions, show, rerank=rerank, outcomes=outcomes, failed=failed)
+            with suppress(ApiError) if failed else nullcontext():  # what was measured is told also where it is away now
+                absent = await evaluate.absent(client, outcomes)
+        except asyncio.CancelledError:  # Ctrl-C: what hours of asking have measured is told all the same
+            if not outcomes:
+                raise
+            interrupted = True
     rows = evaluate.rows(outcomes)
     for page in absent:
         output.note(f"not in the archive, so a miss: {safe(page.document)}, page {page.page}", style="yellow")
     for one in failed:
         if one.error is not None:
             output.note(f"no answer ({one.error.code}), so not counted: {safe(one.asked.question)}", style="yellow")
+    if interrupted:
+        output.note(f"interrupted: {count(len(questions) - len(outcomes) - len(failed), 'question')} not asked")
     if left := sum(one.error is None for one in failed):
         output.note(f"{count(left, 'question')} not asked any more, as none of the last was answered", style="yellow")
     if output.as_json:
@@ -85,7 +102,7 @@ async def run(
                 rank = min(outcome.ranks, default=None)
                 where = f"found at {rank}" if rank else f"not among the first {evaluate.DEPTH}"
                 output.say(f"{said}; {where}: {safe(outcome.asked.question)}")
-    return PARTIAL if failed else OK
+    return INTERRUPTED if interrupted else PARTIAL if failed else OK
 
 
 def _cell(value: float | None) -> str:

@@ -143,13 +143,15 @@ async def run(
     progress: Callable[[int], None] = lambda _done: None,
     *,
     rerank: bool = False,
+    outcomes: list[Outcome] | None = None,
     failed: list[Failed] | None = None,
 ) -> list[Outcome]:
-    """Search and ask each question in turn. `failed` takes those that the service could not answer, so that one of them
-    does not cost the others: all but `_GIVEN_UP` in a row, after which no more is asked. Raises `ApiError` without it,
-    and where nothing was answered at all.
+    """Search and ask each question in turn. `outcomes` takes what comes of each at once, for who is interrupted.
+    `failed` takes those that the service could not answer, so that one of them does not cost the others: all but
+    `_GIVEN_UP` in a row, after which no more is asked. Raises `ApiError` without it, and where nothing was answered at
+    all.
     """
-    outcomes: list[Outcome] = []
+    outcomes = [] if outcomes is None else outcomes
     known = _Known({}, {})
     in_a_row = 0
     for done, asked in enumerate(questions, 1):

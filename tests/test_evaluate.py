@@ -11,7 +11,7 @@ import pytest
 
 from api import cli_eval, evaluate
 from api.cli_client import ApiError, Client
-from api.cli_output import PARTIAL, Output
+from api.cli_output import INTERRUPTED, PARTIAL, Output
 from index.errors import InvalidRequest, Unavailable
 from tests.api_kit import Api, FakeService
 
@@ -92,6 +92,17 @@ def test_empty_files_say_so(tmp_path):
             cli_eval.read(tmp_path / name)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_files_of_every_editor_are_read(tmp_path, encoding, end):
+    """Also what a shell of Windows redirected."""
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    lines = [json.dumps({"question": f"Größe {n}?", "pages": []}, ensure_ascii=False) for n in (1, 2)]
+    path = tmp_path / "questions.jsonl"
+    path.write_bytes((mark + end.join([*lines, ""])).encode(encoding))
+    assert [one.question for one in cli_eval.read(path)] == ["Größe 1?", "Größe 2?"]
+
+
 @pytest.mark.parametrize(
     "whole",
     [{"questions": "none"}, {"questions": [{"question": "x"}]}, {"questions": ["x"]}, {"questions": None},
@@ -111,6 +122,41 @@ def test_a_page_that_is_named_twice_is_one():
     (asked,) = evaluate.read_questions([json.dumps({"question": "x", "pages": [page, page]})])
     (row,) = evaluate.rows([outcome(asked, [1])])
     assert row.ndcg_10 == 1.0
+
+
+def test_what_was_measured_before_an_interruption_is_told(tmp_path, capsys):
+    """Ctrl-C among thousands of questions: the table is of those that were asked. Before the first of them there is
+    nothing to tell.
+    """
+    stop_at, running = "", []
+
+    class Interrupted(FakeService):
+        def ask(self, tenant, question, where):
+            if stop_at in question:
+                task, loop = running[-1]
+                loop.call_soon_threadsafe(task.cancel)
+            return super().ask(tenant, question, where)
+
+    api = Api(Interrupted())
+    api.add(b"The lamp was lit at dusk.", filename="log.pdf")
+    path = tmp_path / "questions.jsonl"
+    path.write_text("\n".join(json.dumps({"question": f"lamp x{n}", "pages": []}) for n in range(8)))
+
+    async def main():
+        running.append((asyncio.current_task(), asyncio.get_running_loop()))
+        transport = httpx.ASGITransport(api.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            client = Client(http, in_process=True)
+            return await cli_eval.run(client, Output(as_json=True), cli_eval.read(path), misses=False)
+
+    stop_at = "x3"
+    assert asyncio.run(main()) == INTERRUPTED
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["rows"][0]["questions"] == 3
+    assert "5 questions not asked" in shown.err
+    stop_at = "x0"
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(main())
 
 
 @pytest.mark.parametrize(("broken", "told"), [("x1", 1), ("", 7)])
