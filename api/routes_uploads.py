@@ -278,7 +278,7 @@ async def _append(
     finally:
         with anyio.CancelScope(shield=True):
             await context.call(meter.close)
-    return await context.call(context.service.finish_upload, known.tenant, known.id)
+    return await upload_turns.handed_over(context, known)
 
 
 async def _copy(request: Request, context: Context, target: Appending, meter: UploadMeter, expected: Expected) -> None:

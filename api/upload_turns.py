@@ -43,6 +43,20 @@ async def taken(
         await anyio.sleep(_LOOK_S)
 
 
+async def handed_over(context: Context, known: Upload) -> Upload:
+    """The upload as its last byte leaves it: a document, where it is whole. Waits a moment where another request, which
+    asked how far it is, is making it one; `Conflict` (`upload_busy`) where that goes on.
+    """
+    deadline = anyio.current_time() + _PATIENCE_S
+    while True:
+        try:
+            return await context.call(context.service.finish_upload, known.tenant, known.id)
+        except Conflict as error:
+            if error.code != "upload_busy" or anyio.current_time() >= deadline:
+                raise
+        await anyio.sleep(_LOOK_S)
+
+
 class Turn:
     """The time in which a request writes."""
 

@@ -137,3 +137,24 @@ def test_a_request_that_stalls_says_what_was_kept():
     stalled = api.request("PATCH", place, headers=BYTES | total, content=stalls())
     assert "None of its bytes" in stalled.json()["detail"]
     assert api.request("HEAD", place, headers=TUS).headers["upload-offset"] == "2"
+
+
+def test_who_brought_the_last_byte_is_answered_while_another_ends_the_upload():
+    """A `HEAD` that comes between the last byte and its answer ends the upload itself; the bytes are there, and their
+    request is no refused one.
+    """
+    service = FakeService()
+    api = Api(service)
+    place = begin(api, b"12345")
+    upload_id = place.rsplit("/", 1)[1]
+    ended_by_another = service.finish_upload
+
+    def finish_upload(tenant, one):
+        service.finish_upload = ended_by_another
+        with service.uploads.appending(tenant, one, 5):  # as the other one holds it
+            return ended_by_another(tenant, one)
+
+    service.finish_upload = finish_upload
+    last = api.request("PATCH", place, headers=BYTES | {"Upload-Offset": "0"}, content=b"12345")
+    assert last.status_code == 204, last.text
+    assert last.headers["folioscope-document"] == service.uploads.get("default", upload_id).document_id
