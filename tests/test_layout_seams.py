@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -80,3 +81,44 @@ def test_a_table_in_type_of_one_width_is_not_parted_at_its_spaces() -> None:
         page.line(40, 60 + 13 * k, "north wall north pier south pier south wall lower slip upper slip")
     pieces = prepare(page.lines, WIDTH / HEIGHT)
     assert len(part_at_edges(pieces)) == 20
+
+
+@pytest.mark.parametrize("seed", range(2, 6))
+def test_columns_of_a_newspaper_without_lines_between_them(seed: int) -> None:
+    """Boxes stand out over gutters no wider than loose spaces, and some lines are run together: each column
+    is read to its end, also where the last one ends first.
+    """
+    rng = random.Random(seed)
+    page = Page()
+    texts = [f"First column begins here. {PROSE * 2}", f"Second column begins here. {OTHER * 2}", f"Last one. {PROSE}"]
+    columns = [justified(40 + 164 * k, 158, text, rng) for k, text in enumerate(texts)]
+    page.line(150, 20, "THE HARBOUR GAZETTE", 24)
+    for k in range(max(map(len, columns))):
+        row, run_on = [column[k] for column in columns if k < len(column)], rng.random() < 0.15
+        parts = [[word for words in row for word in words]] if run_on and 0 < k < 16 else row
+        for words in parts:
+            placed = as_line(words, 60 + 11 * k, rng)
+            box = replace(placed.box, x0=placed.box.x0 - rng.uniform(0, 1.5) / WIDTH)
+            box = replace(box, x1=box.x1 + rng.uniform(0, 1.5) / WIDTH)
+            page.lines.append(replace(placed, box=box, page_box=box))
+    assert in_order(page.composed().text, "THE HARBOUR GAZETTE", *texts)
+
+
+@pytest.mark.parametrize("white", [6.0, 14.0])
+def test_a_heading_over_two_columns_is_not_parted_at_its_space(white: float) -> None:
+    """It is in the text's own type, and one of its spaces stands over the gutter; white is above it and below."""
+    rng = random.Random(2)
+    page = Page()
+    left, right = justified(40, 236, PROSE, rng), justified(282, 236, OTHER, rng)
+    for top in (60.0, 60 + 12 * 16 + 2 * white):
+        for k in range(15):
+            for words in (left[k % len(left)], right[k % len(right)]):
+                page.lines.append(as_line(words, top + 12 * k, rng))
+    heading: Words = [
+        (150, 210, "Resolutions"),
+        (216, 276, "transferred"),
+        (282, 340, "altogether"),
+        (346, 380, "before"),
+    ]
+    page.lines.append(as_line(heading, 60 + 12 * 15 + white, rng))
+    assert "Resolutions transferred altogether before" in flat(page.composed().text)

@@ -17,7 +17,8 @@ from statistics import median
 from worker.layout.pieces import Piece, vertical_overlap
 
 _NARROWEST = 0.42  # in type sizes; readers' boxes stand out beyond the letters, so that a gutter looks narrower
-_SLACK = 0.25  # of a strip's width
+_SLACK = 0.25  # of a strip's width, or in a narrow one as many type sizes as this, but no more than about half of it:
+_HAIR, _HALF = 0.25, 0.5
 _NEIGHBOURS = 48  # how far along the canonical order the partner on the same line is looked for
 _MOST_WORK = 3_000_000  # gutters grown times pieces, of which a printed page needs thousands: none shall take minutes
 
@@ -219,7 +220,8 @@ def bars(piece: Piece, gutter: Gutter) -> bool:
 
 
 def _reaches_in(piece: Piece, lo: float, hi: float) -> bool:
-    return min(piece.x1 - lo, hi - piece.x0) > _SLACK * (hi - lo)
+    width = hi - lo
+    return min(piece.x1 - lo, hi - piece.x0) > max(_SLACK * width, min(_HAIR * piece.size, _HALF * width))
 
 
 def wide_enough(gutter: Gutter, size: float) -> bool:

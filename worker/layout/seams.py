@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from statistics import median
 
 from worker.layout.pieces import Piece, canonical, part
@@ -21,6 +22,9 @@ _WIDER = 1.5
 _AROUND = 9.0  # type sizes up and down
 _NEAR = 0.4  # type sizes: ends of lines of one column
 _FEWEST = 3  # lines with either edge
+_PLAIN = 4  # lines with either edge, where the gap tells nothing
+_GUTTER = 1.0  # type sizes: a wider one is none that a reader's box could bar
+_CLOSE = 0.6  # type sizes of white between lines of one column
 _TEXT = 5  # lines with the one edge, beside a note
 _NOTE = 0.4  # of the text's width
 _LONG = 8.0  # type sizes; shorter pieces end where they like
@@ -38,18 +42,55 @@ def part_at_edges(pieces: Sequence[Piece]) -> list[Piece]:
     channels = _channels(pieces)
     for k, piece in enumerate(pieces):
         reach = _AROUND * piece.size
-        cuts = sorted(channels.get(k, ()))
-        for i in _gaps(piece) if not cuts else ():
-            around = pieces[bisect_left(heights, piece.yc - reach) : bisect_right(heights, piece.yc + reach)]
-            if _is_edge(piece, i, around):
-                cuts.append(i)
+        around = pieces[bisect_left(heights, piece.yc - reach) : bisect_right(heights, piece.yc + reach)]
+        found = {i for i in _gaps(piece) if _is_edge(piece, i, around)}
+        cuts = sorted({*channels.get(k, ()), *found, *_plain_edges(piece, around)})
         bounds = itertools.pairwise([0, *cuts, len(piece.tokens)])
         parts = [piece] if not cuts else [part(piece, a, b) for a, b in bounds]
         if k in channels:
             for i, (before, after) in zip(cuts, itertools.pairwise(parts), strict=True):
-                _clear(before, after, channels[k][i])
+                if i in channels[k]:
+                    _clear(before, after, channels[k][i])
         parted.extend(parts)
-    return canonical(parted) if len(parted) > len(pieces) else list(pieces)
+    return _trimmed(canonical(parted) if len(parted) > len(pieces) else pieces)
+
+
+def _trimmed(pieces: Sequence[Piece]) -> list[Piece]:
+    """The pieces, those at a narrow gutter cut back to where the lines around end or begin: readers' boxes stand out
+    beyond the letters, some by more than others, and would bar it.
+    """
+    heights = [piece.yc for piece in pieces]
+    trimmed = []
+    for piece in pieces:
+        reach = _AROUND * piece.size
+        around = pieces[bisect_left(heights, piece.yc - reach) : bisect_right(heights, piece.yc + reach)]
+        lines = [p for p in around if p.x1 - p.x0 >= _LONG * piece.size and _alike(p, piece)]
+        size = median(p.size for p in lines) if lines else 0.0
+        x0, x1 = _start_of(piece, lines, size), _end_of(piece, lines, size)
+        trimmed.append(replace(piece, x0=x0, x1=x1) if (x0, x1) != (piece.x0, piece.x1) and x0 < x1 else piece)
+    return trimmed
+
+
+def _end_of(piece: Piece, lines: Sequence[Piece], size: float) -> float:
+    ends = _level([p.edges[-1][1] for p in lines], piece.edges[-1][1], size)
+    if ends is None or piece.x1 <= ends:
+        return piece.x1
+    starts = _level([p.edges[0][0] for p in lines], ends + _GUTTER * size / 2, _GUTTER * size)
+    return ends if starts is not None and starts > ends else piece.x1
+
+
+def _start_of(piece: Piece, lines: Sequence[Piece], size: float) -> float:
+    starts = _level([p.edges[0][0] for p in lines], piece.edges[0][0], size)
+    if starts is None or piece.x0 >= starts:
+        return piece.x0
+    ends = _level([p.edges[-1][1] for p in lines], starts - _GUTTER * size / 2, _GUTTER * size)
+    return starts if ends is not None and ends < starts else piece.x0
+
+
+def _level(edges: Sequence[float], at: float, size: float) -> float | None:
+    """Where several of the edges stand that are about at a place."""
+    near = [x for x in edges if abs(x - at) < _NEAR * size]
+    return median(near) if len(near) >= _PLAIN else None
 
 
 def _gaps(piece: Piece, times: float = _WIDER) -> Iterator[int]:
@@ -127,7 +168,7 @@ def _is_edge(piece: Piece, i: int, around: Sequence[Piece]) -> bool:
     near, long = _NEAR * piece.size, _LONG * piece.size
     ending = beginning = crossing = 0
     for other in around:
-        if other is piece or other.x1 - other.x0 < long or not 0.7 * piece.size < other.size < 1.4 * piece.size:
+        if other is piece or other.x1 - other.x0 < long or not _alike(other, piece):
             continue
         if abs(other.edges[-1][1] - end) < near:
             ending += 1
@@ -143,11 +184,47 @@ def _is_edge(piece: Piece, i: int, around: Sequence[Piece]) -> bool:
     return noted and crossing == 0
 
 
+def _plain_edges(piece: Piece, around: Sequence[Piece]) -> list[int]:
+    """Words before which the gap is a space like others, but all lines around end and begin there, with the lines above
+    and below close to it: no heading over columns stands so.
+    """
+    size = piece.size
+    others = [p for p in around if p is not piece and p.x1 - p.x0 >= _LONG * size and _alike(p, piece)]
+    ends, starts = sorted(p.edges[-1][1] for p in others), sorted(p.edges[0][0] for p in others)
+    found = []
+    for i, (before, after) in enumerate(itertools.pairwise(piece.edges), 1):
+        end, start = before[1], after[0]
+        if start - end < _SPACE * size or min(_near(ends, end, size), _near(starts, start, size)) < _PLAIN:
+            continue
+        across = (p for p in others if p.x0 < end - size and p.x1 > start + size)
+        if all(_has_gap(p, (end + start) / 2, _SPACE) for p in across) and _within_lines(piece, around):
+            found.append(i)
+    return found
+
+
+def _near(values: Sequence[float], at: float, size: float) -> int:
+    """How many of the ascending values are about there."""
+    return bisect_right(values, at + _NEAR * size) - bisect_left(values, at - _NEAR * size)
+
+
+def _within_lines(piece: Piece, around: Sequence[Piece]) -> bool:
+    """Do the next lines of its type above a piece and below it, if any, stand close to it?"""
+    beside = [p for p in around if p is not piece and p.x0 < piece.x1 and p.x1 > piece.x0 and _alike(p, piece)]
+    above = max((p.y1 for p in beside if p.yc < piece.y0), default=piece.y0)
+    below = min((p.y0 for p in beside if p.yc > piece.y1), default=piece.y1)
+    return max(piece.y0 - above, below - piece.y1) < _CLOSE * piece.size
+
+
+def _alike(a: Piece, b: Piece) -> bool:
+    """Are both in about the same size of type?"""
+    return 0.7 * b.size < a.size < 1.4 * b.size
+
+
 def _clear(before: Piece, after: Piece, edge: float) -> None:
     """Keep the white before `edge` free: readers' boxes stand out beyond the letters, here by as much as there is."""
     before.x1 = max(before.x0, min(before.x1, edge - _WIDE * before.size))
     after.x0 = min(after.x1, max(after.x0, edge))
 
 
-def _has_gap(piece: Piece, x: float) -> bool:
-    return any(a[1] <= x <= b[0] and b[0] - a[1] >= _WIDE * piece.size for a, b in itertools.pairwise(piece.edges))
+def _has_gap(piece: Piece, x: float, least: float = _WIDE) -> bool:
+    return any(a[1] <= x <= b[0] and b[0] - a[1] >= least * piece.size for a, b in itertools.pairwise(piece.edges))
