@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
 
+from worker.layout.accounts import are_accounts
 from worker.layout.gutters import Gutter, wide_enough, with_lone
 from worker.layout.kinds import ends_in_leader, has_leader, is_entry, is_enumerator, is_label, is_numeric, starts_small
 from worker.layout.pieces import Piece, vertical_overlap
@@ -21,6 +22,7 @@ from worker.layout.rows import gather
 from worker.layout.sequence import are_programmes, goes_on, has_hours, step_of
 
 _FEWEST_PROSE = 5  # lines; of fewer short ones it cannot be told
+_FEWEST_ENTRIES = 3  # of an account
 _LONG_LINE = 28  # characters
 _APART = 1.62  # type sizes between lines that are not of one paragraph
 _BESIDE = 8.0  # type sizes: values are no further from their names than that
@@ -98,7 +100,7 @@ def judge(pieces: Sequence[Piece], gutter: Gutter, others: Sequence[Gutter] = ()
     if all(side.prose for side in _sides(lone, gutter)):
         wide = gutter.x1 - gutter.x0 > 0.5 * median(p.size for p in lone)
         return Divides.COLUMNS if wide or gutter.paired >= 5 else Divides.CELLS
-    if _lists(within, gutter, beside):
+    if _lists(within, gutter, beside) or _accounts(pieces[first : last + 1], gutter):
         return Divides.BLOCKS
     near = [p for p in within if p.x1 > start and p.x0 < stop]
     left, right = _sides(near, gutter)
@@ -261,6 +263,17 @@ def _lists(pieces: Sequence[Piece], gutter: Gutter, beside: Sequence[float]) -> 
         return False
     programme = _with_next(pieces, gutter.middle, 1e9)
     return any(are_programmes(_with_next(pieces, start, gutter.middle), programme) for start in ends[1:])
+
+
+def _accounts(pieces: Sequence[Piece], gutter: Gutter) -> bool:
+    """Does a gutter run between sums on its left and names on its right, and part two accounts?"""
+    left, right = _sides(pieces, gutter)
+    if min(left.lines, right.lines) < _FEWEST_ENTRIES or _share(left.pieces, lambda p: is_numeric(p.text)) < 0.5:
+        return False
+    if _share(right.pieces, lambda p: is_numeric(p.text)) > 0.3:
+        return False
+    middle = gutter.middle
+    return are_accounts([p for p in pieces if p.x1 <= middle], [p for p in pieces if p.x0 >= middle])
 
 
 def _beginnings(pieces: Sequence[Piece], start: float, stop: float) -> list[str]:

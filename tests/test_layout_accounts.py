@@ -1,0 +1,50 @@
+"""Two sides of an account without ruling lines: each is read whole, and a table of four columns row by row."""
+
+from __future__ import annotations
+
+import pytest
+from layout_kit import PROSE, Page, in_order
+
+PAID_IN = [
+    ("Balance in hand", "112.40"),
+    ("Subscriptions", "340.10"),
+    ("Donations", "87.00"),
+    ("Sale of linen", "1.50"),
+]
+PAID_OUT = [("Butcher", "98.12"), ("Milk and cream", "54.20"), ("Nurses", "190.00"), ("Balance at the bank", "198.68")]
+OTHERS = [("Rates", "14.00"), ("Coal and gas", "61.90"), ("Printing of the report", "6.11"), ("Washing", "37.15")]
+
+
+def side_by_side(left: list[tuple[str, str]], right: list[tuple[str, str]]) -> Page:
+    page = Page(jitter=0.4, seed=4)
+    page.line(180, 50, "The Cottage Hospital, Helmsby", 14)
+    for rows, x in ((left, 50), (right, 320)):
+        for k, (name, figure) in enumerate(rows):
+            page.row(90 + 14 * k, [(x, name), (x + 230 - 5 * len(figure), figure)])
+    page.text(50, 220, 500, "Examined. " + PROSE)
+    return page
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ([*PAID_IN, ("", "541.00")], [*PAID_OUT, ("", "541.00")]),
+        ([*PAID_IN, ("", "541.00")], [*PAID_OUT[:3], ("", ""), ("", "541.00")]),
+        ([("RECEIPTS", ""), *PAID_IN], [("PAYMENTS", ""), *OTHERS]),
+        ([("Liabilities", "£"), *PAID_IN], [("Assets", "£"), *OTHERS[:3]]),
+        ([(f"To {name}", figure) for name, figure in PAID_IN], [(f"By {name}", figure) for name, figure in OTHERS]),
+    ],
+    ids=["same sums", "same sums, one side shorter", "named", "named by what is owned and owed", "to and by"],
+)
+def test_the_sides_of_an_account_are_read_one_after_the_other(
+    left: list[tuple[str, str]], right: list[tuple[str, str]]
+) -> None:
+    text = side_by_side(left, right).composed(shuffle=3).text.replace("|", " ")
+    assert in_order(text, *(f"{name} {figure}".strip() for name, figure in (*left, *right)), "Examined.", PROSE)
+
+
+def test_a_table_of_two_names_and_two_figures_keeps_its_rows() -> None:
+    """Its sums differ, and no head says that it is an account."""
+    left, right = [("Ward", "Beds"), *PAID_IN], [("Sister", "Years"), *OTHERS]
+    text = side_by_side(left, right).composed(shuffle=3).text
+    assert "| Subscriptions | 340.10 | Coal and gas | 61.90 |" in text

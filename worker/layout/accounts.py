@@ -1,0 +1,57 @@
+"""Accounts: what was received and what was paid, or what is owned and what is owed, side by side without ruling lines.
+
+Each side has names and their sums, as has a table of four columns; but an account's sides end with the same sum, or say
+what they are, and no line of one goes with a line of the other. Knows pieces and no page.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from worker.layout.kinds import is_numeric
+from worker.layout.pieces import Piece
+from worker.layout.rows import Row, gather
+
+_FEWEST = 3  # entries on either side
+_ENTRIES = 0.5  # of a side's lines
+_SIDES = (
+    ("receipts", "payments"), ("income", "expenditure"), ("liabilities", "assets"), ("dr", "cr"), ("debit", "credit"),
+    ("debtor", "creditor"), ("soll", "haben"), ("aktiva", "passiva"), ("einnahmen", "ausgaben"), ("actif", "passif"),
+    ("recettes", "dépenses"), ("doit", "avoir"), ("débit", "crédit"),
+)  # fmt: skip
+
+
+def are_accounts(left: Sequence[Piece], right: Sequence[Piece]) -> bool:
+    """Are these the two sides of an account? Each has entries, names before sums."""
+    sides = [gather(side) for side in (left, right)]
+    if any(sum(map(_is_entry, rows)) < max(_FEWEST, _ENTRIES * len(rows)) for rows in sides):
+        return False
+    totals = [max((_sum(row) for row in rows), default=()) for rows in sides]
+    return (totals[0] == totals[1] and len("".join(map(str, totals[0]))) > 2) or _are_named(*sides)
+
+
+def _is_entry(row: Row) -> bool:
+    return len(row.cells) > 1 and not is_numeric(row.cells[0].text) and is_numeric(row.cells[-1].text)
+
+
+def _sum(row: Row) -> tuple[int, ...]:
+    """The pounds, shillings and pence, or whatever they are, with which a line ends."""
+    figures: list[str] = []
+    for cell in row.cells[::-1]:
+        if not is_numeric(cell.text):
+            break
+        figures[:0] = re.findall(r"\d+", re.sub(r"(?<=\d)[,'](?=\d{3})", "", cell.text))
+    return tuple(int(figure[:12]) for figure in figures)
+
+
+def _are_named(left: Sequence[Row], right: Sequence[Row]) -> bool:
+    """Is each side headed by what it is, or has "To" before the entries on the left, and "By" on the right?"""
+    first, second = ({row.cells[0].text.casefold().strip(" .:,") for row in rows} for rows in (left, right))
+    if any({a, b} <= first | second and not {a, b} <= first and not {a, b} <= second for a, b in _SIDES):
+        return True
+    return _begin(left, "To ") and _begin(right, "By ")
+
+
+def _begin(rows: Sequence[Row], word: str) -> bool:
+    return sum(row.text.startswith(word) for row in rows) > max(2, _ENTRIES * sum(map(_is_entry, rows)))
