@@ -17,11 +17,12 @@ from api.schemas import Model
 from api.schemas_asking import AnswerJSON, FilterJSON
 from index.types import Answer, Citation
 from worker.answer.harmless import harmless
-from worker.asking.conversation import Turn
+from worker.asking.conversation import MAX_TURNS, Turn
 from worker.asking.pipeline import Done
 
 MODEL = "folioscope"
-_MAX_MESSAGES = 500
+_MAX_MESSAGES = 5000
+"""Clients send the whole conversation each time: one that was refused for its length could not be gone on with."""
 _CHARS_PER_TOKEN = 4
 _DRAFT = " (a draft: the page could not be read properly)"
 
@@ -109,7 +110,9 @@ class ModelsJSON(Model):
 
 
 def question_of(messages: Sequence[ChatMessage]) -> tuple[str, list[Turn]]:
-    """The last message of the user, and the turns before it. An empty string where there is none."""
+    """The last message of the user, and the last turns before it, as many as are kept of other conversations. An empty
+    string where there is none.
+    """
     asked = max((n for n, message in enumerate(messages) if message.role == "user"), default=-1)
     if asked < 0:
         return "", []
@@ -125,7 +128,7 @@ def question_of(messages: Sequence[ChatMessage]) -> tuple[str, list[Turn]]:
             question = None
     if question is not None:
         turns.append(Turn(question, ""))
-    return messages[asked].words().strip(), turns
+    return messages[asked].words().strip(), turns[-MAX_TURNS:]
 
 
 def corrected(told: str, answer: Answer) -> str:

@@ -129,6 +129,15 @@ def test_history_is_the_conversation(client):
     assert (turn.question, turn.answer) == ("Who was the keeper?", "John.")
 
 
+def test_a_long_conversation_goes_on(client):
+    """Clients send all of it each time; what is asked now refers to what was said last."""
+    api, service = client
+    turns = [{"role": role, "content": f"{role} {number}"} for number in range(400) for role in ("user", "assistant")]
+    asked = [*turns, {"role": "user", "content": "When was the ferry?"}]
+    assert api.chat.completions.create(model="folioscope", messages=asked).choices[0].message.content
+    assert [turn.question for turn in service.conversed[-1][1]] == [f"user {number}" for number in range(394, 400)]
+
+
 def test_a_question_without_an_answer_is_part_of_the_conversation(client):
     """Its answer failed or was stopped, and the next question may still refer to it."""
     api, service = client
