@@ -18,6 +18,9 @@ from worker.layout.pieces import CUT_GAP, Piece, join_near, vertical_overlap
 
 _DEPTH = 24
 _HEAD = 1.2  # times the largest type of blocks
+_HEADLINE = 1.25  # times the type of the text
+_STORY = 12  # lines of columns with headings over them
+_TRIES = 8  # a printed page has fewer such headings
 _OFF = 2.0  # type sizes between the left edges of blocks that are not of one column
 
 
@@ -50,6 +53,10 @@ def _split(pieces: list[Piece], left: float, right: float, depth: int) -> list[L
     if not pieces:
         return []
     gutter, divides = None, Divides.CELLS
+    start = _next_stories(pieces) if depth < _DEPTH else None
+    if start is not None:
+        parts = (pieces[:start], pieces[start:])
+        return [leaf for part in parts for leaf in _split(part, left, right, depth + 1)]
     if depth < _DEPTH and len(pieces) >= 5:
         gutter, divides = _best(pieces)
         if gutter is not None and divides is Divides.COLUMNS:
@@ -67,6 +74,35 @@ def _split(pieces: list[Piece], left: float, right: float, depth: int) -> list[L
         *_split([p for p in band if (p.x0 + p.x1) / 2 > middle], gutter.x1, right, depth + 1),
         *_split(pieces[last + 1 :], left, right, depth + 1),
     ]
+
+
+def _next_stories(pieces: Sequence[Piece]) -> int | None:
+    """Where all columns of a newspaper end, and headings over several columns each begin what is below: a column that
+    chances to go on at the same place has nothing to do with the one above.
+    """
+    if len(pieces) < 2 * _STORY:
+        return None
+    size = median(p.size for p in pieces)
+    low, tries = max(p.y1 for p in pieces[:_STORY]), 0
+    for k in range(_STORY, len(pieces) - _STORY):
+        head = pieces[k]
+        if head.size > _HEADLINE * size and min(p.y0 for p in pieces[k : k + 6]) - low > size and tries < _TRIES:
+            tries += 1
+            heads = [p for p in pieces[k : k + 6] if vertical_overlap(p, head) > 0.5]
+            if _over_columns(heads, pieces[:k], pieces[k + len(heads) :]):
+                return k
+        low = max(low, head.y1)
+    return None
+
+
+def _over_columns(heads: Sequence[Piece], above: Sequence[Piece], below: Sequence[Piece]) -> bool:
+    """Does one of the headings stand over a gutter between columns, and are there columns above?"""
+    gutters = find_gutters(below)
+    over = [g for g in gutters if any(head.x0 < g.x0 and g.x1 < head.x1 for head in heads)]
+    if not any(judge(below, g, gutters) is Divides.COLUMNS for g in over):
+        return False
+    gutters = find_gutters(above)
+    return any(judge(above, g, gutters) is Divides.COLUMNS for g in gutters)
 
 
 def _best(pieces: Sequence[Piece]) -> tuple[Gutter | None, Divides]:
