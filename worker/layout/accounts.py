@@ -22,8 +22,11 @@ _SIDES = (
 )  # fmt: skip
 
 
-def are_accounts(left: Sequence[Piece], right: Sequence[Piece]) -> bool:
-    """Are these the two sides of an account? Each has entries, names before sums."""
+def are_accounts(pieces: Sequence[Piece], middle: float) -> bool:
+    """Do the pieces left and right of `middle` make two sides of an account? Each has entries, names before sums."""
+    left, right = [p for p in pieces if p.x1 <= middle], [p for p in pieces if p.x0 >= middle]
+    if any(sum(is_numeric(p.text) for p in side) < _FEWEST for side in (left, right)):
+        return False
     sides = [gather(side) for side in (left, right)]
     if any(sum(map(_is_entry, rows)) < max(_FEWEST, _ENTRIES * len(rows)) for rows in sides):
         return False

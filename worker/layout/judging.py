@@ -17,12 +17,14 @@ from statistics import median
 from worker.layout.accounts import are_accounts
 from worker.layout.gutters import Gutter, wide_enough, with_lone
 from worker.layout.kinds import ends_in_leader, has_leader, is_entry, is_enumerator, is_label, is_numeric, starts_small
+from worker.layout.listed import list_goes_on
 from worker.layout.pieces import Piece, vertical_overlap
-from worker.layout.rows import gather
-from worker.layout.sequence import are_programmes, goes_on, has_hours, step_of
+from worker.layout.sequence import step_of
+from worker.layout.tables import keeps_edge
 
 _FEWEST_PROSE = 5  # lines; of fewer short ones it cannot be told
-_FEWEST_ENTRIES = 3  # of an account
+_FEWEST_LABELS, _OFF = 4, 3.0  # within a figure, and type sizes from the text where all are level with lines of it
+_SIGNED, _ROOM = 4.0, 1.8  # type sizes between two who sign, and above them
 _LONG_LINE = 28  # characters
 _APART = 1.62  # type sizes between lines that are not of one paragraph
 _BESIDE = 8.0  # type sizes: values are no further from their names than that
@@ -100,7 +102,7 @@ def judge(pieces: Sequence[Piece], gutter: Gutter, others: Sequence[Gutter] = ()
     if all(side.prose for side in _sides(lone, gutter)):
         wide = gutter.x1 - gutter.x0 > 0.5 * median(p.size for p in lone)
         return Divides.COLUMNS if wide or gutter.paired >= 5 else Divides.CELLS
-    if _lists(within, gutter, beside) or _accounts(pieces[first : last + 1], gutter):
+    if list_goes_on(within, gutter, beside) or are_accounts(pieces[first : last + 1], gutter.middle):
         return Divides.BLOCKS
     near = [p for p in within if p.x1 > start and p.x0 < stop]
     left, right = _sides(near, gutter)
@@ -121,7 +123,7 @@ def _numbered(band: _Band) -> Divides | None:
 
 
 def _letterhead(band: _Band) -> Divides | None:
-    return Divides.BLOCKS if _address_beside(band) else None
+    return Divides.BLOCKS if _address_beside(band) or _signed(band) else None
 
 
 def _narrow(band: _Band) -> Divides | None:
@@ -174,6 +176,16 @@ def _both_prose(band: _Band) -> Divides | None:
     return Divides.COLUMNS if all(side.prose for side in band.sides) and lines >= _FEWEST_PROSE else None
 
 
+def _figure(band: _Band) -> Divides | None:
+    """Labels within a figure stand anywhere beside the text, and some of them level with a line by chance."""
+    labels = band.right.pieces if band.left.prose else band.left.pieces
+    if band.left.prose is band.right.prose or len(labels) < _FEWEST_LABELS:
+        return None
+    if band.aligned > 0.9 and band.width < _OFF * band.size:
+        return None
+    return None if keeps_edge(labels, band.size) else Divides.COLUMNS
+
+
 def _far_values(band: _Band) -> Divides | None:
     """Names, and columns of figures level with them, however far off the first of these begins."""
     if band.aligned < 0.9 or _share(band.left.pieces, lambda p: is_numeric(p.text)) > 0.2:
@@ -221,7 +233,7 @@ def _one_list(band: _Band) -> Divides:
 
 _RULES: tuple[Callable[[_Band], Divides | None], ...] = (
     *(_numbered, _letterhead, _narrow, _index, _price_list, _other_labels, _figures, _values),
-    *(_heedless, _both_prose, _beside_prose, _rows_apart, _far_values, _many_cells, _one_list),
+    *(_heedless, _both_prose, _figure, _beside_prose, _rows_apart, _far_values, _many_cells, _one_list),
 )
 
 
@@ -252,47 +264,6 @@ def _numbers_lines(pieces: Sequence[Piece], start: float, stop: float) -> bool:
     return step_of([p.text for p in pieces if p.x0 >= start and p.x1 <= stop]) in (1, 2, 4, 5, 10)
 
 
-def _lists(pieces: Sequence[Piece], gutter: Gutter, beside: Sequence[float]) -> bool:
-    """Does a list go on from the columns left of a gutter to those on its right, or has each side its own hours?"""
-    ends = [gutter.middle, *sorted((x for x in beside if x < gutter.x0), reverse=True)[:3], -1.0]
-    stop = min((x for x in beside if x > gutter.x1), default=1e9)
-    after = _beginnings(pieces, gutter.middle, stop)
-    if any(goes_on(_beginnings(pieces, start, end), after) for end, start in itertools.pairwise(ends)):
-        return True
-    if not has_hours([p.text for p in pieces]):
-        return False
-    programme = _with_next(pieces, gutter.middle, 1e9)
-    return any(are_programmes(_with_next(pieces, start, gutter.middle), programme) for start in ends[1:])
-
-
-def _accounts(pieces: Sequence[Piece], gutter: Gutter) -> bool:
-    """Does a gutter run between sums on its left and names on its right, and part two accounts?"""
-    left, right = _sides(pieces, gutter)
-    if min(left.lines, right.lines) < _FEWEST_ENTRIES or _share(left.pieces, lambda p: is_numeric(p.text)) < 0.5:
-        return False
-    if _share(right.pieces, lambda p: is_numeric(p.text)) > 0.3:
-        return False
-    middle = gutter.middle
-    return are_accounts([p for p in pieces if p.x1 <= middle], [p for p in pieces if p.x0 >= middle])
-
-
-def _beginnings(pieces: Sequence[Piece], start: float, stop: float) -> list[str]:
-    """What the lines between the two places begin with."""
-    within = [p for p in pieces if p.x0 >= start and p.x1 <= stop]
-    return [
-        p.text
-        for k, p in enumerate(within)
-        if not any(q.x1 <= p.x0 and vertical_overlap(p, q) > 0.5 for q in within[max(0, k - 4) : k + 5])
-    ]
-
-
-def _with_next(pieces: Sequence[Piece], start: float, stop: float) -> list[str]:
-    """What the lines between the two places begin with, and what stands next to it."""
-    within = [p for p in pieces if p.x0 >= start and p.x1 <= stop]
-    lines = [(row.cells[0], row.cells[1:2]) for row in gather(within)]
-    return [" ".join(p.text for p in (first, *then)) for first, then in lines]
-
-
 def _address_beside(band: _Band) -> bool:
     """Two lines far to the right of the first two of an address: a date and a reference, and no row of a table."""
     gutter, size = band.gutter, band.size
@@ -308,6 +279,21 @@ def _address_beside(band: _Band) -> bool:
         0 < p.yc - last.yc < _APART * size and abs(p.x0 - last.x0) < size and p.x1 < gutter.x0 + size
         for p in band.pieces[gutter.last + 1 : gutter.last + 3]
     )
+
+
+def _signed(band: _Band) -> bool:
+    """Two names over what they are, far from each other and with room to sign between them and the text above."""
+    gutter, size = band.gutter, band.size
+    pieces = [p for side in band.sides for p in side.pieces]
+    if gutter.paired != 2 or len(pieces) != 4 or band.width < _SIGNED * size or not gutter.first:
+        return False
+    if any(not p.text[:1].isupper() or p.text.endswith((":", ",")) or any(map(str.isdigit, p.text)) for p in pieces):
+        return False
+    if max(side.pitch for side in band.sides) > _APART or any(len(side.pieces[0].tokens) < 2 for side in band.sides):
+        return False
+    above, below = band.pieces[gutter.first - 1], band.pieces[gutter.last + 1 : gutter.last + 2]
+    room = min(p.y0 for p in pieces) - above.y1 > _ROOM * size and len(above.tokens) > 2
+    return room and all(p.y0 - pieces[-1].y1 > size for p in below)
 
 
 def _are_values(left: Sequence[Piece], right: Sequence[Piece]) -> bool:

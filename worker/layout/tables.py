@@ -299,7 +299,7 @@ def _plain(rows: Sequence[Row], columns: Sequence[tuple[float, float]], size: fl
     lengths = [sum(len(c.text) for c in column) / len(column) for column in used_columns]
     if sum(length > _LONG_CELL for length in lengths) > 1 or max(lengths) > 110:
         return False
-    if sum(_keeps_edge(column, size) for column in used_columns) < 0.7 * len(used_columns):
+    if sum(keeps_edge(column, size) for column in used_columns) < 0.7 * len(used_columns):
         return False
     numbers = [sum(is_numeric(c.text) for c in column) / len(column) for column in used_columns]
     labels = sum(is_label(c.text) for column in used_columns for c in column)
@@ -312,7 +312,7 @@ def _plain(rows: Sequence[Row], columns: Sequence[tuple[float, float]], size: fl
     return max(numbers) >= 0.5 or sum(len(row.cells) >= 3 for row in rows) >= max(3, 0.6 * len(rows))
 
 
-def _keeps_edge(column: Sequence[Piece], size: float) -> bool:
+def keeps_edge(column: Sequence[Piece], size: float) -> bool:
     """Do most cells keep the column's left edge, right edge or middle?"""
     if len(column) < 2:
         return True

@@ -1,0 +1,45 @@
+"""What stands beside each other without a line between: two who sign, a figure and the text beside it."""
+
+from __future__ import annotations
+
+import pytest
+from layout_kit import OTHER, PROSE, Page, flat, in_order
+
+
+@pytest.mark.parametrize("x", [300, 360])
+def test_two_who_sign_are_read_one_after_the_other(x: float) -> None:
+    """A name over an office, and room to sign above."""
+    page = Page(jitter=0.4, seed=1)
+    y = page.text(50, 60, 500, PROSE) + 40
+    names, offices = ("Josiah Wragg", "Edmund Farrow"), ("Chairman of the Trustees", "Town Clerk of Helmsby")
+    page.row(y, list(zip((60, x), names, strict=True)))
+    page.row(y + 13, list(zip((60, x), offices, strict=True)))
+    assert in_order(page.composed(shuffle=2).text, PROSE, names[0], offices[0], names[1], offices[1])
+
+
+def test_two_rows_close_below_the_text_or_of_labels_stay_rows() -> None:
+    for white, left in ((6, ("Josiah Wragg", "Edmund Farrow")), (40, ("Present:", "Excused:")), (40, ("Here", "Away"))):
+        page = Page()
+        y = page.text(50, 60, 500, PROSE) + white
+        for k, right in enumerate(("Chairman of the Trustees", "Town Clerk of Helmsby")):
+            page.row(y + 13 * k, [(60, left[k]), (300, right)])
+        assert in_order(page.composed(shuffle=2).text, left[0], "Chairman of the", left[1], "Town Clerk of Helmsby")
+
+
+def test_labels_within_a_figure_tear_no_line_of_the_text_beside_it() -> None:
+    """Most of them chance to stand level with a line, but they begin anywhere."""
+    page = Page(jitter=0.3, seed=3)
+    page.text(50, 60, 240, PROSE * 2)
+    labels = [
+        (430, 2, "Safety valve"),
+        (410, 5, "Boiler"),
+        (470, 9, "Flue"),
+        (350, 13, "Cistern"),
+        (500, 16.5, "Drain"),
+    ]
+    for x, k, label in labels:
+        page.line(x, 60.5 + 13 * k, label, 9)
+    page.text(50, 420, 500, OTHER)
+    text = page.composed(shuffle=2).text
+    assert flat(PROSE * 2) in flat(text)
+    assert in_order(text, PROSE, *(label for _, _, label in labels), OTHER)

@@ -1,0 +1,44 @@
+"""Lists in columns: one that goes on from column to column, or programmes side by side. Knows pieces and gutters."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from worker.layout.gutters import Gutter
+from worker.layout.pieces import Piece, vertical_overlap
+from worker.layout.rows import gather
+from worker.layout.sequence import are_programmes, goes_on, has_hours
+
+
+def list_goes_on(pieces: Sequence[Piece], gutter: Gutter, beside: Sequence[float]) -> bool:
+    """Does a list go on from the columns left of a gutter to those on its right, or has each side its own hours?
+
+    `pieces` stand along the gutter, in canonical order; `beside` is where the gutters next to it run.
+    """
+    ends = [gutter.middle, *sorted((x for x in beside if x < gutter.x0), reverse=True)[:3], -1.0]
+    stop = min((x for x in beside if x > gutter.x1), default=1e9)
+    after = _beginnings(pieces, gutter.middle, stop)
+    if any(goes_on(_beginnings(pieces, start, end), after) for end, start in itertools.pairwise(ends)):
+        return True
+    if not has_hours([p.text for p in pieces]):
+        return False
+    programme = _with_next(pieces, gutter.middle, 1e9)
+    return any(are_programmes(_with_next(pieces, start, gutter.middle), programme) for start in ends[1:])
+
+
+def _beginnings(pieces: Sequence[Piece], start: float, stop: float) -> list[str]:
+    """What the lines between the two places begin with."""
+    within = [p for p in pieces if p.x0 >= start and p.x1 <= stop]
+    return [
+        p.text
+        for k, p in enumerate(within)
+        if not any(q.x1 <= p.x0 and vertical_overlap(p, q) > 0.5 for q in within[max(0, k - 4) : k + 5])
+    ]
+
+
+def _with_next(pieces: Sequence[Piece], start: float, stop: float) -> list[str]:
+    """What the lines between the two places begin with, and what stands next to it."""
+    within = [p for p in pieces if p.x0 >= start and p.x1 <= stop]
+    lines = [(row.cells[0], row.cells[1:2]) for row in gather(within)]
+    return [" ".join(p.text for p in (first, *then)) for first, then in lines]
