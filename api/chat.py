@@ -17,6 +17,7 @@ from api.schemas import Model
 from api.schemas_asking import AnswerJSON, FilterJSON
 from index.types import Answer, Citation
 from worker.answer.harmless import harmless
+from worker.answer.support import weakly_supported
 from worker.asking.conversation import MAX_TURNS, Turn
 from worker.asking.pipeline import Done
 
@@ -157,6 +158,8 @@ def _plain(untrusted_text: str) -> str:
 def remarks(done: Done, unknown: Unknown) -> str:
     """What to know of an answer beside its text, as a plain last line; empty where there is nothing."""
     told = [note] if (note := done.answer.extra.get("note")) else []
+    if weakly_supported(done.answer):
+        told.append("Weak support: compare this with the page.")
     if unknown.documents:
         told.append(f"Not in this archive: {_count(len(unknown.documents), 'document')} of those that were named.")
     if unknown.folder is not None:

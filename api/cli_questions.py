@@ -99,6 +99,8 @@ def print_answer(output: Output, answer: dict[str, Any]) -> None:
         if citation.get("verified") is not None:
             line.append(" verified" if citation["verified"] else " NOT verified", style="dim")
         output.say(line)
+    if answer.get("weak_support"):
+        output.say("Weak support: compare this with the page.", style="yellow")
     if answer.get("note"):  # what to know of who worded it
         output.say(safe(answer["note"]), style="yellow")
     _print_decoded(output, answer)

@@ -16,6 +16,7 @@ from index.errors import InvalidRequest
 from index.payload import storable
 from index.store import PageCounts
 from index.types import Box, Citation, DocumentState, Hit, PagePoint, SearchFilter, SearchResult, VisionFormat
+from worker.answer.support import weakly_supported
 from worker.asking.decoding import Decoding
 from worker.asking.pipeline import Done
 from worker.asking.selection import Considered
@@ -263,6 +264,7 @@ def answer(done: Done, unknown_documents: Sequence[str] = (), unknown_folder: st
         text=given.text,
         citations=citations(given.citations),
         confidence=given.confidence,
+        weak_support=weakly_supported(given),
         considered=[considered(one) for one in done.considered],
         took_ms=round(given.took_ms, 2),
         timings_ms={step: round(took, 2) for step, took in done.timings_ms.items()},

@@ -167,7 +167,8 @@ ANSWER = {
             "note": None,
         }
     ],
-    "confidence": 0.88,
+    "confidence": 0.94,
+    "weak_support": False,
     "considered": [
         {"document_id": DOCUMENT_ID, "page": 2, "score": 1.31, "selected": True, "reason": "the best match"}
     ],

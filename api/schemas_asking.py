@@ -140,6 +140,7 @@ class AnswerJSON(Model):
     text: str
     citations: list[CitationJSON]
     confidence: float
+    weak_support: bool = False  # found, and not sure enough to go without a look at the page
     considered: list[ConsideredJSON]
     took_ms: float
     timings_ms: dict[str, float]
