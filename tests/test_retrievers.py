@@ -209,6 +209,30 @@ def test_page_deleted_after_it_was_found(find):
     assert (page.id, page.text) == ("there#1", "The ferry.")
 
 
+@pytest.mark.parametrize("find", [Source.find, lambda source, query: asyncio.run(source.find_async(query))])
+def test_a_batch_of_questions_waits_for_the_limit_of_its_key(find):
+    """What comes too fast is sent again when there is room; a limit that lasts longer than anybody waits is told."""
+    after, asked = [], []
+
+    def answer(request):
+        asked.append(request)
+        if after:
+            problem = {"detail": "This key may make 60 requests per minute.", "code": "rate_limited"}
+            return httpx.Response(429, json=problem, headers={"Retry-After": after.pop(0)})
+        return httpx.Response(200, json={"hits": []})
+
+    source = Source(timeout_s=50.0, transport=httpx.MockTransport(answer))
+    after += ["0", "0", "1"]
+    assert find(source, "ferry") == []
+    assert len(asked) == 4
+    for lasting in ("60", "9" * 40, "9" * 400):
+        after.append(lasting)
+        with pytest.raises(RetrievalError) as caught:
+            find(source, "ferry")
+        assert caught.value.code == "rate_limited"
+    assert len(asked) == 7
+
+
 def test_half_a_surrogate_pair_is_no_trouble(url):
     """What a model wrote may hold one: it is searched for without, and no error of an encoding comes back."""
     source = Source(url)  # over a service that looks for the whole query in its pages

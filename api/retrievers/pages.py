@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
+import anyio
 import httpx
 
 log = logging.getLogger("folioscope.retrievers")
@@ -15,6 +17,7 @@ Content = Literal["page", "snippets"]
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 """A proxy of the environment is not meant for this machine."""
+_LEAST_WAIT_S = 0.1
 
 
 class RetrievalError(Exception):
@@ -45,8 +48,8 @@ class Source:
 
     `where` is the filter of `/v1/search`, e.g. `{"folder": "council/1931"}`; with `rerank` the service reads the first
     pages together with the query, which takes some 50 ms more and finds better. What the filter names and is not there
-    is a warning in the log, and no error: a folder may be asked for before its first document is sent. `transport` is
-    for tests.
+    is a warning in the log, and no error: a folder may be asked for before its first document is sent. A request for
+    which the key's limit leaves no room is sent again when there is, within `timeout_s`. `transport` is for tests.
     """
 
     url: str = "http://127.0.0.1:8321"
@@ -158,17 +161,41 @@ def _found(hit: dict[str, Any], text: str) -> FoundPage:
 
 
 def _send(http: httpx.Client, part: str, method: str, path: str, **options: Any) -> dict[str, Any]:
+    deadline = _deadline(http.timeout)
     try:
-        return _checked(http.request(method, path, **options), part)
+        while True:
+            response = http.request(method, path, **options)
+            if (wait := _wait(response, deadline)) is None:
+                return _checked(response, part)
+            time.sleep(wait)
     except httpx.TransportError as error:
         raise _unreachable(http.base_url, error) from error
 
 
 async def _send_async(http: httpx.AsyncClient, part: str, method: str, path: str, **options: Any) -> dict[str, Any]:
+    deadline = _deadline(http.timeout)
     try:
-        return _checked(await http.request(method, path, **options), part)
+        while True:
+            response = await http.request(method, path, **options)
+            if (wait := _wait(response, deadline)) is None:
+                return _checked(response, part)
+            await anyio.sleep(wait)
     except httpx.TransportError as error:
         raise _unreachable(http.base_url, error) from error
+
+
+def _deadline(timeout: httpx.Timeout) -> float:
+    return time.monotonic() + (timeout.read or 0.0)
+
+
+def _wait(response: httpx.Response, deadline: float) -> float | None:
+    """Seconds after which a request that came too fast may be sent again, as in a batch of many questions; None for
+    every other answer, and where that is too late.
+    """
+    after = response.headers.get("retry-after", "")
+    wait = max(_LEAST_WAIT_S, float(after) if after.isascii() and after.isdecimal() else 1.0)
+    busy = response.status_code == httpx.codes.TOO_MANY_REQUESTS
+    return wait if busy and time.monotonic() + wait <= deadline else None
 
 
 def _checked(response: httpx.Response, part: str) -> dict[str, Any]:
