@@ -37,6 +37,9 @@ MARKED = [
     ("Zürich", "Zurich ZÜRICH", ["Zurich", "ZÜRICH"]),
     ("the", "the end", ["the"]),
     ("cat", "car cats", ["cats"]),
+    ("合同编号", "本合同编号：HB-07。编号", ["合同编号", "编号"]),
+    ('"合同编号" HB-07', "本合同\n编号： HB-07 编号", ["合同\n编号", "HB-07"]),
+    ("委员会 quay", "港口委员会 the quay", ["委员会", "quay"]),
 ]
 
 
@@ -63,6 +66,8 @@ AS_SEARCH_MARKS = [
     ("modern comer", "rnodern corner, modem, comer"),
     ("ΟΔΟΣ", "οδός, οδοσ"),
     ("Oeuvres de Łódź", "les œuvres, l'œuvre; Lodz, ŁÓDŹ"),
+    ("合同编号 北码头", "港口会议：合同编号 HB-07，修理北码头。编号"),
+    ("第3章", "第3章 北码头 第4章"),
     ("Weg über die Brücke für Wagen", "Der Weg über die Brücke ist für Wagen"),
 ]
 

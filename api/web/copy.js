@@ -3,6 +3,7 @@
 // page and nothing else, for whoever may look; `toClipboard` copies, also where a browser has no clipboard for pages
 // that came unencrypted. Resolves to whether it did.
 
+import { hasSigns } from "./highlight.js";
 import { pageHref } from "./route.js";
 
 const MOST_WORDS = 400; // of a selection that is looked for
@@ -24,7 +25,10 @@ export function withSource(text, { filename, page, pages, url }) {
 export function spanOf(text, selected) {
   const words = selected.match(/[\p{L}\p{N}]+/gu) ?? [];
   if (!words.length || words.length > MOST_WORDS) return null;
-  const found = new RegExp(`(?<![\\p{L}\\p{N}])${words.join("[^\\p{L}\\p{N}]+")}(?![\\p{L}\\p{N}])`, "u").exec(text);
+  // Where there are no spaces between words, a selection begins and ends anywhere.
+  const before = hasSigns(words[0][0]) ? "" : "(?<![\\p{L}\\p{N}])";
+  const after = hasSigns(words.at(-1).at(-1)) ? "" : "(?![\\p{L}\\p{N}])";
+  const found = new RegExp(`${before}${words.join("[^\\p{L}\\p{N}]+")}${after}`, "u").exec(text);
   return found && [found.index, found.index + found[0].length];
 }
 

@@ -38,21 +38,33 @@ export function fold(word) {
 const hasDigit = (word) => /\d/.test(word);
 const WITHIN = /[-‐‑–—/]/; // what joins words
 
-/** { phrases: [[word…]…], words: [word…] } */
+// Scripts without spaces between words, as in index/words.py: of those, two signs side by side are a word.
+const SIGNS = /[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]+/g;
+export const hasSigns = (text) => text.search(SIGNS) !== -1;
+const pairsOf = (run) => (run.length === 1 ? [run] : Array.from({ length: run.length - 1 }, (_, i) => run.slice(i, i + 2)));
+const signsOf = (text) => (text.match(SIGNS) ?? []).flatMap(pairsOf);
+
+/** { phrases: [[word…]…], words: [word…], quotes: [text…], signs: [pair…] }, the last two of scripts without spaces. */
 export function parseQuery(query) {
   const phrases = [];
+  const quotes = [];
   const rest = query.replace(/["“”„]([^"“”„]+)["“”„]|«([^»]+)»/g, (_, quoted, inside) => {
-    const words = (quoted ?? inside).split(/\s+/).map(fold).filter(Boolean);
-    if (words.length) phrases.push(words);
+    const phrase = quoted ?? inside;
+    const words = phrase.split(/\s+/).map(fold).filter(Boolean);
+    if (hasSigns(phrase)) quotes.push(phrase);
+    else if (words.length) phrases.push(words);
     return " ";
   });
+  const signs = signsOf(rest);
   const words = rest
+    .replace(SIGNS, " ")
     .split(/\s+/)
     .map(fold)
     .flatMap((word) => (hasDigit(word) ? [word] : word.split(WITHIN)))
     .filter(Boolean);
   const telling = words.filter((word) => !STOP.has(word));
-  return { phrases, words: telling.length || phrases.length ? telling : words };
+  const others = phrases.length || quotes.length || signs.length;
+  return { phrases, words: telling.length || others ? telling : words, quotes, signs };
 }
 
 // Characters that scans confuse: they count as equal in numbers and identifiers …
@@ -125,16 +137,25 @@ export const tokenize = (text) => Array.from(text.matchAll(/[^\s|*#`]+/g), (m) =
 
 /** Spans in `text` that answer to `query`. `spans` are the page's words in reading order. */
 export function findSpans(query, text, spans) {
-  const { phrases, words } = parseQuery(query);
+  const { phrases, words, quotes, signs } = parseQuery(query);
   const folded = spans.map(([start, end]) => fold(text.slice(start, end)));
   const found = phrases.flatMap((phrase) => placesOf(phrase, folded, spans));
-  const wanted =
-    found.length || !phrases.length ? words : [...words, ...phrases.flat().filter((word) => !STOP.has(word))];
+  found.push(...quotes.flatMap((quote) => signPlaces(quote, text)));
+  const whole = found.length || !(phrases.length || quotes.length);
+  const wanted = whole ? words : [...words, ...phrases.flat().filter((word) => !STOP.has(word))];
+  const pairs = whole ? signs : [...signs, ...quotes.flatMap(signsOf)];
+  found.push(...pairs.flatMap((pair) => signPlaces(pair, text)));
   const marked = wordsFor(wanted, new Set(folded));
   folded.forEach((word, i) => marked.has(word) && found.push(spans[i]));
   rootOf.forget();
   shapeOf.forget();
   return mergeSpans(found).slice(0, MOST);
+}
+
+/** Where signs stand one after the other; lines may break between them anywhere. */
+function signPlaces(signs, text) {
+  const pattern = Array.from(signs.replace(/\s+/g, ""), (sign) => sign.replace(/[\\^$.*+?()[\]{}|]/, "\\$&"));
+  return Array.from(text.matchAll(new RegExp(pattern.join("\\s*"), "giu")), (m) => [m.index, m.index + m[0].length]);
 }
 
 /** Where a phrase stands, letter for letter; or else where it may stand misread. */
