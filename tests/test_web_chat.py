@@ -369,3 +369,16 @@ def test_what_was_told_of_a_page_that_is_gone_does_not_stay(tab: Tab, shelf: She
     expect(turn(page, 1).locator(".answer-text")).to_contain_text("Captain Edith Rowan")
     expect(turn(page, 1)).not_to_contain_text("42 pounds")
     expect(turn(page, 1).locator(".answer-text .chip")).to_have_count(1)
+
+
+def test_what_is_copied_by_hand_keeps_its_numbers_apart(tab: Tab, shelf: ShelfService):
+    """A citation's number would be a figure of the sentence before it; what can be pressed does not come along."""
+    tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = tab.goto(KEYS)
+    expect(page.get_by_role("button", name="Copy with sources")).to_be_visible()
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('#answer'))")
+    page.keyboard.press("Control+c")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert f"{ANSWER} [1]" in copied
+    assert re.search(r"letter\.pdf\s+page 1", copied)
+    assert not re.search("Copy with sources|Show on the page|New conversation", copied)

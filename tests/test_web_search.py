@@ -306,7 +306,7 @@ def test_question_gets_an_answer_with_its_place(tab: Tab, shelf: ShelfService):
     expect(answer.locator(".evidence .strip img.loaded")).to_have_count(1)
     expect(answer.get_by_role("link", name="Show on the page")).to_have_count(1)
     chip = answer.locator(".answer-text a.chip")
-    expect(chip).to_have_text("1")
+    expect(chip).to_have_text("[1]")  # the brackets are there for who copies it
     chip.click()
     expect(page.locator(".page-sheet .marks.cited rect")).not_to_have_count(0)
     expect(page.locator(".page-text mark").first).to_be_visible()

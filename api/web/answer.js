@@ -36,7 +36,7 @@ function setChips(node, byNumber) {
   for (const match of node.data.matchAll(/\s*\[(\d+)\]/g)) {
     const citation = byNumber.get(match[1]);
     if (!citation) continue; // brackets of the document itself
-    parts.push(node.data.slice(at, match.index), chip(citation));
+    parts.push(node.data.slice(at, match.index), sign(" "), chip(citation));
     at = match.index + match[0].length;
   }
   if (parts.length) node.replaceWith(...parts, node.data.slice(at));
@@ -63,11 +63,14 @@ export function verdicts({ citations, decoded = [] }) {
   return { each, sentence: `${good} of ${count(citations.length, "quote")} verified on the page image.` };
 }
 
+/** Not seen, and copied with what is selected: a bare number would end the word before it. */
+const sign = (text) => h("span", { class: "chip-sign", text });
+
 function chip(citation) {
   const said = [`Source ${citation.number}: ${citation.filename}, page ${citation.page}.`, checked(citation)?.[2]];
   const label = said.filter(Boolean).join(" ");
   const props = { class: "chip", href: citationHref(citation), title: label, "aria-label": label };
-  return h("a", props, String(citation.number));
+  return h("a", props, sign("["), String(citation.number), sign("]"));
 }
 
 /** `checks`: of `verdicts`, where the quotes were to be checked. */
