@@ -119,7 +119,7 @@ async () => {
     ({ question: `q${n}.${i}`, answer: 'x'.repeat(size) })) });
   const sizes = [];
   save([one(1, 10), one(2, 10)]);
-  sizes.push(load().map(({ turns }) => [turns.length, turns.at(-1).question]));
+  sizes.push(load().map(({ turns, lost }) => [turns.length, turns.at(-1).question, lost]));
   save([one(1, 5000), one(2, 5000), one(3, 5000)]);
   sizes.push(load().map(({ first, turns }) => [first, turns.at(-1).question]));
   sizes.push(sessionStorage.getItem('folioscope.conversations').length < 410_000);
@@ -130,10 +130,48 @@ async () => {
 """
 
 
+def test_what_a_reload_does_not_keep_is_said(tab: Tab, shelf: ShelfService):
+    """How many questions a long conversation has lost, over all reloads; the one that stands in the field is not taken
+    for the first that is shown.
+    """
+    page = two_turns(tab)
+    lengthen = """kept => {
+      const all = JSON.parse(kept);
+      const [one] = all.conversations;
+      one.turns = [...Array(43).fill(one.turns[0]), one.turns[1]];
+      addEventListener('pagehide', async () => sessionStorage.setItem('folioscope.conversations', JSON.stringify(all)));
+    }"""
+    page.evaluate(lengthen, page.evaluate("sessionStorage.getItem('folioscope.conversations')"))
+    page.reload()
+    expect(page.locator("#answer .turn")).to_have_count(44)
+    expect(page.locator(".turns-lost")).to_have_count(0)
+    page.reload()
+    expect(page.locator("#answer .turn")).to_have_count(40)
+    lost = "The first 4 questions of this conversation are not here any more: a reload keeps the newest."
+    expect(page.locator(".turns-lost")).to_have_text(lost)
+    ask_more(page, "Is it the north quay?")
+    expect(turn(page, 41).locator(".evidence-link").first).to_be_visible()
+    page.reload()
+    expect(page.locator(".turns-lost")).to_have_text(lost.replace("4 questions", "5 questions"))
+    expect(page.locator("#answer .turn")).to_have_count(40)
+
+
+def test_questions_begun_while_typing_push_out_no_conversation(tab: Tab, shelf: ShelfService):
+    """Each is a lone one, that is asked again by itself; of the conversation the answers would be lost."""
+    page = two_turns(tab)
+    for number in range(14):
+        page.locator("#q").fill(f"Who keeps the keys of the store houses, {number}?")
+        page.keyboard.press("Enter")
+        expect(turn(page, 1).locator(".turn-question")).to_contain_text(f"houses, {number}?")
+        expect(turn(page, 1).locator(".evidence-link").first).to_be_visible()
+    page.goto(tab.base + "/" + KEYS)
+    expect(page.locator("#answer .turn")).to_have_count(2)
+
+
 def test_what_is_kept_is_bounded(tab: Tab, shelf: ShelfService):
     """Forty turns of a conversation, 400,000 characters of all: the oldest go first, what never fits is not kept."""
     turns, newest, bounded, oversized = tab.goto().evaluate(BOUNDED)
-    assert turns == [[40, "q1.59"], [40, "q2.59"]]
+    assert turns == [[40, "q1.59", 20], [40, "q2.59", 20]]
     assert newest == [["q2", "q2.59"], ["q3", "q3.59"]]
     assert bounded
     assert oversized is None

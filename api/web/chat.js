@@ -4,9 +4,10 @@
 // address or `clear()` stops what runs. A conversation that was ended by "New conversation" is shown again by Back, and
 // begun anew by who asks its first question again (`byHand`). `forget()` drops what was answered.
 
-import { button, h, replace } from "./dom.js";
+import { button, h, keepFocus, replace } from "./dom.js";
 import * as kept from "./kept.js";
 import { createTurn } from "./turn.js";
+import { count } from "./words.js";
 
 const REMEMBERED = 12; // conversations that Back can return to
 const LONGEST = 2000; // characters, as the API takes them
@@ -65,25 +66,36 @@ export function createChat(root, { nameOf, waitingPages, onNew, onWithoutFilters
     const conversation = revived({ first, filter, id: "new", turns: [] });
     remembered.delete(first);
     remembered.set(first, conversation);
-    if (remembered.size > REMEMBERED) remembered.delete(remembered.keys().next().value);
+    // A lone question is asked again by itself, also each that was begun while somebody typed; what followed one is lost.
+    const others = [...remembered.values()].filter((one) => one !== conversation);
+    if (others.length === REMEMBERED) remembered.delete((others.find((one) => lengthOf(one) < 2) ?? others[0]).first);
     return conversation;
   }
 
-  function revived({ first, filter, id, closed, turns: before }) {
+  function revived({ first, filter, id, closed, lost = 0, turns: before }) {
     const left = before.length === 1 && before[0].state === "asking"; // it was not answered when the page went
-    return { first, filter, id, closed, before, left, list: h("div", { class: "turns" }), turns: [], running: null };
+    return { first, filter, id, closed, lost, before, left, list: h("div", { class: "turns" }), turns: [], running: null };
   }
 
-  const lengthOf = ({ before, turns }) => before.length + turns.length;
+  const lengthOf = ({ lost, before, turns }) => lost + before.length + turns.length;
 
   function show(conversation) {
     if (conversation !== current) leave();
     current = conversation;
     field.value = "";
     root.hidden = false;
+    if (conversation.before.length && conversation.lost) conversation.list.append(lostNote(conversation.lost));
     for (const told of conversation.before.splice(0)) add(conversation, told.question).restore(told);
-    replace(root, conversation.list, form);
-    follow();
+    keepFocus(root, () => {
+      replace(root, conversation.list, form);
+      follow();
+    });
+  }
+
+  function lostNote(lost) {
+    const many = lost === 1 ? "The first question" : `The first ${count(lost, "question")}`;
+    const text = `${many} of this conversation ${lost === 1 ? "is" : "are"} not here any more: a reload keeps the newest.`;
+    return h("p", { class: "quiet turns-lost", text });
   }
 
   /** Its only question failed, or was given up for another address: to be asked again. */
@@ -142,9 +154,12 @@ export function createChat(root, { nameOf, waitingPages, onNew, onWithoutFilters
   async function run(conversation, turn, { verify = false } = {}) {
     if (conversation.running) return;
     conversation.running = turn;
-    follow();
+    const held = turn.node.contains(document.activeElement);
     const { filter, id } = conversation;
-    const answer = verify ? await turn.check({ filter }) : await turn.run({ filter, conversation_id: id });
+    const coming = verify ? turn.check() : turn.run({ filter, conversation_id: id });
+    follow();
+    if (held && !turn.node.contains(document.activeElement)) stop.focus(); // what was pressed is gone
+    const answer = await coming;
     conversation.running = null;
     conversation.id = answer?.conversation_id ?? conversation.id;
     keep();
@@ -155,8 +170,8 @@ export function createChat(root, { nameOf, waitingPages, onNew, onWithoutFilters
   }
 
   function keep() {
-    const tell = ({ first, filter, id, closed, before, turns }) => ({
-      ...{ first, filter, id, closed },
+    const tell = ({ first, filter, id, closed, lost, before, turns }) => ({
+      ...{ first, filter, id, closed, lost },
       turns: before.length ? before : turns.map((turn) => turn.tell()),
     });
     kept.save([...remembered.values()].map(tell));

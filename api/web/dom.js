@@ -138,6 +138,29 @@ export function replace(parent, ...children) {
   );
 }
 
+const CONTROLS = "a[href]:not([tabindex]), button:enabled, input:enabled, select:enabled, summary";
+const focusIn = (node) => {
+  const first = [...(node?.querySelectorAll(CONTROLS) ?? [])].find((one) => one.checkVisibility());
+  (first ?? document.getElementById("main")).focus({ preventScroll: true });
+};
+
+/** Changes what is in `node`. A focus that goes with that comes to the first control that is there then: from nowhere a
+ *  keyboard would begin at the top of the page again.
+ */
+export function keepFocus(node, change) {
+  const held = node.contains(document.activeElement);
+  change();
+  if (held && !(node.contains(document.activeElement) && document.activeElement.checkVisibility())) focusIn(node);
+}
+
+/** Takes a row of a list away; a focus in it goes to the next one, or to the one before. */
+export function takeAway(row) {
+  const held = row.contains(document.activeElement);
+  const near = row.nextElementSibling ?? row.previousElementSibling;
+  row.remove();
+  if (held) focusIn(near);
+}
+
 /** Text with <mark> around half-open spans; spans may overlap or be out of order. */
 export function marked(text, spans) {
   const out = document.createDocumentFragment();

@@ -1,5 +1,6 @@
 // Conversations over a reload of the tab. Contract: `load()` gives what `save(conversations)` was given, oldest first and
-// as far as there was room: { first, filter, id, closed, turns }, where a turn is what turn.js tells of itself. Kept in
+// as far as there was room: { first, filter, id, closed, lost, turns }, where a turn is what turn.js tells of itself and `lost`
+// says how many were before those. Kept in
 // sessionStorage, which ends with the tab: the service keeps the questions of a conversation and not its answers, as
 // those quote documents. Whatever it reads is shown as text, as everything is. Without storage nothing is kept.
 
@@ -29,7 +30,8 @@ export function save(conversations) {
       if (room < 0) break;
       turns.unshift(turn);
     }
-    if (turns.length) kept.unshift({ ...one, turns });
+    const lost = (one.lost ?? 0) + one.turns.length - turns.length;
+    if (turns.length) kept.unshift({ ...one, lost, turns });
     if (room < 0) break;
   }
   try {

@@ -1,8 +1,8 @@
 // One question and its answer, as it comes about. Contract: `createTurn(question, parts)` gives { node, run, check, stop,
 // state, tell, restore }; `run(request)` asks, shows what is being done and then the text piece by piece, and resolves to
 // the whole answer, or to null when it was stopped, failed or broke off; what came until then stays, with a way to ask
-// again. `check(request)` has the same asked with its quotes compared with the page images, and leaves the answer as it
-// is where that fails. `tell()` is all of it as data, `restore(told)` shows that again. Screen readers hear the end and
+// again. `check()` has the same asked, under the filters of then, with its quotes compared with the page images, and leaves
+// the answer as it is where that fails. `tell()` is all of it as data, `restore(told)` shows that again. Screen readers hear the end and
 // each page that is being read, not every piece.
 
 import * as api from "./api.js";
@@ -27,7 +27,7 @@ export function createTurn(question, { nameOf, waitingPages, again, check: onChe
   let told = { question, searched: question, heard: "", citations: [], answer: null, checked: false, said: "" };
 
   async function run(request) {
-    told = { ...told, searched: question, heard: "", citations: [], answer: null, checked: false, said: "" };
+    told = { ...told, filter: request.filter, searched: question, heard: "", citations: [], answer: null, checked: false, said: "" };
     node.dataset.state = "asking";
     node.setAttribute("aria-busy", "true");
     replace(label, "Answer");
@@ -50,15 +50,15 @@ export function createTurn(question, { nameOf, waitingPages, again, check: onChe
     return answer;
   }
 
-  /** Asks by itself what was searched for then: a conversation that went on meanwhile does not change it. */
-  async function check(request) {
-    const { answer: before } = told;
+  /** Asks by itself what was searched for then: a conversation that went on meanwhile, or other filters, do not change it. */
+  async function check() {
+    const { answer: before, filter } = told;
     node.setAttribute("aria-busy", "true");
     node.dataset.checking = "";
     rest.querySelector(".turn-actions")?.remove();
     say("Reading the cited pages again…");
     try {
-      const answer = await converse({ question: told.searched, ...request, verify: true }, hearCheck);
+      const answer = await converse({ question: told.searched, filter, verify: true }, hearCheck);
       told = { ...told, answer, checked: true };
       await settle(answer);
     } catch (error) {
