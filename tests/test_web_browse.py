@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -101,3 +102,27 @@ def test_progress_counts_what_is_not_listed(tab: Tab, service: ShelfService, mon
     assert bar.evaluate("node => [node.value, node.max]") == [899, 900]
     told[:] = [counts, 0]
     expect(page.locator("#activity")).to_be_hidden()
+
+
+def test_what_is_read_in_a_folder_is_followed(tab: Tab, service: ShelfService):
+    """Files of an archive too, which the list of all documents does not have."""
+    tab.page.clock.install()
+    service.most_pages = 0
+    inside = service.put("rents.pdf", ["Rents.", "More."], page_s=0.01, since=time.monotonic())
+    service.put_archive("farm.zip", [("1902/rents.pdf", inside)], [])
+    page = tab.goto("?in=farm.zip")
+    status = page.locator(f"{NAMED} .row-status")
+    expect(status).to_have_text(["Waiting to be read, 2 pages"])
+    service.most_pages = None
+    page.clock.run_for(3_500)
+    expect(status).to_have_text(["2 pages"])
+
+
+def test_reading_a_file_of_an_archive_again_lists_it_nowhere_else(tab: Tab, service: ShelfService):
+    """It stays in the folder, and does not come among the documents that were sent in."""
+    inside = service.put("rents.pdf", ["Rents.", "More."], broken=frozenset({2}))
+    service.put_archive("farm.zip", [("1902/rents.pdf", inside)], [])
+    page = tab.goto("?in=farm.zip")
+    page.locator(NAMED).get_by_role("button", name="Read again").click()
+    expect(page.locator(f"{NAMED} .row-status")).to_have_text(["2 pages"])
+    expect(page.locator("#documents .row .name")).to_have_text(["farm.zip"])

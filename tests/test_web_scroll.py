@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
+from index.types import Origin
 from tests.api_kit import wait_for
 from tests.browser_kit import Tab, open_tab
 from tests.web_kit import ShelfService
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.browser
 SIZES = {"wide": {"width": 1280, "height": 800}, "narrow": {"width": 360, "height": 740}}
 DOCUMENTS = 24
 DEEP = 1000
+ROW = 100  # pixels: about the height of one
 STILL = 3  # pixels: what is between two of them may be rounded otherwise
 FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
@@ -119,3 +121,38 @@ def test_back_and_a_reload_find_as_much_as_was_shown(tab: Tab, service: ShelfSer
     expect(hits).to_have_count(40)
     names = page.locator(".hit-link").all_text_contents()
     assert len(set(names)) == 40
+
+
+@pytest.mark.parametrize("where", ["", "?in=box"], ids=["all", "a folder"])
+def test_a_reload_lists_as_many_documents_as_were_listed(tab: Tab, service: ShelfService, where: str):
+    """Where they were, also under an open page; and the way down goes on from there."""
+    for number in range(130):
+        card = service.put(f"card {number}.pdf", [f"Entry {number}."])
+        service._shelf[card].origins = (Origin(None, f"box/card {number}.pdf"),)
+    page = tab.goto(where)
+    listed = page.locator("#named-documents .row" if where else "#documents .row")
+    more = page.get_by_role("button", name="Show more" if where else "Show older documents")
+    expect(listed).to_have_count(50)
+    more.click()
+    expect(listed).to_have_count(100)
+    page.evaluate("scrollTo(0, 6500)")
+
+    def is_there() -> bool:
+        """In sight, and noted; each picture that comes may change its row by a fraction of a pixel."""
+        y, noted = page.evaluate("[scrollY, history.state?.depth?.y ?? 0]")
+        return abs(y - 6500) <= ROW and abs(noted - 6500) <= ROW
+
+    wait_for(is_there)
+    page.reload()
+    expect(listed).to_have_count(100)
+    wait_for(is_there)
+    listed.nth(90).locator(".row-link").evaluate("(link) => link.click()")
+    expect(page.locator("#viewer")).to_be_visible()
+    page.reload()
+    expect(page.locator("#viewer")).to_be_visible()
+    expect(listed).to_have_count(100)
+    page.keyboard.press("Escape")
+    wait_for(is_there)
+    more.click()
+    expect(listed).to_have_count(130)
+    expect(more).to_have_count(0)

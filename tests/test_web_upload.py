@@ -121,9 +121,8 @@ def test_password_is_asked_for(tab: Tab, service: ShelfService):
     expect(page.locator("#documents .row")).to_have_count(1)
 
 
-def test_a_password_is_no_second_upload(tab: Tab, service: ShelfService, monkeypatch: pytest.MonkeyPatch):
+def test_a_password_is_no_second_upload(tab: Tab, service: ShelfService):
     """Who enters a password knows that the document is here: its row does not say so."""
-    monkeypatch.setattr("tests.web_kit.OLD_ERROR_S", 0)
     page = tab.goto()
     add(page, recipe("will.pdf", 1, password="ellery"))
     will = row(page, "will.pdf")

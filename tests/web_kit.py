@@ -55,7 +55,7 @@ from worker.overview import Disk, FailedDocument, FailedPage, Inside, Overview, 
 from worker.read_again import Asked, Step
 from worker.service import DocumentView, Readiness, Receipt
 
-OLD_ERROR_S = 0.8
+OPENING_S = 0.8
 STOP = frozenset("a an and are at by did do for how in is it of on the to was what when where who why".split())  # noqa: SIM905
 
 
@@ -79,7 +79,7 @@ class Shelved:
     trust: float = 0.97
     page_s: float = 0.0
     since: float = 0.0
-    old_error: tuple[str, str] | None = None  # told for a moment after it was sent again, as the real service does
+    opens: bool = False  # anew, for a moment after it was sent again: until then its old failure says nothing
 
 
 class _Staged:
@@ -182,8 +182,8 @@ class ShelfService:
             known = self._shelf.get(manifest.document_id)
             if known and not (known.error and password):
                 return self._view(known), False
-            old_error = known.error if known else None
-            item = Shelved(manifest, page_s=self.page_s, since=time.monotonic(), old_error=old_error)
+            again = bool(known and known.error)
+            item = Shelved(manifest, page_s=self.page_s, since=time.monotonic(), opens=again)
             item.origins = (Origin(None, filename),)
             try:
                 recipe = json.loads(data)
@@ -424,10 +424,11 @@ class ShelfService:
             bad = sum(1 for n in part.broken if n <= seen)
             done, failed, pending = done + seen - bad, failed + bad, pending + len(part.pages) - seen
         state = DocumentState.DONE
-        error = item.error
-        if item.old_error and time.monotonic() - item.since < OLD_ERROR_S:
-            error = item.old_error
-        if error:
+        opens = item.opens and time.monotonic() - item.since < OPENING_S
+        error = None if opens else item.error
+        if opens:
+            state, done, failed, pending = DocumentState.ACCEPTED, 0, 0, 0
+        elif error:
             state = DocumentState.FAILED
         elif pending:
             state = DocumentState.READING

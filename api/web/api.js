@@ -10,6 +10,7 @@ import { readEvents } from "./stream.js";
 
 const BASE = new URL("..", import.meta.url);
 const LARGE = 32 << 20; // bytes of a file that is sent in pieces, to go on where a line broke
+const MOST_LISTED = 200; // documents of one request
 const MOST_TRIES = 5; // of a file that the service does not answer to, though it answers else
 
 export class Problem extends Error {
@@ -175,6 +176,17 @@ export function listDocuments({ cursor, name, folder, order, unread, limit = 50,
   if (unread) query.set("troubled", "true");
   for (const [key, value] of Object.entries({ cursor, name, folder, order })) if (value) query.set(key, value);
   return call("GET", `documents?${query}`, { signal });
+}
+
+/** So many of them from the first on, over as many requests as that takes. */
+export async function listSoMany(many, options) {
+  const items = [];
+  for (let cursor; ; ) {
+    const step = await listDocuments({ ...options, cursor, limit: Math.min(MOST_LISTED, many - items.length) });
+    items.push(...step.items);
+    cursor = step.next_cursor;
+    if (!cursor || items.length >= many) return { ...step, items };
+  }
 }
 
 /** The folders directly in that one, or the outermost. */

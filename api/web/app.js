@@ -17,6 +17,8 @@ import { createViewer } from "./viewer.js";
 
 const $ = (id) => document.getElementById(id);
 const input = $("q");
+const BRIEF_MS = 6000;
+let bannerTimer = 0;
 const FEW = 8; // documents that are seen at a glance: no field to find them
 
 const library = createLibrary(
@@ -106,6 +108,10 @@ const uploads = createUploads(
     },
     onTrouble: (sentence) => banner(sentence, { passing: true }),
     onRefused: tellAnywhere,
+    onAdding(sentence) {
+      if (isListed()) announce(sentence);
+      else banner(`${sentence}. The list of documents shows how far that is.`, { passing: true, brief: true });
+    },
   },
 );
 const viewer = createViewer($("viewer"), {
@@ -133,7 +139,7 @@ async function remove(document, forget) {
 async function readAgain(document) {
   try {
     await api.readAgain(document.id);
-    await library.triedAgain(document.id);
+    await library.lookAgain(document.id);
   } catch (error) {
     banner(error.message, { passing: true });
   }
@@ -157,6 +163,7 @@ function show(state) {
   if (!searching && !state.admin) {
     browse.show(state.list);
     named.show(state.list);
+    library.show();
   }
   search.show(state);
   viewer.show(state.view);
@@ -164,14 +171,21 @@ function show(state) {
 
 /** What a row of the list says: where the list is not in sight, it is said over what is. */
 function tellAnywhere(sentence) {
-  if ($("library-view").hidden) banner(sentence, { passing: true });
-  else announce(sentence);
+  if (isListed()) announce(sentence);
+  else banner(sentence, { passing: true });
+}
+
+function isListed() {
+  return !$("library-view").hidden && !$("viewer").open;
 }
 
 // ---- the service went away, and came back ----
 
-function banner(text, { retry, passing } = {}) {
+/** `brief`: it goes by itself. */
+function banner(text, { retry, passing, brief } = {}) {
   const node = $("banner");
+  clearTimeout(bannerTimer);
+  if (brief) bannerTimer = setTimeout(() => node.togglePopover(false), BRIEF_MS);
   replace(
     node,
     h("p", { text }),
@@ -180,8 +194,21 @@ function banner(text, { retry, passing } = {}) {
       ? button("Close", { glyph: "close", shown: false, kind: "plain", on: { click: () => node.hidePopover() } })
       : null,
   );
+  placeBanner();
   if (!node.matches(":popover-open")) node.showPopover();
 }
+
+/** Over an open dialog nothing can be pressed that is not in it. */
+function placeBanner() {
+  const node = $("banner");
+  const place = [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body;
+  if (node.parentElement === place) return;
+  const open = node.matches(":popover-open");
+  place.append(node);
+  if (open) node.showPopover();
+}
+
+document.addEventListener("close", placeBanner, { capture: true });
 
 api.connection.addEventListener("down", ({ detail }) => {
   const seconds = detail.retryIn === 1 ? "a second" : `${detail.retryIn} seconds`;

@@ -5,7 +5,7 @@
 
 import * as api from "./api.js";
 import { isReadable } from "./folders.js";
-import { announce, button, h, icon, replace } from "./dom.js";
+import { announce, button, h, icon, keepFocus, replace, takeAway } from "./dom.js";
 import { bytes, count, isPasswordCode, reason } from "./words.js";
 
 const MOST_LISTED = 100;
@@ -50,11 +50,17 @@ export function createBatch(name, { schedule, onDocument, onEnd, onPassword, kee
     delete node.dataset.state;
     bar.hidden = false;
     bar.max = total || 1;
-    replace(more);
-    replace(actions, corner("Cancel", () => abort.abort()));
+    shown(null, corner("Cancel", () => abort.abort()));
     progress();
     if (!items.length) end();
     for (const item of items) schedule(() => one(item));
+  }
+
+  function shown(below, beside) {
+    keepFocus(node, () => {
+      replace(more, below);
+      replace(actions, beside);
+    });
   }
 
   function corner(title, click) {
@@ -130,7 +136,7 @@ export function createBatch(name, { schedule, onDocument, onEnd, onPassword, kee
     const cancelled = abort.signal.aborted;
     if (!cancelled && !failed.length && !skipped.length && !known) {
       announce(`${count(added, "file")} of ${name} ${added === 1 ? "was" : "were"} added.`);
-      node.remove();
+      takeAway(node);
       return;
     }
     node.dataset.state = failed.length ? "failed" : cancelled ? "partial" : "done";
@@ -145,8 +151,7 @@ export function createBatch(name, { schedule, onDocument, onEnd, onPassword, kee
     const sentence = `${said.filter(Boolean).join("; ")}.`;
     replace(line, h("span", { class: "dot", "aria-hidden": "true" }), sentence);
     const again = cancelled ? all.filter((item) => !sent.has(item)) : failed.map(({ item }) => item);
-    replace(more, list(), again.length ? tryAgain(again, cancelled) : null);
-    replace(actions, corner("Hide", () => node.remove()));
+    shown([list(), again.length ? tryAgain(again, cancelled) : null], corner("Hide", () => takeAway(node)));
     onEnd(`${name}: ${sentence}`);
   }
 

@@ -1,16 +1,15 @@
 // How far down somebody went. Contract: `keep(key, shown)` notes with the entry of the browser's history how many results
-// of the search `key` are shown, and from then on where the window stands; `of(key)` gives { shown, y } of the entry that is
-// there now, or null where it is of another search; `carry(key)` takes it along to an entry of the same search, such as a
-// page that is opened above it. A reload and Back find it again.
+// of the search, or documents of the list, `key` are shown, and from then on where the window stands; `of(key)` gives
+// { shown, y } of the entry that is there now, or null where it is of something else; `carry(key)` takes it along to an entry
+// of the same, such as a page that is opened above it. A reload and Back find it again.
 
-const MOST = 100; // results of one request, as the API takes them
 const PAUSE_MS = 200; // of scrolling, before it is noted
 
 let last = null;
 let timer = 0;
 
 export function keep(key, shown) {
-  note({ key, shown: Math.min(shown, MOST), y: Math.round(scrollY) });
+  note({ key, shown, y: Math.round(scrollY) });
 }
 
 export function of(key) {

@@ -1,7 +1,7 @@
 // The filters beside the results. Contract: shows what the address says and writes changes to it; `toRequest`
 // turns the address's filter into the API's. Knows documents only as a list of names to choose from.
 
-import { button, h, replace } from "./dom.js";
+import { button, h, keepFocus, replace } from "./dom.js";
 import { read, writeSearch } from "./route.js";
 import { count, media, MEDIA_CHOICES } from "./words.js";
 
@@ -155,7 +155,7 @@ export function createFilters(root, { nameOf }) {
     range.hidden = time.value !== "custom";
     group.checked = grouped;
     const active = Object.entries(filter).filter(([name, value]) => value && !(name === "to" && filter.from)).length;
-    clear.hidden = active === 0;
+    keepFocus(box, () => (clear.hidden = active === 0));
     summary.textContent = active ? `Filters (${count(active, "set", "set")})` : "Filters";
     if (filter.document && !known.has(filter.document)) {
       const name = await nameOf(filter.document);

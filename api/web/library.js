@@ -1,10 +1,12 @@
 // The documents and how far they are read. Contract: rows are updated in place, newest first; documents being read
 // are followed live (server-sent events for the newest few, one shared poll for the rest and whenever a stream
 // breaks); nothing is followed while the page is hidden. Where more is being read than is listed, the service is asked how
-// far all is. Now and then it is asked what others added and deleted. Deleting asks first and shows the receipt.
+// far all is. Now and then it is asked what others added and deleted. Deleting asks first and shows the receipt. Back and a
+// reload show as many as were shown, where they were (depth.js).
 
 import * as api from "./api.js";
-import { announce, button, h, replace } from "./dom.js";
+import * as depth from "./depth.js";
+import { announce, button, h, replace, takeAway } from "./dom.js";
 import { together } from "./outcomes.js";
 import { createRow } from "./row.js";
 import { count } from "./words.js";
@@ -12,8 +14,10 @@ import { count } from "./words.js";
 const STREAMS = 2; // browsers allow six connections to a server; pictures and searches need some
 const POLL_MS = 1500;
 const GLANCE_MS = 10_000; // between two looks for what came from a terminal, or from another window
+const LISTED = "documents"; // what depth.js calls this list
+const AT_A_TIME = 50;
+const DEEPEST = 2000; // documents that a reload lists at once
 const TELL_MS = 150; // between two looks of others at the list: thousands of files may come in a row
-const TRIED_AGAIN_MS = 6000; // how long an old failure may still be told after a file was sent again
 
 const isActive = (document) => document.state === "accepted" || document.state === "reading";
 
@@ -22,14 +26,12 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
   const rows = new Map();
   const streams = new Map(); // id -> stop function
   const broken = new Set(); // ids whose stream broke: polled until they end
-  const triedAgain = new Map(); // id -> until when a failure that is told may be the old one
   const names = new Map(); // names of documents that are not in the list (members of archives)
   const burst = new Map(); // id -> pages of what was or is being read since nothing was
   let total = 0; // documents in all, in the list or not, where not all are
   let whole = null; // how far reading is over all documents, where not all are listed
   let settledBefore = null; // pages, when that began
   let cursor = null;
-  let deeper = false; // older ones were asked for
   let loaded = false;
   let timer = 0; // of the next poll
   let polling = false;
@@ -48,8 +50,7 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
   };
 
   /** A new row stands on top, or below the one of the document `after` (null: none), or else at the end. */
-  function put(told, { top = false, after } = {}) {
-    const document = notTheOldFailure(told);
+  function put(document, { top = false, after } = {}) {
     const before = documents.get(document.id);
     documents.set(document.id, { ...before, ...document });
     let row = rows.get(document.id);
@@ -59,8 +60,10 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
       if (top || after === null) list.prepend(row.node);
       else if (rows.has(after)) rows.get(after).node.after(row.node);
       else list.append(row.node);
-    } else if (top) {
+    } else if (top && row.node.previousElementSibling) {
+      const held = row.node.querySelector(":focus"); // which does not come along by itself
       list.prepend(row.node);
+      held?.focus({ preventScroll: true });
     }
     row.update(documents.get(document.id));
     actions.onHeard?.(documents.get(document.id));
@@ -70,25 +73,13 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
     }
   }
 
-  /** Right after a file was sent again, the service still tells how the last try ended. */
-  function notTheOldFailure(document) {
-    const until = triedAgain.get(document.id);
-    if (!until) return document;
-    if (Date.now() < until) {
-      if (document.state === "failed") return { ...document, state: "accepted", failure: null };
-      if (document.state === "partial") return { ...document, state: "reading" };
-    }
-    triedAgain.delete(document.id);
-    return document;
-  }
-
   function forget(id) {
     streams.get(id)?.();
     streams.delete(id);
     burst.delete(id);
     if (documents.delete(id)) total -= 1;
     actions.onForget?.(id);
-    rows.get(id)?.node.remove();
+    if (rows.has(id)) takeAway(rows.get(id).node);
     rows.delete(id);
     changed();
   }
@@ -164,7 +155,7 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
     const active = [...documents.values()].filter(isActive);
     for (const { id } of active) {
       if (streams.size >= STREAMS) break;
-      if (!streams.has(id) && !broken.has(id) && !triedAgain.has(id)) stream(id);
+      if (!streams.has(id) && !broken.has(id)) stream(id);
     }
     const wanted = isBusy() || (cursor && active.length) || active.some(({ id }) => !streams.has(id));
     // One that is due stays due: files that come in every moment would put it off until the last has come.
@@ -230,14 +221,12 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
 
   async function refresh() {
     const before = [...documents.keys()]; // what is added while the service answers is not gone
+    const was = loaded ? null : depth.of(LISTED);
     try {
-      const page = await api.listDocuments();
+      // As many as are listed: who went further down the list stays there.
+      const page = await api.listSoMany(Math.max(AT_A_TIME, Math.min(was?.shown ?? documents.size, DEEPEST)));
       const complete = !page.next_cursor;
-      // Who went further down the list stays there, unless more came than one step lists.
-      if (complete || !deeper || !page.items.some(({ id }) => documents.has(id))) {
-        cursor = page.next_cursor;
-        deeper = false;
-      }
+      cursor = page.next_cursor;
       total = page.total;
       whole = cursor ? await api.progress().catch(() => whole) : null;
       const present = new Set(page.items.map((item) => item.id));
@@ -246,20 +235,26 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
       loaded = true;
       broken.clear();
       showMore();
+      if (was && list.checkVisibility()) scrollTo({ top: was.y });
+      keepDepth();
     } catch (error) {
       if (error.code !== "gone") replace(more, h("p", { class: "failure", text: error.message }));
     }
     changed();
   }
 
+  function keepDepth() {
+    if (loaded && list.checkVisibility()) depth.keep(LISTED, documents.size);
+  }
+
   async function older() {
-    const page = await api.listDocuments({ cursor });
+    const page = await api.listDocuments({ cursor, limit: AT_A_TIME });
     cursor = page.next_cursor;
-    deeper = true;
     total = page.total;
     const before = list.lastElementChild;
     for (const item of page.items) put(item);
     showMore();
+    keepDepth();
     changed();
     before?.nextElementSibling?.querySelector(".row-link, .row-actions button")?.focus(); // the button may be gone
   }
@@ -297,16 +292,16 @@ export function createLibrary({ list, heading, empty, more, activity }, actions)
     /** A document that was sent: new, or once more because it had failed; `expected`: who sent it knows that it is here. */
     add(document, { again, expected }) {
       if (!again && !documents.has(document.id)) total += 1;
-      if (again && ["failed", "partial"].includes(document.state)) triedAgain.set(document.id, Date.now() + TRIED_AGAIN_MS);
       put(document, { top: true });
-      if (again && !expected && !triedAgain.has(document.id)) rows.get(document.id).remark("It was here already.");
+      if (again && !expected) rows.get(document.id).remark("It was here already.");
       changed();
     },
-    /** What failed in it is read again: until the service says so, the old failure is not told. */
-    async triedAgain(id) {
-      triedAgain.set(id, Date.now() + TRIED_AGAIN_MS);
-      await reload(id);
+    /** It may be in sight now, at another entry of the browser's history. */
+    show() {
+      if (!depth.of(LISTED)) keepDepth();
     },
+    /** What failed in it is read again. It may be listed elsewhere only. */
+    lookAgain: async (id) => (documents.has(id) ? reload(id) : actions.onHeard?.(await api.getDocument(id))),
     hasMore: () => Boolean(cursor),
     names: () =>
       new Map(

@@ -1,12 +1,14 @@
 // Documents by their names, by folder, or in another order. Contract: `createNamed` is the field above the list: what is
 // typed there is looked for in names of files and folders, of all documents and not only those in sight, and shown in a
-// list of its own in place of the others; so is what the address chooses (`show`, browse.js). With neither, all are back;
-// Esc empties the field. `heard`, `forget` and `renew` keep what is shown as it is by now. `namedLine` is one line of
-// documents of a name for above the results of a search.
+// list of its own in place of the others; so is what the address chooses (`show`, browse.js), of which Back and a reload show
+// as much as was shown (depth.js). With neither, all are back; Esc empties the field. `heard`, `forget` and `renew` keep what
+// is shown as it is by now, and what is being read is followed. `namedLine` is one line of documents of a name for above
+// the results of a search.
 
 import * as api from "./api.js";
 import { isAll } from "./browse.js";
-import { announce, button, debounce, h, icon, replace } from "./dom.js";
+import * as depth from "./depth.js";
+import { announce, button, debounce, h, icon, replace, takeAway } from "./dom.js";
 import { createRow } from "./row.js";
 import { ALL, pageHref } from "./route.js";
 import { count } from "./words.js";
@@ -14,12 +16,16 @@ import { count } from "./words.js";
 const TYPING_PAUSE = 160;
 const AT_A_TIME = 50;
 const RENEW_PAUSE = 1000;
+const FOLLOW_MS = 3000; // between two looks at what is being read
+const DEEPEST = 2000; // documents that are listed at once
 
 export function createNamed({ field, section, list, note, more }, actions) {
   let rows = new Map();
+  let reading = new Set(); // ids of those that are not read yet
   let running = null;
   let chosen = ALL; // by the address
-  let deeper = false; // more than the first step is shown
+  let cursor = null; // of what comes after those that are shown
+  let timer = 0;
 
   const typed = debounce(() => look(), TYPING_PAUSE);
   field.addEventListener("input", typed);
@@ -29,7 +35,11 @@ export function createNamed({ field, section, list, note, more }, actions) {
     set("");
   });
 
-  async function look(cursor, { aloud = true } = {}) {
+  const onward = button("Show more", { on: { click: () => look({ onward: cursor }) } });
+  const key = () => JSON.stringify([field.value.trim(), chosen]);
+
+  /** `many`: how many of them, from the first on; `onward`: the cursor of the next. */
+  async function look({ many = AT_A_TIME, onward: from, y, aloud = true } = {}) {
     running?.abort();
     renewSoon.cancel();
     const name = field.value.trim();
@@ -37,6 +47,7 @@ export function createNamed({ field, section, list, note, more }, actions) {
     section.classList.toggle("by-name", wanted);
     if (!wanted) {
       rows = new Map();
+      reading = new Set();
       replace(list);
       replace(more);
       note.textContent = "";
@@ -45,22 +56,42 @@ export function createNamed({ field, section, list, note, more }, actions) {
     running = new AbortController();
     const { signal } = running;
     try {
-      const found = await api.listDocuments({ ...chosen, name, cursor, limit: AT_A_TIME, signal });
+      const asked = { ...chosen, name, signal };
+      const found = await (from
+        ? api.listDocuments({ ...asked, cursor: from, limit: AT_A_TIME })
+        : api.listSoMany(Math.min(many, DEEPEST), asked));
       if (signal.aborted) return;
-      const before = cursor ? [] : [...rows.keys()];
       const first = found.items.find(({ id }) => !rows.has(id));
-      for (const id of before) if (!found.items.some((item) => item.id === id)) rows.delete(id);
-      deeper = Boolean(cursor);
+      if (!from) keepOnly(new Set(found.items.map(({ id }) => id)));
       for (const item of found.items) put(item);
-      const order = cursor ? [...rows.keys()] : found.items.map(({ id }) => id);
+      const order = from ? [...rows.keys()] : found.items.map(({ id }) => id);
       arrange(order.map((id) => rows.get(id).node));
-      note.textContent = noteOf(found.total, name, chosen);
-      replace(more, found.next_cursor ? button("Show more", { on: { click: () => look(found.next_cursor) } }) : null);
-      if (aloud) announce(note.textContent);
-      if (cursor && first) rows.get(first.id)?.node.querySelector(".row-link, .row-actions button")?.focus();
+      cursor = found.next_cursor;
+      if (Boolean(cursor) !== onward.isConnected) replace(more, cursor ? onward : null);
+      const said = noteOf(found.total, name, chosen);
+      if (note.textContent !== said) note.textContent = said;
+      if (aloud) announce(said);
+      if (from && first) rows.get(first.id)?.node.querySelector(".row-link, .row-actions button")?.focus();
+      if (y !== undefined) scrollTo({ top: y });
+      keepDepth();
+      follow();
     } catch (error) {
       if (error.name !== "AbortError") note.textContent = error.message;
     }
+    if (running?.signal === signal) running = null;
+  }
+
+  function keepDepth() {
+    if (list.checkVisibility()) depth.keep(key(), rows.size);
+  }
+
+  function keepOnly(ids) {
+    for (const id of rows.keys()) if (!ids.has(id)) drop(id);
+  }
+
+  function drop(id) {
+    reading.delete(id);
+    return rows.delete(id);
   }
 
   /** What stands in its place already is not touched: the focus stays where it is. */
@@ -69,12 +100,26 @@ export function createNamed({ field, section, list, note, more }, actions) {
     nodes.forEach((node, i) => list.children[i] !== node && list.insertBefore(node, list.children[i] ?? null));
   }
 
-  const renewSoon = debounce(() => look(undefined, { aloud: false }), RENEW_PAUSE);
+  /** What somebody asked for is not broken off for it. */
+  const again = () => (running ? renewSoon() : look({ many: Math.max(AT_A_TIME, rows.size), aloud: false }));
+  const renewSoon = debounce(again, RENEW_PAUSE);
+
+  /** Files in an archive, and what is not among the newest, are followed by nobody else. */
+  function follow() {
+    if (timer || !reading.size) return;
+    timer = setTimeout(async () => {
+      timer = 0;
+      if (list.checkVisibility() && !document.hidden && !api.connection.down) await again();
+      follow();
+    }, FOLLOW_MS);
+  }
 
   function put(item) {
     const row = rows.get(item.id) ?? createRow(actions);
     rows.set(item.id, row);
     row.update(item);
+    if (item.state === "accepted" || item.state === "reading") reading.add(item.id);
+    else reading.delete(item.id);
   }
 
   function set(name) {
@@ -87,18 +132,26 @@ export function createNamed({ field, section, list, note, more }, actions) {
     set,
     /** Follows the address. */
     show(next) {
-      if (JSON.stringify(next) === JSON.stringify(chosen)) return;
+      if (JSON.stringify(next) === JSON.stringify(chosen)) {
+        if (rows.size && !depth.of(key())) keepDepth();
+        return;
+      }
       chosen = next;
-      look();
+      const was = depth.of(key());
+      look({ many: Math.max(AT_A_TIME, was?.shown ?? 0), y: was?.y });
     },
-    /** Others were added, or the service came back. Who went further down stays there. */
+    /** Others were added, or the service came back. */
     renew() {
-      if (section.classList.contains("by-name") && !deeper) renewSoon();
+      if (section.classList.contains("by-name")) renewSoon();
     },
-    heard: (item) => rows.has(item.id) && put(item),
+    heard(item) {
+      if (!rows.has(item.id)) return;
+      put(item);
+      follow();
+    },
     forget(id) {
-      rows.get(id)?.node.remove();
-      if (rows.delete(id)) typed(); // once, however many go together
+      if (rows.has(id)) takeAway(rows.get(id).node);
+      if (drop(id)) renewSoon(); // once, however many go together
     },
   };
 }

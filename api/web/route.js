@@ -94,8 +94,8 @@ export function writeView(document, page, options = {}) {
 
 // Closing a page that was opened here is a step back, so that Back and Esc agree. A page that was opened
 // by its address has nothing to go back to: then only the address changes.
-let openedHere = false;
 let wasOpen = read().view !== null;
+let openedHere = wasOpen && Boolean(history.state?.openedHere); // noted with the entry: a reload changes nothing of it
 
 export function closeView() {
   if (openedHere) history.back();
@@ -114,6 +114,7 @@ function tell() {
   const isOpen = state.view !== null;
   if (isOpen !== wasOpen) openedHere = isOpen;
   wasOpen = isOpen;
+  if (openedHere) history.replaceState({ ...history.state, openedHere }, "");
   for (const listener of listeners) listener(state);
 }
 

@@ -3,7 +3,7 @@
 // on; `remark` adds a sentence for this visit.
 
 import { originalUrl, pageImage } from "./api.js";
-import { button, h, icon, replace, whenVisible } from "./dom.js";
+import { button, h, icon, keepFocus, replace, whenVisible } from "./dom.js";
 import { fillContact, isFull, partsList } from "./parts.js";
 import { pageHref } from "./route.js";
 import { THUMB_PIXELS, thumbnail } from "./scan.js";
@@ -66,7 +66,9 @@ export function createRow(actions) {
     wantContact(last.document);
   }
 
-  function update(document) {
+  const update = (document) => keepFocus(node, () => draw(document));
+
+  function draw(document) {
     const archive = document.kind === "archive";
     const readable = !archive && document.pages.total > 0;
     const key = JSON.stringify([document.id, readable, archive, document.filename]);

@@ -5,7 +5,7 @@
 import * as api from "./api.js";
 import { createChat } from "./chat.js";
 import * as depth from "./depth.js";
-import { announce, button, debounce, h, icon, replace } from "./dom.js";
+import { announce, button, debounce, h, icon, keepFocus, replace } from "./dom.js";
 import { createFilters, isFiltered, isNever, toRequest } from "./filters.js";
 import { namedLine } from "./named.js";
 import { groupList, hitList, isRelated } from "./results.js";
@@ -16,6 +16,7 @@ const TYPING_PAUSE = 140;
 const QUESTION_PAUSE = 650;
 const AT_A_TIME = 10; // pages, or documents when grouped
 const MOST = 1000; // the API's own bound of offset
+const MOST_AT_ONCE = 100; // and of a limit
 const NAMED_SHOWN = 4;
 const MOST_OF_NAME = 200; // characters, as the API takes them
 
@@ -162,7 +163,7 @@ export function createSearch(
       const end = offset + (before?.shown ?? AT_A_TIME);
       const complete = offset + (groups ?? page).length < end || end > MOST;
       if (!complete) results.append(moreButton(state, filter, end));
-      depth.keep(shown, end);
+      depth.keep(shown, Math.min(end, MOST_AT_ONCE));
     } catch (error) {
       if (signal.aborted) return;
       if (offset) moreFailed(error);
@@ -185,7 +186,7 @@ export function createSearch(
 
   function extend(more, offset, y = 0) {
     if (!offset) {
-      replace(results, more);
+      keepFocus(results, () => replace(results, more));
       scrollTo({ top: y });
       return;
     }

@@ -6,13 +6,13 @@
 import * as api from "./api.js";
 import { createBatch } from "./batch.js";
 import { askPassword } from "./dialogs.js";
-import { announce, button, h, icon, replace } from "./dom.js";
+import { announce, button, h, icon, keepFocus, replace, takeAway } from "./dom.js";
 import { chosenItems, droppedItems } from "./folders.js";
 import { bytes, count, isPasswordCode, reason } from "./words.js";
 
 const AT_ONCE = 2;
 
-export function createUploads({ list, chooser, folderChooser, curtain }, { onDocument, onTrouble, onRefused }) {
+export function createUploads({ list, chooser, folderChooser, curtain }, { onDocument, onTrouble, onRefused, onAdding }) {
   const waiting = []; // functions that send one file each
   const files = new Map(); // document id -> { file, path, tried }: whether a password came with it
   let sending = 0;
@@ -32,7 +32,7 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
       list.append(batch.node);
       batch.send(inside);
     }
-    if (items.length) announce(`Adding ${count(items.length, "file")}`);
+    if (items.length) onAdding(`Adding ${count(items.length, "file")}`);
     pump();
   }
 
@@ -67,7 +67,7 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
     abort.signal.addEventListener("abort", () => {
       const at = waiting.indexOf(run);
       if (at !== -1) waiting.splice(at, 1);
-      node.remove();
+      takeAway(node);
     });
     waiting.push(run);
   }
@@ -107,13 +107,12 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
         },
       });
       files.set(document.id, { file, path, tried: Boolean(password) });
-      node.remove();
+      takeAway(node);
       onDocument(document, isNew, { expected: Boolean(password) });
       if (!isNew && !password) announce(`${file.name} was here already.`);
     } catch (error) {
       if (error.name === "AbortError") return;
       bar.remove();
-      stop.remove();
       node.dataset.state = "failed";
       const again = isPasswordCode(error.code)
         ? button("Enter the password", {
@@ -126,7 +125,7 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
               kind: "small",
               on: {
                 click: () => {
-                  node.remove();
+                  takeAway(node);
                   enqueue(file, password, path);
                   pump();
                 },
@@ -143,10 +142,10 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
         shown: false,
         kind: "plain",
         title: "Hide",
-        on: { click: () => node.remove() },
+        on: { click: () => takeAway(node) },
       });
-      node.querySelector(".row-actions").append(close);
       if (again) node.querySelector(".row-body").append(again);
+      keepFocus(node, () => stop.replaceWith(close));
       onRefused(`${file.name} was not added. ${reason(error.code, error.message)}`);
     }
   }
@@ -154,7 +153,7 @@ export function createUploads({ list, chooser, folderChooser, curtain }, { onDoc
   async function withPassword(file, node, path) {
     const given = await askPassword(file.name);
     if (!given) return;
-    node?.remove();
+    if (node) takeAway(node);
     enqueue(file, given.password, path);
     pump();
   }
@@ -200,13 +199,13 @@ function acceptDrops(curtain, take) {
   const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
   const lower = () => {
     depth = 0;
-    curtain.hidden = true;
+    curtain.togglePopover(false);
   };
   addEventListener("dragenter", (event) => {
     if (!carriesFiles(event)) return;
     event.preventDefault();
     depth += 1;
-    curtain.hidden = false;
+    curtain.togglePopover(true); // also over an open page
   });
   addEventListener("dragover", (event) => {
     if (carriesFiles(event)) event.preventDefault();

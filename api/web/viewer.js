@@ -37,8 +37,9 @@ export function createViewer(dialog, { onMissing }) {
   });
   const total = h("span", { class: "page-total" });
   const percent = h("span", { class: "zoom-percent", "aria-hidden": "true" });
-  const previous = tool("Previous page", "back", () => turn(-1));
-  const next = tool("Next page", "forward", () => turn(1));
+  const by = (step) => (event) => event.currentTarget.getAttribute("aria-disabled") !== "true" && turn(step);
+  const previous = tool("Previous page", "back", by(-1));
+  const next = tool("Next page", "forward", by(1));
   const fitPage = tool("Fit page", "fit", () => sheet.fit("page"));
   const fitWidth = tool("Fit width", "width", () => sheet.fit("width"));
   const textToggle = button("Text", {
@@ -198,8 +199,9 @@ export function createViewer(dialog, { onMissing }) {
   function showPages(known) {
     pages = known;
     total.textContent = pages && Number.isFinite(pages) ? `of ${pages}` : "";
-    previous.disabled = view.page <= 1 || pages < 1;
-    next.disabled = !(view.page < pages && Number.isFinite(pages));
+    // Not `disabled`: a button that is loses the focus, and with it each key would be lost.
+    previous.setAttribute("aria-disabled", String(view.page <= 1 || pages < 1));
+    next.setAttribute("aria-disabled", String(!(view.page < pages && Number.isFinite(pages))));
   }
 
   /** The document is there, and has no such page: the way to those it has stays open. */
