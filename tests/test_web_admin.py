@@ -46,6 +46,7 @@ def test_how_things_stand(tab: Tab, shelf: ShelfService):
     expect(fact(page, "pages").locator(".quiet")).to_have_text("3 documents, 2 of them in archives")
     expect(fact(page, "pages")).to_contain_text("3read")
     expect(fact(page, "pages")).to_contain_text("2failed")
+    expect(fact(page, "pages")).to_contain_text("1file not opened")
     expect(fact(page, "disk")).to_contain_text("200 GB free of 500 GB")
     expect(fact(page, "queues").locator("tbody tr").nth(1)).to_contain_text("pages to read3")
     expect(fact(page, "workers").locator("tbody td")).to_have_text(
@@ -238,3 +239,13 @@ def test_a_key_that_only_reads_is_offered_nothing(browser, shelf: ShelfService, 
         page.get_by_role("button", name="Open the archive").click()
         expect(fact(page, "failures")).to_contain_text("ledger.pdf")
         expect(page.get_by_role("button", name=re.compile("again"))).to_have_count(0)
+
+
+@pytest.mark.parametrize("pages", [["One."], ["One.", "Two."]])
+def test_a_failed_page_speaks_of_others_where_there_are_any(tab: Tab, service: ShelfService, pages: list[str]):
+    """A file of one page has none that could be affected."""
+    torn = service.put("torn.pdf", pages, broken=frozenset({1}))
+    page = tab.goto(f"#/doc/{torn}/page/1")
+    said = "This page could not be read. Reading it took too long, so it was stopped."
+    others = " The other pages are not affected." if len(pages) > 1 else ""
+    expect(page.locator(".page-state")).to_have_text(said + others)

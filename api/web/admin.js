@@ -4,7 +4,7 @@
 // own.
 
 import * as api from "./api.js";
-import { announce, button, h, icon, replace } from "./dom.js";
+import { announce, button, h, icon, keepFocus, replace } from "./dom.js";
 import { diskPart, pagesPart, queuesPart, setupPart, workersPart } from "./facts.js";
 import { ALL, pageHref, searchHref, writeList } from "./route.js";
 import { count, mayOpen, reason } from "./words.js";
@@ -66,7 +66,8 @@ export function createAdmin(root) {
 
   function draw(seen) {
     const { pages, documents, uploaded, unopened, disk, queues, workers, problem, failures } = seen;
-    part("pages", { pages, documents, uploaded, unopened }, pagesPart);
+    const failed = failures.documents.length + failures.more_documents;
+    part("pages", { pages, documents, uploaded, unopened, failed }, pagesPart);
     part("disk", disk, diskPart);
     part("setup", [seen.engine, seen.embedder, seen.checks], () => setupPart(seen));
     part("queues", [queues, problem], () => queuesPart(queues, problem));
@@ -80,9 +81,11 @@ export function createAdmin(root) {
     told[name] = now;
     const opened = new Set([...parts[name].querySelectorAll("details[open]")].map((node) => node.dataset.key));
     const held = parts[name].contains(document.activeElement) ? document.activeElement.dataset.key : null;
-    replace(parts[name], build(data));
-    for (const node of parts[name].querySelectorAll("details")) node.open = opened.has(node.dataset.key);
-    if (held) parts[name].querySelector(`[data-key="${CSS.escape(held)}"]`)?.focus();
+    keepFocus(parts[name], () => {
+      replace(parts[name], build(data));
+      for (const node of parts[name].querySelectorAll("details")) node.open = opened.has(node.dataset.key);
+      if (held) parts[name].querySelector(`[data-key="${CSS.escape(held)}"]`)?.focus();
+    });
   }
 
   function failuresPart(failures) {

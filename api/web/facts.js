@@ -6,7 +6,8 @@ import { bytes, count, duration } from "./words.js";
 
 const number = new Intl.NumberFormat("en");
 
-export function pagesPart({ pages, documents, uploaded, unopened }) {
+/** `failed`: files that could not be opened, and so have no pages that could have failed. */
+export function pagesPart({ pages, documents, uploaded, unopened, failed }) {
   const figure = (value, word, kind = "") =>
     h("div", { class: `figure ${kind}` }, h("b", { text: number.format(value) }), h("span", { text: word }));
   const said = [
@@ -24,6 +25,7 @@ export function pagesPart({ pages, documents, uploaded, unopened }) {
       figure(pages.done, "read"),
       figure(pages.pending, "waiting"),
       figure(pages.failed, "failed", pages.failed ? "bad" : ""),
+      failed ? figure(failed, failed === 1 ? "file not opened" : "files not opened", "bad") : null,
     ),
     h("progress", {
       max: String(pages.total || 1),

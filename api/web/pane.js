@@ -135,7 +135,8 @@ function stateSentence(page) {
   if (page.state === "pending") return "This page has not been read yet. It will appear here as soon as it is.";
   if (page.state === "failed") {
     const why = isPasswordCode(page.error_code) ? "It is protected by a password." : reason(page.error_code ?? "error");
-    return `This page could not be read. ${why} The other pages are not affected.`;
+    const others = page.pages > 1 ? " The other pages are not affected." : "";
+    return `This page could not be read. ${why}${others}`;
   }
   if (page.decoded === false && !page.draft) {
     return "This page is kept as vision tokens and has no text yet. It is read as soon as a question needs it.";
