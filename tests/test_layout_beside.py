@@ -43,3 +43,39 @@ def test_labels_within_a_figure_tear_no_line_of_the_text_beside_it() -> None:
     text = page.composed(shuffle=2).text
     assert flat(PROSE * 2) in flat(text)
     assert in_order(text, PROSE, *(label for _, _, label in labels), OTHER)
+
+
+def test_cards_side_by_side_without_frames_are_read_whole() -> None:
+    """Their lines are level, and set in alike; a table's values, level with the names of things in groups, are not."""
+    cards = [
+        (
+            "942.46 ERD",
+            "Erdeswick, Sampson",
+            "  A survey of Staffordshire.",
+            "  London, Nichols, 1820.",
+            "  Plates wanting.",
+        ),
+        ("610.9 MOO", "Moore, Norman", "  The history of medicine.", "  Oxford, 1908.", "  Two copies, one bound."),
+        ("726.5 BRA", "Brandon, Raphael", "  The open timber roofs.", "  Bogue, 1849.", "  Folio shelf."),
+        ("580.1 WIT", "Withering, William", "  British plants, arranged.", "  Birmingham, 1796.", "  Volume 3 lost."),
+    ]
+    page = Page(jitter=0.4, seed=2)
+    for at, card in enumerate(cards):
+        for k, line in enumerate(card):
+            page.line(50 + 280 * (at % 2), 60 + 110 * (at // 2) + 13 * k, line)
+    text = flat(page.composed(shuffle=2).text)
+    assert all(flat(" ".join(card)) in text for card in cards)
+
+    page = Page()
+    rows = [
+        ("Wards", ""),
+        ("  Lister", "14"),
+        ("  Fever", "8"),
+        ("Stores", ""),
+        ("  Linen", "120"),
+    ]
+    rows += [("  Drugs", "31"), ("Grounds", ""), ("  Lodge", "2"), ("  Garden", "5")]
+    for k, (name, value) in enumerate(rows):
+        page.row(60 + 13 * k, [(50 + 10 * name.count("  "), name.strip()), (200, value)])
+    text = page.composed(shuffle=2).text.replace("|", " ")
+    assert all(flat(f"{name} {value}") in flat(text) for name, value in rows)

@@ -6,6 +6,7 @@ running text below. Short lines alone are none: letters, forms and typewritten p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from index.types import RegionKind
@@ -23,6 +24,9 @@ from worker.layout.kinds import (
 _LARGER = 1.27
 _LONGEST = 110  # characters
 _LOWEST, _LOWEST_CENTRED = 0.85, 0.75  # times the text's type; capitals are lower than a line with descenders
+_COUNT = re.compile(r"[1-9]\d?")
+_MOST_WORDS = 8  # of a section's title
+_RUNNING, _SHORT = 28, 0.8  # characters of a line of its text, and as long as it a title may be
 _NO_END = (".", ",", ";", ":", "!", "-", "–")
 
 
@@ -51,6 +55,7 @@ def mark_headings(leaves: Sequence[Sequence[Block]]) -> None:
     body = body_size(every)
     bold_share = _bold_share(every)
     large: list[Block] = []
+    _mark_counted(leaves)
     for blocks in leaves:
         _part_heads(blocks)
         for k, block in enumerate(blocks):
@@ -67,6 +72,40 @@ def mark_headings(leaves: Sequence[Sequence[Block]]) -> None:
     title = _title(large, every)
     if title is not None:
         title.kind, title.level = RegionKind.TITLE, 1
+
+
+def _mark_counted(leaves: Sequence[list[Block]]) -> None:
+    """Sections that count on without a dot ("2 Condition of works"), each over its text, are headings however close to
+    it; each that was the first line of its text becomes a block of its own.
+    """
+    found = [(blocks, block) for blocks in leaves for k, block in enumerate(blocks) if _may_count(blocks, k)]
+    numbers = [int(block.rows[0].tokens[0].text) for _, block in found]
+    for at, (blocks, block) in enumerate(found):
+        if numbers[at] - 1 not in numbers[at - 1 : at] and numbers[at] + 1 not in numbers[at + 1 : at + 2]:
+            continue
+        if len(block.rows) > 1:
+            k = next(k for k, other in enumerate(blocks) if other is block)
+            blocks.insert(k + 1, Block(block.kind, block.rows[1:], block.breaks[1:]))
+            block.rows = block.rows[:1]
+        _make(block, 2)
+
+
+def _may_count(blocks: Sequence[Block], k: int) -> bool:
+    """Does a block begin with a short line of a number and a title, which ends there and is over running text?"""
+    block, above = blocks[k], blocks[k - 1] if k else None
+    if block.kind is not RegionKind.PARAGRAPH or (len(block.rows) > 1 and not block.breaks[0]):
+        return False
+    row = block.rows[0]
+    number, *title = [token.text for token in row.tokens]
+    if not _COUNT.fullmatch(number) or not title or len(title) > _MOST_WORDS or len(row.cells) > 2:
+        return False
+    text = block.rows[1:] or (blocks[k + 1].rows if k + 1 < len(blocks) else [])
+    if not title[0][:1].isupper() or row.text.endswith(_NO_END) or len(text) < 2 or len(text[0].text) < _RUNNING:
+        return False
+    short = _SHORT * (text[0].x1 - text[0].x0)
+    if above is not None and above.rows and above.rows[-1].x1 - above.rows[-1].x0 > short:
+        return row.x1 - row.x0 < short and ends_sentence(above.text)  # else the sentence may go on
+    return row.x1 - row.x0 < short
 
 
 def _part_heads(blocks: list[Block]) -> None:
@@ -144,7 +183,8 @@ def _by_place(block: Block, above: Block | None, below: Block | None, ratio: flo
     white_above = (block.y0 - above.y1) / size if above is not None else 9.0
     strong = is_all_caps(text) or (bold_share < 0.4 and all(row.bold for row in block.rows))
     if strong:
-        return white_above > 0.35 and white_below < max(2.5, white_above + 0.2) and len(below.text) > 30
+        over = len(below.text) > 30 or below.kind is RegionKind.HEADING  # a section that counts on
+        return white_above > 0.35 and white_below < max(2.5, white_above + 0.2) and over
     numbered = len(dotted(block.rows[0].tokens[0].text)) > 1 and below.kind is RegionKind.PARAGRAPH
     if block.kind is RegionKind.LIST and not numbered:
         return False

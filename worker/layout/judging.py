@@ -23,7 +23,8 @@ from worker.layout.sequence import step_of
 from worker.layout.tables import keeps_edge
 
 _FEWEST_PROSE = 5  # lines; of fewer short ones it cannot be told
-_FEWEST_LABELS, _OFF = 4, 3.0  # within a figure, and type sizes from the text where all are level with lines of it
+_FEWEST_LABELS, _LABEL = 4, 20.0  # within a figure, and their characters
+_OFF = 3.0  # type sizes between them and the text where all are level with lines of it
 _SIGNED, _ROOM = 4.0, 1.8  # type sizes between two who sign, and above them
 _LONG_LINE = 28  # characters
 _APART = 1.62  # type sizes between lines that are not of one paragraph
@@ -178,12 +179,26 @@ def _both_prose(band: _Band) -> Divides | None:
 
 def _figure(band: _Band) -> Divides | None:
     """Labels within a figure stand anywhere beside the text, and some of them level with a line by chance."""
-    labels = band.right.pieces if band.left.prose else band.left.pieces
-    if band.left.prose is band.right.prose or len(labels) < _FEWEST_LABELS:
+    text, labels = band.sides if band.left.prose else band.sides[::-1]
+    if labels.prose or not text.prose or not _FEWEST_LABELS <= labels.lines < text.lines:
         return None
-    if band.aligned > 0.9 and band.width < _OFF * band.size:
+    if _mean_length(labels) > _LABEL or (band.aligned > 0.9 and band.width < _OFF * band.size):
         return None
-    return None if keeps_edge(labels, band.size) else Divides.COLUMNS
+    return None if keeps_edge(labels.pieces, band.size) else Divides.COLUMNS
+
+
+def _cards(band: _Band) -> Divides | None:
+    """Entries side by side, as on two cards, whose lines are set in alike; the values of a table are not set in."""
+    edges = [min((p.x0 for p in side.pieces), default=0.0) + 0.8 * band.size for side in band.sides]
+    alike = [
+        (p.x0 > edges[0], q.x0 > edges[1])
+        for p in band.left.pieces
+        for q in band.right.pieces
+        if abs(p.yc - q.yc) < 0.5 * band.size
+    ]
+    both = sum(a and b for a, b in alike)
+    same = sum(a == b for a, b in alike) > 0.8 * len(alike)
+    return Divides.BLOCKS if same and len(alike) >= _FEWEST_LABELS and 0.25 < both / len(alike) < 0.85 else None
 
 
 def _far_values(band: _Band) -> Divides | None:
@@ -232,7 +247,7 @@ def _one_list(band: _Band) -> Divides:
 
 
 _RULES: tuple[Callable[[_Band], Divides | None], ...] = (
-    *(_numbered, _letterhead, _narrow, _index, _price_list, _other_labels, _figures, _values),
+    *(_numbered, _letterhead, _narrow, _index, _price_list, _other_labels, _cards, _figures, _values),
     *(_heedless, _both_prose, _figure, _beside_prose, _rows_apart, _far_values, _many_cells, _one_list),
 )
 
