@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+import anyio
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from api.cli_client import ApiError, Client
@@ -37,6 +38,8 @@ _Place = tuple[str, int, str | None]
 """A page of a document, or its note under a prompt."""
 _GIVEN_UP = 5
 """Failures in a row: the service is away, and not one question too hard for it."""
+_PAUSES_S = (2.0, 4.0, 8.0, 16.0)
+"""After each of them that was no answer at all: a service that is started again is there by then."""
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _GOOD_PART = 3
 """A quote inside the answer's words must be at least one part in so many of them."""
@@ -167,6 +170,8 @@ async def run(
             if last:
                 failed += [Failed(left, None) for left in questions[done:]]
                 break
+            if not error.status:
+                await anyio.sleep(_PAUSES_S[in_a_row - 1])
         progress(done)
     return outcomes
 

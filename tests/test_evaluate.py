@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import time
 
 import httpx
 import pytest
@@ -122,6 +123,35 @@ def test_a_page_that_is_named_twice_is_one():
     (asked,) = evaluate.read_questions([json.dumps({"question": "x", "pages": [page, page]})])
     (row,) = evaluate.rows([outcome(asked, [1])])
     assert row.ndcg_10 == 1.0
+
+
+def test_a_service_that_is_started_again_costs_few_questions(tmp_path, capsys, monkeypatch):
+    """It is away for a moment, in which five questions in a row would fail at once."""
+    monkeypatch.setattr(evaluate, "_PAUSES_S", (0.3,) * 4)
+    api = Api()
+    api.add(b"The lamp was lit at dusk.", filename="log.pdf")
+    asked_at = []
+
+    class Restarting(httpx.ASGITransport):
+        async def handle_async_request(self, request):
+            asked_at.append(time.monotonic())
+            if asked_at[-1] - asked_at[0] < 0.5:
+                raise httpx.ConnectError("refused")
+            return await super().handle_async_request(request)
+
+    path = tmp_path / "questions.jsonl"
+    path.write_text("\n".join(json.dumps({"question": f"lamp x{n}", "pages": []}) for n in range(8)))
+
+    async def main():
+        async with httpx.AsyncClient(transport=Restarting(api.app), base_url="http://localhost") as http:
+            client = Client(http, in_process=True)
+            return await cli_eval.run(client, Output(as_json=True), cli_eval.read(path), misses=False)
+
+    assert asyncio.run(main()) == PARTIAL
+    shown = capsys.readouterr()
+    failed = shown.err.count("no answer (unreachable)")
+    assert 1 <= failed < 5
+    assert json.loads(shown.out)["rows"][0]["questions"] == 8 - failed
 
 
 def test_what_was_measured_before_an_interruption_is_told(tmp_path, capsys):
