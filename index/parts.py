@@ -160,10 +160,15 @@ def part_spans(text: str, part: PartName) -> list[PartSpan]:
         quality = _agrees(label, part)
         if quality == 0 or part.steps[: len(label.steps)] != label.steps:
             continue
-        reached = _descend(labels, number, part.steps[len(label.steps) :])
+        below = part.steps[len(label.steps) :]
+        reached = _descend(labels, number, below)
         if reached is not None:
             end = _end(text, labels, reached)
             found.append(PartSpan(labels[reached].start, end, quality))
+        elif (above := _descend(labels, number, below[:-1])) is not None:
+            start, end = labels[above].start, _end(text, labels, above)
+            if re.search(rf"(?:[:;,.]|\b(?:and|or|und|oder|et|ou))\s+\({re.escape(below[-1])}\)\s", text[start:end]):
+                found.append(PartSpan(start, end, quality))  # all of it: "(c) wear scarves" alone forbids nothing
     best = max((one.quality for one in found), default=0.0)
     return [one for one in found if one.quality == best]
 

@@ -89,6 +89,14 @@ def test_a_page_has_the_parts_that_it_labels(part, says):
     assert [text[s.start : s.end] for s in part_spans(text, parts_named(part)[0])] == says
 
 
+@pytest.mark.parametrize(("part", "found"), [("rule 8(c)", True), ("8(a)", True), ("8(d)", False), ("8(e)", False)])
+def test_items_that_stand_in_one_line_are_quoted_with_their_part(part, found):
+    """Alone they would say the contrary; a reference to an item is none."""
+    rule = "8. Students shall not: (a) touch the switch; (b) wear scarves (see 9(d)) or (c) start any machine."
+    text = f"7. Smoking is forbidden.\n{rule}\n9. Notes."
+    assert [text[s.start : s.end] for s in part_spans(text, parts_named(part)[0])] == ([rule] if found else [])
+
+
 @pytest.mark.parametrize(
     ("part", "begins", "ends"),
     [
