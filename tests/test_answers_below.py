@@ -92,3 +92,44 @@ def test_a_matter_is_quoted_with_its_sentence():
         "2 Treharne v Pellworth.",
         "The hearing is fixed for the autumn.",
     ]
+
+
+RULES = """2. No person shall be elected who:
+
+- (a) is under the age of sixty years;
+- (b) has been convicted of any offence.
+
+3. Each shall receive:
+
+- (a) five shillings;
+
+The matron keeps the key. She came bringing:
+
+A cat of the neighbour's."""
+
+
+@pytest.mark.parametrize(("chosen", "begins", "ends"), [("2. No", "2. No", "any offence."), ("3. Each", "3.", "ings;")])
+def test_what_introduces_a_list_is_quoted_with_the_list(chosen: str, begins: str, ends: str):
+    """With its own items and no more of the list that it stands in itself."""
+    (quote,) = quoted("Who may not be elected, and what does each receive?", RULES, chosen)
+    assert quote.startswith(begins)
+    assert quote.endswith(ends)
+
+
+def test_a_colon_without_a_list_is_quoted_alone():
+    assert quoted("What did she bring?", RULES, "She came") == ["She came bringing:"]
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "answer"),
+    [
+        ("Why were coals charged twice?", "Mr. Peel asked why coals had been charged twice. A load was for the school.",
+         "A load was for the school."),
+        ("Where is the key?", "Q: Where do I find the key of the tower?\n\nA: In the box.", "A: In the box."),
+        ("Why does Mrs Hartley not like Voss's design?", "I do not like the design of Mr. Voss. It is dull.",
+         "It is dull."),
+    ],
+)  # fmt: skip
+def test_what_asks_is_quoted_with_what_answers(question: str, text: str, answer: str):
+    """A question that stands on the page, in somebody's mouth or by itself, and what only repeats it with a title."""
+    assert quoted(question, text, text[:2])[1:] == [answer]
