@@ -35,6 +35,12 @@ def test_a_place_needs_no_preposition_in_a_form_or_table(text):
     assert next(row for said, row in rows.items() if "Drammen" in said)["hint"] == 1.0
 
 
+def test_a_date_is_no_place():
+    """Its month has a capital letter, too."""
+    (row,) = _evidence("Where was the mate born?", "Born: 7 July 1889").values()
+    assert row["unhinted"] == 1.0
+
+
 def test_what_stands_beside_a_sentence():
     """The nearer of its two neighbours, also at either end of the page; never less than nothing."""
     text = "The ferry was painted in May. Rain fell. The crane was sold to Holm."

@@ -25,6 +25,9 @@ PERMIT += "Property: 9 Harbor View Terrace\nIssued by: K. Odom"
         ("Who owns 9 Harbor View Terrace?", "Owner: Lindqvist Trust"),
         ("Who issued BP-2017-00977?", "Issued by: K. Odom"),
         ("When was bp 2017-00977 issued?", "Issued: 07/02/2017"),
+        ("permit BP-2017-00977 owner", "Owner: Lindqvist Trust"),
+        ("expires BP-2017-00977", "Expires: 01/02/2019"),
+        ("Who owns it? (When was BP-2017-00977 issued?)", "Owner: Lindqvist Trust"),
     ],
 )
 def test_a_named_field_of_a_named_form_is_quoted(question, quote):
@@ -40,6 +43,8 @@ def test_a_named_field_of_a_named_form_is_quoted(question, quote):
         "Who owns 12 Harbor View Terrace?",
         "Who inspected BP-2017-00977?",
         "When does the demolition permit BP-2017-00977 expire?",
+        "What is the permit of property BP-2017-00977?",
+        "What about the building? (When was BP-2017-00977 issued?)",
     ],
 )
 def test_a_field_of_another_thing_is_not_quoted_for_it(question):

@@ -105,3 +105,30 @@ def test_the_focus_of_a_question_is_the_noun_asked_for(question, focus):
     """`hotel` of "which hotel"; none where the question names none."""
     read = read_question(question)
     assert (None if read.focus is None else read.plan.terms[read.focus].form) == focus
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("And when? (How much did the bridge cost?)", Kind.DATE),
+        ("And where? (Who built her?)", Kind.PLACE),
+        ("So who paid? (How much did the roof cost?)", Kind.PERSON),
+        ("And Brook? (How many marks did Chowdhury get?)", Kind.NUMBER),
+        ("And in 1932? (How many students were there in 1931?)", Kind.NUMBER),
+        ("And her qualifications? (When was she appointed?)", Kind.ANY),
+    ],
+)
+def test_a_follow_up_asks_for_what_its_own_words_say(question, kind):
+    """Not for what was asked before; where it only names another thing it asks the same."""
+    assert read_question(question).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("span", "first"),
+    [("1888-89", "1888"), ("1914/18", "1914"), ("1931–1932", "1931"), ("1986-114", None), ("2017-01", None)],
+)  # fmt: skip
+def test_a_span_of_years_is_no_identifier(span, first):
+    """A page may write it in another way; the year that it begins with is looked for."""
+    question = read_question(f"What did the insurance cost in {span}?")
+    assert (Role.IDENTIFIER in question.roles) is (first is None)
+    assert [question.plan.terms[n].form for n in question.numbers(Role.NAME)] == ([first] if first else [])

@@ -102,6 +102,8 @@ def answered(question: str, text: str) -> list[str]:
         ("Who was the architect of the Moot Hall?", HALLS, ["Architect: John Wood"]),
         ("Who was the architect of the Corn Hall?", HALLS, ["Architect: Peter Gill"]),
         ("What was the decision on the road to Skelbeck?", AGENDA, ["Decision: postponed"]),
+        ("And Dorothy Holroyd? (When was Edmund Satterthwaite born?)", CARDS, ["Born: 1909, Skelbeck"]),
+        ("And the Marie? (When was the Solveig built?)", CARD, ["Built: 1907"]),
     ],
 )
 def test_the_line_of_the_record_that_is_named_answers(question, text, quotes):

@@ -86,16 +86,16 @@ class ExtractiveAnswerer:
         """What is cited, and how sure that is (without citations: how near it came)."""
         matcher = matcher_of(asked.plan)
         held = _candidates(pages)
+        found = self._found(asked, matcher, pages, held)
+        if lines := fields_asked(asked, found):
+            lines = without_copies(lines, lambda c: pages[c.page][1].text[c.start : c.end])[:MAX_CITATIONS]
+            return [cite(*pages[c.page], (c.start, c.end), SURE) for c in lines], SURE
         if asked.lookup:
             places = look_up(asked, matcher, [page.text for _, page in pages], held)
             best = [p for p in places if p.quality == places[0].quality]
             best = without_copies(best, lambda p: pages[p.page][1].text)[:MAX_CITATIONS]
             cited = (introduced(*pages[p.page], (p.start, p.end), p.quality) for p in best)
             return each_once(chain.from_iterable(cited)), best[0].quality if best else 0.0
-        found = self._found(asked, matcher, pages, held)
-        if lines := fields_asked(asked, found):
-            lines = without_copies(lines, lambda c: pages[c.page][1].text[c.start : c.end])[:MAX_CITATIONS]
-            return [cite(*pages[c.page], (c.start, c.end), SURE) for c in lines], SURE
         if (judge := self._reader()) is not None:
             threshold = judged.THRESHOLD
             ranked, top = self._heard(asked, found, self._judged(judge, asked, found))

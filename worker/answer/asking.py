@@ -63,6 +63,8 @@ class Question:
     """The number of the term that names what is asked for: `hotel` of "which hotel", `nurses` of "how many nurses"."""
     parts: tuple[PartName, ...] = ()
     """The numbered parts of documents that it names. With `lookup` it asks for what they say."""
+    told: frozenset[int] = frozenset()
+    """Of a follow-up the numbers of the terms that only what was asked before has: its own words go before them."""
 
     @property
     def empty(self) -> bool:
@@ -71,7 +73,7 @@ class Question:
 
     def adds(self, form: str) -> bool:
         """Whether a folded word says something that the question does not say itself."""
-        return form not in STOPWORDS and stem(form) not in {term.stem for term in self.plan.terms}
+        return form not in STOPWORDS | _COURTESY and stem(form) not in {term.stem for term in self.plan.terms}
 
     def numbers(self, *roles: Role) -> list[int]:
         """The numbers of the terms that have one of these roles."""
@@ -173,19 +175,25 @@ _OPENING = re.compile(
 )
 _SAYING = re.compile(
     r"\b(?:say|says|said|state|states|stated|provide|provides|read|reads|contain|contains|require|requires|mean|means|about"
+    r"|forbids?|prohibits?|allows?|permits?|prescribes?|covers?|regulates?|lays? down|deals? with"
     r"|tell us|there|exactly|and)\b",
     re.IGNORECASE,
 )
 _OF = re.compile(r"\s*(?:,|\(|of|in|from|on|to|under|for|des|der|vom|im|du|de|d['’])(?:\b|\s)", re.IGNORECASE)
 """How asking for a part of a document begins, what else it says, and how it goes on to name the document."""
 _QUOTED = re.compile(r"[\"“„«][^\"”“»]{1,400}[\"”“»]")
+_YEARS = re.compile(r"((?:1\d|20)\d\d)[-–/](\d\d?|(?:1\d|20)\d\d)")
+_TOLD = re.compile(r" \((?P<before>[^()]+)\)$")
+"""What was asked before, behind a follow-up (`worker/asking/conversation.py`), or what who asks put there."""
+_GOES_ON = re.compile(r"(?:(?:and|but|so|or|also),? )+", re.IGNORECASE)
 
 
 def read_question(text: str) -> Question:
     """Take a question apart. Any text is a question; one without content words is `empty`."""
     text = " ".join(text.split())
     plan = analyse(text)
-    asks = text.endswith("?") or _ASKING.match(text) is not None
+    before = _TOLD.search(text)
+    asks = text.endswith("?") or _ASKING.match(text) is not None or (before is not None and "?" in text)
     parts = parts_named(text)
     # Of "5/7/1948" a page may say "5 July 1948": no identifier, and its figures are no numbers.
     dates = [d for d in dates_named(flat(text)) if asks and not any(map(str.isalpha, text[d.start : d.end]))]
@@ -200,6 +208,9 @@ def read_question(text: str) -> Question:
             roles[token.form] = Role.NAME  # a page that does not have the date, however it writes it, tells of another
         elif token.end <= whole_until or any(part.start <= token.start < part.end for part in (*parts, *dates)):
             roles.setdefault(token.form, Role.PART)
+        elif token.identifier and _is_years(raw):
+            roles |= {token.form: Role.FRAME, raw[:4]: Role.NAME}  # of 1888-89 a page says "Easter 1888 to Easter 1889"
+            whole_until = token.end
         elif token.identifier and _is_identifier(raw):
             roles[token.form] = Role.IDENTIFIER
             whole_until = token.end
@@ -219,11 +230,19 @@ def read_question(text: str) -> Question:
     numbered = any(_has_digit(form) for form, role in roles.items() if role is Role.NAME)
     spelled = bool(plan.phrases) or Role.IDENTIFIER in roles.values()
     lookup = not asks and ((spelled and len(loose) <= MAX_HINTS) or (numbered and not loose))
-    kind = _kind(text) if asks else Kind.ANY
     named = tuple(roles.get(term.form, Role.CONTENT) for term in plan.terms)
+    told: frozenset[int] = frozenset()
+    if before is not None:
+        own = {token.form for token in tokens(text[: before.start()])}
+        told = frozenset(n for n, term in enumerate(plan.terms) if term.form not in own)
+    kind = _kind_of(text, before, names_only=_only_names(named, told)) if asks else Kind.ANY
     if parts and not plan.phrases:
         lookup = not asks or _asks_what_it_says(text, parts)
-    return Question(text, plan, kind, named, lookup, _focus(text, plan, named) if asks else None, parts)
+    return Question(text, plan, kind, named, lookup, _focus(text, plan, named) if asks else None, parts, told)
+
+
+def _only_names(roles: tuple[Role, ...], told: frozenset[int]) -> bool:
+    return Role.CONTENT not in {role for number, role in enumerate(roles) if number not in told}
 
 
 def _asks_what_it_says(text: str, parts: tuple[PartName, ...]) -> bool:
@@ -255,8 +274,24 @@ def _is_identifier(raw: str) -> bool:
     return digits >= 3 and (letters or len(raw) > 5) and not re.fullmatch(r"(?:1\d|20)\d\ds?", raw)
 
 
+def _is_years(raw: str) -> bool:
+    """Whether this is a span of years: 1888-89, 1914/18, 1931-1932."""
+    years = _YEARS.fullmatch(raw)
+    return years is not None and years[2] > years[1][-len(years[2]) :]
+
+
 def _has_digit(word: str) -> bool:
     return any(c.isdigit() for c in word)
+
+
+def _kind_of(text: str, before: re.Match[str] | None, *, names_only: bool) -> Kind:
+    """Of a follow-up the kind that its own words ask for ("And where?"). Where they are `names_only` ("And Brook?")
+    they ask the same as before.
+    """
+    if before is None:
+        return _kind(text)
+    kind = _kind(_GOES_ON.sub("", text[: before.start()], count=1))
+    return kind if kind is not Kind.ANY else _kind(before["before"] if names_only else text)
 
 
 def _kind(text: str) -> Kind:

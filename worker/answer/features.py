@@ -305,7 +305,9 @@ def _form(question: Question, page: Found, candidate: Candidate) -> dict[str, fl
 def _spans(kind: Kind, text: str, is_row: bool) -> list[tuple[int, int]]:
     spans = spans_of(kind, text)
     if kind is Kind.PLACE and (is_row or label_end(text)):  # "Born at: Drammen" has no preposition before the place
-        spans += [m.span() for m in _CAPITALISED.finditer(text, label_end(text))]
+        dates = spans_of(Kind.DATE, text)
+        named = (m.span() for m in _CAPITALISED.finditer(text, label_end(text)))
+        spans += [(a, b) for a, b in named if not any(start <= a < end for start, end in dates)]
     if kind is Kind.DATE:
         spans += spans_of(Kind.TIME, text)
     if is_row and kind in HARD_KINDS - {Kind.CONTACT}:

@@ -30,10 +30,12 @@ def fields_asked(question: Question, found: Sequence[Found]) -> list[Candidate]:
     on the page, and the value is of the kind that is asked for.
     """
     named = question.numbers(Role.NAME, Role.IDENTIFIER)
-    if not named or question.plan.phrases:
+    if not named or question.plan.phrases or (question.lookup and question.parts):
         return []
     content = question.numbers(Role.CONTENT)
+    own = set(content) - question.told
     stems = {n: question.plan.terms[n].stem for n in (*content, *named, *question.numbers(Role.FRAME))}
+    focus = question.focus
     lines: list[tuple[int, Candidate]] = []
     for page in found:
         if not page.candidates or any(page.on_page[n] < SHAPE_QUALITY for n in named):
@@ -48,6 +50,10 @@ def fields_asked(question: Question, found: Sequence[Found]) -> list[Candidate]:
             met = {n for n, asked in stems.items() if any(_akin(asked, word) for word in label)}
             asked_for = label and lacking <= met and all(any(_akin(stems[n], word) for n in met) for word in label)
             asked_for = asked_for and not met.issuperset(named)  # "GP: Dr Li" is of somebody, whom another word names
+            # "What is the error of the machine?" is not answered by "Machine: ..." where something else says "Error".
+            asked_for = asked_for and (focus is None or focus in met or focus in lacking)
+            # A follow-up asks for another label than the question before, but where it only names another thing.
+            asked_for = asked_for and (not question.told or not own or met & own)
             if asked_for and _fits(question.kind, text[value:]) and not _is_known(question, text[value:]):
                 lines.append((len(met), line))
     most = max((met for met, _ in lines), default=0)

@@ -9,10 +9,9 @@ so is talk, in which those who speak come again.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from index.fuzzy import SHAPE_QUALITY
 from worker.answer.asking import Question, Role
@@ -23,7 +22,8 @@ _WORDS = 10
 """Of a title, and of what says which record one is; sentences have more, or end like one."""
 _LOOK = 80
 """Characters beside a line: more than blanks behind or before it."""
-_SENTENCE = re.compile(r"[.?!;:,]\W*\Z")
+_ENDS = frozenset(".?!;:,")
+"""What a sentence ends with, whatever marks stand behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,23 @@ class _Block:
 def bar_unnamed(question: Question, found: Found) -> None:
     """Add to `found.barred` the labelled lines of records that lack names of the question which a sister record has."""
     names = question.numbers(Role.NAME, Role.IDENTIFIER)
+    own = [n for n in names if n not in question.told]  # "And Okell's?" names another one than the question before
     for sisters in records_of(found) if names else ():
-        named = [_there(found, record.naming, names) for record in sisters]
-        if not any(named):
-            named = [_there(found, record.lines, names) for record in sisters]
-        for record, there in zip(sisters, named, strict=True):
+        named = _named(found, sisters, own) or _named(found, sisters, names)
+        for record, there in zip(sisters, named, strict=False):
             if any(there < other for other in named):
                 found.barred.update(line.order for line in record.lines if _label(found, line))
+
+
+def _named(found: Found, sisters: Sequence[Record], names: Sequence[int]) -> list[frozenset[int]]:
+    """Which of the names each record has where it says which one it is or, where none has one there, anywhere; empty
+    where none has any.
+    """
+    for lines_of in (lambda record: record.naming, lambda record: record.lines):
+        named = [_there(found, lines_of(record), names) for record in sisters]
+        if any(named):
+            return named
+    return []
 
 
 def records_of(found: Found) -> list[list[Record]]:
@@ -107,7 +117,9 @@ def _is_title(found: Found, candidate: Candidate) -> bool:
 
 def _is_name(found: Found, candidate: Candidate) -> bool:
     text = found.text[candidate.start : candidate.end]
-    return len(text.split()) <= _WORDS and _SENTENCE.search(text) is None
+    # By hand: a pattern tries a row of dots from each of them anew.
+    marks = takewhile(lambda mark: not (mark.isalnum() or mark == "_"), reversed(text))
+    return len(text.split()) <= _WORDS and _ENDS.isdisjoint(marks)
 
 
 def _there(found: Found, lines: Sequence[Candidate], names: Sequence[int]) -> frozenset[int]:

@@ -32,6 +32,8 @@ it is nearer than the second and all others are farther by the third ("physician
 _MOST_ROWS = 60
 _FRAME = 0.1
 """What a word that only puts the question ("name", "number") counts, which may yet be the label of a form's row."""
+_TOLD = 0.01
+"""What a word of the question before counts beside a follow-up's own: "And Brook?" asks for another row."""
 _GOES_ON = re.compile(r"(?:it|its|this|that|these|they|their|he|his|she|her|which)\b", re.IGNORECASE)
 _SHAPE = str.maketrans({**dict.fromkeys("0123456789", "9"), **dict.fromkeys("abcdefghijklmnopqrstuvwxyz", "a")})
 
@@ -41,6 +43,8 @@ def bar_unnamed(question: Question, found: Found) -> None:
     for rows in tables_of(found.candidates):
         terms = _telling(question, found, rows)
         worth = [_FRAME if question.roles[n] is Role.FRAME else 1.0 for n in terms]
+        if not question.told.issuperset(terms):
+            worth = [w * _TOLD if n in question.told else w for n, w in zip(terms, worth, strict=True)]
         named = _there(found, rows)[:, terms] @ np.array(worth, np.float32)
         if named.max(initial=0) and not _is_prose(found, rows):
             found.barred.update(row.order for row, n in zip(rows, named.tolist(), strict=True) if n < named.max())
@@ -67,13 +71,15 @@ def misnamed(question: Question, found: Found, row: Candidate, likeness: Likenes
         if question.roles[number] is Role.CONTENT:
             missing.append(form)
     if missing:
-        labels = [_label(found, r) for r in rows]
+        labels = [_label(found, r) for r in rows if r == row or not _is_title(found, r)]
+        label = _label(found, row)
         for cosines in likeness(missing, labels):
             nearest = cosines.max()
             if nearest < _OF_COLUMN:
                 continue  # "paid", "landed": nothing that a row is called
-            others = [c for c, label in zip(cosines.tolist(), labels, strict=True) if label != labels[mine]]
-            if cosines[mine] < max(_SELECTS, nearest) or cosines[mine] - max(others, default=-1.0) < _MARGIN:
+            others = [c for c, other in zip(cosines.tolist(), labels, strict=True) if other != label]
+            own = cosines[labels.index(label)]
+            if own < max(_SELECTS, nearest) or own - max(others, default=-1.0) < _MARGIN:
                 return True
             told = True
     return not told
@@ -102,8 +108,25 @@ def _telling(question: Question, found: Found, rows: Sequence[Candidate]) -> lis
 
 
 def _there(found: Found, rows: Sequence[Candidate]) -> np.ndarray:
-    """Which terms of the question stand in which row, `(rows, terms)`. A misread word counts, another number not."""
-    return found.qualities[[row.order for row in rows]] > 0.5
+    """Which terms of the question stand in which row or the title above it, `(rows, terms)`. A misread word counts,
+    another number not.
+    """
+    there = found.qualities[[row.order for row in rows]] > 0.5
+    above = np.zeros_like(there[0])
+    goes_on = False
+    for number, row in enumerate(rows):
+        if title := _is_title(found, row):
+            above = there[number] | above if goes_on else there[number]
+        else:
+            there[number] |= above
+        goes_on = title
+    return there
+
+
+def _is_title(found: Found, row: Candidate) -> bool:
+    """Whether a row has nothing but its first cell: it is the title of those below it ("| Payments | |")."""
+    first, *others = found.text[row.start : row.end].strip().strip("|").split("|")
+    return bool(others and first.strip()) and not any(cell.strip() for cell in others)
 
 
 def _above(found: Found, rows: Sequence[Candidate]) -> np.ndarray:

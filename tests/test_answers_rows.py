@@ -1,0 +1,77 @@
+"""Which rows of a table a question is about: titles within tables, and follow-ups that name another row."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from index.matching import matcher_of
+from worker.answer.asking import read_question
+from worker.answer.candidates import candidates_of
+from worker.answer.features import Found, look
+from worker.answer.rows import bar_unnamed, misnamed
+
+ACCOUNTS = """# Accounts
+
+| Item | Sum |
+| --- | --- |
+| Payments for the east window | |
+| Glass | £4 |
+| Lead | £2 |
+| Payments for the tower | |
+| Glass | £1 |
+| Bell ropes | £3 |"""
+
+MARKS = """| Name | Dyeing | Fibres |
+| --- | --- | --- |
+| Chowdhury | 91 | 88 |
+| Brook | 82 | 77 |
+| Earnshaw | 38 | 45 |"""
+
+
+def left(question: str, text: str) -> list[str]:
+    """The rows that may be quoted."""
+    asked, candidates = read_question(question), candidates_of(text, 0)
+    found = Found(text, "", candidates)
+    look(asked, matcher_of(asked.plan), found, [])
+    bar_unnamed(asked, found)
+    return [text[c.start : c.end] for c in candidates if c.is_row and not c.is_heading and c.order not in found.barred]
+
+
+@pytest.mark.parametrize(
+    ("question", "row"),
+    [
+        ("What was paid for glass in the east window?", "| Glass | £4 |"),
+        ("What was paid for glass in the tower?", "| Glass | £1 |"),
+    ],
+)
+def test_a_title_within_a_table_is_said_of_the_rows_below_it(question: str, row: str):
+    assert left(question, ACCOUNTS) == [row]
+
+
+def test_a_title_within_a_table_is_no_sister_of_its_rows():
+    """ "Paid" is like "Payments", which is not what a row is called."""
+    asked, candidates = read_question("What was paid for bell ropes?"), candidates_of(ACCOUNTS, 0)
+    found = Found(ACCOUNTS, "", candidates)
+    look(asked, matcher_of(asked.plan), found, [])
+    ropes = next(c for c in candidates if "ropes" in c.text[c.start : c.end])
+    compared: list[str] = []
+
+    def likeness(words, labels):
+        compared.extend(labels)
+        return np.array([[0.9 if "Payments" in label else 0.1 for label in labels] for _ in words], np.float32)
+
+    assert not misnamed(asked, found, ropes, likeness)
+    assert "Bell ropes" in compared
+
+
+@pytest.mark.parametrize(
+    ("question", "rows"),
+    [
+        ("And Brook? (What did Chowdhury get?)", ["| Brook | 82 | 77 |"]),
+        ("And in fibres? (What did Chowdhury get?)", ["| Chowdhury | 91 | 88 |"]),
+        ("What did Chowdhury and Brook get?", ["| Chowdhury | 91 | 88 |", "| Brook | 82 | 77 |"]),
+    ],
+)
+def test_a_follow_up_that_names_a_row_asks_for_that(question: str, rows: list[str]):
+    assert left(question, MARKS) == rows
