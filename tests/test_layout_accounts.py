@@ -48,3 +48,15 @@ def test_a_table_of_two_names_and_two_figures_keeps_its_rows() -> None:
     left, right = [("Ward", "Beds"), *PAID_IN], [("Sister", "Years"), *OTHERS]
     text = side_by_side(left, right).composed(shuffle=3).text
     assert "| Subscriptions | 340.10 | Coal and gas | 61.90 |" in text
+
+
+def test_entries_of_an_account_may_have_dates() -> None:
+    """The first column on the right is of dates, and the account is not cut behind it."""
+    left = [("Jan 3", "To costs", "12.30"), ("Feb 9", "To stamp duty", "4.10"), ("Mar 1", "To a journey", "2.20")]
+    right = [("Jan 10", "By cash", "10.00"), ("Feb 2", "By rents received", "6.50"), ("Mar 25", "By balance", "2.10")]
+    page = Page()
+    for rows, x in (([*left, ("", "", "18.60")], 50), ([*right, ("", "", "18.60")], 310)):
+        for k, (date, what, figure) in enumerate(rows):
+            page.row(90 + 14 * k, [(x, date), (x + 45, what), (x + 235 - 5 * len(figure), figure)])
+    text = page.composed(shuffle=3).text.replace("|", " ")
+    assert in_order(text, *(" ".join(row) for row in left), "18.60", *(" ".join(row) for row in right), "18.60")

@@ -46,3 +46,20 @@ def test_columns_go_on_beside_a_heading_over_two_of_them() -> None:
     assert in_order(
         text, "Left ends.", "Over to the third.", "The widow", "New story.", "Goes on there.", "Right begins."
     )
+
+
+def test_a_ragged_column_goes_on_below_the_end_of_its_neighbour() -> None:
+    """Its lines there are longer than those beside the other column were, but leave room enough."""
+    page = Page()
+    for k, line in enumerate(
+        ("Left begins with short", "lines, as ragged ones", "may be by chance, and", "goes on") * 3
+    ):
+        page.line(50, 60 + 13 * k, line)
+    page.text(192, 60, 120, "Right stands beside them. " + OTHER[:150])
+    y = 60 + 13 * 12.0
+    for line in ("and longer below it", "with lines that reach", "further to the right", "than those did above"):
+        page.line(50, y, f"{line} here")
+        y += 13
+    page.text(50, y + 12, 260, "Below both. " + PROSE)
+    text = page.composed(shuffle=2).text
+    assert in_order(text, "Left begins", "than those did above here", "Right stands beside them.", "Below both.")

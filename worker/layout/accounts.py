@@ -15,6 +15,7 @@ from worker.layout.rows import Row, gather
 
 _FEWEST = 3  # entries on either side
 _ENTRIES = 0.5  # of a side's lines
+_MONEY = 2  # letters
 _SIDES = (
     ("receipts", "payments"), ("income", "expenditure"), ("liabilities", "assets"), ("dr", "cr"), ("debit", "credit"),
     ("debtor", "creditor"), ("soll", "haben"), ("aktiva", "passiva"), ("einnahmen", "ausgaben"), ("actif", "passif"),
@@ -35,14 +36,19 @@ def are_accounts(pieces: Sequence[Piece], middle: float) -> bool:
 
 
 def _is_entry(row: Row) -> bool:
-    return len(row.cells) > 1 and not is_numeric(row.cells[0].text) and is_numeric(row.cells[-1].text)
+    return len(row.cells) > 1 and not _is_figure(row.cells[0].text) and _is_figure(row.cells[-1].text)
+
+
+def _is_figure(text: str) -> bool:
+    """A sum, with signs of its money maybe ("3s. 6d."), and no date, which may stand before an entry."""
+    return is_numeric(text) and sum(map(str.isalpha, text)) <= _MONEY
 
 
 def _sum(row: Row) -> tuple[int, ...]:
     """The pounds, shillings and pence, or whatever they are, with which a line ends."""
     figures: list[str] = []
     for cell in row.cells[::-1]:
-        if not is_numeric(cell.text):
+        if not _is_figure(cell.text):
             break
         figures[:0] = re.findall(r"\d+", re.sub(r"(?<=\d)[,'](?=\d{3})", "", cell.text))
     return tuple(int(figure[:12]) for figure in figures)

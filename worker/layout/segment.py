@@ -21,6 +21,8 @@ _HEAD = 1.2  # times the largest type of blocks
 _HEADLINE = 1.25  # times the type of the text
 _STORY = 12  # lines of columns with headings over them
 _TRIES = 8  # a printed page has fewer such headings
+_BELOW = 99.0  # type sizes: as far as a column may go on below the end of the one beside it
+_ROOM, _LINE = 0.3, 6.0  # type sizes beside a line that ends within the strip, and its length
 _OFF = 2.0  # type sizes between the left edges of blocks that are not of one column
 
 
@@ -151,7 +153,7 @@ def _with_lone_lines(pieces: Sequence[Piece], gutter: Gutter, divides: Divides, 
 
     A column goes on below a picture or a table, however tall, to what bars its way.
     """
-    up, down = (2.5, 99.0) if divides is Divides.COLUMNS else (1.3, 4.0) if gutter.paired >= 8 else (0.8, 0.8)
+    up, down = (2.5, _BELOW) if divides is Divides.COLUMNS else (1.3, 4.0) if gutter.paired >= 8 else (0.8, 0.8)
     # A line in larger type below blocks heads what follows.
     largest = (
         99.0 if divides is Divides.COLUMNS else _HEAD * max(p.size for p in pieces[gutter.first : gutter.last + 1])
@@ -191,7 +193,7 @@ def _reach(
         near[side] = y if side not in near else (min(near[side], y) if way.step < 0 else max(near[side], y))
     for k in way:
         p = pieces[k]
-        if bars(p, gutter):
+        if bars(p, gutter) and not (limit >= _BELOW and _ends_within(p, gutter)):
             return _behind(pieces, edge, gutter, p, way.step), p
         side = (p.x0 + p.x1) / 2 <= middle
         white = near[side] - p.y1 if way.step < 0 else p.y0 - near[side]
@@ -200,6 +202,14 @@ def _reach(
         near[side] = min(near[side], p.y0) if way.step < 0 else max(near[side], p.y1)
         edge = k
     return edge, None
+
+
+def _ends_within(piece: Piece, gutter: Gutter) -> bool:
+    """Does a line of a column end within the strip, and leave room beside it? Where both columns stood, lines were
+    shorter by chance.
+    """
+    room = max(piece.x0 - gutter.x0, gutter.x1 - piece.x1)
+    return room >= _ROOM * piece.size and piece.x1 - piece.x0 > _LINE * piece.size
 
 
 def _behind(pieces: Sequence[Piece], edge: int, gutter: Gutter, barrier: Piece, step: int) -> int:
