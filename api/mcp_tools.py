@@ -133,7 +133,8 @@ def build(connect: Connect, *, heartbeat_s: float | None = None) -> MCPServer:
             "found": given["found"],
             "text": given["text"],
             "citations": citations,
-            "weak_support": given["weak_support"],  # had better be compared with the page
+            # Had better be compared with the page. Older services do not tell.
+            "weak_support": given.get("weak_support", False),
             "incomplete": given["incomplete"],  # pages that might have had a say could not be decoded
             "missing": missing,
             "undecoded_pages": given["undecoded_pages"],

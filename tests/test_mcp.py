@@ -94,6 +94,23 @@ def test_search_page_image_and_answer():
     talk(conversation)
 
 
+def test_a_service_that_is_older_than_the_tools_is_asked(monkeypatch):
+    """`folioscope mcp` may stand before a service that is not updated yet: what that does not tell breaks no call."""
+    ask = Client.ask
+
+    async def older(self, request):
+        return {name: told for name, told in (await ask(self, request)).items() if name != "weak_support"}
+
+    monkeypatch.setattr(Client, "ask", older)
+
+    async def conversation(client, _document_id):
+        called = await client.call_tool("ask", {"question": "When was the ferry sold?"})
+        assert not called.is_error
+        assert called.structured_content["weak_support"] is False
+
+    talk(conversation)
+
+
 def test_what_to_know_of_an_answer_is_told():
     """Pages that were not looked at, which make it incomplete, and that a decoder worded it."""
 
