@@ -22,6 +22,7 @@ _WIDER = 1.5
 _AROUND = 9.0  # type sizes up and down
 _NEAR = 0.4  # type sizes: ends of lines of one column
 _FEWEST = 3  # lines with either edge
+_PASSES = 3
 _PLAIN = 4  # lines with either edge, where the gap tells nothing
 _GUTTER = 1.0  # type sizes: a wider one is none that a reader's box could bar
 _CLOSE = 0.6  # type sizes of white between lines of one column
@@ -36,7 +37,18 @@ _LOOSER = 1.3  # times the other gaps of these lines
 
 
 def part_at_edges(pieces: Sequence[Piece]) -> list[Piece]:
-    """The pieces, cut where a gap between two words stands at the edge of the columns around."""
+    """The pieces, cut where a gap between two words stands at the edge of the columns around. What was parted shows the
+    edges to lines beside it.
+    """
+    for _ in range(_PASSES):
+        parted = _parted(pieces)
+        if len(parted) == len(pieces):
+            break
+        pieces = parted
+    return _trimmed(pieces)
+
+
+def _parted(pieces: Sequence[Piece]) -> list[Piece]:
     heights = [piece.yc for piece in pieces]
     parted: list[Piece] = []
     channels = _channels(pieces)
@@ -52,7 +64,7 @@ def part_at_edges(pieces: Sequence[Piece]) -> list[Piece]:
                 if i in channels[k]:
                     _clear(before, after, channels[k][i])
         parted.extend(parts)
-    return _trimmed(canonical(parted) if len(parted) > len(pieces) else pieces)
+    return canonical(parted) if len(parted) > len(pieces) else list(pieces)
 
 
 def _trimmed(pieces: Sequence[Piece]) -> list[Piece]:
