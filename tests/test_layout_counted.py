@@ -1,9 +1,9 @@
-"""Sections whose numbers have no dot, and lines that begin with a number within a sentence."""
+"""Headings: sections whose numbers have no dot, lines within a sentence that begin with a number, titles of tables."""
 
 from __future__ import annotations
 
 import pytest
-from layout_kit import OTHER, PROSE, Page, flat
+from layout_kit import OTHER, PROSE, Page, flat, grid
 
 from index.types import RegionKind
 
@@ -50,3 +50,19 @@ def test_a_list_that_counts_without_dots_is_no_row_of_headings() -> None:
     result = page.composed(shuffle=3)
     assert "Hammer and tongs" in flat(result.text)
     assert not [r for r in result.regions if r.kind in (RegionKind.HEADING, RegionKind.TITLE)]
+
+
+def test_a_title_in_larger_type_over_nothing_but_a_ruled_table_heads_it() -> None:
+    page = Page()
+    page.line(50, 56, "Schedule of deeds deposited", 13.5)
+    xs, ys = [50.0, 120, 360, 460], [80.0 + 16 * k for k in range(5)]
+    rows = [
+        ("No.", "Description", "Box"),
+        ("1", "Conveyance", "A 14"),
+        ("2", "Lease", "A 14"),
+        ("3", "Mortgage", "B 2"),
+    ]
+    for k, row in enumerate(rows):
+        page.row(83 + 16 * k, [(x + 4, text) for x, text in zip(xs, row, strict=False)])
+    kinds = [region.kind for region in page.composed(grid(xs, ys)).regions]
+    assert kinds[0] in (RegionKind.TITLE, RegionKind.HEADING) and kinds[1] is RegionKind.TABLE

@@ -56,13 +56,13 @@ def mark_headings(leaves: Sequence[Sequence[Block]]) -> None:
     bold_share = _bold_share(every)
     large: list[Block] = []
     _mark_counted(leaves)
-    for blocks in leaves:
+    for blocks, after in zip(leaves, [*leaves[1:], []], strict=True):
         _part_heads(blocks)
         for k, block in enumerate(blocks):
             if block.kind not in (RegionKind.PARAGRAPH, RegionKind.LIST) or not _could_be(block):
                 continue
             above = blocks[k - 1] if k else _nearest_above(block, every)
-            below = blocks[k + 1] if k + 1 < len(blocks) else None
+            below = blocks[k + 1] if k + 1 < len(blocks) else _table_below(blocks, after)
             ratio = min(row.size for row in block.rows) / body if body > 0 else 1.0
             if _by_size(block, ratio, below, len(every)):
                 large.append(block)
@@ -123,6 +123,12 @@ def _part_heads(blocks: list[Block]) -> None:
             tail = Block(block.kind, block.rows[1:], block.breaks[1:])
             if _could_be(head) and _by_place(head, blocks[k - 1], tail, first.size / second.size, 1.0):
                 blocks[k : k + 1] = [head, tail]
+
+
+def _table_below(blocks: Sequence[Block], after: Sequence[Block]) -> Block | None:
+    """The table with ruling lines, a leaf by itself, under what stands alone over it."""
+    table = after[0] if after and len(blocks) == 1 else None
+    return table if table is not None and table.kind is RegionKind.TABLE and table.y0 > blocks[0].y0 else None
 
 
 def _nearest_above(block: Block, every: Sequence[Block]) -> Block | None:
