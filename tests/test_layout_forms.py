@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.layout_kit import OTHER, Page, grid, in_order, rule
+import pytest
+
+from tests.layout_kit import OTHER, PROSE, Page, grid, in_order, rule
 
 
 def box(x0: float, y0: float, x1: float, y1: float) -> list:
@@ -136,3 +138,28 @@ def test_cells_read_together_are_parted_where_most_rows_are() -> None:
     text = page.composed(rules, shuffle=3).text
     assert "| Goods | Price |" in text
     assert "| Ropes | 12.40 |\n| Leads | 18.10 |" in text
+
+
+@pytest.mark.parametrize("far", [150, 260])
+def test_fields_and_offices_without_colons_stay_with_what_is_beside_them(far: float) -> None:
+    """Close rows of a form, and a list of who holds an office; two addresses side by side are still two."""
+    form = [("Surname", "Osgood"), ("Forenames", "Margaret Ann"), ("Address", "14 Beacon Street, Lichfield")]
+    form += [("Occupation", "Teacher"), ("Date of birth", "4 May 1931")]
+    held = [("Chairman", "Josiah Wragg"), ("Hon. Treasurer", "Edmund Farrow"), ("Auditors", "Messrs Pym and Oduya")]
+    for rows in (form, held):
+        page = Page(jitter=0.5, seed=2)
+        for k, (name, value) in enumerate(rows):
+            page.row(60 + 14 * k, [(50, name), (far, value)])
+        page.text(50, 160, 500, PROSE)
+        text = page.composed(shuffle=3).text.replace("|", " ")
+        assert in_order(text, *(f"{name} {value}" for name, value in rows), PROSE)
+
+    page = Page()
+    for k, (one, other) in enumerate(
+        zip(("Infirmary", "Canal Road", "Chester"), ("The Registrar", "Town Hall", "Ely"), strict=True)
+    ):
+        page.row(60 + 13 * k, [(50, one), (far, other)])
+    page.text(50, 160, 500, PROSE)
+    assert in_order(
+        page.composed(shuffle=3).text, "Infirmary", "Canal Road", "Chester", "The Registrar", "Town Hall", "Ely"
+    )

@@ -15,8 +15,17 @@ from functools import cached_property
 from statistics import median
 
 from worker.layout.accounts import are_accounts
+from worker.layout.fields import are_fields, are_values
 from worker.layout.gutters import Gutter, wide_enough, with_lone
-from worker.layout.kinds import ends_in_leader, has_leader, is_entry, is_enumerator, is_label, is_numeric, starts_small
+from worker.layout.kinds import (
+    ends_in_leader,
+    has_leader,
+    is_entry,
+    is_enumerator,
+    is_label,
+    is_numeric,
+    starts_small,
+)
 from worker.layout.listed import list_goes_on
 from worker.layout.pieces import Piece, vertical_overlap
 from worker.layout.sequence import step_of
@@ -157,11 +166,11 @@ def _figures(band: _Band) -> Divides | None:
 
 def _values(band: _Band) -> Divides | None:
     """Labels or names of things, and level with them what they are."""
-    if band.labels[0] > 0.4 and band.aligned > 0.6:
+    left, right = ([p.text for p in side.pieces] for side in band.sides)
+    if (band.labels[0] > 0.4 or are_fields(left, right)) and band.aligned > 0.6:
         return Divides.CELLS
     near = band.width < _BESIDE * band.size
-    told = band.aligned > 0.8 and near and _are_values(band.left.pieces, band.right.pieces)
-    return Divides.CELLS if told else None
+    return Divides.CELLS if band.aligned > 0.8 and near and are_values(left, right) else None
 
 
 def _heedless(band: _Band) -> Divides | None:
@@ -309,15 +318,6 @@ def _signed(band: _Band) -> bool:
     above, below = band.pieces[gutter.first - 1], band.pieces[gutter.last + 1 : gutter.last + 2]
     room = min(p.y0 for p in pieces) - above.y1 > _ROOM * size and len(above.tokens) > 2
     return room and all(p.y0 - pieces[-1].y1 > size for p in below)
-
-
-def _are_values(left: Sequence[Piece], right: Sequence[Piece]) -> bool:
-    """Names of things without figures, and beside them what they are, some of it figures. Addresses have commas, and
-    figures, if any, on both sides.
-    """
-    if any(c.isdigit() for p in left for c in p.text) or any(p.text.endswith(",") for p in (*left, *right)):
-        return False
-    return sum(is_numeric(p.text) for p in right) >= max(2, 0.3 * len(right))
 
 
 def _mean_length(side: _Side) -> float:
