@@ -115,7 +115,9 @@ def test_the_focus_of_a_question_is_the_noun_asked_for(question, focus):
         ("So who paid? (How much did the roof cost?)", Kind.PERSON),
         ("And Brook? (How many marks did Chowdhury get?)", Kind.NUMBER),
         ("And in 1932? (How many students were there in 1931?)", Kind.NUMBER),
-        ("And her qualifications? (When was she appointed?)", Kind.ANY),
+        ("What about Brook? (When was Ainley born?)", Kind.DATE),
+        ("And her qualifications? (When was she appointed? What was her salary?)", Kind.ANY),
+        ("Can it be paid in two parts? (What is the fee for dyeing?)", Kind.ANY),
     ],
 )
 def test_a_follow_up_asks_for_what_its_own_words_say(question, kind):

@@ -185,7 +185,8 @@ _QUOTED = re.compile(r"[\"“„«][^\"”“»]{1,400}[\"”“»]")
 _YEARS = re.compile(r"((?:1\d|20)\d\d)[-–/](\d\d?|(?:1\d|20)\d\d)")
 _TOLD = re.compile(r" \((?P<before>[^()]+)\)$")
 """What was asked before, behind a follow-up (`worker/asking/conversation.py`), or what who asks put there."""
-_GOES_ON = re.compile(r"(?:(?:and|but|so|or|also),? )+", re.IGNORECASE)
+_GOES_ON = re.compile(r"(?:(?:and|but|so|or|also|(?:what|how) about),? )+", re.IGNORECASE)
+_WHOSE = re.compile(r"(?:his|her|its|their|whose)\b", re.IGNORECASE)
 
 
 def read_question(text: str) -> Question:
@@ -285,13 +286,16 @@ def _has_digit(word: str) -> bool:
 
 
 def _kind_of(text: str, before: re.Match[str] | None, *, names_only: bool) -> Kind:
-    """Of a follow-up the kind that its own words ask for ("And where?"). Where they are `names_only` ("And Brook?")
-    they ask the same as before.
+    """Of a follow-up the kind that its own words ask for ("And where?", "Was it mended?", "And her salary?"). Where
+    they are `names_only` ("And Brook?") they ask the same as before.
     """
     if before is None:
         return _kind(text)
-    kind = _kind(_GOES_ON.sub("", text[: before.start()], count=1))
-    return kind if kind is not Kind.ANY else _kind(before["before"] if names_only else text)
+    own = _GOES_ON.sub("", text[: before.start()], count=1)
+    kind = _kind(own)
+    if kind is not Kind.ANY or _ASKING.match(own) or _WHOSE.match(own):
+        return kind
+    return _kind(before["before"] if names_only else text)
 
 
 def _kind(text: str) -> Kind:

@@ -26,8 +26,9 @@ _MOST_WORDS = 120
 _ASKS = re.compile(r"\?[\s*_\"'”’»)]*\Z")
 _ASKED = re.compile(
     r"\b(?:asked|asks|enquired|inquired|wondered|(?:wished|wanted|desired) to know)\b(?: [\w.'’]+){0,3}"
-    r" (?:why|whether|if|who|what|when|where|which|how)\b",
-    re.IGNORECASE,
+    r" (?:why|whether|if|who|what|when|where|which|how)\b"
+    r"(?!.*\b(?:said|replied|answered|explained|told)\b)",  # "Asked how he did, he said that ..." answers itself
+    re.IGNORECASE | re.DOTALL,
 )
 
 

@@ -35,7 +35,7 @@ def fields_asked(question: Question, found: Sequence[Found]) -> list[Candidate]:
     content = question.numbers(Role.CONTENT)
     own = set(content) - question.told
     stems = {n: question.plan.terms[n].stem for n in (*content, *named, *question.numbers(Role.FRAME))}
-    focus = question.focus
+    focus = None if question.focus in question.told else question.focus
     lines: list[tuple[int, Candidate]] = []
     for page in found:
         if not page.candidates or any(page.on_page[n] < SHAPE_QUALITY for n in named):
