@@ -131,11 +131,21 @@ def test_letters_of_old_print_and_misread_ones_are_letters(word):
         ("What does clause 4(b) of the agreement for MS 114 say?", True),
         ("When does the term begin under clause 2.1?", False),
         ("Who may lend a manuscript under Article 10?", False),
+        ("What does rule 8(c) forbid?", True),
+        ("And who wrote rule 9? (What does rule 8 say?)", False),
     ],
 )
 def test_asking_for_a_part_is_told_from_asking_about_it(question, wanted):
     """Only a question for nothing but what a part says is answered with the part."""
     assert read_question(question).lookup is wanted
+
+
+@pytest.mark.parametrize("question", ["And rule 9? (What does rule 8 say?)", "What about rule 9? (What is rule 3(b)?)"])
+def test_a_follow_up_asks_for_its_own_part(question):
+    """Of the parts that were asked for before none is quoted again."""
+    asked = read_question(question)
+    assert asked.lookup
+    assert [part.steps for part in asked.parts] == [("9",)]
 
 
 @pytest.fixture

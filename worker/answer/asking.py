@@ -183,9 +183,9 @@ _OF = re.compile(r"\s*(?:,|\(|of|in|from|on|to|under|for|des|der|vom|im|du|de|d[
 """How asking for a part of a document begins, what else it says, and how it goes on to name the document."""
 _QUOTED = re.compile(r"[\"“„«][^\"”“»]{1,400}[\"”“»]")
 _YEARS = re.compile(r"((?:1\d|20)\d\d)[-–/](\d\d?|(?:1\d|20)\d\d)")
-_TOLD = re.compile(r" \((?P<before>[^()]+)\)$")
+_TOLD = re.compile(r" \((?P<before>(?:[^()]|\(\w{1,4}\))+)\)$")
 """What was asked before, behind a follow-up (`worker/asking/conversation.py`), or what who asks put there."""
-_GOES_ON = re.compile(r"(?:(?:and|but|so|or|also|(?:what|how) about),? )+", re.IGNORECASE)
+_GOES_ON = re.compile(r"^(?:(?:and|but|so|or|also|(?:what|how) about),? )+", re.IGNORECASE)
 _WHOSE = re.compile(r"(?:his|her|its|their|whose)\b", re.IGNORECASE)
 
 
@@ -237,8 +237,10 @@ def read_question(text: str) -> Question:
         own = {token.form for token in tokens(text[: before.start()])}
         told = frozenset(n for n, term in enumerate(plan.terms) if term.form not in own)
     kind = _kind_of(text, before, names_only=_only_names(named, told)) if asks else Kind.ANY
+    end = before.start() if before is not None else len(text)
+    parts = tuple(part for part in parts if part.start < end) or parts  # "And rule 9? (What does rule 8 say?)"
     if parts and not plan.phrases:
-        lookup = not asks or _asks_what_it_says(text, parts)
+        lookup = not asks or _asks_what_it_says(text[:end] if parts[0].start < end else text, parts)
     return Question(text, plan, kind, named, lookup, _focus(text, plan, named) if asks else None, parts, told)
 
 
@@ -250,7 +252,7 @@ def _asks_what_it_says(text: str, parts: tuple[PartName, ...]) -> bool:
     """Whether the question is about nothing but the parts: before the first stands only that their text is wanted,
     and behind it only where they are.
     """
-    before = _OPENING.sub("", text[: parts[0].start])
+    before = _OPENING.sub("", _GOES_ON.sub("", text[: parts[0].start], count=1))
     behind = _SAYING.sub("", text[parts[-1].end :])
     return not before.strip(" ,:") and (not behind.strip(" ?.!") or _OF.match(behind) is not None)
 
