@@ -13,7 +13,7 @@ from api.config import ApiConfig
 from api.keyring import KeyRing
 from index.keys import KeyDirectory, Scope
 from tests.api_kit import serving
-from tests.browser_kit import open_tab
+from tests.browser_kit import ask_more, open_tab, turn
 
 pytest_plugins = ("tests.browser_fixtures",)
 pytestmark = pytest.mark.browser
@@ -42,8 +42,8 @@ def tab(browser, site):
         yield opened
 
 
-def make(keys, scopes=BOTH):
-    return keys.create(name="reading room", tenant="default", scopes=scopes, now=datetime.now(UTC))
+def make(keys, scopes=BOTH, tenant="default"):
+    return keys.create(name="reading room", tenant=tenant, scopes=scopes, now=datetime.now(UTC))
 
 
 def sign_in(page, token):
@@ -111,6 +111,31 @@ def test_a_revoked_key_asks_again_and_goes_on_where_it_was(tab, service, keys):
     sign_in(page, make(keys)[0])
     expect(page.locator(".hit-link").first).to_be_visible()
     expect(page).to_have_url(re.compile("q=bridge"))
+
+
+@pytest.mark.parametrize("reload", [False, True])
+@pytest.mark.parametrize(("tenant", "turns"), [("default", 2), ("other", 1)])
+def test_another_tenants_key_begins_anew(tab, service, keys, reload, tenant, turns):
+    """Nothing stays of what the tenant before was shown and answered; with a new key of the same one all does."""
+    service.put("minutes.pdf", ["Ada Quill keeps the bridge fund. The bridge was built in 1911."])
+    page = tab.goto("?q=Who keeps the bridge fund?")
+    token, key = make(keys)
+    sign_in(page, token)
+    expect(turn(page, 1).locator(".evidence-link")).to_be_visible()
+    ask_more(page, "When was the bridge built?")
+    expect(turn(page, 2).locator(".evidence-link")).to_be_visible()
+    keys.revoke(key.key_id, datetime.now(UTC))
+    page.wait_for_timeout(2500)  # KeyRing's FRESH_S and a little
+    if reload:
+        page.reload()
+    else:
+        page.locator("#f-type").select_option("application/pdf")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    sign_in(page, make(keys, tenant=tenant)[0])
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    expect(page.locator("#answer .turn")).to_have_count(turns)
+    expect(turn(page, turns).locator(".evidence-link")).to_be_visible()
+    assert len(service.asked) == 2 + (tenant == "other")
 
 
 def test_an_open_service_asks_nothing(browser, service):

@@ -8,6 +8,7 @@ import { forget } from "./kept.js";
 
 const NAME = "folioscope.key";
 const ADMIN_NAME = "folioscope.admin-key";
+const TENANT = "folioscope.tenant"; // whose documents this tab has shown
 const BASE = new URL("..", import.meta.url);
 const RENEW_MS = 10 * 60 * 1000; // the service's sessions last 15 minutes
 
@@ -17,7 +18,7 @@ let renewedAt = 0;
 let timer = 0;
 let asking = null;
 
-/** Tells "change" when somebody signed in; detail is what the service says of the key. */
+/** Tells "change" when somebody signed in; detail is what the service says of the key, and whether it is another. */
 const access = new EventTarget();
 let known = null;
 let opening = key ? renew() : Promise.resolve();
@@ -80,6 +81,7 @@ export async function signOut() {
   const leaving = fetch(new URL("v1/session", BASE), { method: "DELETE", headers: headers() });
   sessionStorage.removeItem(NAME);
   sessionStorage.removeItem(ADMIN_NAME);
+  sessionStorage.removeItem(TENANT);
   addEventListener("pagehide", forget); // behind the listener that keeps conversations
   await leaving.catch(() => {});
   location.reload();
@@ -112,10 +114,10 @@ async function tryKey(given) {
   const said = await response.json().catch(() => ({}));
   if (!response.ok) return response.status === 401 ? "That key is not known here." : (said.detail ?? "Try again.");
   if (!said.scopes.includes("read")) return "That key may not look at documents.";
-  if (key !== given) forget(); // it may be another tenant's
+  const another = key !== null && key !== given;
   key = given;
   sessionStorage.setItem(NAME, key);
-  opened(said);
+  opened(said, { another });
   return "";
 }
 
@@ -126,12 +128,20 @@ function open(given) {
   });
 }
 
-function opened(said) {
+function opened(said, { another = false } = {}) {
+  const before = sessionStorage.getItem(TENANT);
+  sessionStorage.setItem(TENANT, said.tenant);
+  if (before && before !== said.tenant) {
+    // What stands on the page is another's: it goes, and so do the answers that are kept.
+    addEventListener("pagehide", forget); // behind the listener that keeps them
+    location.reload();
+    return;
+  }
   renewedAt = Date.now();
   clearTimeout(timer);
   timer = setTimeout(renew, RENEW_MS);
   known = said;
-  access.dispatchEvent(new CustomEvent("change", { detail: said }));
+  access.dispatchEvent(new CustomEvent("change", { detail: { ...said, another } }));
 }
 
 /** Never fails: what then wants a key asks for it. */

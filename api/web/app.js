@@ -253,10 +253,8 @@ for (const id of ["add", "choose-files", "empty-choose"])
 $("choose-folder").addEventListener("click", () => $("folder-chooser").click());
 $("help").addEventListener("click", showHelp);
 $("sign-out").addEventListener("click", signOut);
-let lastTenant = null;
-onSignIn(({ name, tenant, scopes }) => {
-  if (lastTenant !== null && lastTenant !== tenant) search.forget();
-  lastTenant = tenant;
+onSignIn(({ name, tenant, scopes, another }) => {
+  if (another) search.forget();
   $("sign-out").hidden = false;
   $("sign-out").title = `Signed in with the key “${name}” for ${tenant}`;
   document.body.classList.toggle("read-only", !scopes.includes("write"));
