@@ -17,7 +17,7 @@ from index.errors import Conflict
 from index.keys import KeyDirectory, Scope
 from index.passages import embed_passages
 from index.store import PageUpdate
-from index.types import PageKey, PageReading
+from index.types import PageKey, PageReading, VisionFormat
 from tests.api_kit import serving, wait_for
 from tests.browser_kit import Tab, ask_more, open_tab, turn
 from tests.kit import TENANT
@@ -166,6 +166,23 @@ def test_questions_begun_while_typing_push_out_no_conversation(tab: Tab, shelf: 
         expect(turn(page, 1).locator(".evidence-link").first).to_be_visible()
     page.goto(tab.base + "/" + KEYS)
     expect(page.locator("#answer .turn")).to_have_count(2)
+
+
+def test_quotes_are_checked_under_the_filters_of_their_question(tab: Tab, shelf: ShelfService):
+    """Other filters, set since, would check another answer than the one that stands there."""
+    shelf.vision = VisionFormat("deepseek-ocr", "abc", "base", (0, 0), (1240, 1754))
+    page = tab.goto(f"{KEYS}&type=application/pdf")
+    expect(turn(page, 1).get_by_role("button", name=CHECK)).to_be_visible()
+    ask_more(page, MORE)
+    expect(turn(page, 2).get_by_role("button", name=CHECK)).to_be_visible()
+    page.get_by_role("button", name="Clear filters").click()
+    for number, reload in ((1, False), (2, True)):
+        if reload:
+            page.reload()
+        with page.expect_request("**/v1/answers") as sent:
+            turn(page, number).get_by_role("button", name=CHECK).click()
+        asked = sent.value.post_data_json
+        assert (asked["verify"], asked["filter"]) == (True, {"media_types": ["application/pdf"]})
 
 
 def test_what_is_kept_is_bounded(tab: Tab, shelf: ShelfService):

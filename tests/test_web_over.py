@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import JSHandle, Page, expect
 
+from tests.api_kit import wait_for
 from tests.browser_kit import Tab
 from tests.test_web_upload import recipe, row
 from tests.web_kit import ShelfService
@@ -102,3 +103,31 @@ def test_a_reload_of_an_open_page_changes_no_way_back(tab: Tab, service: ShelfSe
     expect(page.get_by_role("heading", name="How things stand")).to_be_visible()
     page.go_back()
     expect(page.locator(".hit")).to_have_count(1)
+
+
+def test_a_page_that_takes_its_time_is_not_taken_for_the_one_before(tab: Tab, service: ShelfService):
+    """On a slow line the number is the new page's already: what still stands there is faint, and the page is said to
+    be loading; a search that has shown nothing yet says that it searches.
+    """
+    document = service.put("minutes.pdf", ["The quay.", "The slipway."])
+    page = tab.goto(f"#/doc/{document}/page/1")
+    expect(page.locator(".page-text")).to_contain_text("The quay.")
+    held = []
+    page.route("**/pages/2?*", lambda route: held.append(route))  # noqa: PLW0108 - Playwright takes no builtin
+    page.get_by_role("button", name="Next page").click()
+    expect(page.locator(".page-text")).to_have_css("opacity", "0.15")
+    expect(page.locator(".page-sheet")).to_have_css("opacity", "0.15")
+    assert "Loading" in page.evaluate("getComputedStyle(document.querySelector('.viewer-body'), '::before').content")
+    wait_for(lambda: page.wait_for_timeout(20) or held)
+    held[0].continue_()
+    expect(page.locator(".page-text")).to_contain_text("The slipway.")
+    expect(page.locator(".page-text")).to_have_css("opacity", "1")
+    page.keyboard.press("Escape")
+    service.held.add("quay")
+    page.locator("#q").fill("quay")
+    expect(page.locator("#results[aria-busy=true]")).to_have_count(1)
+    said = "getComputedStyle(document.querySelector('#results'), '::before').content"
+    assert "Searching" in page.evaluate(said)
+    service.held.clear()
+    expect(page.locator(".hit")).to_have_count(1)
+    assert page.evaluate(said) == "none"

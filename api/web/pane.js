@@ -7,6 +7,7 @@ import { button, h, icon, replace } from "./dom.js";
 import { plain, render } from "./markdown.js";
 import { DRAFT, DRAFT_WHY, isPasswordCode, reason, trustHint } from "./words.js";
 
+const CALM = matchMedia("(prefers-reduced-motion: reduce)"); // a stylesheet does not reach what a script scrolls
 const MARKS = { cut_off: "The end is missing", loop: "The reader repeated itself" };
 
 export function createPane({ onRegion, onPick, onFind, onCopy }) {
@@ -126,7 +127,7 @@ export function createPane({ onRegion, onPick, onFind, onCopy }) {
         ? String(selection).trim()
         : "";
     },
-    lookAt: (i) => block(i)?.scrollIntoView({ block: "center", behavior: "smooth" }),
+    lookAt: (i) => block(i)?.scrollIntoView({ block: "center", behavior: CALM.matches ? "instant" : "smooth" }),
   };
 }
 

@@ -15,6 +15,7 @@ import { createSheet } from "./sheet.js";
 import { count } from "./words.js";
 
 const READ_AGAIN_MS = 1500;
+const LATE_MS = 300; // after which what is still shown is not to be taken for the page that comes
 
 const tool = (label, glyph, click, title) =>
   button(label, { glyph, shown: false, kind: "plain", title, on: { click } });
@@ -60,6 +61,7 @@ export function createViewer(dialog, { onMissing }) {
   let pages = Infinity; // of the document, once they are known
   let running = null;
   let timer = 0;
+  let late = 0;
   let told = ""; // of the page that is shown
   let turned = null; // the document whose pages may be turned
   let textShown = matchMedia("(min-width: 60rem)").matches;
@@ -109,6 +111,7 @@ export function createViewer(dialog, { onMissing }) {
   function close() {
     clearTimeout(timer);
     running?.abort();
+    arrived();
     view = null;
     page = null;
     told = "";
@@ -123,6 +126,9 @@ export function createViewer(dialog, { onMissing }) {
     running = new AbortController();
     const { signal } = running;
     dialog.setAttribute("aria-busy", "true");
+    clearTimeout(late);
+    if (page?.document_id !== view.document || page.page !== view.page)
+      late = setTimeout(() => dialog.classList.add("coming"), LATE_MS);
     try {
       const found = await api.getPage(view.document, view.page, signal);
       if (signal.aborted) return;
@@ -134,6 +140,12 @@ export function createViewer(dialog, { onMissing }) {
       if (there) presentNone(error, there);
       else presentError(error);
     }
+    arrived();
+  }
+
+  function arrived() {
+    clearTimeout(late);
+    dialog.classList.remove("coming");
     dialog.removeAttribute("aria-busy");
   }
 
