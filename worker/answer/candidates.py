@@ -23,7 +23,6 @@ MAX_CANDIDATES = 400
 _LABEL = re.compile(r"\s*[^\W\d][^:\n]{0,44}:(?:\s|$)")
 _LABEL_CELL = re.compile(r"\|\s*[^\W\d][^|\n]{0,44}:\s*\|\s*(?=[^|\s][^|\n]*\|\s*$)")
 """A form in a frame: "| Reported by: | Ifeoma Dike |"."""
-_RULE = re.compile(r"[\s|:\-=_]*")
 _WORD = re.compile(r"\S+")
 _BREAK = re.compile(r";\s+|\n\s*")
 
@@ -122,7 +121,7 @@ def _pieces(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         if len(words) <= MAX_WORDS or text.startswith("|", begin):
             yield begin, stop
             continue
-        cuts = [m.end() for m in _BREAK.finditer(text, begin, stop)]
+        cuts = {m.end() for m in _BREAK.finditer(text, begin, stop)}
         at = 0
         while at < len(words):
             last = min(at + MAX_WORDS, len(words)) - 1
