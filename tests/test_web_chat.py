@@ -371,6 +371,27 @@ def test_what_was_told_of_a_page_that_is_gone_does_not_stay(tab: Tab, shelf: She
     expect(turn(page, 1).locator(".answer-text .chip")).to_have_count(1)
 
 
+@pytest.mark.parametrize("weak", [True, False])
+def test_an_answer_of_weak_support_says_so(tab: Tab, shelf: ShelfService, weak):
+    """As the service judges it, and after a reload too."""
+    page = tab.goto()
+    done = answered(shelf, page, weak_support=weak)
+    page.route(
+        "**/v1/answers",
+        lambda route: route.fulfill(
+            content_type="text/event-stream", body=events(("text", {"text": ANSWER}), ("done", done))
+        ),
+    )
+    page.locator("#q").fill("Who keeps the keys of the store houses?")
+    page.keyboard.press("Enter")
+    expect(turn(page, 1)).to_have_attribute("data-state", "found")
+    hint = turn(page, 1).get_by_text("Weak support – compare this with the page")
+    expect(hint).to_have_count(int(weak))
+    page.reload()
+    expect(turn(page, 1)).to_have_attribute("data-state", "found")
+    expect(hint).to_have_count(int(weak))
+
+
 def test_what_is_copied_by_hand_keeps_its_numbers_apart(tab: Tab, shelf: ShelfService):
     """A citation's number would be a figure of the sentence before it; what can be pressed does not come along."""
     tab.context.grant_permissions(["clipboard-read", "clipboard-write"])

@@ -12,8 +12,6 @@ import { announce, button, h, icon, replace } from "./dom.js";
 import { createTrace } from "./trace.js";
 import { count } from "./words.js";
 
-const UNSURE = 0.4;
-
 export function createTurn(question, { nameOf, waitingPages, again, check: onCheck, withoutFilters }) {
   const label = h("p", { class: "answer-heading" });
   const status = h("p", { class: "thinking" });
@@ -133,11 +131,10 @@ export function createTurn(question, { nameOf, waitingPages, again, check: onChe
     const checks = told.checked && answer.found ? verdicts(answer) : null;
     node.dataset.state = answer.found ? "found" : "none";
     say("");
-    const unsure = answer.found && answer.confidence > 0 && answer.confidence < UNSURE;
     replace(
       label,
       answer.found ? "Answer" : h("span", {}, icon("search"), "Nothing found"),
-      unsure ? h("span", { class: "hint" }, icon("warning"), "Weak support – check the page") : null,
+      answer.weak_support ? h("span", { class: "hint" }, icon("warning"), "Weak support – compare this with the page") : null,
     );
     if (answer.found) {
       if (answer.note) label.append(h("span", { class: "faint", text: answer.note }));
