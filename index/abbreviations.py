@@ -1,10 +1,13 @@
-"""Words that are written in full on one page and short on another: "Doctor" and "Dr.", "Street" and "St.".
+"""Words that are written in one way on one page and in another on the next: "Doctor" and "Dr.", "Street" and "St.",
+"baptised" and "baptized", "harbour" and "harbor", "gaol" and "jail".
 
 A query that has one of them looks for the other as well. Only pairs whose short form is hardly another word; "No." for
-number and "in." for inch are not among them.
+number and "in." for inch are not among them. A rule for spellings may make what is no word ("motour"): no page has it.
 """
 
 from __future__ import annotations
+
+import re
 
 _PAIRS_TEXT = (
     "street st, saint st, avenue ave, avenue av, road rd, boulevard blvd, terrace ter, square sq, lane ln, mount mt, "
@@ -15,8 +18,14 @@ _PAIRS_TEXT = (
     "association assn, association assoc, university univ, government govt, secretary secy, treasurer treas, "
     "committee cttee, telephone tel, "
     "william wm, thomas thos, charles chas, james jas, george geo, robert robt, joseph jos, samuel saml, "
-    "alexander alex, edward edw, benjamin benj"
+    "alexander alex, edward edw, benjamin benj, "
+    "gaol jail, connexion connection, waggon wagon, enquiry inquiry, enquiries inquiries, enquire inquire, "
+    "despatch dispatch, judgement judgment, programme program, catalogue catalog, plough plow, grey gray, kerb curb, "
+    "mediaeval medieval, jewellery jewelry, shewn shown, shewed showed"
 )
+_S_OR_Z = re.compile(r"(?<=[a-z]{3}[^aeiou])i([sz])(?=(?:e[ds]?|ing|ers?|ations?)\Z)")
+_OUR = re.compile(r"(?<=[a-z]{2})(ou?r)(?=(?:s|ed|ing|ers?|able|ably|ful|ite|ites|hood|less)?\Z)")
+_RE = re.compile(r"(?<=[a-z]{2}[tb])(re|er)(?=s?\Z)")
 
 
 def _read(pairs: str) -> dict[str, tuple[str, ...]]:
@@ -33,4 +42,17 @@ _OTHERS = _read(_PAIRS_TEXT)
 
 def also_written(form: str) -> tuple[str, ...]:
     """How else a folded word may be written; nothing for most."""
-    return _OTHERS.get(form, ())
+    return (*_OTHERS.get(form, ()), *_spelt(form))
+
+
+def _spelt(form: str) -> tuple[str, ...]:
+    """The British spelling of an American one, and the other way round."""
+    if (found := _S_OR_Z.search(form)) is not None:
+        other = "z" if found[1] == "s" else "s"
+    elif (found := _OUR.search(form)) is not None:
+        other = "our" if found[1] == "or" else "or"
+    elif (found := _RE.search(form)) is not None:
+        other = "er" if found[1] == "re" else "re"
+    else:
+        return ()
+    return (form[: found.start(1)] + other + form[found.end(1) :],)

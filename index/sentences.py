@@ -24,7 +24,7 @@ _ABBREVIATIONS_TEXT = (
     "ed eds esp est etc inc ltd co corp dept approx ca cf viz vs al e.g i.e a.m p.m jan feb mar apr jun jul aug sep "
     "sept oct nov dec mon tue wed thu fri sat sun ave blvd rd sq tel ext ref refs encl op cit ibid bros gov sen rep "
     "acct amt incl excl qty max min par para cl reg wm thos chas jas geo robt alex benj edw jos saml esq supt asst "
-    "attn secy treas inst ult prox mt "
+    "attn secy treas inst ult prox mt lieut sergt corpl cpl pte brig cdr comdr rt ven "
     # German
     "geb gest nr str bzw ca z.b d.h u.a usw abs bd hrsg jg s vgl inkl exkl zzgl evtl ggf sog u.s.w "
     # French

@@ -33,6 +33,7 @@ def _sentences(text):
         ("Founded in 1894. The line closed.", ["Founded in 1894.", "The line closed."]),
         ("ran over the\nend of a line. Next", ["ran over the\nend of a line.", "Next"]),
         ("昨日は雨でした。今日は晴れです。", ["昨日は雨でした。", "今日は晴れです。"]),
+        ("It went to Lieut. Peel. Pte. Hall was there.", ["It went to Lieut. Peel.", "Pte. Hall was there."]),
         ("no marks at all", ["no marks at all"]),
         ("", []),
         (" \n\n ", []),
