@@ -134,7 +134,7 @@ def test_a_question_with_a_date_is_a_question():
     ],
 )
 def test_words_are_found_in_full_and_short(query, text, marked):
-    """Who writes "Street" finds "St.", in either spelling of English; of what is hardly short ("no") nothing is made."""
+    """Who writes "Street" finds "St.", in either spelling of English; of what is none ("no") nothing is made."""
     found = Matcher(analyse(query)).find(text)
     assert [text[m.start : m.end] for m in found.matches] == marked
     assert all(m.quality == 1.0 for m in found.matches)
