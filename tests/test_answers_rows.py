@@ -75,3 +75,33 @@ def test_a_title_within_a_table_is_no_sister_of_its_rows():
 )
 def test_a_follow_up_that_names_a_row_asks_for_that(question: str, rows: list[str]):
     assert left(question, MARKS) == rows
+
+
+HEADLESS = """# Receipts
+
+| Pew rents | £41 12s. 0d. |
+| --- | --- |
+| Easter offerings | £12 4s. 6d. |
+| Fees | £3 0s. 0d. |"""
+
+
+def test_a_table_without_columns_names_begins_with_a_row_like_the_others():
+    """No column is called a sum of money, so "Pew rents" is a row, and no other row is said to be of it."""
+    assert left("How much came in from pew rents?", HEADLESS) == ["| Pew rents | £41 12s. 0d. |"]
+    assert left("What were the fees?", HEADLESS) == ["| Fees | £3 0s. 0d. |"]
+    assert [c.voiced for c in candidates_of(HEADLESS, 0)][2] == "Easter offerings £12 4s. 6d."
+
+
+@pytest.mark.parametrize(
+    ("names", "row"),
+    [
+        ("| Item | 31.12.50 |", "| Cash | 12.50 |"),
+        ("| Item | £000 |", "| Cash | £12 |"),
+        ("| Evening | Seats at 6d. |", "| Friday | 40 |"),
+        ("| Year | 1931 |", "| Income | £4 |"),
+    ],
+)
+def test_dates_thousands_and_prices_may_be_columns_names(names: str, row: str):
+    header, below = candidates_of(f"{names}\n| --- | --- |\n{row}", 0)
+    assert header.is_heading
+    assert below.header == (header.start, header.end)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from index.passages import plain
 from index.sentences import is_table_row, sentence_spans
+from worker.answer.asking import Kind
+from worker.answer.kinds import spans_of
 
 MAX_WORDS = 70
 """A longer "sentence" (a page without full stops) is cut, so that a quote stays a quote."""
@@ -23,6 +25,7 @@ MAX_CANDIDATES = 400
 _LABEL = re.compile(r"\s*[^\W\d][^:\n]{0,44}:(?:\s|$)")
 _LABEL_CELL = re.compile(r"\|\s*[^\W\d][^|\n]{0,44}:\s*\|\s*(?=[^|\s][^|\n]*\|\s*$)")
 """A form in a frame: "| Reported by: | Ifeoma Dike |"."""
+_NEXT_ROW = re.compile(r"[ \t]*\n(?:\|[-:| ]+\|[ \t]*\n)?(\|[^\n]*)")
 _WORD = re.compile(r"\S+")
 _BREAK = re.compile(r";\s+|\n\s*")
 
@@ -38,6 +41,7 @@ class Candidate:
     text: str  # of the whole page
     heading: tuple[int, int] | None
     header: tuple[int, int] | None
+    """Of a row: the one with its columns' names. Empty where the table has none and begins with a row like others."""
     is_heading: bool
 
     @property
@@ -74,7 +78,7 @@ def candidates_of(text: str, page: int, near: Sequence[tuple[int, int]] = ()) ->
             span = (begin + start, begin + stop)
             title = part.startswith("#", start)
             if row and header is None and not _LABEL_CELL.match(part, start, stop):
-                header = span
+                header = span if _names_columns(part, start, stop) else (span[0], span[0])
             found.append(
                 Candidate(
                     page,
@@ -96,6 +100,20 @@ def candidates_of(text: str, page: int, near: Sequence[tuple[int, int]] = ()) ->
 def _lines_between_rows(part: str, start: int, end: int) -> int:
     """Line ends that may lie between two rows of one table: one, or two around the rule under the header."""
     return 2 if "-" in part[start:end] else 1
+
+
+def _names_columns(part: str, start: int, end: int) -> bool:
+    """Whether a table's first row is a header: no column is called a sum of money and has such sums below."""
+    below = _NEXT_ROW.match(part, end)
+    if below is None:
+        return True
+    pairs = zip(cells_of(part[start:end])[1:], cells_of(below[1])[1:], strict=False)
+    return not any(_is_sum(name) and _is_sum(cell) for name, cell in pairs)
+
+
+def _is_sum(cell: str) -> bool:
+    """Dates look like sums ("31.12.50"), and are what columns are called; so are thousands ("£000")."""
+    return bool(spans_of(Kind.MONEY, cell)) and not spans_of(Kind.DATE, cell) and any(c in "123456789" for c in cell)
 
 
 def _windows(text: str, near: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
