@@ -50,6 +50,16 @@ def test_a_table_of_two_names_and_two_figures_keeps_its_rows() -> None:
     assert "| Subscriptions | 340.10 | Coal and gas | 61.90 |" in text
 
 
+@pytest.mark.parametrize("largest", [("Porter", "340.10"), ("Cook", "340.10")])
+def test_a_table_whose_columns_have_the_same_largest_figure_keeps_its_rows(largest: tuple[str, str]) -> None:
+    """It is on another line, or no sum, as others are below it and none above."""
+    left = [("Edward Moss", "340.10"), ("Jane Birch", "87.00"), ("Ruth Bell", "41.50"), ("Anne Lane", "12.40")]
+    right = [*OTHERS[:2], largest, OTHERS[3]] if largest[0] == "Porter" else [largest, *OTHERS[:3]]
+    text = side_by_side(left, right).composed(shuffle=3).text
+    rows = zip(left, right, strict=True)
+    assert all(f"| {' | '.join((*a, *b))} |" in text for a, b in rows)
+
+
 def test_entries_of_an_account_may_have_dates() -> None:
     """The first column on the right is of dates, and the account is not cut behind it."""
     left = [("Jan 3", "To costs", "12.30"), ("Feb 9", "To stamp duty", "4.10"), ("Mar 1", "To a journey", "2.20")]

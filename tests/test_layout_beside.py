@@ -26,6 +26,16 @@ def test_two_rows_close_below_the_text_or_of_labels_stay_rows() -> None:
         assert in_order(page.composed(shuffle=2).text, left[0], "Chairman of the", left[1], "Town Clerk of Helmsby")
 
 
+def test_three_who_sign_are_read_alike() -> None:
+    """None of them is torn off: the two who were left would stand below nothing."""
+    page = Page(jitter=0.4, seed=1)
+    y = page.text(50, 60, 500, PROSE) + 40
+    names, offices = ("Josiah Wragg", "Edmund Farrow", "Helen Marsh"), ("Chairman", "Treasurer", "Secretary")
+    for k, row in enumerate((names, offices)):
+        page.row(y + 13 * k, list(zip((60, 230, 400), row, strict=True)))
+    assert in_order(page.composed(shuffle=2).text, PROSE, *names, *offices)
+
+
 def test_labels_within_a_figure_tear_no_line_of_the_text_beside_it() -> None:
     """Most of them chance to stand level with a line, but they begin anywhere."""
     page = Page(jitter=0.3, seed=3)
@@ -77,5 +87,30 @@ def test_cards_side_by_side_without_frames_are_read_whole() -> None:
     rows += [("  Drugs", "31"), ("Grounds", ""), ("  Lodge", "2"), ("  Garden", "5")]
     for k, (name, value) in enumerate(rows):
         page.row(60 + 13 * k, [(50 + 10 * name.count("  "), name.strip()), (200, value)])
+    text = page.composed(shuffle=2).text.replace("|", " ")
+    assert all(flat(f"{name} {value}") in flat(text) for name, value in rows)
+
+
+@pytest.mark.parametrize(("second", "third"), [(132, 300), (100, 300), (90, 290)])
+def test_a_letter_s_head_over_a_table_tears_no_row_of_it(second: float, third: float) -> None:
+    """The lines stand level, and those of the table further in than the head's, as if they were set in."""
+    page = Page()
+    head = [("Lane & Co.", "Order no. 4471"), ("9 Market Place", "14 May 1932"), ("Helmsby", "Page one")]
+    rows = [("Qty", "Article", "Colour", "Maker"), ("2", "Hinges", "yellow", "Pike"), ("14", "Slates", "grey", "Wragg")]
+    rows += [("1", "Ridge tile", "red", "Wragg"), ("6", "Nails", "black", "Bell"), ("3", "Locks", "brass", "Pike")]
+    for k, (left, right) in enumerate(head):
+        page.row(57 + 13 * k, [(59, left), (265, right)], 9)
+    for k, row in enumerate(rows):
+        page.row(102 + 13 * k, list(zip((59, second, third, 435), row, strict=True)), 9)
+    text = page.composed(shuffle=2).text
+    assert all(f"| {' | '.join(row)} |" in text for row in rows)
+
+
+def test_groups_of_a_table_whose_figures_are_set_in_like_their_names_keep_their_rows() -> None:
+    page = Page()
+    rows = [("Bridge", "Stone and lime"), ("  piers", "  1794"), ("  arches", "  1801"), ("Mill", "Timber")]
+    rows += [("  wheel", "  1850"), ("  stones", "  1866")]
+    for k, (name, value) in enumerate(rows):
+        page.row(60 + 13 * k, [(50, name), (240, value)])
     text = page.composed(shuffle=2).text.replace("|", " ")
     assert all(flat(f"{name} {value}") in flat(text) for name, value in rows)

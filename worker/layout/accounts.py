@@ -31,8 +31,16 @@ def are_accounts(pieces: Sequence[Piece], middle: float) -> bool:
     sides = [gather(side) for side in (left, right)]
     if any(sum(map(_is_entry, rows)) < max(_FEWEST, _ENTRIES * len(rows)) for rows in sides):
         return False
-    totals = [max((_sum(row) for row in rows), default=()) for rows in sides]
-    return (totals[0] == totals[1] and len("".join(map(str, totals[0]))) > 2) or _are_named(*sides)
+    return _come_to_the_same(*sides) or _are_named(*sides)
+
+
+def _come_to_the_same(left: Sequence[Row], right: Sequence[Row]) -> bool:
+    """Is the largest sum of either side the same, on one line, and below others? Columns of a table may have the same
+    largest figure, too, but hardly there.
+    """
+    (k, a), (m, b) = (max(enumerate(rows), key=lambda told: (_sum(told[1]), told[0])) for rows in (left, right))
+    level = abs(a.yc - b.yc) < 0.5 * min(a.size, b.size)
+    return level and min(k, m) > 1 and _sum(a) == _sum(b) and len("".join(map(str, _sum(a)))) > 2
 
 
 def _is_entry(row: Row) -> bool:

@@ -15,6 +15,7 @@ from functools import cached_property
 from statistics import median
 
 from worker.layout.accounts import are_accounts
+from worker.layout.cards import are_cards
 from worker.layout.fields import are_fields, are_values
 from worker.layout.gutters import Gutter, wide_enough, with_lone
 from worker.layout.kinds import (
@@ -197,17 +198,7 @@ def _figure(band: _Band) -> Divides | None:
 
 
 def _cards(band: _Band) -> Divides | None:
-    """Entries side by side, as on two cards, whose lines are set in alike; the values of a table are not set in."""
-    edges = [min((p.x0 for p in side.pieces), default=0.0) + 0.8 * band.size for side in band.sides]
-    alike = [
-        (p.x0 > edges[0], q.x0 > edges[1])
-        for p in band.left.pieces
-        for q in band.right.pieces
-        if abs(p.yc - q.yc) < 0.5 * band.size
-    ]
-    both = sum(a and b for a, b in alike)
-    same = sum(a == b for a, b in alike) > 0.8 * len(alike)
-    return Divides.BLOCKS if same and len(alike) >= _FEWEST_LABELS and 0.25 < both / len(alike) < 0.85 else None
+    return Divides.BLOCKS if are_cards(band.left.pieces, band.right.pieces, band.size) else None
 
 
 def _far_values(band: _Band) -> Divides | None:
@@ -306,10 +297,18 @@ def _address_beside(band: _Band) -> bool:
 
 
 def _signed(band: _Band) -> bool:
-    """Two names over what they are, far from each other and with room to sign between them and the text above."""
+    """Two names over what they are, far from each other and with room to sign between them and the text above. A third
+    beside them would be left with nothing above to tell.
+    """
     gutter, size = band.gutter, band.size
     pieces = [p for side in band.sides for p in side.pieces]
-    if gutter.paired != 2 or len(pieces) != 4 or band.width < _SIGNED * size or not gutter.first:
+    if (
+        gutter.paired != 2
+        or len(pieces) != 4
+        or len(band.within) != 4
+        or band.width < _SIGNED * size
+        or not gutter.first
+    ):
         return False
     if any(not p.text[:1].isupper() or p.text.endswith((":", ",")) or any(map(str.isdigit, p.text)) for p in pieces):
         return False
