@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from index.words import stem
+
 _PAIRS_TEXT = (
     "street st, saint st, avenue ave, avenue av, road rd, boulevard blvd, terrace ter, square sq, lane ln, mount mt, "
     "doctor dr, professor prof, reverend rev, captain capt, lieutenant lt, sergeant sgt, colonel col, major maj, "
@@ -20,12 +22,13 @@ _PAIRS_TEXT = (
     "william wm, thomas thos, charles chas, james jas, george geo, robert robt, joseph jos, samuel saml, "
     "alexander alex, edward edw, benjamin benj, "
     "gaol jail, connexion connection, waggon wagon, enquiry inquiry, enquiries inquiries, enquire inquire, "
-    "despatch dispatch, judgement judgment, programme program, catalogue catalog, plough plow, grey gray, kerb curb, "
+    "despatch dispatch, judgement judgment, programme program, catalogue catalog, plough plow, kerb curb, "
     "mediaeval medieval, jewellery jewelry, shewn shown, shewed showed"
 )
 _S_OR_Z = re.compile(r"(?<=[a-z]{3}[^aeiou])i([sz])(?=(?:e[ds]?|ing|ers?|ations?)\Z)")
-_OUR = re.compile(r"(?<=[a-z]{2})(ou?r)(?=(?:s|ed|ing|ers?|able|ably|ful|ite|ites|hood|less)?\Z)")
-_RE = re.compile(r"(?<=[a-z]{2}[tb])(re|er)(?=s?\Z)")
+_OUR = re.compile(r"(?:(?<=[a-z]{3})|(?<=\bod))(ou?r)(?=(?:s|ed|ing|ers?|able|ably|ful|ite|ites|hood|less)?\Z)")
+_RE = re.compile(r"(?:cent|(?:amphi)?theat|(?:kilo|centi|milli)?met|lit|fib|sab|mit|lust|calib|spect)(re|er)(?=s?\Z)")
+"""Only words of which the other form is no other word: there are "timber" and "timbre", "register" and "registre"."""
 
 
 def _read(pairs: str) -> dict[str, tuple[str, ...]]:
@@ -51,8 +54,10 @@ def _spelt(form: str) -> tuple[str, ...]:
         other = "z" if found[1] == "s" else "s"
     elif (found := _OUR.search(form)) is not None:
         other = "our" if found[1] == "or" else "or"
-    elif (found := _RE.search(form)) is not None:
+    elif (found := _RE.match(form)) is not None:
         other = "er" if found[1] == "re" else "re"
     else:
         return ()
-    return (form[: found.start(1)] + other + form[found.end(1) :],)
+    written = form[: found.start(1)] + other + form[found.end(1) :]
+    # Words are compared by their stems, and that of "authorized" is "author", which is another word.
+    return (written,) if other != "z" or stem(written).endswith("z") else ()

@@ -31,6 +31,8 @@ _ABBREVIATIONS_TEXT = (
     "m mm mme mlle mmes av bd env p.ex chap n° éd"
 )
 _ABBREVIATIONS = frozenset(_ABBREVIATIONS_TEXT.split())
+_WORDS_TOO = frozenset({"brig", "sat", "sun", "wed"})
+"""Abbreviations that in small letters are words, which end a sentence: "She towed the brig. Captain Holm ..."."""
 _MONTHS_TEXT = (
     "january february march april may june july august september october november december januar februar märz april "
     "mai juni juli oktober dezember janvier février mars avril juin juillet août septembre octobre novembre "
@@ -171,9 +173,12 @@ def _is_boundary(text: str, begin: int, mark: re.Match[str]) -> bool:
     if mark.group()[0] != ".":
         return True
     before = text[max(begin, mark.start() - 40) : mark.start()].split()
-    last = before[-1].lstrip("\"'“‘«([*_").lower() if before and not text[mark.start() - 1].isspace() else ""
+    last = before[-1].lstrip("\"'“‘«([*_") if before and not text[mark.start() - 1].isspace() else ""
     if not last:
         return bool(word) or bool(opening)
+    if last in _WORDS_TOO:
+        return word[:1].isalpha()
+    last = last.lower()
     if last in _ABBREVIATIONS:
         # "etc." and "Ltd." do end sentences; "No." and "Mr." before a number or a name do not.
         if last in {"co", "corp"} and word.lower() in {"ltd", "limited", "inc", "llc", "plc"}:

@@ -139,3 +139,18 @@ def test_words_are_found_in_full_and_short(query, text, marked):
     assert [text[m.start : m.end] for m in found.matches] == marked
     assert all(m.quality == 1.0 for m in found.matches)
     assert set(word_features(analyse(query))[0]) & set(page_vector(text)[0])
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("the register", "a registration of births"),
+        ("who authorised it", "its author"),
+        ("the goals scored", "the pots were scoured"),
+        ("Gray", "Mr. Grey"),
+        ("sale of timber", "the timbre of the bell"),
+    ],
+)
+def test_another_word_is_no_other_spelling(query, text):
+    """Also where only the stem of what would be written ("authorized") is that of another word."""
+    assert all(m.quality < 1.0 for m in Matcher(analyse(query)).find(text).matches)

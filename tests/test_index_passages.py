@@ -34,6 +34,8 @@ def _sentences(text):
         ("ran over the\nend of a line. Next", ["ran over the\nend of a line.", "Next"]),
         ("昨日は雨でした。今日は晴れです。", ["昨日は雨でした。", "今日は晴れです。"]),
         ("It went to Lieut. Peel. Pte. Hall was there.", ["It went to Lieut. Peel.", "Pte. Hall was there."]),
+        ("She towed the brig. Captain Holm sold it.", ["She towed the brig.", "Captain Holm sold it."]),
+        ("It lay in the sun. On Sat. Brig. Hall came.", ["It lay in the sun.", "On Sat. Brig. Hall came."]),
         ("no marks at all", ["no marks at all"]),
         ("", []),
         (" \n\n ", []),
