@@ -24,8 +24,8 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-_GRAPH = re.compile(r".+-openvino-\d+(\.\d+)*(?P<half>\.\w{8})?")
-"""Names of graphs (`_place`), and of those that are being made (`whole`)."""
+_GRAPH = re.compile(r".+-openvino-\d+(\.\d{1,7})*(?P<half>\.\w{8})?")
+"""Names of graphs (`_place`), and of those that are being made (`whole`): what these end with may be all digits."""
 _UNUSED_S = 30 * 86_400.0
 _HALF_MADE_S = 86_400.0
 

@@ -101,6 +101,9 @@ _HEADING = re.compile(r"^#{1,6}[ \t]", re.MULTILINE)
 _TITLE = 90
 """Characters of a line that may be a part's title."""
 
+_MOST = 50
+"""Places of one page that may be the part: to find where each ends takes a look at all labels behind it."""
+
 EXACT, UNNAMED = 1.0, 0.9
 """Quality of a label with the very word that was asked for, and of one without a word ("7." for "Article 7")."""
 
@@ -155,12 +158,14 @@ def part_spans(text: str, part: PartName) -> list[PartSpan]:
     if part.kind == PAGE:
         return []
     labels = list(_labels(text))
-    found = []
-    for number, label in enumerate(labels):
-        quality = _agrees(label, part)
-        if quality == 0 or part.steps[: len(label.steps)] != label.steps:
-            continue
-        below = part.steps[len(label.steps) :]
+    agreeing = [
+        (_agrees(label, part), n) for n, label in enumerate(labels) if label.steps == part.steps[: len(label.steps)]
+    ]
+    found: list[PartSpan] = []
+    for quality, number in sorted(agreeing, key=lambda one: -one[0]):
+        if quality == 0 or len(found) >= _MOST or (found and quality < found[0].quality):
+            break
+        below = part.steps[len(labels[number].steps) :]
         reached = _descend(labels, number, below)
         if reached is not None:
             end = _end(text, labels, reached)
@@ -169,8 +174,7 @@ def part_spans(text: str, part: PartName) -> list[PartSpan]:
             start, end = labels[above].start, _end(text, labels, above)
             if re.search(rf"(?:[:;,.]|\b(?:and|or|und|oder|et|ou))\s+\({re.escape(below[-1])}\)\s", text[start:end]):
                 found.append(PartSpan(start, end, quality))  # all of it: "(c) wear scarves" alone forbids nothing
-    best = max((one.quality for one in found), default=0.0)
-    return [one for one in found if one.quality == best]
+    return found
 
 
 def behind_label(text: str) -> str:
@@ -203,14 +207,23 @@ def _bullets_lead_in(text: str, start: int) -> list[tuple[int, int]]:
     item = _BULLET.match(text, line)
     if item is None or item.end() < start or not text[item.end() : item.end() + 1].islower():
         return []
-    above = text[:line].rstrip()
-    while above and _BULLET.match(above, begin := above.rfind("\n") + 1):
-        above = above[:begin].rstrip()
-    paragraph = 0 if (blank := above.rfind("\n\n")) < 0 else blank + 2
-    spans = sentence_spans(above[paragraph:])
-    if not above.endswith(":") or not spans or spans[-1][1] - spans[-1][0] > _LEAD:
+    end = _rstrip(text, line)
+    while end and _BULLET.match(text, begin := text.rfind("\n", 0, end) + 1, end):
+        end = _rstrip(text, begin)
+    if not text.endswith(":", 0, end):
+        return []
+    paragraph = 0 if (blank := text.rfind("\n\n", 0, end)) < 0 else blank + 2
+    spans = sentence_spans(text[paragraph:end])
+    if not spans or spans[-1][1] - spans[-1][0] > _LEAD:
         return []
     return [(paragraph + spans[-1][0], paragraph + spans[-1][1])]
+
+
+def _rstrip(text: str, end: int) -> int:
+    """Where the text before `end` ends without white space. No copy: a list may have thousands of items."""
+    while end and text[end - 1].isspace():
+        end -= 1
+    return end
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from index.parts import lead_ins, part_spans, parts_named
@@ -126,3 +128,21 @@ def test_an_item_is_cited_with_what_introduces_it(question):
     quotes = [c.quote.removeprefix("- ") for c in answer.citations]
     assert quotes[:2] == ["4.3 The Tenant shall not:", "(a) keep petrol;"]
     assert len(set(quotes)) == len(quotes)
+
+
+@pytest.mark.parametrize(("line", "times"), [("1.1(a) x;", 60_000), ("- x", 280_000), ("7. (a) x;\n(b) y;", 35_000)])
+def test_a_page_that_is_one_long_list_is_no_long_work(line, times):
+    """Where each place ends takes a look at all behind it, and above an item stand all before it."""
+    text = "\n".join([line] * times)
+    began = time.process_time()
+    assert part_spans(text, parts_named("clause 1.1(a)")[0]) or "1.1" not in line
+    assert part_spans(text, parts_named("rule 7(b)")[0]) or "7." not in line
+    assert lead_ins(text, text.rindex("x")) == []
+    assert time.process_time() - began < 6  # it was 10 s and more
+
+
+def test_a_part_by_its_name_is_found_behind_many_like_it():
+    """However many lines have the bare number."""
+    text = "\n".join([*["7. Nothing of note."] * 200, "Article 7. Removal of the chairman."])
+    (found,) = part_spans(text, parts_named("Article 7")[0])
+    assert text[found.start :] == "Article 7. Removal of the chairman."
