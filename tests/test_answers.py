@@ -382,3 +382,24 @@ def test_the_page_about_answers_states_the_weights_in_use():
     assert judges == judged.WEIGHTS | {"judge": judged.JUDGE}
     assert f"With the judge the bias is {judged.BIAS}, the threshold {judged.THRESHOLD}." in text
     assert f"The bias is {model.BIAS}, the threshold {model.THRESHOLD}." in text
+
+
+ACCESSIONS = "Accession 1986-9: a churn from Ramsey.\n\nAccession 1986-8: a box of lace bobbins from Ramsey."
+FEES = "The fee for 1931-32 was five shillings. The fee for 1932-33 was six shillings."
+INSURED = "From Easter 1888 to Easter 1889 the insurance cost £14."
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "quotes"),
+    [
+        ("What is accession 1986-9 from Ramsey?", ACCESSIONS, ["Accession 1986-9: a churn from Ramsey."]),
+        ("What is from Ramsey of 1986-9?", ACCESSIONS, ["Accession 1986-9: a churn from Ramsey."]),
+        ("What is accession 1986-7 from Ramsey?", ACCESSIONS, []),
+        ("What was the fee for 1932-33?", FEES, ["The fee for 1932-33 was six shillings."]),
+        ("What did the insurance cost in 1888-89?", INSURED, [INSURED]),
+    ],
+)
+def test_what_may_be_a_span_of_years_is_looked_for_as_it_is_spelled_first(question: str, text: str, quotes: list[str]):
+    """Of 1986-9 the 1986-8 beside it says nothing; of 1888-89 a page may tell in other letters."""
+    answer = ask(question, text)
+    assert [citation.quote for citation in answer.citations] == quotes

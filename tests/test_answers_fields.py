@@ -24,6 +24,7 @@ PERMIT += "Property: 9 Harbor View Terrace\nIssued by: K. Odom"
         ("When does the permit BP-2017-00977 expire?", "Expires: 01/02/2019"),
         ("Who owns 9 Harbor View Terrace?", "Owner: Lindqvist Trust"),
         ("Who issued BP-2017-00977?", "Issued by: K. Odom"),
+        ("Which trust was the owner of BP-2017-00977?", "Owner: Lindqvist Trust"),
         ("When was bp 2017-00977 issued?", "Issued: 07/02/2017"),
         ("permit BP-2017-00977 owner", "Owner: Lindqvist Trust"),
         ("expires BP-2017-00977", "Expires: 01/02/2019"),

@@ -126,11 +126,14 @@ def test_a_follow_up_asks_for_what_its_own_words_say(question, kind):
 
 
 @pytest.mark.parametrize(
-    ("span", "first"),
-    [("1888-89", "1888"), ("1914/18", "1914"), ("1931–1932", "1931"), ("1986-114", None), ("2017-01", None)],
+    ("span", "years"),
+    [("in 1888-89", ["1888", "1889"]), ("for 1914/18", ["1914", "1918"]), ("(1931–1932)", ["1931", "1932"]),
+     ("in 1986-114", []), ("in 2017-01", []), ("by complaint 1918/22", []), ("1986-9", [])],
 )  # fmt: skip
-def test_a_span_of_years_is_no_identifier(span, first):
-    """A page may write it in another way; the year that it begins with is looked for."""
-    question = read_question(f"What did the insurance cost in {span}?")
-    assert (Role.IDENTIFIER in question.roles) is (first is None)
-    assert [question.plan.terms[n].form for n in question.numbers(Role.NAME)] == ([first] if first else [])
+def test_a_span_of_years_is_no_identifier(span, years):
+    """A page may write it in another way; both years are looked for. What stands before a number is no preposition."""
+    question = read_question(f"What did the insurance cost {span}?")
+    assert (Role.IDENTIFIER in question.roles) is (not years)
+    assert [question.plan.terms[n].form for n in question.numbers(Role.NAME)] == years
+    assert question.spans is bool(years)
+    assert Role.IDENTIFIER in read_question(question.text, spelled_spans=True).roles

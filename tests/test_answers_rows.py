@@ -49,6 +49,20 @@ def test_a_title_within_a_table_is_said_of_the_rows_below_it(question: str, row:
     assert left(question, ACCOUNTS) == [row]
 
 
+CREW = """| Name | Remark |
+| --- | --- |
+| Adams | |
+| Brook | died at Drammen |
+| Clark | |
+| Dunn | deserted at Leith |"""
+
+
+@pytest.mark.parametrize("name", ["Adams", "Clark"])
+def test_a_row_whose_value_is_missing_is_no_title_of_the_next(name: str):
+    """Nothing is said of Adams; what stands below is Brook's."""
+    assert left(f"What is the fate of {name}?", CREW) == [f"| {name} | |"]
+
+
 def test_a_title_within_a_table_is_no_sister_of_its_rows():
     """ "Paid" is like "Payments", which is not what a row is called."""
     asked, candidates = read_question("What was paid for bell ropes?"), candidates_of(ACCOUNTS, 0)

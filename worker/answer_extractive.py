@@ -20,11 +20,12 @@ from itertools import chain
 import numpy as np
 
 from index.embedder import Embedder
+from index.fuzzy import SHAPE_QUALITY
 from index.judge import Judge
 from index.matching import Matcher, matcher_of
 from index.types import Answer, Citation, Hit, PagePoint
 from worker.answer import features, judged, model, records, rows
-from worker.answer.asking import Question, read_question
+from worker.answer.asking import Question, Role, read_question
 from worker.answer.below import with_what_follows
 from worker.answer.candidates import Candidate, candidates_of
 from worker.answer.fields import SURE, fields_asked
@@ -69,8 +70,8 @@ class ExtractiveAnswerer:
     def answer(self, question: str, pages: Pages) -> Answer:
         """An answer from these pages, best first. Never raises for what is in a page or a question."""
         began = time.perf_counter()
-        asked = read_question(question[:MAX_QUESTION])
         pages = [(hit, page) for hit, page in pages if page.text.strip()]
+        asked = _read(question, pages)
         citations, sure = ([], 0.0) if asked.empty or not pages else self._citations(asked, pages)
         return Answer(
             question=question,
@@ -115,7 +116,7 @@ class ExtractiveAnswerer:
         """For each page the log-odds that the best of its candidates that were read answers, -inf where none was; None
         for a query that goes by spelling, without a judge, and while it is not prepared: search does not wait for it.
         """
-        asked = read_question(query[:MAX_QUESTION])
+        asked = _read(query, pages)
         if asked.empty or asked.lookup or (judge := self._reader(wait=False)) is None:
             return None
         found = self._found(asked, matcher_of(asked.plan), pages, _candidates(pages))
@@ -129,7 +130,7 @@ class ExtractiveAnswerer:
 
     def evidence(self, question: str, pages: Pages) -> list[features.Evidence]:
         """What `answer` decides by: the most promising candidates with their features (for fitting and curiosity)."""
-        asked = read_question(question[:MAX_QUESTION])
+        asked = _read(question, pages)
         if asked.empty:
             return []
         found = self._found(asked, matcher_of(asked.plan), pages, _candidates(pages))
@@ -259,6 +260,22 @@ class ExtractiveAnswerer:
             vectors = self._vectors.of([*(terms[i].form for i in needed), *words])
             best[needed] = (vectors[: len(needed)] @ vectors[len(needed) :].T).max(axis=1)
         features.soften(asked, found, evidence, best)
+
+
+def _read(text: str, pages: Pages) -> Question:
+    """The question. What looks like a span of years is an identifier where a page has it so: then its "1932-33" is not
+    the "1931-32" beside it, nor its accession 1986-9 the 1986-8.
+    """
+    text = text[:MAX_QUESTION]
+    asked = read_question(text)
+    if asked.spans:
+        spelled = read_question(text, spelled_spans=True)
+        matcher = matcher_of(spelled.plan)
+        texts = [one for hit, page in pages for one in (page.text, hit.labels.filename)]
+        there = {n for summary in matcher.summaries(texts) for n, q in summary.terms.items() if q >= SHAPE_QUALITY}
+        if there.issuperset(spelled.numbers(Role.IDENTIFIER)):
+            return spelled
+    return asked
 
 
 def _candidates(pages: Pages) -> list[list[Candidate]]:

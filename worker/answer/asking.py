@@ -65,6 +65,8 @@ class Question:
     """The numbered parts of documents that it names. With `lookup` it asks for what they say."""
     told: frozenset[int] = frozenset()
     """Of a follow-up the numbers of the terms that only what was asked before has: its own words go before them."""
+    spans: bool = False
+    """Whether something in it is read as a span of years ("in 1888-89") that may be an identifier as well."""
 
     @property
     def empty(self) -> bool:
@@ -182,16 +184,25 @@ _SAYING = re.compile(
 _OF = re.compile(r"\s*(?:,|\(|of|in|from|on|to|under|for|des|der|vom|im|du|de|d['’])(?:\b|\s)", re.IGNORECASE)
 """How asking for a part of a document begins, what else it says, and how it goes on to name the document."""
 _QUOTED = re.compile(r"[\"“„«][^\"”“»]{1,400}[\"”“»]")
-_YEARS = re.compile(r"((?:1\d|20)\d\d)[-–/](\d\d?|(?:1\d|20)\d\d)")
+_YEARS = re.compile(r"(?<![\w.,/–-])((?:1\d|20)\d\d)[-–/]((?:1\d|20)\d\d|\d\d?)(?![\w/–-]|[.,]\d)")
+_IN_YEARS = re.compile(
+    r"(?:[(,]|\b(?:in|of|for|from|to|since|until|till|during|between|by|through|the|years?|seasons?|sessions?|winter|war|about"
+    r"|im|von|für|seit|bis|jahr|saison|en|de|pour|depuis|hiver))\s*\Z",
+    re.IGNORECASE,
+)
+"""What stands before a span of years; in "complaint 1918/22" it is a number."""
 _TOLD = re.compile(r" \((?P<before>(?:[^()]|\(\w{1,4}\))+)\)$")
 """What was asked before, behind a follow-up (`worker/asking/conversation.py`), or what who asks put there."""
 _GOES_ON = re.compile(r"^(?:(?:and|but|so|or|also|(?:what|how) about),? )+", re.IGNORECASE)
 _WHOSE = re.compile(r"(?:his|her|its|their|whose)\b", re.IGNORECASE)
 
 
-def read_question(text: str) -> Question:
-    """Take a question apart. Any text is a question; one without content words is `empty`."""
+def read_question(text: str, *, spelled_spans: bool = False) -> Question:
+    """Take a question apart. Any text is a question; one without content words is `empty`. With `spelled_spans` what
+    looks like a span of years is an identifier: complaint 1918/22, accession 1986-9.
+    """
     text = " ".join(text.split())
+    given, text = text, text if spelled_spans else _YEARS.sub(_in_full, text)
     plan = analyse(text)
     before = _TOLD.search(text)
     asks = text.endswith("?") or _ASKING.match(text) is not None or (before is not None and "?" in text)
@@ -209,9 +220,6 @@ def read_question(text: str) -> Question:
             roles[token.form] = Role.NAME  # a page that does not have the date, however it writes it, tells of another
         elif token.end <= whole_until or any(part.start <= token.start < part.end for part in (*parts, *dates)):
             roles.setdefault(token.form, Role.PART)
-        elif token.identifier and _is_years(raw):
-            roles |= {token.form: Role.FRAME, raw[:4]: Role.NAME}  # of 1888-89 a page says "Easter 1888 to Easter 1889"
-            whole_until = token.end
         elif token.identifier and _is_identifier(raw):
             roles[token.form] = Role.IDENTIFIER
             whole_until = token.end
@@ -241,7 +249,8 @@ def read_question(text: str) -> Question:
     parts = tuple(part for part in parts if part.start < end) or parts  # "And rule 9? (What does rule 8 say?)"
     if parts and not plan.phrases:
         lookup = not asks or _asks_what_it_says(text[:end] if parts[0].start < end else text, parts)
-    return Question(text, plan, kind, named, lookup, _focus(text, plan, named) if asks else None, parts, told)
+    focus = _focus(text, plan, named) if asks else None
+    return Question(given, plan, kind, named, lookup, focus, parts, told, text != given)
 
 
 def _only_names(roles: tuple[Role, ...], told: frozenset[int]) -> bool:
@@ -277,10 +286,11 @@ def _is_identifier(raw: str) -> bool:
     return digits >= 3 and (letters or len(raw) > 5) and not re.fullmatch(r"(?:1\d|20)\d\ds?", raw)
 
 
-def _is_years(raw: str) -> bool:
-    """Whether this is a span of years: 1888-89, 1914/18, 1931-1932."""
-    years = _YEARS.fullmatch(raw)
-    return years is not None and years[2] > years[1][-len(years[2]) :]
+def _in_full(years: re.Match[str]) -> str:
+    """Both years of a span: of 1888-89 a page says "Easter 1888 to Easter 1889"."""
+    first, last = years[1], years[2]
+    is_one = last > first[-len(last) :] and _IN_YEARS.search(years.string[max(0, years.start() - 20) : years.start()])
+    return f"{first} to {first[: -len(last)]}{last}" if is_one else years.group()
 
 
 def _has_digit(word: str) -> bool:

@@ -51,7 +51,8 @@ def fields_asked(question: Question, found: Sequence[Found]) -> list[Candidate]:
             asked_for = label and lacking <= met and all(any(_akin(stems[n], word) for n in met) for word in label)
             asked_for = asked_for and not met.issuperset(named)  # "GP: Dr Li" is of somebody, whom another word names
             # "What is the error of the machine?" is not answered by "Machine: ..." where something else says "Error".
-            asked_for = asked_for and (focus is None or focus in met or focus in lacking)
+            # A value may say it, too: "Which company owned ...?" - "Owner: Baltic Shipping Company".
+            asked_for = asked_for and (focus is None or focus in met | lacking or page.qualities[line.order, focus] > 0)
             # A follow-up asks for another label than the question before, but where it only names another thing.
             asked_for = asked_for and (not question.told or not own or met & own)
             if asked_for and _fits(question.kind, text[value:]) and not _is_known(question, text[value:]):

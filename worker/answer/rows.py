@@ -16,6 +16,7 @@ from itertools import groupby
 import numpy as np
 
 from index.fuzzy import SHAPE_QUALITY
+from index.words import stem, tokens
 from worker.answer.asking import Question, Role
 from worker.answer.candidates import Candidate, cells_of
 from worker.answer.features import Found
@@ -45,7 +46,7 @@ def bar_unnamed(question: Question, found: Found) -> None:
         worth = [_FRAME if question.roles[n] is Role.FRAME else 1.0 for n in terms]
         if not question.told.issuperset(terms):
             worth = [w * _TOLD if n in question.told else w for n, w in zip(terms, worth, strict=True)]
-        named = _there(found, rows)[:, terms] @ np.array(worth, np.float32)
+        named = _there(question, found, rows)[:, terms] @ np.array(worth, np.float32)
         if named.max(initial=0) and not _is_prose(found, rows):
             found.barred.update(row.order for row, n in zip(rows, named.tolist(), strict=True) if n < named.max())
 
@@ -55,7 +56,7 @@ def misnamed(question: Question, found: Found, row: Candidate, likeness: Likenes
     rows = next((rows for rows in tables_of(found.candidates) if row in rows), [])[:_MOST_ROWS]
     if row not in rows or _is_prose(found, rows):
         return False
-    there = _there(found, rows)
+    there = _there(question, found, rows)
     mine = rows.index(row)
     above = _above(found, rows)
     told = bool(there[mine, _telling(question, found, rows)].any()) or len(rows) == 1
@@ -90,7 +91,7 @@ def named_below(question: Question, found: Found, header: Candidate) -> list[Can
     rows = next((rows for rows in tables_of(found.candidates) if rows[0].header == (header.start, header.end)), [])
     if not rows or _is_prose(found, rows):
         return []
-    there = _there(found, rows)[:, _telling(question, found, rows)].any(axis=1)
+    there = _there(question, found, rows)[:, _telling(question, found, rows)].any(axis=1)
     return [row for row, named in zip(rows, there.tolist(), strict=True) if named and row.order not in found.barred]
 
 
@@ -102,22 +103,24 @@ def tables_of(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
 
 def _telling(question: Question, found: Found, rows: Sequence[Candidate]) -> list[int]:
     """Numbers of the question's terms that tell rows apart: in some of them, not in all, and not above them."""
-    there, above = _there(found, rows), _above(found, rows)
+    there, above = _there(question, found, rows), _above(found, rows)
     numbers = question.numbers(Role.CONTENT, Role.NAME, Role.IDENTIFIER, Role.FRAME)
     return [n for n in numbers if there[:, n].any() and not there[:, n].all() and not above[n]]
 
 
-def _there(found: Found, rows: Sequence[Candidate]) -> np.ndarray:
-    """Which terms of the question stand in which row or the title above it, `(rows, terms)`. A misread word counts,
-    another number not.
+def _there(question: Question, found: Found, rows: Sequence[Candidate]) -> np.ndarray:
+    """Which terms of the question stand in which row, `(rows, terms)`, or in the title above one whose label the
+    question has: what looks like a title may be a row whose value is missing, and says nothing of the next one then. A
+    misread word counts, another number not.
     """
     there = found.qualities[[row.order for row in rows]] > 0.5
+    asked = {question.plan.terms[n].stem for n in question.numbers(Role.CONTENT, Role.NAME)}
     above = np.zeros_like(there[0])
     goes_on = False
     for number, row in enumerate(rows):
         if title := _is_title(found, row):
             above = there[number] | above if goes_on else there[number]
-        else:
+        elif above.any() and any(stem(token.form) in asked for token in tokens(_label(found, row))):
             there[number] |= above
         goes_on = title
     return there

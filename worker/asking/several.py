@@ -115,7 +115,7 @@ def _completed(piece: str, first: str) -> str:
     if _REFERS.search(piece):
         alone = named and len(words) >= _SOME
     else:
-        identified = Role.IDENTIFIER in read_question(f"{first}?").roles
+        identified = Role.IDENTIFIER in read_question(f"{first}?", spelled_spans=True).roles
         alone = named or len(words) >= (_SOME if identified else _FEW)
     if alone:
         return piece
@@ -126,7 +126,7 @@ def _completed(piece: str, first: str) -> str:
 
 def _names(first: str) -> str:
     """The names, years and identifiers of a question as they stand in it, with what joins them."""
-    asked = read_question(f"{first}?")
+    asked = read_question(f"{first}?", spelled_spans=True)
     forms = {term.form for term, role in zip(asked.plan.terms, asked.roles, strict=True) if role in _NAMING}
     return " ".join(first[t.start : t.end] for t in _outermost(first) if t.form in forms)
 
