@@ -81,6 +81,7 @@ def test_of_a_section_that_has_more_of_the_question():
         ("When was the mill built?", "12 March 1899: the mill was built. It burnt.", "12 March"),
         ("When was version 4.3 released?", "Version 4.3 was released on 3.6.2012. It was late.", "Version"),
         ("What would he buy?", "Asked what he would buy, he said that he would buy a boat. Tea came.", "Asked"),
+        ("What did Peel ask?", "Mr. Peel asked why coals had been charged twice. Tea came.", "Mr. Peel"),
         ("What is the fee?", "# The fee: 3/6\n\nIt is paid at once.", "# The fee"),
     ],
 )

@@ -30,6 +30,8 @@ _ASKED = re.compile(
     r"(?!.*\b(?:said|replied|answered|explained|told)\b)",  # "Asked how he did, he said that ..." answers itself
     re.IGNORECASE | re.DOTALL,
 )
+_OF_ASKING = re.compile(r"\b(?:ask|enquir|inquir|wonder)\w*|\bto know\b", re.IGNORECASE)
+"""In a question: what stands on the page as a question is what it asks for."""
 
 
 def with_what_follows(question: Question, found: Found, chosen: Candidate) -> list[Candidate]:
@@ -40,7 +42,8 @@ def with_what_follows(question: Question, found: Found, chosen: Candidate) -> li
     asks = _ASKS.search(said) is not None
     if _OPEN.search(said) and not (chosen.is_heading or chosen.is_row):
         return [_with_its_list(found, chosen)]
-    if chosen.is_row or not (asks or _ASKED.search(said) or not _says_more(question, chosen)):
+    asked = _ASKED.search(said) is not None and _OF_ASKING.search(question.text) is None
+    if chosen.is_row or not (asks or asked or not _says_more(question, chosen)):
         return [chosen]
     behind = [c for c in found.candidates[chosen.order + 1 :] if not c.is_heading and c.order not in found.barred]
     if not chosen.is_heading:
