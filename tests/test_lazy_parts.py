@@ -30,7 +30,7 @@ from index.types import (
 from tests.answers_kit import page
 from tests.index_kit import NOW, HashEmbedder, labels, reading, tokens_of
 from worker import patience
-from worker.answer.asking import read_question
+from worker.answer.asking import read_over, read_question
 from worker.asking import checking, decoding
 from worker.asking.decoding import DecodingConfig, Effort
 from worker.asking.needs import Matching, candidates, covered, needs_of
@@ -119,6 +119,8 @@ def test_when_the_text_at_hand_does():
     assert not covered(question, ["The keeper pays for lamp oil."])
     assert not covered(question, ["Sinclair was there."])
     assert not covered(question, [])
+    for text in ("The fee for 1931-32 was 5s.", "The fee from 1931 to 1932: 5s."):
+        assert covered(read_over("What was the fee for 1931-32?", [text]), [text])
 
 
 # -- citations --------------------------------------------------------------------------------

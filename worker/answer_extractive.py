@@ -20,12 +20,11 @@ from itertools import chain
 import numpy as np
 
 from index.embedder import Embedder
-from index.fuzzy import SHAPE_QUALITY
 from index.judge import Judge
 from index.matching import Matcher, matcher_of
 from index.types import Answer, Citation, Hit, PagePoint
 from worker.answer import features, judged, model, records, rows
-from worker.answer.asking import Question, Role, read_question
+from worker.answer.asking import Question, read_over
 from worker.answer.below import with_what_follows
 from worker.answer.candidates import Candidate, candidates_of
 from worker.answer.fields import SURE, fields_asked
@@ -263,19 +262,7 @@ class ExtractiveAnswerer:
 
 
 def _read(text: str, pages: Pages) -> Question:
-    """The question. What looks like a span of years is an identifier where a page has it so: then its "1932-33" is not
-    the "1931-32" beside it, nor its accession 1986-9 the 1986-8.
-    """
-    text = text[:MAX_QUESTION]
-    asked = read_question(text)
-    if asked.spans:
-        spelled = read_question(text, spelled_spans=True)
-        matcher = matcher_of(spelled.plan)
-        texts = [one for hit, page in pages for one in (page.text, hit.labels.filename)]
-        there = {n for summary in matcher.summaries(texts) for n, q in summary.terms.items() if q >= SHAPE_QUALITY}
-        if there.issuperset(spelled.numbers(Role.IDENTIFIER)):
-            return spelled
-    return asked
+    return read_over(text[:MAX_QUESTION], [one for hit, page in pages for one in (page.text, hit.labels.filename)])
 
 
 def _candidates(pages: Pages) -> list[list[Candidate]]:

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from index.dates import dates_named
 from index.flat import flat
+from index.fuzzy import SHAPE_QUALITY
+from index.matching import matcher_of
 from index.parts import PartName, parts_named
 from index.query import QueryPlan, analyse, is_silent, shelf_marks
 from index.words import STOPWORDS, fold, squeeze, stem, tokens
@@ -251,6 +254,20 @@ def read_question(text: str, *, spelled_spans: bool = False) -> Question:
         lookup = not asks or _asks_what_it_says(text[:end] if parts[0].start < end else text, parts)
     focus = _focus(text, plan, named) if asks else None
     return Question(given, plan, kind, named, lookup, focus, parts, told, text != given)
+
+
+def read_over(text: str, texts: Sequence[str]) -> Question:
+    """The question as these texts are asked it. What looks like a span of years is an identifier where one of them has
+    it so: then its "1932-33" is not the "1931-32" beside it, nor its accession 1986-9 the 1986-8.
+    """
+    asked = read_question(text)
+    if asked.spans:
+        spelled = read_question(text, spelled_spans=True)
+        summaries = matcher_of(spelled.plan).summaries(texts)
+        there = {n for summary in summaries for n, quality in summary.terms.items() if quality >= SHAPE_QUALITY}
+        if there.issuperset(spelled.numbers(Role.IDENTIFIER)):
+            return spelled
+    return asked
 
 
 def _only_names(roles: tuple[Role, ...], told: frozenset[int]) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from index.matching import matcher_of
 from index.types import Hit, PageKey, PagePoint
-from worker.answer.asking import Role, read_question
+from worker.answer.asking import Role, read_over
 
 CHARS_PER_TOKEN = 4
 """English text, byte-pair encoded: about four characters a token."""
@@ -64,7 +64,7 @@ def select(
 ) -> Selection:
     """Pages come best first."""
     config = config or SelectionConfig()
-    asked = read_question(question)
+    asked = read_over(question, [page.text for _, page in pages])
     matcher = matcher_of(asked.plan)
     wanted = {n for n, role in enumerate(asked.roles) if role in _CONTENT}
     covered: set[int] = set()

@@ -13,7 +13,7 @@ from index.embedder import Embedder
 from index.sentences import sentence_spans
 from index.store import Store
 from index.types import Answer, Hit, PageKey, PagePoint, PageState, SearchFilter
-from worker.answer.asking import Question, read_question
+from worker.answer.asking import Question, read_over, read_question
 from worker.answer.claims import stands_in
 from worker.answerer import Answerer, TellingAnswerer
 from worker.asking import checking
@@ -180,7 +180,8 @@ class Work:
     def _enough(self, found: Found) -> bool:
         """Whether the text at hand does: where answering costs nothing, by answering."""
         if isinstance(self._parts.answerer, TellingAnswerer):
-            return covered(read_question(self._question), [page.text for _, page in found.selected])
+            texts = [page.text for _, page in found.selected]
+            return covered(read_over(self._question, texts), texts)
         return all(one.found for one in self._from_text(found))
 
     # -- answer -------------------------------------------------------------------------------
