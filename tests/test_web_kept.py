@@ -34,6 +34,11 @@ ANSWER = "The harbour master, Captain Edith Rowan, keeps the keys of the store h
 KEEPER = "The lighthouse keeper at Cape Wrath was John Sinclair."
 WAGES = "The wages of the keeper were forty pounds a year."
 CHECK = "Check the quotes on the page image"
+AS_BEFORE = """
+    const kept = JSON.parse(sessionStorage.getItem('folioscope.conversations'));
+    for (const one of kept.conversations) { delete one.lost; for (const told of one.turns) delete told.filter; }
+    sessionStorage.setItem('folioscope.conversations', JSON.stringify(kept));
+"""
 
 
 @pytest.fixture
@@ -183,6 +188,21 @@ def test_quotes_are_checked_under_the_filters_of_their_question(tab: Tab, shelf:
             turn(page, number).get_by_role("button", name=CHECK).click()
         asked = sent.value.post_data_json
         assert (asked["verify"], asked["filter"]) == (True, {"media_types": ["application/pdf"]})
+
+
+def test_what_an_older_version_of_the_page_kept_is_checked_under_the_filters_of_its_conversation(
+    tab: Tab, shelf: ShelfService
+):
+    """It kept them with the conversation alone, and said nothing of questions that had been left out."""
+    shelf.vision = VisionFormat("deepseek-ocr", "abc", "base", (0, 0), (1240, 1754))
+    page = tab.goto(f"{KEYS}&type=application/pdf")
+    expect(turn(page, 1).get_by_role("button", name=CHECK)).to_be_visible()
+    page.add_init_script(AS_BEFORE)
+    page.reload()
+    with page.expect_request("**/v1/answers") as sent:
+        turn(page, 1).get_by_role("button", name=CHECK).click()
+    assert sent.value.post_data_json["filter"] == {"media_types": ["application/pdf"]}
+    expect(page.locator(".turns-lost")).to_have_count(0)
 
 
 def test_what_is_kept_is_bounded(tab: Tab, shelf: ShelfService):

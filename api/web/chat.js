@@ -72,7 +72,8 @@ export function createChat(root, { nameOf, waitingPages, onNew, onWithoutFilters
     return conversation;
   }
 
-  function revived({ first, filter, id, closed, lost = 0, turns: before }) {
+  function revived({ first, filter, id, closed, lost = 0, turns }) {
+    const before = turns.map((told) => ({ filter, ...told })); // an older version of this page kept none with a turn
     const left = before.length === 1 && before[0].state === "asking"; // it was not answered when the page went
     return { first, filter, id, closed, lost, before, left, list: h("div", { class: "turns" }), turns: [], running: null };
   }
