@@ -9,6 +9,7 @@ import pytest
 
 from index.types import Box, RegionKind
 from tests.layout_kit import HEIGHT, OTHER, PROSE, WIDTH, Page, grid, in_order
+from worker.layout.compose import compose
 from worker.layout.kinds import has_leader
 from worker.layout.lines import Line, LineWord
 
@@ -250,3 +251,10 @@ def test_long_heads_that_run_up_over_no_lines_follow_each_other_from_the_left() 
         box = Box((205 + 30 * k) / WIDTH, (110 + 3 * k) / HEIGHT, (215 + 30 * k) / WIDTH, (190 - 4 * k) / HEIGHT)
         page.lines.append(Line(head, box, box, (LineWord(head, box),), 0.98, 10 / HEIGHT))
     assert in_order(page.composed(shuffle=3).text, "gamma", "alpha", "delta", "beta")
+
+
+def test_a_page_with_nothing_but_text_that_runs_up() -> None:
+    """A plan, or the back of a binding: no line of it is in any column."""
+    box = Box(0.5, 0.2, 0.53, 0.8)
+    line = Line("Ordnance survey of the parish", box, box, (), 0.9, 0.02)
+    assert compose([line], width=600, height=800).text == "Ordnance survey of the parish"

@@ -6,6 +6,7 @@ running text below. Short lines alone are none: letters, forms and typewritten p
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -56,7 +57,7 @@ def mark_headings(leaves: Sequence[Sequence[Block]]) -> None:
     bold_share = _bold_share(every)
     large: list[Block] = []
     _mark_counted(leaves)
-    for blocks, after in zip(leaves, [*leaves[1:], []], strict=True):
+    for blocks, after in itertools.zip_longest(leaves, leaves[1:], fillvalue=()):  # a page may have furniture alone
         _part_heads(blocks)
         for k, block in enumerate(blocks):
             if block.kind not in (RegionKind.PARAGRAPH, RegionKind.LIST) or not _could_be(block):
