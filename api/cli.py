@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from api.cli_client import Client
     from api.cli_output import Output
 
-# Errors of the machine, and no bug of ours: a disk that is full or broken, a file that this user may not touch.
-_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS}
+# Errors of the machine, and no bug of ours: a disk that is full or broken, a file that this user may not touch, a name
+# that no file can have.
+_NAMED = ("ENOSPC", "EDQUOT", "EIO", "EFBIG", "EACCES", "EPERM", "EROFS", "ENAMETOOLONG")
+_MACHINE = {getattr(errno, name) for name in _NAMED}
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

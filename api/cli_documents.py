@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ class Found:
     named: bool
     lay_at: str | None = None  # its path in the folder that was named, that folder's name in front
     leads_out: bool = False  # a link to something outside the folder that was named
+    closed: str | None = None  # why nobody can look into it, of a folder
 
 
 @dataclass(slots=True)
@@ -44,7 +46,8 @@ class Added:
 
 def find_files(paths: Sequence[Path], *, follow: bool = False) -> Iterator[Found]:
     """Files as named, folders with all below them in order; hidden files are passed over. Links to folders are
-    too, and links to files outside the folder are marked, unless links are to be followed.
+    too, and links to files outside the folder are marked, unless links are to be followed. Folders that this user may
+    not look into are there, marked, behind the others: what lies in them is missing.
     """
     seen: set[Path] = set()
     for path in paths:
@@ -53,7 +56,8 @@ def find_files(paths: Sequence[Path], *, follow: bool = False) -> Iterator[Found
             continue
         root = path.resolve()
         top = root.name
-        for folder, folders, names in os.walk(path, followlinks=follow):
+        closed: list[OSError] = []
+        for folder, folders, names in os.walk(path, followlinks=follow, onerror=closed.append):
             real = Path(folder).resolve()
             if follow and real in seen:  # a link to a folder above it would go round for ever
                 folders[:] = []
@@ -62,10 +66,20 @@ def find_files(paths: Sequence[Path], *, follow: bool = False) -> Iterator[Found
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(names):
                 file = Path(folder) / name
-                if not name.startswith(".") and file.is_file():
-                    out = not follow and file.is_symlink() and not file.resolve().is_relative_to(root)
+                is_file, is_link = _file_or_link(file)
+                if is_file and not name.startswith("."):
+                    out = not follow and is_link and not file.resolve().is_relative_to(root)
                     lay_at = PurePosixPath(top, *file.relative_to(path).parts).as_posix()
                     yield Found(file, named=False, lay_at=lay_at, leads_out=out)
+        for error in closed:
+            yield Found(Path(error.filename), named=False, closed=error.strerror)
+
+
+def _file_or_link(path: Path) -> tuple[bool, bool]:
+    try:
+        return path.is_file(), path.is_symlink()
+    except OSError:  # in a folder that may be listed and not entered: sending it says why it cannot be read
+        return True, False
 
 
 async def add(
@@ -89,7 +103,10 @@ async def add(
             there.append(path)
     files = []
     for file in find_files(there, follow=follow_links):
-        if file.leads_out:
+        if file.closed:
+            added.failed.append({"path": str(file.path), "code": "cannot_open", "detail": file.closed})
+            output.error(f"{name_of(file.path)}: {file.closed}, so nothing in this folder is added.")
+        elif file.leads_out:
             detail = "This link leads out of the folder; --follow-symlinks takes it along."
             added.skipped.append({"path": str(file.path), "code": "link_out", "detail": detail})
             output.note(f"skipped {name_of(file.path)}: {detail}", style="yellow")
@@ -120,9 +137,13 @@ async def add(
 
 def _no_file(path: Path) -> tuple[str, str] | None:
     """Why nothing can be added from there: code and detail."""
-    if not path.exists():
+    try:
+        kind = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
         return "no_such_file", "This link leads nowhere." if path.is_symlink() else "There is no such file or folder."
-    if not path.is_dir() and not path.is_file():
+    except OSError as error:
+        return "cannot_open", error.strerror or str(error)
+    if not stat.S_ISDIR(kind) and not stat.S_ISREG(kind):
         return "not_a_file", "This is a pipe or a device. Write what comes from it to a file, and add that."
     return None
 

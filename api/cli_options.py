@@ -25,10 +25,12 @@ class WholeRange(click.IntRange):
 
 
 class NamedPath(click.Path):
-    """A path that is there: an empty one, of a variable that is not set, would be the folder one is in."""
+    """A path that is no empty one: that, of a variable that is not set, would be the folder one is in. Whether it can
+    be read is seen by who reads it, who can go on with the others.
+    """
 
     def __init__(self) -> None:
-        super().__init__(path_type=Path)
+        super().__init__(path_type=Path, readable=False)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
@@ -110,3 +112,34 @@ def test_a_name_with_a_line_end_stays_on_its_line(folioscope, tmp_path):
     result = folioscope("add", tmp_path)
     assert [line for line in result.err.splitlines() if line.startswith("skipped")] == []
     assert "a skipped b.pdf" in result.err
+
+
+def test_what_may_not_be_read_is_told(folioscope, tmp_path, monkeypatch):
+    """A folder that may not be listed, one that may not be entered, a name that no file has: none is left out in
+    silence, and what stands beside them is added.
+    """
+    for name in ("ok/a.pdf", "listed/b.pdf", "shut/c.pdf"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"page " + name.encode())
+    look, stat = os.scandir, os.stat
+
+    def scandir(path):
+        if Path(path).name == "shut":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return look(path)
+
+    def stat_of(path, **options):
+        if isinstance(path, str | Path) and Path(path).parent.name == "listed":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", scandir)
+        patch.setattr(os, "stat", stat_of)
+        result = folioscope("add", tmp_path, tmp_path / "shut", tmp_path / ("n" * 300), "--json")
+    assert result.code == 3
+    accepted, *failed = result.lines
+    assert accepted["filename"] == "a.pdf"
+    told = [(Path(line["path"]).name[:5], line["code"]) for line in failed]
+    assert sorted(told) == [("b.pdf", "cannot_open"), ("nnnnn", "cannot_open"), *[("shut", "cannot_open")] * 2]
+    assert result.err.count("Permission denied, so nothing in this folder is added.") == 2
