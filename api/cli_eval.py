@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import codecs
 import json
+import re
 from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -40,9 +41,9 @@ def read(path: Path) -> list[evaluate.KnownQuestion]:
     mark, as some shells of Windows write what is redirected.
     """
     try:
-        with path.open("rb") as file:
-            wide = file.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
-        text = path.read_text(encoding="utf-16" if wide else "utf-8-sig")
+        written = path.read_bytes()  # once: `<(grep …)` and /dev/stdin give it a single time
+        wide = written.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = written.decode("utf-16" if wide else "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"{path} cannot be read: {error}") from None
     if text.lstrip().startswith("{"):
@@ -53,7 +54,7 @@ def read(path: Path) -> list[evaluate.KnownQuestion]:
         if isinstance(whole, dict) and "questions" in whole:
             return evaluate.read_questions(evaluate.from_truth(whole))
     # Not splitlines(): JSON may hold line ends of other kinds inside its strings.
-    return evaluate.read_questions(text.split("\n"))
+    return evaluate.read_questions(re.split("\r\n?|\n", text))
 
 
 async def run(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import os
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -102,6 +104,18 @@ def test_files_of_every_editor_are_read(tmp_path, encoding, end):
     path = tmp_path / "questions.jsonl"
     path.write_bytes((mark + end.join([*lines, ""])).encode(encoding))
     assert [one.question for one in cli_eval.read(path)] == ["Größe 1?", "Größe 2?"]
+
+
+def test_a_pipe_is_read_to_its_end():
+    """`folioscope eval <(grep lamp questions.jsonl)`: what a pipe gave once it does not give again."""
+    lines = "".join(json.dumps({"question": f"Who lit lamp {n}?", "pages": []}) + "\n" for n in range(400))
+    source, sink = os.pipe()
+    with os.fdopen(sink, "w") as file:
+        file.write(lines)  # which the pipe holds, unread
+    try:
+        assert len(cli_eval.read(Path(f"/dev/fd/{source}"))) == 400
+    finally:
+        os.close(source)
 
 
 @pytest.mark.parametrize(
