@@ -287,7 +287,7 @@ async def connect(
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     url = url or os.environ.get("FOLIOSCOPE_URL") or await running_url(settings.data_dir)
     if url:
-        url = _checked_url(url)
+        url = checked_url(url)
         async with httpx.AsyncClient(
             base_url=url, timeout=_TIMEOUT, headers=headers, trust_env=not _is_loopback(url)
         ) as http:
@@ -331,7 +331,7 @@ async def running_url(data_dir: Path) -> str | None:
         return None
 
 
-def _checked_url(url: str) -> str:
+def checked_url(url: str) -> str:
     """An address that can be asked, or an `ApiError` that says how one is written."""
     try:
         parts = urlsplit(url.strip())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from api.cli_client import checked_url
 from api.cli_output import OK, Output
 from index.errors import ConfigError, Unavailable
 
@@ -44,9 +45,11 @@ def health(output: Output, settings: Settings, *, part: str, url: str | None, na
         stack = _stack()
         reason = stack.check_worker(settings, name or stack.default_name())
     else:
-        reason = _ask(url or f"http://127.0.0.1:{settings.port}")
+        reason = _ask(checked_url(url or f"http://127.0.0.1:{settings.port}").rstrip("/"))
     if reason is not None:
         raise Unavailable(reason)
+    if output.as_json:
+        output.json({"healthy": True})
     output.say("healthy")
     return OK
 

@@ -34,6 +34,14 @@ def test_what_is_no_address_is_said_to_be_none(folioscope, url):
     assert (result.code, result.out) == (1, "")
     assert result.err.endswith("is no address of a service: write http://host:port.\n")
     assert result.err.count("\n") == 1
+    assert folioscope("health", "api").err == result.err
+
+
+def test_health_is_asked_at_an_address_as_others_are(folioscope):
+    """Also with a slash at its end; for programs it is JSON."""
+    folioscope.url += "/"
+    assert folioscope("health", "api").out == "healthy\n"
+    assert folioscope("health", "api", "--json").json == {"healthy": True}
 
 
 @pytest.mark.parametrize("key", ["ключ", "a\nb", "a\x00b"])
