@@ -1,12 +1,16 @@
 """TAR and TAR.GZ for `ingest.archives`: read forwards once, in bounded pieces.
 
-The standard library reads the headers; what it may read at once, and where it may go, is decided here, because
-a header can claim a gigabyte of extended attributes or a member of negative size.
+The standard library reads the headers; what it may read for a member, and where it may go, is decided here, because
+a header can claim a gigabyte of extended attributes or a member of negative size. Extended headers of the pax format
+are read here too: its patterns for them go back and forth in a row of digits (CVE-2024-6232: half an hour for one
+header, in Python before 3.11.10 and 3.12.6), and it keeps all that global ones say. Of them a name and a size mean
+something to us. Source: POSIX.1-2017, pax, "pax Extended Header".
 """
 
 from __future__ import annotations
 
 import gzip
+import re
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -17,7 +21,13 @@ from index.errors import BadDocument, FolioscopeError
 from index.types import MemberFailure
 from ingest.archives import CHUNK_BYTES, REST, BadMember, Meter, RawMember
 
-_MAX_HEADER_BYTES = 1 << 20  # extended headers and long names
+_MAX_HEADER_BYTES = 1 << 20  # of one member, with extended headers and long names
+_BLOCK, _TYPE_AT = 512, 156
+_LONG_NAMES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+_EXTENDED = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+_RECORD = re.compile(rb"(\d{1,7}) ([^=]{1,100})=")  # of an extended header: its whole length, a keyword, a value
+_PATH, _SIZE, _SPARSE, _SPARSE_NAME = b"path", b"size", b"GNU.sparse.", b"GNU.sparse.name"
+_MAX_DIGITS = 19
 _BROKEN = "The archive is damaged or breaks off here; what followed is lost."
 
 
@@ -26,26 +36,49 @@ class _Damaged(Exception):
 
 
 class _Source:
-    """What `tarfile` reads from: forwards only, each read bounded, unpacked bytes counted."""
+    """What `tarfile` reads from: forwards only, each read and each member's headers bounded, unpacked bytes counted."""
 
     def __init__(self, file: BinaryIO, meter: Meter, *, compressed: bool) -> None:
         self._file = gzip.GzipFile(fileobj=file) if compressed else file
         self._meter = meter
         self._compressed = compressed
         self._position = 0
+        self._left = _MAX_HEADER_BYTES
+        self._kind = b""
+        self._told: dict[bytes, bytes] = {}
         self.last = b""
 
     def tell(self) -> int:
         return self._position
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= _MAX_HEADER_BYTES:
+        """Of headers, for `tarfile`; of an extended one it is given zeros, which say nothing."""
+        if not 0 <= size <= self._left:
             raise _Damaged
-        self.last = self._file.read(size)
-        self._position += len(self.last)
-        if self._compressed:
-            self._meter.add(len(self.last))
+        self._left -= size
+        self.last = self.piece(size)
+        kind, self._kind = self._kind, b""
+        if kind in _EXTENDED:
+            if kind != tarfile.XGLTYPE:  # what is said of all members cannot be the name of one
+                self._told |= _records(self.last)
+            return bytes(len(self.last))
+        if kind not in _LONG_NAMES and size == _BLOCK:
+            self._kind = self.last[_TYPE_AT : _TYPE_AT + 1]
         return self.last
+
+    def told(self) -> dict[bytes, bytes]:
+        """What extended headers said of the member whose header was read last. What is read next is another's."""
+        told, self._told = self._told, {}
+        self._left, self._kind = _MAX_HEADER_BYTES, b""
+        return told
+
+    def piece(self, size: int) -> bytes:
+        """Of a member."""
+        piece = self._file.read(size)
+        self._position += len(piece)
+        if self._compressed:
+            self._meter.add(len(piece))
+        return piece
 
     def seek(self, position: int) -> None:
         """Go forwards. Compressed bytes on the way are unpacked, and so they are counted."""
@@ -53,8 +86,25 @@ class _Source:
             raise _Damaged
         if not self._compressed:
             self._position = self._file.seek(position)
-        while self._position < position and self.read(min(CHUNK_BYTES, position - self._position)):
+        while self._position < position and self.piece(min(CHUNK_BYTES, position - self._position)):
             pass
+
+
+def _records(header: bytes) -> dict[bytes, bytes]:
+    """The records of an extended header that mean something here, by keyword; any of a sparse file is `_SPARSE`."""
+    found: dict[bytes, bytes] = {}
+    at = 0
+    while record := _RECORD.match(header, at):
+        end = at + int(record[1])
+        if end <= record.end():
+            break
+        keyword, value = record[2], header[record.end() : end - 1]
+        if keyword.startswith(_SPARSE):
+            found[_SPARSE] = b""
+        if keyword in (_PATH, _SIZE, _SPARSE_NAME):
+            found[keyword] = value
+        at = end
+    return found
 
 
 def tar_members(path: Path, meter: Meter, *, compressed: bool) -> Iterator[RawMember | MemberFailure]:
@@ -67,11 +117,13 @@ def tar_members(path: Path, meter: Meter, *, compressed: bool) -> Iterator[RawMe
             archive = tarfile.TarFile(fileobj=source, encoding="utf-8", errors="surrogateescape")  # type: ignore[arg-type]
             offset = -1
             while (entry := archive.next()) is not None:
+                told = source.told()
+                _extend(entry, told, archive)
                 first, offset = False, _further(entry, offset)
                 archive.members.clear()  # it would keep every header
                 meter.count_member()
                 if not entry.isdir():
-                    yield _member(source, entry)
+                    yield _member(source, entry, sparse=entry.sparse is not None or _SPARSE in told)
         except FolioscopeError:
             raise
         except Exception as error:
@@ -86,6 +138,20 @@ def tar_members(path: Path, meter: Meter, *, compressed: bool) -> Iterator[RawMe
                 yield MemberFailure(REST, "damaged", _BROKEN)
 
 
+def _extend(entry: tarfile.TarInfo, told: dict[bytes, bytes], archive: tarfile.TarFile) -> None:
+    """Give a member the name and the size that its extended header says; the next one's place goes by that size."""
+    name = told.get(_SPARSE_NAME, told.get(_PATH))
+    if name is not None:
+        entry.name = name.decode("utf-8", "surrogateescape").rstrip("/")
+    size = told.get(_SIZE)
+    if size is not None:
+        if not size.isdigit() or len(size) > _MAX_DIGITS:
+            raise _Damaged
+        entry.size = int(size)
+        if entry.isreg() or entry.type not in tarfile.SUPPORTED_TYPES:
+            archive.offset = entry.offset_data + -(-entry.size // _BLOCK) * _BLOCK
+
+
 def _further(entry: tarfile.TarInfo, offset: int) -> int:
     """Where the entry begins, if that is behind `offset`: a negative size would lead round in circles."""
     if entry.offset <= offset or entry.size < 0:
@@ -93,11 +159,11 @@ def _further(entry: tarfile.TarInfo, offset: int) -> int:
     return entry.offset
 
 
-def _member(source: _Source, entry: tarfile.TarInfo) -> RawMember:
+def _member(source: _Source, entry: tarfile.TarInfo, *, sparse: bool) -> RawMember:
     refusal = None
     if not entry.isfile():
         refusal = BadMember("The member is a link or a device, not a file.", code="not_a_file")
-    elif entry.sparse is not None:
+    elif sparse:
         refusal = BadMember("The member is a sparse file: repack it as a plain one.", code="not_a_file")
     return RawMember(_name(entry), entry.size, lambda: _chunks(source, entry), refusal)
 
@@ -107,7 +173,7 @@ def _chunks(source: _Source, entry: tarfile.TarInfo) -> Iterator[bytes]:
         source.seek(entry.offset_data)
         left = entry.size
         while left:
-            chunk = source.read(min(CHUNK_BYTES, left))
+            chunk = source.piece(min(CHUNK_BYTES, left))
             if not chunk:
                 raise BadMember("The archive breaks off in this member.", code="damaged")
             left -= len(chunk)
