@@ -4,7 +4,8 @@
 space at either end and together hold everything that is not white space. Headings, list
 items and table rows are sentences of their own; the lines of a paragraph are read as one
 flowing text, except where a line stands apart: a title in capitals, a salutation, a line
-that ends although the next word had room on it (a letterhead, an address, a caption).
+that ends although the next word had room on it (a letterhead, an address, a caption), an
+entry of a list whose lines begin with numbers (an inventory, a bill, a recipe).
 Rules of a table (`|---|---|`) and horizontal rules belong to no sentence.
 
 Knows no language model: it looks at marks, case, digits and a short list of abbreviations,
@@ -104,13 +105,24 @@ def _blocks(text: str) -> list[tuple[int, int, bool]]:
 def _flows(text: str, lines: list[tuple[int, int]]) -> list[tuple[int, int, bool]]:
     """The lines of a paragraph as runs that are read as one; the next run begins after a line that stands apart."""
     longest = max((end - start for start, end in lines), default=0)
+    counted = _counts(text, lines)
     flows: list[tuple[int, int, bool]] = []
     begin = 0
     for number, (start, end) in enumerate(lines, 1):
-        if number == len(lines) or _stands_apart(text[start:end], text[slice(*lines[number])], longest):
+        if (
+            number == len(lines)
+            or (counted and text[lines[number][0]].isdigit() and not _goes_on(text[start:end]))
+            or _stands_apart(text[start:end], text[slice(*lines[number])], longest)
+        ):
             flows.append((lines[begin][0], end, True))
             begin = number
     return flows
+
+
+def _counts(text: str, lines: list[tuple[int, int]]) -> bool:
+    """Whether the lines are entries that begin with how many: chance puts no figure before most lines."""
+    figures = sum(text[start].isdigit() for start, _ in lines)
+    return figures >= 3 and figures * 3 >= 2 * len(lines)
 
 
 def _stands_apart(line: str, following: str, longest: int) -> bool:
@@ -121,14 +133,17 @@ def _stands_apart(line: str, following: str, longest: int) -> bool:
         return False
     if _SALUTATION.fullmatch(line):
         return True
-    last = _without_marks(line).rsplit(maxsplit=1)[-1:]
-    if line[-1] in ",;-–—&(/" or not last or fold(last[0]) in STOPWORDS:
-        return False
-    if last[0].lower() in _ABBREVIATIONS and line.endswith("."):  # "Mr.⏎Ferrier"
+    if line[-1] in ",;-–—&(/" or _goes_on(line):
         return False
     if line.isupper() and not following.isupper():
         return True
     return len(line) + 1 + len(following.split(maxsplit=1)[0]) <= _ROOM * longest
+
+
+def _goes_on(line: str) -> bool:
+    """Whether no sentence ends with the line's last word: there is none, or it is one like "of", or "Mr."."""
+    last = _without_marks(line).rsplit(maxsplit=1)[-1:]
+    return not last or fold(last[0]) in STOPWORDS or (last[0].lower() in _ABBREVIATIONS and line.endswith("."))
 
 
 def _without_marks(line: str) -> str:

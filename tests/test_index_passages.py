@@ -83,6 +83,21 @@ def test_a_title_line_is_not_glued_to_the_sentence_below_it(text, expected):
     assert _sentences(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "12 oak chairs\n2 maps of the borough, framed\n1 mace in a case\n3 inkstands, of which\n2 broken",
+            ["12 oak chairs", "2 maps of the borough, framed", "1 mace in a case", "3 inkstands, of which\n2 broken"],
+        ),
+        # Prose in which a line or two happens to begin with a number stays prose.
+        ("The rate rose from 12 to\n14 per cent, and then\n15 per cent.", None),
+    ],
+)
+def test_lines_that_begin_with_how_many_are_entries_of_a_list(text, expected):
+    assert _sentences(text) == (expected or [text])
+
+
 @settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("ab .!?\n#|-1東。\u00a0\u2028"), max_size=120))
 def test_sentences_cover_all_and_never_overlap(text):
