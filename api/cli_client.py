@@ -299,6 +299,13 @@ async def connect(
             "service (--url); `folioscope add` makes a new archive.",
             code="no_archive",
         )
+    async with opened(settings, headers) as client:
+        yield client
+
+
+@asynccontextmanager
+async def opened(settings: Settings, headers: dict[str, str] | None = None) -> AsyncIterator[Client]:
+    """A client of a service that is opened in this process, whatever else runs and the environment names."""
     # Imported here: a client of a running service waits for no model libraries.
     from api.serve import build_app
     from worker.wiring import open_service

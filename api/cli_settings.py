@@ -19,10 +19,14 @@ def settings(data: Path | None, **given: Any) -> Settings:
 
     values = {"data_dir": data, **given}
     try:
-        return Settings(**{name: value for name, value in values.items() if value is not None})
+        found = Settings(**{name: value for name, value in values.items() if value is not None})
+        # No shell does that in a file of variables, in the settings of an assistant, or behind `--data=`.
+        return found.model_copy(update={"data_dir": found.data_dir.expanduser()})
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
         raise ConfigError(f"FOLIOSCOPE_{name}: {first['msg']}.", code="bad_setting") from None
     except SettingsError as error:
         raise ConfigError(str(error.__cause__ or error), code="bad_setting") from None
+    except RuntimeError as error:  # of a user that there is not
+        raise ConfigError(f"FOLIOSCOPE_DATA_DIR: {error}", code="bad_setting") from None

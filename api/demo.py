@@ -60,7 +60,9 @@ def _demonstrate(output: Output, *, stay: bool, cards: bool) -> int:
     if not needed.is_file():
         raise ConfigError(f"{needed} is not there: the demonstration runs in a checkout of the repository.")
     _clear(DATA)
-    settings = Settings(data_dir=DATA, host="127.0.0.1", **({"engine": "mini"} if cards else {}))
+    # Of itself only, and open: an environment may name a stack with somebody's archive, and its first key.
+    alone = {"data_dir": DATA, "host": "127.0.0.1", "broker_url": None, "initial_key": None}
+    settings = Settings(**alone, **({"engine": "mini"} if cards else {}))
     try:
         listener = bind(settings.host, settings.port)
     except ConfigError as error:
