@@ -96,18 +96,16 @@ class KeyRing:
         """A cookie's value for the caller's key, and when it ends. The local user needs none."""
         assert caller.key is not None
         expires = int(self._now().timestamp()) + SESSION_S
-        return self._sign(f"{caller.key.key_id}.{expires}"), datetime.fromtimestamp(expires, UTC)
+        return self._sign(f"{caller.key.key_id}.{expires}", caller.key), datetime.fromtimestamp(expires, UTC)
 
     def caller_of_session(self, cookie: str) -> Caller:
         """May read files. `KeyNotValid` for one that ended, was tampered with, or whose key is revoked."""
         body, _, _ = cookie.rpartition(".")
         key_id, _, expires = body.partition(".")
-        ours = cookie.isascii() and expires.isdecimal() and hmac.compare_digest(self._sign(body), cookie)
+        key = self._find(key_id)
+        ours = key is not None and cookie.isascii() and hmac.compare_digest(self._sign(body, key), cookie)
         if not ours or int(expires) <= self._now().timestamp():
             raise KeyNotValid("The session has ended; sign in again.")
-        key = self._find(key_id)
-        if key is None:
-            raise KeyNotValid("The key of this session is gone.")
         caller = self._admit(key)
         return Caller(caller.tenant, caller.scopes & {Scope.READ}, caller.key)
 
@@ -142,11 +140,13 @@ class KeyRing:
             self._closed = self._directory.exists()
         return self._closed
 
-    def _sign(self, body: str) -> str:
+    def _sign(self, body: str, key: ApiKey) -> str:
+        """With the key's hash: the initial key may be another at the next start, under the same id."""
         if not self._secret:
             assert self._directory is not None
             self._secret = self._directory.session_secret()
-        mark = hmac.new(self._secret, body.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
+        signed = f"{body}.{key.sha256}".encode("utf-8", "surrogateescape")
+        mark = hmac.new(self._secret, signed, hashlib.sha256).hexdigest()
         return f"{body}.{mark}"
 
 

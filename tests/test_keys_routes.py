@@ -264,6 +264,34 @@ def test_a_cookie_only_looks_at_documents(api, owner):
     assert api.get(path, headers={"Cookie": "folioscope_session=x.1.y; ;;=\x01"}).status_code == 401
 
 
+@pytest.mark.parametrize(
+    "others",
+    [
+        'theme={"dark":1}; {}',
+        "flag; {}",
+        "user@host=1; {}",
+        'note="a; {}',
+        "{}; a=b c",
+        "{}; {}",
+        "a=1;{};b",
+        "x=é; {}",
+    ],
+)
+def test_a_session_is_found_among_the_cookies_of_others(api, owner, others):
+    """Programs on other ports of a host share its cookies, and write them as they like."""
+    session = api.post("/v1/session", headers=owner.headers).headers["set-cookie"].partition(";")[0]
+    headers = {"Cookie": others.replace("{}", session).encode()}
+    assert api.get(f"/v1/documents/{owner.ids.document_id}", headers=headers).status_code == 200
+
+
+def test_a_cookie_of_backslashes_takes_no_time(api, owner):
+    """From anybody, and on the thread that answers everybody: Python's own reader took six seconds for it."""
+    began = time.process_time()
+    headers = {"Cookie": 'a="' + '\\"' * 30_000 + '"; folioscope_session=x.1.y'}
+    assert api.get(f"/v1/documents/{owner.ids.document_id}", headers=headers).status_code == 401
+    assert time.process_time() - began < 2.0
+
+
 def test_cors_is_open_to_the_origins_of_the_setting_only(tmp_path):
     """They call with keys of their own; their preflights need none, and cookies are never theirs."""
     api = KeyedApi(tmp_path, cors_origins=("https://intranet.example",))

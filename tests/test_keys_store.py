@@ -172,6 +172,16 @@ def test_sessions(keys):
         KeyRing(keys, now=lambda: NOW).caller_of_session(cookie)
 
 
+def test_sessions_end_with_the_initial_key(keys):
+    """Which is another at the next start, where it was changed: by its name alone it would be the same."""
+    ring = ring_of(keys, initial_key="s" * 40)
+    cookie, _ = ring.session(ring.caller("s" * 40))
+    assert ring_of(keys, initial_key="s" * 40).caller_of_session(cookie).key.key_id == INITIAL_ID
+    for others in ({"initial_key": "t" * 40}, {}):
+        with pytest.raises(KeyNotValid):
+            ring_of(keys, **others).caller_of_session(cookie)
+
+
 def test_a_key_that_cannot_be_read_is_no_wrong_key(keys):
     """The disk's trouble is 503, which a client tries again, and lets nobody in."""
     token, key = make(keys)
