@@ -77,14 +77,19 @@ def folder_as_sent(folder: str) -> str:
 
 
 def from_content_disposition(value: str) -> str | None:
-    """The filename of a `Content-Disposition` header, `filename*` (RFC 5987) before `filename`."""
+    """The filename of a `Content-Disposition` header, `filename*` (RFC 5987) before `filename`. None where there is
+    none that can be read.
+    """
     message = Message()
     message["Content-Disposition"] = value
-    names = [given for key, given in message.get_params([], "Content-Disposition") if key == "filename"]
-    # The email package hands extended values over as (charset, language, text).
-    extended = [given for given in names if isinstance(given, tuple)]
-    if extended:
-        return collapse_rfc2231_value(extended[0])
+    try:
+        names = [given for key, given in message.get_params([], "Content-Disposition") if key == "filename"]
+        # The email package hands extended values over as (charset, language, text).
+        extended = [given for given in names if isinstance(given, tuple)]
+        if extended:
+            return collapse_rfc2231_value(extended[0])
+    except ValueError:  # a number of thousands of digits; a charset of Python's that is none (`idna`, `undefined`)
+        return None
     if not names:
         return None
     name = names[0]

@@ -18,7 +18,6 @@ import time
 import uuid
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import anyio
 from starlette.datastructures import Headers, MutableHeaders
@@ -60,6 +59,7 @@ SECURITY_HEADERS = {
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_PORT_DIGITS = 5
 _CLIENT_CLOSED = 499  # nginx's number for a client that went away; it is logged and counted, never sent
 
 
@@ -232,24 +232,24 @@ class Guard:
         elif origin in self._config.cors_origins:
             return
         else:
-            parts = urlsplit(origin)
+            page_scheme, _, place = origin.partition("://")
             ours = split_host(headers.get("host", ""))
-            theirs = split_host(parts.netloc)
+            theirs = split_host(place)
             # Behind a proxy that ends TLS our own scheme is http while the page's is https: the ports then differ
             # only by their defaults, which the absent port of the Host header stands for.
-            default = _DEFAULT_PORTS.get(parts.scheme, _DEFAULT_PORTS.get(scheme, 0))
-            same_name = parts.scheme in _DEFAULT_PORTS and ours[0] == theirs[0]
+            default = _DEFAULT_PORTS.get(page_scheme, _DEFAULT_PORTS.get(scheme, 0))
+            same_name = page_scheme in _DEFAULT_PORTS and ours[0] == theirs[0]
             if same_name and (ours[1] or default) == (theirs[1] or default):
                 return
         raise problems.OriginNotAllowed("Pages of another origin may not change anything here.")
 
 
 def split_host(host: str) -> tuple[str, int]:
-    """Host name (lower case, IPv6 with brackets) and port (0: none) of a `Host` header."""
+    """Host name (lower case, IPv6 with brackets) and port (0: none, -1: nonsense) of a `Host` header."""
     name, colon, port = host.rpartition(":")
     if not colon or host.endswith("]"):
         return host.lower(), 0
-    return name.lower(), int(port) if port.isascii() and port.isdecimal() else -1
+    return name.lower(), int(port) if port.isascii() and port.isdecimal() and len(port) <= _PORT_DIGITS else -1
 
 
 def content_length(headers: Headers) -> int:

@@ -75,10 +75,13 @@ def test_display_names(name, shown):
         ('attachment; filename="' + "ü.pdf".encode().decode("latin-1") + '"', "ü.pdf"),
         ("attachment", None),
         ("", None),
+        ("attachment; filename*=idna''scan.pdf", None),
+        ("attachment; filename*=undefined''scan.pdf", None),
+        ("attachment; filename*" + "9" * 5000 + "=scan.pdf", None),
     ],
 )
 def test_names_in_content_disposition(header, name):
-    """RFC 6266, and clients that send raw UTF-8."""
+    """RFC 6266, clients that send raw UTF-8, and what Python's own reader gives up at."""
     assert from_content_disposition(header) == name
 
 

@@ -58,6 +58,10 @@ def test_our_own_page_may_change_things(origin, host):
         {"Origin": "http://127.0.0.1"},
         {"Origin": "ftp://127.0.0.1:8321"},
         {"Origin": "http://127.0.0.1:port"},
+        {"Origin": "http://[::1"},
+        {"Origin": "http://["},
+        {"Origin": "http://127.0.0.1:" + "8" * 5000},
+        {"Origin": "http://localhost", "Host": "localhost:" + "8" * 5000},
         {"Sec-Fetch-Site": "cross-site"},
     ],
 )
