@@ -115,9 +115,16 @@ async def add(
     if not files and not added.failed:
         output.error("There are no files in these folders.")
         return PARTIAL
-    await _upload(client, output, files, added, password=password, text_layer=text_layer)
-    looked = read(client, output, added.ids) if wait else _look(client, added.ids)
-    documents = (await looked).values()
+    try:
+        await _upload(client, output, files, added, password=password, text_layer=text_layer)
+        looked = read(client, output, added.ids) if wait else _look(client, added.ids)
+        documents = (await looked).values()
+    except ApiError:
+        if added.ids:
+            output.note(
+                f"{len(added.ids)} of {count(len(files), 'file')} are stored. Add the same again for the others."
+            )
+        raise
     if output.as_json:
         for line in [*documents, *added.failed, *({**one, "skipped": True} for one in added.skipped)]:
             output.json(line)

@@ -10,7 +10,8 @@ from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.table import Table
+from rich.console import Console
+from rich.table import Column, Table
 
 from api import evaluate
 from api.cli_client import ApiError, Client
@@ -26,14 +27,17 @@ _COLUMNS = {
     "quote_literal": "quote on page",
     "answer_quoted": "answer in quote",
     "not_found_precision": "not found: precision",
-    "not_found_recall": "recall",
+    "not_found_recall": "not found: recall",
     "pages_decoded": "decoded",
     "search_p95_ms": "search p95 ms",
     "first_p50_ms": "first words p50 ms",
-    "first_p95_ms": "p95 ms ",
+    "first_p95_ms": "first words p95 ms",
     "answer_p50_ms": "answer p50 ms",
-    "answer_p95_ms": "p95 ms",
+    "answer_p95_ms": "answer p95 ms",
 }
+_ANY_WIDTH = 10_000
+_CELL_CHARS = 4
+"""Of a share, `0.97`, and of most times."""
 
 
 def read(path: Path) -> list[evaluate.KnownQuestion]:
@@ -91,11 +95,9 @@ async def run(
     if output.as_json:
         output.json({"rows": [asdict(row) for row in rows]})
     who = ", ".join(sorted({outcome.answerer for outcome in outcomes} - {""}))
-    table = Table("kind", *_COLUMNS.values(), title=f"{count(len(outcomes), 'question')} answered by {who}")
-    for row in rows:
-        table.add_row(safe(row.kind), *(_cell(getattr(row, name)) for name in _COLUMNS))
     if not output.as_json:
-        output.out.print(table)
+        title = f"{count(len(outcomes), 'question')} answered by {who}"
+        output.out.print(_table(rows, title, output.out), soft_wrap=False)
     if misses:
         for outcome in outcomes:
             if (outcome.found and not outcome.page_right) or (outcome.asked.pages and not outcome.found):
@@ -104,6 +106,23 @@ async def run(
                 where = f"found at {rank}" if rank else f"not among the first {evaluate.DEPTH}"
                 output.say(f"{said}; {where}: {safe(outcome.asked.question)}")
     return INTERRUPTED if interrupted else PARTIAL if failed else OK
+
+
+def _table(rows: list[evaluate.Row], title: str, console: Console) -> Table:
+    """A kind a row, or a kind a column where a terminal has no room for that."""
+    kinds = [safe(row.kind) for row in rows]
+    cells = {heading: [_cell(getattr(row, name)) for row in rows] for name, heading in _COLUMNS.items()}
+    table = Table("kind", *_COLUMNS.values(), title=title)
+    for line in zip(kinds, *cells.values(), strict=True):
+        table.add_row(*line)
+    if console.measure(table, options=console.options.update_width(_ANY_WIDTH)).maximum <= console.width:
+        return table
+    table = Table(Column("kind", no_wrap=True), title=title)
+    for kind in kinds:
+        table.add_column(kind, justify="right", overflow="fold", min_width=_CELL_CHARS)
+    for heading, values in cells.items():
+        table.add_row(heading, *values)
+    return table
 
 
 def _cell(value: float | None) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.cli_client import Client, FileChanged
+from api.cli_client import ApiError, Client, FileChanged
 from index.types import DocumentState, MemberFailure
 from tests.api_kit import LOCAL, Api, FakeService, serving
 from tests.cli_kit import fake_cli
@@ -143,3 +143,27 @@ def test_what_may_not_be_read_is_told(folioscope, tmp_path, monkeypatch):
     told = [(Path(line["path"]).name[:5], line["code"]) for line in failed]
     assert sorted(told) == [("b.pdf", "cannot_open"), ("nnnnn", "cannot_open"), *[("shut", "cannot_open")] * 2]
     assert result.err.count("Permission denied, so nothing in this folder is added.") == 2
+
+
+@pytest.mark.parametrize("after", ["upload", "document"])
+def test_what_is_stored_is_told_when_the_service_goes(folioscope, tmp_path, monkeypatch, after):
+    """While files are sent, or while they are waited for: the same command goes on."""
+    for name in "abc":
+        (tmp_path / f"{name}.pdf").write_bytes(name.encode())
+    sent, upload = [], Client.upload
+
+    async def gone(*_given, **_more):
+        raise ApiError("No answer from http://127.0.0.1:1: refused")
+
+    async def counted(self, path, **options):
+        sent.append(path)
+        return await (gone() if after == "upload" and len(sent) == 3 else upload(self, path, **options))
+
+    monkeypatch.setattr(Client, "upload", counted)
+    if after == "document":
+        monkeypatch.setattr(Client, "document", gone)
+    result = folioscope("add", *sorted(tmp_path.glob("*.pdf")))
+    assert result.code == 1
+    *_, stored, error = result.err.splitlines()
+    assert stored.startswith(f"{2 if after == 'upload' else 3} of 3 files are stored.")
+    assert error.startswith("No answer")

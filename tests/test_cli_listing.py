@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -70,6 +71,28 @@ def test_ids_of_a_listing_stay_whole(folioscope, scans, monkeypatch, columns, he
     assert head.split() == headings
     assert {row.split()[0] for row in rows if row.strip()} >= ids
     assert all(len(row) <= columns for row in rows)
+
+
+@pytest.mark.parametrize(("columns", "across"), [(80, True), (300, False)])
+def test_no_number_of_a_measurement_is_cut(folioscope, scans, monkeypatch, tmp_path, columns, across):
+    """Of sixteen columns a terminal shows none: there the kinds are the columns."""
+    folioscope("add", scans)
+    kinds = ("look-ups", "paraphrases", "refusals")
+    lines = [json.dumps({"question": f"{kind}?", "pages": [], "kind": kind}) for kind in kinds]
+    (tmp_path / "questions.jsonl").write_text("\n".join(lines))
+    monkeypatch.setattr(
+        "api.cli_output._console",
+        lambda stderr: Console(stderr=stderr, width=columns, soft_wrap=True, highlight=False),
+    )
+    shown = folioscope("eval", tmp_path / "questions.jsonl").out
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= columns
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.splitlines() if "│" in line]
+    if across:
+        assert rows[0] == ["questions", "1", "1", "1", "3"]
+        assert len(rows) == 15
+    else:
+        assert [row[:2] for row in rows] == [*([kind, "1"] for kind in kinds), ["all", "3"]]
 
 
 @pytest.mark.parametrize("group", [[], ["keys"], ["webhooks"]])
