@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 import httpx
@@ -34,7 +35,14 @@ def worker(settings: Settings, *, queues: str, threads: int, name: str | None, j
     logs.configure(settings.log_level, as_json=json_logs or settings.log_format == "json")
     tracing.configure("folioscope-worker", settings.traces_url)
     if settings.metrics_port:
-        metrics.start_metrics_server(settings.metrics_port, host=settings.metrics_host)
+        try:
+            metrics.start_metrics_server(settings.metrics_port, host=settings.metrics_host)
+        except OSError as error:
+            raise ConfigError(
+                f"Metrics cannot be served on {settings.metrics_host} port {settings.metrics_port}: {error.strerror}. "
+                "Workers of one machine need a FOLIOSCOPE_METRICS_PORT each.",
+                code="port_in_use" if error.errno == errno.EADDRINUSE else "bad_address",
+            ) from None
     wanted = tuple(dict.fromkeys(part.strip() for part in queues.split(",") if part.strip()))
     return stack.run_worker(settings, stack.WorkerConfig(name or stack.default_name(), wanted, threads))
 

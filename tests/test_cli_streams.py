@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -68,3 +69,28 @@ def test_a_data_directory_that_cannot_be_one_is_told(tmp_path):
         with pytest.raises(ConfigError, match=f"directory {data} cannot be used: Not a directory") as refused:
             Ownership(data)
         assert refused.value.code == "data_dir_unusable"
+
+
+def test_a_level_of_logging_that_there_is_not_is_told(tmp_path, monkeypatch, capsys):
+    """Small letters do."""
+    arguments = ["keys", "list", "--data", str(tmp_path)]
+    for level, code, said in (("debug", 0, "There are no keys"), ("loud", 1, "FOLIOSCOPE_LOG_LEVEL is DEBUG, INFO")):
+        monkeypatch.setenv("FOLIOSCOPE_LOG_LEVEL", level)
+        assert cli.run(arguments) == code
+        assert capsys.readouterr().err.startswith(said)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "no such host"])
+def test_where_a_worker_cannot_serve_its_metrics_is_told(monkeypatch, capsys, tmp_path, host):
+    """The second worker of a machine has the port of the first one."""
+    pytest.importorskip("celery")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("FOLIOSCOPE_METRICS_PORT", str(port))
+        monkeypatch.setenv("FOLIOSCOPE_METRICS_HOST", host)
+        assert cli.run(["worker", "--data", str(tmp_path)]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"Metrics cannot be served on {host} port {port}: ")
+    assert told.count("\n") == 1
