@@ -16,11 +16,13 @@ from index.types import Box, RegionKind
 from worker.layout.blocks import Block
 from worker.layout.direction import mirrored, mirrored_rules, reads_left
 from worker.layout.dividers import dividing
+from worker.layout.footnotes import move_footnotes
 from worker.layout.frames import Framed, take_boxed, take_framed
 from worker.layout.furniture import take_furniture
 from worker.layout.grid import Ruled, take_ruled, touching
 from worker.layout.headings import mark_headings
 from worker.layout.kinds import ends_sentence, starts_lower
+from worker.layout.labelled import with_labels
 from worker.layout.lines import Composed, Line
 from worker.layout.margins import put_back, put_beside, take_notes
 from worker.layout.markdown import write
@@ -50,7 +52,7 @@ def compose(lines: Sequence[Line], *, width: int, height: int, rules: Sequence[B
     numbers, pieces = take_line_numbers(pieces)
     groups = touching(rules, aspect)
     # Text that runs up stays in its cell: the head of a narrow column.
-    ruled, rest = take_ruled(pieces, groups)
+    ruled, rest = with_labels(*take_ruled(pieces, groups))
     upright = [piece for piece in rest if _runs_up(piece) and _is_long(piece)]
     rest = [piece for piece in rest if not (_runs_up(piece) and _is_long(piece))]
     astray = [*sorted(upright, key=lambda p: (p.x0, p.key)), *askew]
@@ -76,6 +78,7 @@ def compose(lines: Sequence[Line], *, width: int, height: int, rules: Sequence[B
             leaves.extend(_columns(frame.pieces, frame.x0, frame.x1))
     boxes = [[block for blocks in _columns(box.pieces, box.x0, box.x1) for block in blocks] for box in boxed]
     mark_headings([*leaves, *boxes])
+    move_footnotes(leaves)
     _join_over_ends(leaves)
     put_back(leaves, notes)
     for box, made in zip(boxed, boxes, strict=True):
