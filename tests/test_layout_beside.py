@@ -114,3 +114,42 @@ def test_groups_of_a_table_whose_figures_are_set_in_like_their_names_keep_their_
         page.row(60 + 13 * k, [(50, name), (240, value)])
     text = page.composed(shuffle=2).text.replace("|", " ")
     assert all(flat(f"{name} {value}") in flat(text) for name, value in rows)
+
+
+def test_a_line_to_sign_on_stands_between_a_name_and_the_office() -> None:
+    page = Page(jitter=0.3, seed=1)
+    y = page.text(50, 60, 500, PROSE) + 60
+    page.row(y, [(80, "Arthur Penrose"), (380, "L. G. Whitcombe")], 12)
+    page.row(y + 23, [(80, "Master"), (380, "Clerk to the Company")])
+    assert in_order(
+        page.composed(shuffle=2).text, "Arthur Penrose", "Master", "L. G. Whitcombe", "Clerk to the Company"
+    )
+
+
+TERMS = (
+    ("Advowson", "The right to present a clergyman to a living. It was property, and could be sold."),
+    ("Amercement", "A fine imposed by a manorial court at its own discretion."),
+    ("Bovate", "As much land as one ox could plough in a year."),
+    ("Copyhold", "Land held by copy of the court roll, at first at the will of the lord."),
+    ("Heriot", "The best beast of a dead tenant, due before the heir could enter."),
+)
+
+
+def test_terms_stay_with_what_they_mean() -> None:
+    """However close the lines, as a reader's boxes make them; two blocks of lines without sentences stay apart."""
+    page = Page(jitter=0.2, seed=6)
+    page.line(50, 60, "Glossary", 13)
+    y = 85
+    for term, meaning in TERMS:
+        page.line(50, y, term)
+        y = page.text(130, y, 420, meaning)
+    assert in_order(page.composed(shuffle=2).text, *(part for pair in TERMS for part in pair))
+
+
+def test_initials_far_to_the_right_of_notes_stay_with_them() -> None:
+    page = Page(jitter=0.2, seed=6)
+    notes = ("Dressing changed, wound dry.", "Slept well.", "Complained of pain.", "Heparin given as ordered.")
+    rows = [(f"{6 + 2 * k:02}.00", f"{k + 3}.4.62", note, f"E. Lark {k}") for k, note in enumerate(notes)]
+    for k, row in enumerate(rows):
+        page.row(100 + 16 * k, list(zip((50, 100, 150, 470), row, strict=True)))
+    assert in_order(page.composed(shuffle=2).text.replace("|", " "), *(" ".join(row) for row in rows))

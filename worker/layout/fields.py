@@ -1,13 +1,17 @@
-"""What fields of a form and offices are called, where no colon tells, and their values. Knows texts and no page."""
+"""What fields of a form and offices are called, where no colon tells, and their values; terms and their meanings.
+
+Knows texts and no page.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from worker.layout.kinds import is_numeric
+from worker.layout.kinds import ends_sentence, is_numeric, starts_small
 
 _MOST_WORDS = 4
 _SHARE = 0.6  # of the names, more than of what stands beside them
+_FEWEST_TERMS, _TERM, _SENTENCE = 3, 20, 28  # and characters of a term and of a line of its text on average
 _PERSON = (
     "name names surname forename forenames christian address residence occupation profession trade rank employer age "
     "sex birth born baptised married widowed status religion parish county nationality kin telephone email "
@@ -40,6 +44,18 @@ def are_values(left: Sequence[str], right: Sequence[str]) -> bool:
     if any(c.isdigit() for text in left for c in text) or any(text.endswith(",") for text in (*left, *right)):
         return False
     return sum(map(is_numeric, right)) >= max(2, 0.3 * len(right))
+
+
+def are_terms(left: Sequence[str], right: Sequence[str], first: Sequence[int]) -> bool:
+    """Are those on the left terms, and those on the right what they mean? `first` tells which on the right stand level
+    with a term: there sentences begin, and only there.
+    """
+    if len(left) < _FEWEST_TERMS or sum(map(len, right)) < _SENTENCE * len(right):
+        return False
+    if sum(map(len, left)) > _TERM * len(left) or any(map(starts_small, left)):
+        return False
+    begun = sum(right[k][:1].isupper() and (not k or ends_sentence(right[k - 1])) for k in first)
+    return begun > 0.8 * len(first) and any(ends_sentence(right[k]) for k in first)
 
 
 def _share(texts: Sequence[str]) -> float:

@@ -16,7 +16,7 @@ from statistics import median
 
 from worker.layout.accounts import are_accounts
 from worker.layout.cards import are_cards
-from worker.layout.fields import are_fields, are_values
+from worker.layout.fields import are_fields, are_terms, are_values
 from worker.layout.gutters import Gutter, wide_enough, with_lone
 from worker.layout.kinds import (
     ends_in_leader,
@@ -36,6 +36,7 @@ _FEWEST_PROSE = 5  # lines; of fewer short ones it cannot be told
 _FEWEST_LABELS, _LABEL = 4, 20.0  # within a figure, and their characters
 _OFF = 3.0  # type sizes between them and the text where all are level with lines of it
 _SIGNED, _ROOM = 4.0, 1.8  # type sizes between two who sign, and above them
+_OFFICE = 2.2  # type sizes from a name to the office under it, a line to sign on between them
 _LONG_LINE = 28  # characters
 _APART = 1.62  # type sizes between lines that are not of one paragraph
 _BESIDE = 8.0  # type sizes: values are no further from their names than that
@@ -110,14 +111,15 @@ def judge(pieces: Sequence[Piece], gutter: Gutter, others: Sequence[Gutter] = ()
     stop = next((x for x in sorted(beside) if x > gutter.x1 and not _numbers_lines(within, gutter.middle, x)), 1e9)
     first, last = with_lone(pieces, gutter)
     lone = [p for p in pieces[first : last + 1] if p.x1 > start and p.x0 < stop]
-    if all(side.prose for side in _sides(lone, gutter)):
+    apart = list_goes_on(within, gutter, beside)
+    if apart is not False and all(side.prose for side in _sides(lone, gutter)):
         wide = gutter.x1 - gutter.x0 > 0.5 * median(p.size for p in lone)
         return Divides.COLUMNS if wide or gutter.paired >= 5 else Divides.CELLS
-    if list_goes_on(within, gutter, beside) or are_accounts(pieces[first : last + 1], gutter.middle):
+    if apart or (apart is None and are_accounts(pieces[first : last + 1], gutter.middle)):
         return Divides.BLOCKS
     near = [p for p in within if p.x1 > start and p.x0 < stop]
     left, right = _sides(near, gutter)
-    if min(left.lines, right.lines) < 2:
+    if apart is False or min(left.lines, right.lines) < 2:
         return Divides.CELLS
     band = _Band(gutter, pieces, others, within, left, right, median(p.size for p in near))
     return next(told for rule in _RULES if (told := rule(band)) is not None)
@@ -201,6 +203,13 @@ def _cards(band: _Band) -> Divides | None:
     return Divides.BLOCKS if are_cards(band.left.pieces, band.right.pieces, band.size) else None
 
 
+def _defined(band: _Band) -> Divides | None:
+    """Terms, and level with each the first line of what it means."""
+    texts = [[p.text for p in side.pieces] for side in band.sides]
+    first = [k for k, p in enumerate(band.right.pieces) if _aligned([p], band.left.pieces)]
+    return Divides.CELLS if band.aligned > 0.9 and are_terms(*texts, first) else None
+
+
 def _far_values(band: _Band) -> Divides | None:
     """Names, and columns of figures level with them, however far off the first of these begins."""
     if band.aligned < 0.9 or _share(band.left.pieces, lambda p: is_numeric(p.text)) > 0.2:
@@ -237,7 +246,11 @@ def _many_cells(band: _Band) -> Divides | None:
         ),
         default=0.0,
     )
-    return Divides.BLOCKS if band.width > 8 * band.size and band.width > 2 * next_widest else Divides.CELLS
+    if band.width <= 8 * band.size or band.width <= 2 * next_widest:
+        return Divides.CELLS
+    # A single column level with the rows, such as the initials of who wrote them, is theirs, however far off.
+    single = sum(p.x0 >= gutter.middle for p in band.within) == band.right.lines
+    return Divides.CELLS if single and band.aligned > 0.9 and band.right.lines > 2 else Divides.BLOCKS
 
 
 def _one_list(band: _Band) -> Divides:
@@ -248,7 +261,7 @@ def _one_list(band: _Band) -> Divides:
 
 _RULES: tuple[Callable[[_Band], Divides | None], ...] = (
     *(_numbered, _letterhead, _narrow, _index, _price_list, _other_labels, _cards, _figures, _values),
-    *(_heedless, _both_prose, _figure, _beside_prose, _rows_apart, _far_values, _many_cells, _one_list),
+    *(_heedless, _both_prose, _figure, _beside_prose, _rows_apart, _defined, _far_values, _many_cells, _one_list),
 )
 
 
@@ -302,21 +315,15 @@ def _signed(band: _Band) -> bool:
     """
     gutter, size = band.gutter, band.size
     pieces = [p for side in band.sides for p in side.pieces]
-    if (
-        gutter.paired != 2
-        or len(pieces) != 4
-        or len(band.within) != 4
-        or band.width < _SIGNED * size
-        or not gutter.first
-    ):
+    if gutter.paired != 2 or not len(pieces) == len(band.within) == 4 or band.width < _SIGNED * size:
         return False
     if any(not p.text[:1].isupper() or p.text.endswith((":", ",")) or any(map(str.isdigit, p.text)) for p in pieces):
         return False
-    if max(side.pitch for side in band.sides) > _APART or any(len(side.pieces[0].tokens) < 2 for side in band.sides):
+    if max(side.pitch for side in band.sides) > _OFFICE or any(len(side.pieces[0].tokens) < 2 for side in band.sides):
         return False
     above, below = band.pieces[gutter.first - 1], band.pieces[gutter.last + 1 : gutter.last + 2]
     room = min(p.y0 for p in pieces) - above.y1 > _ROOM * size and len(above.tokens) > 2
-    return room and all(p.y0 - pieces[-1].y1 > size for p in below)
+    return gutter.first > 0 and room and all(p.y0 - pieces[-1].y1 > size for p in below)
 
 
 def _mean_length(side: _Side) -> float:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from worker.layout.gutters import Gutter
 from worker.layout.pieces import Piece, vertical_overlap
 from worker.layout.rows import gather
-from worker.layout.sequence import are_programmes, goes_on, has_hours
+from worker.layout.sequence import are_counted, are_programmes, count_across, goes_on, has_counts, has_hours
 
 
-def list_goes_on(pieces: Sequence[Piece], gutter: Gutter, beside: Sequence[float]) -> bool:
-    """Does a list go on from the columns left of a gutter to those on its right, or has each side its own hours?
+def list_goes_on(pieces: Sequence[Piece], gutter: Gutter, beside: Sequence[float]) -> bool | None:
+    """Does a list go on from the columns left of a gutter to those on its right, or has each side its own hours, or
+    numbers? False where numbers count on across the gutter, and None where nothing tells.
 
     `pieces` stand along the gutter, in canonical order; `beside` is where the gutters next to it run.
     """
@@ -21,10 +22,16 @@ def list_goes_on(pieces: Sequence[Piece], gutter: Gutter, beside: Sequence[float
     after = _beginnings(pieces, gutter.middle, stop)
     if any(goes_on(_beginnings(pieces, start, end), after) for end, start in itertools.pairwise(ends)):
         return True
-    if not has_hours([p.text for p in pieces]):
+    hours, counted = has_hours([p.text for p in pieces]), has_counts([p.text for p in pieces])
+    if not hours and not counted:
+        return None
+    after = _with_next(pieces, gutter.middle, 1e9)
+    columns = [_with_next(pieces, start, gutter.middle) for start in ends[1:]]
+    if counted and any(count_across(column, after) for column in columns):
         return False
-    programme = _with_next(pieces, gutter.middle, 1e9)
-    return any(are_programmes(_with_next(pieces, start, gutter.middle), programme) for start in ends[1:])
+    if counted and any(are_counted(column, after) for column in columns):
+        return True
+    return True if hours and any(are_programmes(column, after) for column in columns) else None
 
 
 def _beginnings(pieces: Sequence[Piece], start: float, stop: float) -> list[str]:

@@ -11,9 +11,15 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from worker.layout.kinds import is_numeric
+
 _FEWEST = 5  # entries in a column
 _CLOCK = re.compile(r"\d{1,2}[.:]\d{2}\b")
 _HOUR = re.compile(r"(\d{1,2})[.:](\d{2})\b[^\w\n]*(?:[ap]\.?m\b\.?)?[^\w\n]*[^\W\d_]", re.IGNORECASE)
+_COUNT = re.compile(r"[(\[]?(\d{1,3})[.)\]]{0,2}\s+(?=[^\W\d_])")
+_LATEST = 5  # of the numbers with which a column may begin: a lone 1 is easily overlooked
+_OWN = 0.5  # of the lines begin with a number; others go on with the one above
+_WORDS = 10  # characters behind a number on average
 _NUMBER = re.compile(r"[(\[]?(\d{1,5})(?![\d/,])(?!\.\d)")
 
 
@@ -30,6 +36,35 @@ def are_programmes(first: Sequence[str], second: Sequence[str]) -> bool:
     if not before or not after:
         return False
     return len(before) != len(after) or not all(a < b for a, b in zip(before, after, strict=True))
+
+
+def are_counted(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Has each column numbers of its own, going up, each before words: clues, questions, exercises?"""
+    before, after = _own_numbers(first), _own_numbers(second)
+    return min(len(before), len(after)) >= _FEWEST and min(before[0], after[0]) <= 2
+
+
+def count_across(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Do the lines of the second column count on from those of the first beside them (1 and 2, 3 and 4)?"""
+    before, after = _own_numbers(first), _own_numbers(second)
+    every = len(before) == len(first) == len(after) == len(second)
+    return every and len(before) > 2 and all(b == a + 1 for a, b in zip(before, after, strict=True))
+
+
+def _own_numbers(lines: Sequence[str]) -> list[int]:
+    """The numbers with which most lines begin, if they only go up from a small one and words follow them."""
+    found = [(match, line) for line in lines if (match := _COUNT.match(line)) and not is_numeric(line)]
+    numbers = [int(match[1]) for match, _ in found]
+    if len(numbers) < _OWN * len(lines) or not numbers or numbers[0] > _LATEST:
+        return []
+    letters = sum(len(line) - match.end() for match, line in found)
+    rising = all(a < b for a, b in itertools.pairwise(numbers))
+    return numbers if rising and letters >= _WORDS * len(numbers) else []
+
+
+def has_counts(texts: Sequence[str]) -> bool:
+    """May there be two columns with numbers of their own among the texts?"""
+    return sum(_COUNT.match(text + " a") is not None for text in texts) > _FEWEST
 
 
 def has_hours(texts: Sequence[str]) -> bool:

@@ -1,0 +1,45 @@
+"""Lists side by side, each with numbers of its own."""
+
+from __future__ import annotations
+
+from tests.layout_kit import Page, in_order
+
+ACROSS = (
+    (1, "River that parts two counties (5)"), (4, "Old measure of cloth, in short (3)"),
+    (7, "Scholar puts the clerk in order (9)"), (9, "Not quite a duke (4)"), (11, "Sailor returns with a rodent (3)"),
+    (12, "Where coal was kept, one hears (6)"),
+)  # fmt: skip
+DOWN = (
+    (1, "A bird in the chimney (5)"), (2, "Grow old with the page, partly (3)"), (3, "The lady has a title (4)"),
+    (5, "It is read by the meter (3)"), (6, "A poet in prison (8)"), (8, "Given to the poor before noon (4)"),
+)  # fmt: skip
+
+
+def test_clues_across_are_read_before_clues_down() -> None:
+    page = Page(jitter=0.3, seed=2)
+    page.row(82, [(50, "Across"), (310, "Down")])
+    for k, ((a, across), (d, down)) in enumerate(zip(ACROSS, DOWN, strict=True)):
+        page.row(100 + 14 * k, [(50, str(a)), (70, across), (310, str(d)), (330, down)])
+    text = page.composed(shuffle=3).text.replace("|", " ").replace("-", " ")
+    clues = [f"{n} {clue}" for n, clue in (*ACROSS, *DOWN)]
+    assert in_order(text, "Across", *clues[:6], "Down", *clues[6:])
+
+
+def test_exercises_that_count_across_are_read_across() -> None:
+    page = Page(jitter=0.3, seed=2)
+    texts = [clue for _, clue in ACROSS + DOWN]
+    for k in range(6):
+        left, right = f"{2 * k + 1}. {texts[2 * k]}", f"{2 * k + 2}. {texts[2 * k + 1]}"
+        page.row(100 + 14 * k, [(50, left), (310, right)])
+    assert in_order(
+        page.composed(shuffle=3).text.replace("|", " "), *(f"{k}. {text}" for k, text in enumerate(texts, 1))
+    )
+
+
+def test_numbered_rows_with_dates_or_sums_that_rise_stay_rows() -> None:
+    page = Page(jitter=0.3, seed=2)
+    for k, (_, clue) in enumerate(ACROSS):
+        page.row(100 + 14 * k, [(50, str(k + 1)), (70, clue), (310, f"{2 + 3 * k} May"), (400, f"{4 + 2 * k} s.")])
+    text = page.composed(shuffle=3).text
+    for k, (_, clue) in enumerate(ACROSS):
+        assert f"{k + 1} | {clue} | {2 + 3 * k} May | {4 + 2 * k} s. |" in text
