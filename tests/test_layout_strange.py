@@ -258,3 +258,16 @@ def test_a_page_with_nothing_but_text_that_runs_up() -> None:
     box = Box(0.5, 0.2, 0.53, 0.8)
     line = Line("Ordnance survey of the parish", box, box, (), 0.9, 0.02)
     assert compose([line], width=600, height=800).text == "Ordnance survey of the parish"
+
+
+def test_a_head_of_guide_words_one_of_whose_boxes_is_tall_is_read_first() -> None:
+    """As of a dictionary: a reader makes the box of a word too tall by a third now and then."""
+    page = Page(jitter=0.2, seed=3)
+    page.row(40, [(50, "abacist"), (300, "3")])
+    page.line(520, 38.5, "absolve", 13.5)
+    for x in (50, 220, 390):
+        for k in range(20):
+            page.line(
+                x + (9 if k % 3 else 0), 75 + 12 * k, ("abbot n. The head of it", "monks; a prior or", "so.")[k % 3]
+            )
+    assert page.composed(shuffle=2).text.startswith("abacist 3 absolve\n")

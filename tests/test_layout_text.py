@@ -289,3 +289,17 @@ def test_the_number_of_a_section_over_its_text_heads_it() -> None:
     page.row(y + 40, [(60, "2.6 The keys")])
     page.row(y + 54, [(60, "2.7 The insurance")])
     assert "## 2" not in page.composed(shuffle=1).text
+
+
+def test_items_within_an_item_whose_marks_were_not_seen_keep_their_lines() -> None:
+    page = Page()
+    page.line(60, 60, "Why the archive must move before the winter comes", 16)
+    inner = ("Water stood above the shelf in 1998", "Insurers have withdrawn cover")
+    for k, outer in enumerate(("The basement floods every year", "Readers wait for two days", "Three sites were seen")):
+        page.line(60, 100 + 60 * k, "•  " + outer, 12)
+        for n, text in enumerate(inner):
+            page.line(100, 120 + 60 * k + 20 * n, text, 12)
+    text = page.composed(shuffle=1).text
+    assert (
+        "- The basement floods every year\nWater stood above the shelf in 1998\nInsurers have withdrawn cover\n" in text
+    )

@@ -49,7 +49,7 @@ def _take(body: list[Piece], *, top: bool, number_only: bool = False) -> list[Pi
         depth = 1.0 - min(p.y0 for p in line)
         white = min(p.y0 for p in line) - max(p.y1 for p in rest)
     texts = [p.text for p in line]
-    if max(p.size for p in line) > 1.25 * size or sum(map(len, texts)) > _LONGEST:
+    if median(p.size for p in line) > 1.25 * size or sum(map(len, texts)) > _LONGEST:
         return []
     number = any(is_page_number(text) for text in texts)
     alone = number and len(texts) == 1

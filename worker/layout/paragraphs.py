@@ -32,6 +32,7 @@ from worker.layout.rows import Row
 from worker.layout.tables import find_tables
 
 _MARK_LIKE = frozenset("°¢©®.+~»>")  # what readers make of bullets
+_INNER = 0.8  # type sizes
 _LETTER_LIKE = frozenset("oOeE0")  # and these, which may be words: they stay in the text
 
 
@@ -330,11 +331,19 @@ def _in_item(block: Block, p: Row, q: Row, deliberate: bool, divided: bool) -> s
     head = block.rows[0]
     text_at = head.x0 + 0.7 * head.size
     hanging = q.x0 >= text_at
+    if hanging and deliberate and _is_inner(head, q):
+        return "break"
     if hanging or divided:
         return "break" if deliberate and ends_sentence(p.text) and not starts_lower(q.text) else "flow"
     if len(block.rows) > 1 and block.rows[-1].x0 >= text_at and len(block.rows[-1].text) > 2:
         return "new"  # the item hung so far; this line is back at the margin
     return "new" if deliberate and not starts_lower(q.text) else "flow"
+
+
+def _is_inner(head: Row, row: Row) -> bool:
+    """Is a row set in deeper than the item's own text: an item within it, whose mark a reader did not see?"""
+    starts = [edge[0] for cell in head.cells for edge in cell.edges]
+    return row.x0 > starts[min(1, len(starts) - 1)] + _INNER * row.size and not starts_lower(row.text)
 
 
 def _indented(block: Block, p: Row, q: Row, r: Row | None, deliberate: bool) -> bool:
