@@ -13,6 +13,8 @@ from urllib.parse import quote, unquote
 
 MAX_CHARS = 200
 MAX_PARTS = 16
+_MOST_READ = 4096
+"""Characters of a part that are looked at, as many as a parameter may have: accents are put in order one by one."""
 FALLBACK = "document"
 
 # Characters that turn the reading direction around make `gpj.exe` look like `exe.jpg`.
@@ -37,7 +39,7 @@ def display_name(untrusted_name: str) -> str:
 
 def _cleaned(untrusted_part: str) -> str:
     """A part of a path on one line; empty if it says nothing: dots and what does not show."""
-    name = unicodedata.normalize("NFC", untrusted_part)
+    name = unicodedata.normalize("NFC", untrusted_part[:_MOST_READ])
     kept = (char for char in _BIDI.sub("", name) if char.isspace() or unicodedata.category(char) not in _CONTROLS)
     name = " ".join("".join(kept).split())
     return name if name.strip(". ") else ""

@@ -14,6 +14,7 @@ from index.errors import BadDocument
 
 _DRIVE = re.compile(r"^[A-Za-z]:(?=/|$)")
 _JUNK_NAMES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
+_MOST_COMPOSED = 4  # characters that become one: a letter with three accents
 _DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -31,9 +32,13 @@ def safe_path(raw: str, max_chars: int) -> str:
     """
     if "\0" in raw:
         raise UnsafePath("The member's name contains a NUL character.")
+    too_long = UnsafePath(f"The member's path is longer than {max_chars} characters.")
+    # Before it is composed, which takes minutes where hundreds of thousands of accents follow one another.
+    if len(raw) > _MOST_COMPOSED * max_chars:
+        raise too_long
     path = unicodedata.normalize("NFC", raw.replace("\\", "/"))
     if len(path) > max_chars:
-        raise UnsafePath(f"The member's path is longer than {max_chars} characters.")
+        raise too_long
     parts = [part for part in _DRIVE.sub("", path).split("/") if part not in ("", ".")]
     if any(part.strip() == ".." for part in parts):
         raise UnsafePath("The member's path leads out of the archive.")

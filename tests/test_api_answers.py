@@ -282,7 +282,21 @@ def test_client_that_goes_away_stops_the_work():
 # -- questions that are none ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("question", ["", "   ", "\0", "\0 \n", '""', "“ ”", "x" * 2001, "why? " * 100_000])
+@pytest.mark.parametrize(
+    "question",
+    [
+        "",
+        "   ",
+        "\0",
+        "\0 \n",
+        '""',
+        "“ ”",
+        "x" * 2001,
+        "why? " * 100_000,
+        " " * 7999 + "why? " * 500,
+        "a\u0301" * 2001,
+    ],
+)
 def test_empty_and_endless_questions(api, question):
     """Nothing, nothing but quotes, and more than can be read are refused the same way, asked either way."""
     assert_problem(api.post("/v1/answers", json={"question": question}), 422, "invalid_request")
@@ -292,6 +306,19 @@ def test_empty_and_endless_questions(api, question):
     assert_problem(refused, 422, "invalid_request")
     assert refused.json()["error"]["code"] == "invalid_request"
     assert_problem(api.post("/v1/search", json={"query": question}), 422, "invalid_request")
+
+
+def test_accents_take_no_time(api):
+    """They are put in order one by one, minutes for as many as a body holds, in which nobody was answered."""
+    accents = "a" + "\u0301\u0316" * 50_000
+    turns = [{"role": "user", "content": accents}, {"role": "assistant", "content": accents}]
+    began = time.process_time()
+    asked = {"model": "folioscope", "messages": [*turns, {"role": "user", "content": "Who kept the ferry?"}]}
+    assert api.post("/v1/chat/completions", json=asked).status_code == 200
+    asked = {"model": "folioscope", "messages": [{"role": "user", "content": accents}]}
+    assert_problem(api.post("/v1/chat/completions", json=asked), 422, "invalid_request")
+    assert api.post("/v1/answers", json={"question": "Ke\u0301ret?" + " " * 1900}).json()["question"] == "Kéret?"
+    assert time.process_time() - began < 3.0
 
 
 def test_odd_questions_are_answered(api):
