@@ -39,7 +39,7 @@ class TextPart(Given):
 
 class ChatMessage(Given):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[TextPart] | None = None
+    content: str | Annotated[list[TextPart], Field(fail_fast=True)] | None = None  # not an error for each of very many
 
     def words(self) -> str:
         """The text of the message; pictures and sounds are passed over."""

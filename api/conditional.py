@@ -14,7 +14,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-_RANGE = re.compile(r"\s*(\d{0,20})\s*-\s*(\d{0,20})\s*", re.ASCII)
+_RANGE = re.compile(r"(\d{0,20})[ \t]*-[ \t]*(\d{0,20})", re.ASCII)
 
 
 def unchanged(request: Request, etag: str) -> bool:
@@ -49,9 +49,9 @@ def _asked(given: str, size: int) -> list[tuple[int, int]] | None:
     if unit.strip().lower() != "bytes":
         return None
     found: list[tuple[int, int]] = []
-    for part in filter(str.strip, listed.split(",")):
+    for part in filter(None, (part.strip() for part in listed.split(","))):
         match = _RANGE.fullmatch(part)
-        if match is None or match[0].strip() == "-":
+        if match is None or not (match[1] or match[2]):
             return None
         first, last = (int(end) if end else None for end in match.groups())
         if first is None:

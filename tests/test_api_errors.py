@@ -187,6 +187,22 @@ def test_what_makes_no_sense_is_said_in_a_sentence(path, body, said):
     assert "body." not in answer["detail"]
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/search", {"query": "x", **{f"field{n}": 1 for n in range(3000)}}),
+        ("/v1/search", {"query": "x", "f" * 30_000: 1}),
+        ("/v1/chat/completions", {"model": "folioscope", "messages": [{}] * 3000}),
+        ("/v1/chat/completions", {"model": "folioscope", "messages": [{"role": "user", "content": [0] * 30_000}]}),
+    ],
+)
+def test_an_answer_does_not_grow_with_what_makes_no_sense(path, body):
+    """The first hundred are listed, by short names: a body of 1 MiB was told of in 52."""
+    answer = Api().post(path, json=body)
+    assert 1 <= len(assert_problem(answer, 422, "invalid_request")["errors"]) <= 100
+    assert len(answer.content) < 20_000
+
+
 def test_parameters_with_a_slip_are_named_and_not_passed_over():
     """By every route of ours, whatever its method and whoever else is right; those that there are stand beside it."""
     api = Api()
