@@ -183,7 +183,9 @@ def rm(document_ids: Sequence[str], yes: bool, **options: Any) -> int:
         if not sys.stdin.isatty():
             raise click.UsageError("Without a terminal to ask on, deleting needs --yes.")
         many = "this document" if len(document_ids) == 1 else f"these {len(document_ids)} documents"
-        click.confirm(f"Delete {many} and everything read from it?", abort=True, err=True)
+        if not click.confirm(f"Delete {many} and everything read from it?", err=True):
+            click.echo("Nothing was deleted.", err=True)
+            return 1
     return _run(options, lambda client, output: cli_documents.rm(client, output, document_ids))
 
 

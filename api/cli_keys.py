@@ -10,7 +10,8 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from api.cli_output import OK, Output, safe
+from api.cli_output import ERROR, OK, PARTIAL, Output, safe
+from index.errors import NotFound
 from index.keys import ApiKey, KeyDirectory, KeyLimits, Scope
 from worker.settings import Settings
 
@@ -91,12 +92,18 @@ def show(output: Output, settings: Settings) -> int:
 
 def revoke(output: Output, settings: Settings, key_ids: tuple[str, ...]) -> int:
     directory = KeyDirectory(settings.data_dir)
+    revoked = 0
     for key_id in key_ids:
-        key = directory.revoke(key_id, datetime.now(UTC))
+        try:
+            key = directory.revoke(key_id, datetime.now(UTC))
+        except NotFound as error:  # one mistyped id must not leave the others good
+            output.error(error.message)
+            continue
+        revoked += 1
         if output.as_json:
             output.json(_shown(key, directory.last_used(key_id)))
         output.say(f"revoked {key.key_id} ({safe(key.name)}); running services refuse it within 5 seconds")
-    return OK
+    return OK if revoked == len(key_ids) else PARTIAL if revoked else ERROR
 
 
 def _state(key: ApiKey, now: datetime) -> str:

@@ -287,6 +287,19 @@ def test_rm_without_a_terminal_needs_yes(folioscope):
     assert "--yes" in result.err
 
 
+def test_who_says_no_deletes_nothing(folioscope, files, monkeypatch):
+    """And was not interrupted."""
+    folioscope("add", files)
+    (document_id, *_) = [line["id"] for line in folioscope("ls", "--json").lines]
+    asked = []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("click.confirm", lambda text, **_more: asked.append(text))
+    result = folioscope("rm", document_id)
+    assert (result.code, result.err) == (1, "Nothing was deleted.\n")
+    assert asked == ["Delete this document and everything read from it?"]
+    assert document_id in folioscope("ls", "--json").out
+
+
 def test_errors_are_one_line(folioscope):
     """The problem's detail on stderr, exit code 1."""
     folioscope.service.fail_with = RequestError("Do it\nanother way.")

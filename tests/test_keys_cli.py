@@ -84,6 +84,15 @@ def test_what_makes_no_sense_is_said(run, arguments, code):
     assert run("keys", "list", "--json")[1] == ""
 
 
+def test_a_mistyped_id_leaves_no_other_key_good(run):
+    """They are revoked all the same, and the exit code says that a part failed."""
+    ids = [json.loads(run("keys", "create", "--name", name, "--json")[1])["id"] for name in "ab"]
+    code, _, err = run("keys", "revoke", ids[0], "00000000", ids[1])
+    assert (code, err.count("\n")) == (3, 1)
+    assert "There is no key 00000000" in err
+    assert all(json.loads(line)["revoked_at"] for line in run("keys", "list", "--json")[1].splitlines())
+
+
 @pytest.mark.parametrize(
     ("lifetime", "why"),
     [
