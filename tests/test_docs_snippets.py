@@ -38,14 +38,15 @@ def served(tmp_path_factory):
 
 
 def test_there_are_snippets():
-    """The chat client, three retrievers, and the first requests of the README."""
-    assert len(PYTHON) == 4
+    """The chat client, an export, three retrievers, and the first requests of the README."""
+    assert len(PYTHON) == 5
     assert len(CURL) >= 5
 
 
-@pytest.mark.parametrize("code", PYTHON, ids=lambda code: code.split()[1])
-def test_python_of_the_api_page(served, code):
+@pytest.mark.parametrize("code", PYTHON, ids=lambda code: code.split("import ")[1].split()[0])
+def test_python_of_the_api_page(served, code, tmp_path, monkeypatch):
     """Each block by itself, with nothing but the address changed; what it prints is from the archive."""
+    monkeypatch.chdir(tmp_path)
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         exec(compile(code.replace(ADDRESS, served[1]), "docs/api.md", "exec"), {})  # noqa: S102  our own documentation
