@@ -8,6 +8,7 @@ reader gives no words, as vision-token models do, has the boxes of the regions i
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,7 +41,7 @@ def snippets(
     """
     near = dict(zip(sentences, cosines.tolist(), strict=False))
     spans = _units(text, sentences)
-    inside = [[m for m in matches.matches if m.start < end and m.end > start] for start, end in spans]
+    inside = _inside(spans, matches.matches)
     weights = [
         meaning * max(0.0, near.get(span, 0.0)) + _weight(here) for span, here in zip(spans, inside, strict=True)
     ]
@@ -64,6 +65,18 @@ def snippets(
             )
         )
     return tuple(chosen)
+
+
+def _inside(spans: Sequence[tuple[int, int]], matches: Sequence[Match]) -> list[list[Match]]:
+    """For each span, of which none overlap, the matches that touch it: both may be thousands, on a page of figures."""
+    inside: list[list[Match]] = [[] for _ in spans]
+    ends = [end for _, end in spans]
+    for match in matches:
+        at = bisect.bisect_right(ends, match.start)
+        while at < len(spans) and spans[at][0] < match.end:
+            inside[at].append(match)
+            at += 1
+    return inside
 
 
 def _units(text: str, sentences: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import time
+
+import numpy as np
 import pytest
 from index_kit import NOW, HashEmbedder, fill, labels
 
+from index.matching import matcher_of
 from index.passages import embed_passages
 from index.payload import WordTable, encode_words
-from index.snippets import boxes_of
+from index.query import analyse
+from index.sentences import sentence_spans
+from index.snippets import boxes_of, snippets
 from index.store import PageUpdate
 from index.store_edge import EdgeStore
 from index.types import Box, PageKey, PageReading, PageState, Reader, Region, RegionKind, SearchFilter, Word
+from index.words import DEFAULT_WORDS
 from worker.answer.quoting import cite
 
 ALL = SearchFilter()
@@ -210,3 +217,24 @@ def test_parts_of_an_identifier_are_not_marked(tmp_path):
     assert marked("INV-2018-0142").get(2, []) == []
     assert marked("B-201")[3] == ["B-201"]
     store.close()
+
+
+def test_a_page_of_figures_is_shown_in_no_time():
+    """Thousands of lines and of matches: each was held against each, five seconds for this page."""
+    text = "1\n" * 8000 + "the weir of 1.1.1\n"
+    spans, matches = sentence_spans(text), matcher_of(analyse("1.1.1", DEFAULT_WORDS), DEFAULT_WORDS).find(text)
+    began = time.process_time()
+    first, *_ = snippets(
+        text,
+        sentences=spans,
+        words=WordTable(""),
+        regions=(),
+        cosines=np.zeros(len(spans), np.float32),
+        matches=matches,
+        meaning=1.0,
+        limit=3,
+    )
+    assert time.process_time() - began < 2.5
+    assert len(spans) > 8000
+    assert len(matches.matches) > 8000
+    assert "the weir of 1.1.1" in first.text
