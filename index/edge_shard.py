@@ -48,6 +48,7 @@ _READ_ONLY = (
     "The disk that holds the index is read-only, as after an error of the disk. Look at the system's log, and try "
     "again once it can be written to."
 )
+_CLOSED = "The index is closed: the service is stopping. Try again when it is up."
 _OS_ERROR = re.compile(r"\(os error (\d+)\)|\bOs \{ code: (\d+)")
 """As Rust displays one, and as it debugs one, which Qdrant's log does."""
 _NOT_THE_INDEX = {errno.EPERM, errno.EACCES, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
@@ -108,11 +109,14 @@ class Shard:
         """Speak to Qdrant. `StoreUnavailable` after `close`; `StorageFull`; `Unavailable` on a read-only disk; else
         what it says is our bug.
         """
-        if self._shard is None:
-            raise StoreUnavailable("The index is closed: the service is stopping. Try again when it is up.")
+        shard = self._shard
+        if shard is None:
+            raise StoreUnavailable(_CLOSED)
         try:
-            return call(self._shard)
+            return call(shard)
         except Exception as error:
+            if self._shard is None:  # closed while it ran
+                raise StoreUnavailable(_CLOSED) from error
             number = _number(error)
             if number in FULL:
                 raise StorageFull("The disk that holds the index is full. Free some space and try again.") from error

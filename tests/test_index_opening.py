@@ -7,9 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 from index_kit import NOW, HashEmbedder, labels
+from qdrant_edge import CountRequest
 
 from index import edge_compact
-from index.errors import ConfigError, FolioscopeError, InternalError, StorageFull, Unavailable
+from index.errors import ConfigError, FolioscopeError, InternalError, StorageFull, StoreUnavailable, Unavailable
 from index.store_edge import EdgeStore
 from index.types import PageKey
 
@@ -110,3 +111,17 @@ def test_a_full_disk_does_not_keep_an_index_from_closing(directory, caplog):
     store.close()
     assert "No space left" in caplog.text
     assert opened(directory) == 2
+
+
+def test_an_index_that_is_closed_while_it_is_asked_is_away(directory):
+    """A service that stops: threads that still ask are told so, and not of an error of ours."""
+    store = EdgeStore.open(directory, HashEmbedder())
+
+    def counted(shard):
+        store.close()
+        return shard.count(CountRequest(exact=True))
+
+    with pytest.raises(StoreUnavailable, match="is stopping"):
+        store._shard.run(counted)
+    with pytest.raises(StoreUnavailable, match="is stopping"):
+        store.count(None)
