@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
 
-from index.errors import StorageFull, StoreUnavailable
+from index.errors import StorageFull, StoreUnavailable, Unavailable
 from index.store import PageUpdate
 from index.types import PageKey, PageState
 from tests.api_kit import wait_for
@@ -97,6 +98,45 @@ def test_three_crashes_fail_a_page(archive):
     point = archive.store.get([key])[0]
     assert (point.state, point.error_code) == (PageState.FAILED, "reader_crashed")
     assert not archive.engine.reads
+
+
+class Died(BaseException):
+    """Of a process in the middle of a page."""
+
+
+@pytest.mark.parametrize("between", ["away", "killed"])
+def test_a_crash_counts_whatever_happens_after_it(archive, between):
+    """Between two crashes the memory is short, or somebody kills the process: both cost nothing, and give nothing back
+    of what the crashes cost.
+    """
+    key = PageKey(TENANT, uploaded(archive, "poison"), 1)
+    crashes = 0
+    for number in range(12):
+        member, ends = Member(archive, f"w{number}"), Died if number % 2 == 0 or between == "killed" else Unavailable
+
+        def read(_image, ends=ends):
+            raise ends("no memory")
+
+        archive.engine._read = read
+        with suppress(Died):
+            member.shell(Read(key))
+        if archive.store.get([key])[0].state is PageState.FAILED:
+            break
+        if number % 2 == 0:
+            crashes += 1
+            (archive.root / "crashes" / f"w{number}.log").write_text("Fatal Python error: Segmentation fault")
+    point = archive.store.get([key])[0]
+    assert (crashes, point.state, point.error_code) == (3, PageState.FAILED, "reader_crashed")
+
+
+def test_of_a_service_by_itself_a_crash_counts_though_it_was_killed_since(archive):
+    """Before the page had its next turn, too."""
+    key = PageKey(TENANT, uploaded(archive, "poison"), 1)
+    archive.store.update([PageUpdate(key, now(), attempts=1, error_code="")])
+    for crashed in (True, False, False):
+        archive.restart(crashed=crashed)
+    point = archive.store.get([key])[0]
+    assert (point.attempts, point.interruptions, point.error_code) == (1, 0, "reader_crashed")
 
 
 def test_a_suspect_is_read_alone(archive):

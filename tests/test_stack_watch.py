@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import errno
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 
+from index.store import PageUpdate
+from index.types import PageKey
 from tests.api_kit import wait_for
 from tests.kit import TENANT, Archive, pdf
 from tests.test_jobs import zipped
-from worker import shell, watch
+from worker import lanes, shell, watch
 from worker.broker import WorkerFacts
 from worker.crashes import CrashLogs
+from worker.jobs import now
 from worker.watch import Watch, WatchConfig
 
 
@@ -82,6 +86,40 @@ def test_a_large_archive_that_is_unpacked_does_not_hang(tmp_path, monkeypatch):
         eye.look()
     assert ended == [watch.EXIT_HUNG]
     crashes.disarm()
+    archive.close()
+
+
+def test_a_page_that_waits_for_its_turn_does_not_hang(tmp_path, monkeypatch):
+    """Pages of a process that died are read alone, one after the other: the last one waits for all others. Its own time
+    begins when its turn comes.
+    """
+    monkeypatch.setattr(lanes, "_TELL_S", 0.001)
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(shell.time, "monotonic", lambda: clock.now)
+    archive, activity = Archive(tmp_path), shell.Activity()
+    archive.jobs.attempts._lanes = lanes.Lanes(activity.progress)
+    document = archive.upload(pdf("first", "second"))
+    archive.jobs.expand(TENANT, document)
+    first, second = (PageKey(TENANT, document, page) for page in (1, 2))
+    archive.store.update([PageUpdate(key, now(), interruptions=1) for key in (first, second)])
+    archive.engine.gate = threading.Event()
+
+    def read(key):
+        with activity.job(str(key.page)):
+            archive.jobs.read(key)
+
+    with ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(read, first)]
+        wait_for(lambda: archive.engine.reads["first"])
+        done.append(pool.submit(read, second))
+        wait_for(lambda: archive.jobs.attempts._lanes._waiting_alone)
+        for _ in range(3):
+            clock.now += 6
+            wait_for(lambda: min(activity._running.values(), key=lambda one: -one[0]) == (clock.now, "2"))
+        assert activity.now() == (2, 18.0, "1")
+        archive.engine.gate.set()
+        for one in done:
+            one.result(60)
     archive.close()
 
 

@@ -22,7 +22,7 @@ from worker.engine.engine import NO_MEMORY
 from worker.lanes import Lanes
 from worker.queue import Job, Read
 from worker.reading import PageReader
-from worker.recovery import is_open
+from worker.recovery import CRASHED, is_suspect
 from worker.shortages import Shortages
 from worker.textlayer import LAYER_ENGINE
 
@@ -48,7 +48,9 @@ PERMANENT = frozenset(
 
 
 class Attempts:
-    """Thread-safe as far as its ports are."""
+    """Thread-safe as far as its ports are. `progress` is called while a page waits for its turn: after a death all that
+    were read beside it are read alone, one after the other, and the last of them waits long.
+    """
 
     def __init__(
         self,
@@ -61,6 +63,7 @@ class Attempts:
         ring: Callable[[Iterable[Job]], None],
         max_attempts: int,
         clock: Callable[[], datetime],
+        progress: Callable[[], None] = lambda: None,
     ) -> None:
         self._blobs = blobs
         self._catalog = catalog
@@ -70,7 +73,7 @@ class Attempts:
         self._ring = ring
         self._max_attempts = max_attempts
         self._clock = clock
-        self._lanes = Lanes()
+        self._lanes = Lanes(progress)
         self._shortages = Shortages()
 
     def read(self, key: PageKey) -> None:
@@ -81,12 +84,12 @@ class Attempts:
             return
         attempt = point.attempts + 1
         if attempt > self._max_attempts:
-            self._fail(key, point.error_code or "reader_crashed", point.attempts)
+            self._fail(key, point.error_code or CRASHED, point.attempts)
             return
-        # An attempt that never ended, or did not by the page's own doing: read alone, so that if its process dies again
-        # no page beside it is blamed. So is a page for which there was no memory, of which there is less beside others.
-        suspect = point.interruptions > 0 or is_open(point) or key in self._shortages
-        with self._lanes.enter(alone=suspect), tracing.document_span("page", key.document_id, page=key.page):
+        # Read alone, so that if its process dies again no page beside it is blamed. So is a page for which there was no
+        # memory, of which there is less beside others.
+        alone = is_suspect(point) or key in self._shortages
+        with self._lanes.enter(alone=alone), tracing.document_span("page", key.document_id, page=key.page):
             self._attempt(entry, point, attempt)
 
     def _attempt(self, entry: Entry, point: PagePoint, attempt: int) -> None:

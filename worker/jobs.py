@@ -92,6 +92,7 @@ class Jobs:
             ring=ring,
             max_attempts=limits.max_attempts,
             clock=clock,
+            progress=progress,
         )
         self.accept, self.expand, self.read = self.intake.accept, self.expansion.expand, self.attempts.read
 

@@ -28,6 +28,7 @@ from worker.splits import Splits
 
 log = logging.getLogger("folioscope.recovery")
 
+CRASHED, KILLED = "reader_crashed", "reader_killed"
 MAX_INTERRUPTIONS = 10
 _CHUNK = 1_000
 
@@ -94,8 +95,8 @@ class Recovery:
     def reclaim(self, *, crashed: bool) -> int:
         """Settle attempts that a dead process left open; how many. No job may be running."""
         open_attempts = [point for point in self._store.scan(None, states=[PageState.PENDING]) if is_open(point)]
-        if not crashed:
-            self._store.update([give_back(point, self._clock()) for point in open_attempts])
+        settle = let_stand if crashed else give_back
+        self._store.update([settle(point, self._clock()) for point in open_attempts])
         return len(open_attempts)
 
     def reconcile(self) -> int:
@@ -185,16 +186,28 @@ class Recovery:
 
 
 def is_open(point: PagePoint) -> bool:
-    """Whether the page's last attempt was begun and never ended."""
+    """Whether the page's last attempt was begun, and neither ended nor was settled."""
     return point.state is PageState.PENDING and point.attempts > 0 and not point.error_code
 
 
-def give_back(point: PagePoint, at: datetime) -> PageUpdate:
-    """Take back an attempt that was cut off from outside; for ever it is not done."""
-    interruptions = point.interruptions + 1
+def is_suspect(point: PagePoint) -> bool:
+    """Whether the page may have taken a process down."""
+    return point.interruptions > 0 or point.error_code in {CRASHED, KILLED} or is_open(point)
+
+
+def let_stand(point: PagePoint, at: datetime) -> PageUpdate:
+    """Settle an attempt that took its process down: it counts, whatever happens to those that follow."""
+    return PageUpdate(point.key, at, error_code=CRASHED)
+
+
+def give_back(point: PagePoint, at: datetime, *, killed: bool = True) -> PageUpdate:
+    """Take back an attempt that was cut off from outside; for ever that is not done with a page that is `killed`."""
+    interruptions = point.interruptions + killed
     if interruptions > MAX_INTERRUPTIONS:
-        return PageUpdate(point.key, at, state=PageState.FAILED, error_code="reader_killed")
-    return PageUpdate(point.key, at, attempts=point.attempts - 1, interruptions=interruptions)
+        return PageUpdate(point.key, at, state=PageState.FAILED, error_code=KILLED)
+    # Those that came before it stay, with a code: without one they would be taken for open, and given back too.
+    code = KILLED if point.attempts > 1 else None
+    return PageUpdate(point.key, at, attempts=point.attempts - 1, interruptions=interruptions, error_code=code)
 
 
 def _page_order(job: Job) -> int:

@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from index.errors import StorageFull, Unavailable
-from index.store import PageUpdate, Store
+from index.store import Store
 from worker import messages
 from worker.claims import NOBODY, Claim, Claims
 from worker.crashes import CrashLogs
 from worker.queue import Expand, Job, Read
-from worker.recovery import give_back, is_open
+from worker.recovery import give_back, is_open, let_stand
 
 log = logging.getLogger("folioscope.jobs")
 
@@ -117,12 +117,12 @@ class JobShell:
         point = self._store.get([job.key])[0]
         if point is None or not is_open(point):
             return
-        if claim.left_by == NOBODY:
-            self._store.update([PageUpdate(point.key, self._clock(), attempts=point.attempts - 1)])
-        elif claim.left_by and self._crashes.crashed(claim.left_by):
+        if claim.left_by and self._crashes.crashed(claim.left_by):
             log.warning("page %s of %s took its reader down", job.key.page, job.key.document_id)
+            settled = let_stand(point, self._clock())
         else:
-            self._store.update([give_back(point, self._clock())])
+            settled = give_back(point, self._clock(), killed=claim.left_by != NOBODY)
+        self._store.update([settled])
 
 
 def dump(job: Job) -> str:
