@@ -174,7 +174,11 @@ class _Sent:
 
 async def _take_form(request: Request, context: Context, writer: _Writer, boundary: bytes) -> _Sent:
     form = UploadForm(boundary, writer.feed)
+    limit, came = context.config.max_upload_bytes, 0
     async for chunk in body(request, context.config):
+        came += len(chunk)
+        if came > limit + _FORM_OVERHEAD_BYTES:  # behind its end anything may follow, which is passed over
+            raise _too_large(limit)
         form.write(chunk)
         await writer.flush(at_least=_BATCH_BYTES)
     form.finish()

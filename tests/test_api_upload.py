@@ -130,6 +130,19 @@ def test_a_stream_over_the_limit_is_cut_off(api, form):
     assert sent < 10
 
 
+def test_what_follows_a_form_is_bounded_too(api):
+    """It is passed over, and would otherwise be received for as long as somebody sends."""
+
+    async def endless(pieces):
+        yield part("file", b"one", "a.pdf") + b"--XX--\r\n"
+        for _ in range(pieces):
+            yield bytes(1 << 20)
+
+    assert_problem(api.post("/v1/documents", content=endless(100), headers=FORM), 413, "too_large")
+    assert discarded(api)
+    assert api.post("/v1/documents", content=endless(1), headers=FORM).status_code == 202
+
+
 def test_a_file_of_exactly_the_limit_is_taken(api):
     """The form around it does not count."""
     response = api.post("/v1/documents", files={"file": ("a.pdf", bytes(3 << 20))})
