@@ -98,6 +98,46 @@ def test_what_is_looked_up_is_quoted_where_all_of_it_stands(query, quote):
     assert answered(query, MINUTES) == [quote]
 
 
+DIARY = """Lake Nerol, 1927.
+
+June 8th. Lobelia in flower in the north bay.
+
+June 19th. First emergence of the mayfly, four days later than in 1926. Boat leaking.
+
+1928. The boathouse was sold.
+
+9th March, 1931.
+Gentlemen, the rate is raised."""
+
+
+def test_what_a_diary_says_stands_behind_its_day():
+    """And is quoted with it; a letter's date in a line by itself belongs to no sentence."""
+    said = [DIARY[c.start : c.end] for c in candidates_of(DIARY, 0)]
+    assert said[1:5] == [
+        "June 8th. Lobelia in flower in the north bay.",
+        "June 19th. First emergence of the mayfly, four days later than in 1926.",
+        "Boat leaking.",
+        "1928. The boathouse was sold.",
+    ]
+    assert "9th March, 1931." in said
+
+
+@pytest.mark.parametrize(
+    ("text", "role"),
+    [
+        ("secchi disc reading 12/6/1927", Role.NAME),
+        ("board meeting apologies received 16/01/2019", Role.NAME),
+        ("12/6/1927", Role.IDENTIFIER),
+        ("minutes 12/6/1927", Role.IDENTIFIER),
+    ],
+)
+def test_the_date_among_keywords_need_not_be_spelled_like_that(text, role):
+    """By itself it is looked up; beside words that ask for something it names a day, as in a question."""
+    question = read_question(text)
+    roles = {term.form: role for term, role in zip(question.plan.terms, question.roles, strict=True)}
+    assert next(found for form, found in roles.items() if len(form) > 6 and form.isdigit()) is role
+
+
 def test_how_a_person_is_addressed_need_not_be_on_the_page():
     """Mrs Okonjo is "Okonjo, Blessing" there."""
     asked = read_question("When was Mrs Okonjo seen by Dr Eyre?")

@@ -37,6 +37,56 @@ def test_a_named_field_of_a_named_form_is_quoted(question, quote):
     assert [one.quote for one in answer.citations] == [quote]
 
 
+POLICY = """# Schedule
+
+| Policy number | MP-4471902 |
+| --- | --- |
+| Policyholder | Mrs Leila Farrant |
+| Address | 7 Tannery Row |
+| Occupation | Veterinary nurse |
+| Period of insurance | 1 April 2019 to 31 March 2020 |
+| Premium | £412.66 |
+
+An excess applies."""
+
+
+@pytest.mark.parametrize(
+    ("question", "quote"),
+    [
+        ("What is the occupation of Leila Farrant?", "| Occupation | Veterinary nurse |"),
+        ("MP-4471902 period of insurance", "| Period of insurance | 1 April 2019 to 31 March 2020 |"),
+        ("What was Mrs Farrant's premium?", "| Premium | £412.66 |"),
+    ],
+)
+def test_a_form_in_a_frame_needs_no_colons(question, quote):
+    """Its first field is no name of columns, and whose name stands in another field is not asked about that."""
+    answer = ExtractiveAnswerer(BagEmbedder()).answer(question, [page(POLICY, question=question)])
+    assert [one.quote for one in answer.citations] == [quote]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "| Item | Sum |\n| --- | --- |\n| Rent | £4 |\n| Coal | nil |\n| Bread | £2 |",
+        "| Name | Boat |\n| --- | --- |\n| Holm | Teal |\n| Brandt | Heron |",
+        "| Year | Event |\n| --- | --- |\n| 1901 | Founded on 3 May |\n| 1902 | £40 given |\n| 1903 | Moved |",
+        "| Branch | Manager | Hours |\n| --- | --- | --- |\n| Otterby | Joan | 9 |\n| Skelby | Neil | 10 |",
+    ],
+)
+def test_a_list_of_things_of_one_kind_is_no_form(table):
+    names, *rows = candidates_of(f"{table}\n\nIt is so.", 0)[:-1]
+    assert names.is_heading
+    assert all(row.header == (names.start, names.end) for row in rows)
+
+
+def test_a_root_of_three_letters_is_no_part_of_another_word():
+    """Our reference is no refusal."""
+    letter = "Our ref: 1844-PM\n\nDear Mr Pell,\n\nThe office refused to pay Ms Soames as she was late."
+    question = "Why did the office refuse to pay Ms Soames?"
+    answer = ExtractiveAnswerer(BagEmbedder()).answer(question, [page(letter, question=question)])
+    assert [one.quote for one in answer.citations] == ["The office refused to pay Ms Soames as she was late."]
+
+
 @pytest.mark.parametrize(
     "question",
     [

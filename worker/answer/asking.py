@@ -211,7 +211,9 @@ def read_question(text: str, *, spelled_spans: bool = False) -> Question:
     asks = text.endswith("?") or _ASKING.match(text) is not None or (before is not None and "?" in text)
     parts = parts_named(text)
     # Of "5/7/1948" a page may say "5 July 1948": no identifier, and its figures are no numbers.
-    dates = [d for d in dates_named(flat(text)) if asks and not any(map(str.isalpha, text[d.start : d.end]))]
+    beside = {t.form for t in tokens(text) if not _has_digit(t.form) and not is_silent(t.form, text)}
+    dates = [d for d in dates_named(flat(text)) if not any(map(str.isalpha, text[d.start : d.end]))]
+    dates = dates if asks or len(beside) > MAX_HINTS else []
     roles: dict[str, Role] = {}
     marks = [span for span in shelf_marks(text) if squeeze(text[slice(*span)]) in {t.form for t in plan.terms}]
     roles |= {squeeze(text[start:end]): Role.IDENTIFIER for start, end in marks}

@@ -7,7 +7,7 @@ row of its table) is kept beside it, because "14 | £5.25" means nothing without
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from index.passages import plain
@@ -26,6 +26,12 @@ _LABEL = re.compile(r"\s*[^\W\d][^:\n]{0,44}:(?:\s|$)")
 _LABEL_CELL = re.compile(r"\|\s*[^\W\d][^|\n]{0,44}:\s*\|\s*(?=[^|\s][^|\n]*\|\s*$)")
 """A form in a frame: "| Reported by: | Ifeoma Dike |"."""
 _NEXT_ROW = re.compile(r"[ \t]*\n(?:\|[-:| ]+\|[ \t]*\n)?(\|[^\n]*)")
+_FRAMED = re.compile(r"\|\s*[^\W\d][^|\n]{0,44}\|\s*(?=[^|\s][^|\n]*\|\s*$)")
+"""The same without a colon, as it stands in a form only (`is_form`): "| Occupation | Veterinary nurse |"."""
+_LONGEST_DATE = 40
+"""Characters: "Wednesday, the 23rd of September, 1874."."""
+_FORM_ROWS = 12
+"""Rows of a table that are looked at to tell a form from a list."""
 _WORD = re.compile(r"\S+")
 _BREAK = re.compile(r";\s+|\n\s*")
 
@@ -41,12 +47,19 @@ class Candidate:
     text: str  # of the whole page
     heading: tuple[int, int] | None
     header: tuple[int, int] | None
-    """Of a row: the one with its columns' names. Empty where the table has none and begins with a row like others."""
+    """Of a row: the one with its columns' names. Empty where the table has none and begins with a row like others. A
+    field of a form in a frame is a line like others and has none.
+    """
     is_heading: bool
 
     @property
     def is_row(self) -> bool:
         return self.header is not None
+
+    @property
+    def framed(self) -> bool:
+        """Whether it is a field of a form in a frame."""
+        return self.header is None and self.text.startswith("|", self.start)
 
     @property
     def voiced(self) -> str:
@@ -65,20 +78,23 @@ def candidates_of(text: str, page: int, near: Sequence[tuple[int, int]] = ()) ->
     for begin, end in _windows(text, near):
         heading: tuple[int, int] | None = None
         header: tuple[int, int] | None = None
+        form = False
         part = text[begin:end]
         previous_end = 0
-        for start, stop in (piece for span in sentence_spans(part) for piece in _pieces(part, *span)):
+        for start, stop in _entries(part, (piece for span in sentence_spans(part) for piece in _pieces(part, *span))):
             row = is_table_row(part, start, stop)
             if not row or (
-                header is not None
+                (form or header is not None)
                 and part[previous_end:start].count("\n") > _lines_between_rows(part, previous_end, start)
             ):
-                header = None
+                header, form = None, False
             previous_end = stop
             span = (begin + start, begin + stop)
             title = part.startswith("#", start)
-            if row and header is None and not _LABEL_CELL.match(part, start, stop):
-                header = span if _names_columns(part, start, stop) else (span[0], span[0])
+            if row and header is None and not form and not _LABEL_CELL.match(part, start, stop):
+                rows = _first_rows(part, start, stop)
+                form = is_form(rows)
+                header = None if form else span if _names_columns(rows) else (span[0], span[0])
             found.append(
                 Candidate(
                     page,
@@ -97,18 +113,70 @@ def candidates_of(text: str, page: int, near: Sequence[tuple[int, int]] = ()) ->
     return found
 
 
+def _entries(text: str, pieces: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The pieces; a date that begins a line, as in a diary, with the sentence behind it: "June 19th. A swallow."."""
+    day: tuple[int, int] | None = None
+    for start, stop in pieces:
+        if day is not None and "\n" in text[day[1] : start]:
+            yield day
+            day = None
+        if day is None and text[start - 1 : start] in {"", "\n"} and _is_day(text[start:stop]):
+            day = start, stop
+            continue
+        yield (day or (start, stop))[0], stop
+        day = None
+    if day is not None:
+        yield day
+
+
+def _is_day(text: str) -> bool:
+    """Whether a text is a date and nothing else."""
+    if len(text) > _LONGEST_DATE or not any(c.isdigit() for c in text):
+        return False
+    return not any(c.isalnum() for c in _without(text, spans_of(Kind.DATE, text)))
+
+
+def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    for start, end in reversed(spans):
+        text = text[:start] + text[end:]
+    return text
+
+
 def _lines_between_rows(part: str, start: int, end: int) -> int:
     """Line ends that may lie between two rows of one table: one, or two around the rule under the header."""
     return 2 if "-" in part[start:end] else 1
 
 
-def _names_columns(part: str, start: int, end: int) -> bool:
+def _first_rows(part: str, start: int, end: int) -> list[list[str]]:
+    """The cells of a row and of those below it."""
+    rows = [cells_of(part[start:end])]
+    while len(rows) < _FORM_ROWS and (below := _NEXT_ROW.match(part, end)):
+        rows.append(cells_of(below[1]))
+        end = below.end()
+    return rows
+
+
+def _names_columns(rows: Sequence[Sequence[str]]) -> bool:
     """Whether a table's first row is a header: no column is called a sum of money and has such sums below."""
-    below = _NEXT_ROW.match(part, end)
-    if below is None:
-        return True
-    pairs = zip(cells_of(part[start:end])[1:], cells_of(below[1])[1:], strict=False)
+    pairs = zip(rows[0][1:], rows[1][1:], strict=False) if len(rows) > 1 else ()
     return not any(_is_sum(name) and _is_sum(cell) for name, cell in pairs)
+
+
+def is_form(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether rows are a form in a frame: two cells each, a label and its value, of which some are words, and others
+    figures of at least two kinds ("Policyholder", "Period of insurance", "Annual premium"). Those of a list are alike.
+    """
+    if any(len(row) != 2 or any(c.isdigit() for c in row[0]) for row in rows):
+        return False
+    kinds = [_figures(value) for _, value in rows if value]
+    return kinds.count(None) > 1 and len({*kinds} - {None}) > 1
+
+
+def _figures(value: str) -> Kind | None:
+    """What kind of figures a value has, None for words."""
+    if not any(c.isdigit() for c in value):
+        return None
+    return next((kind for kind in (Kind.DATE, Kind.MONEY, Kind.CONTACT) if spans_of(kind, value)), Kind.NUMBER)
 
 
 def _is_sum(cell: str) -> bool:
@@ -186,9 +254,11 @@ def _voice(text: str, span: tuple[int, int], header: tuple[int, int] | None) -> 
     return ", ".join(f"{name}: {cell}" if name else cell for name, cell in zip(names, cells, strict=True) if cell)
 
 
-def label_end(text: str) -> int:
-    """Where the value of a labelled line ("Cost: £63.80") or of such a row begins; 0 for other text."""
-    label = _LABEL_CELL.match(text) or _LABEL.match(text)
+def label_end(text: str, *, framed: bool = False) -> int:
+    """Where the value of a labelled line ("Cost: £63.80") or of such a row begins; 0 for other text. Where it is known
+    to be `framed` its label needs no colon.
+    """
+    label = (_FRAMED if framed else _LABEL_CELL).match(text) or _LABEL.match(text)
     return label.end() if label and label.end() < len(text) else 0
 
 

@@ -19,6 +19,8 @@ SURE = 0.9
 """Confidence of such an answer: all names are there, and the label is; that it is this form's thing is not proved."""
 _ENDING = 2
 """Letters that two words of one root may differ by behind it: "own" and "owner", "inspect" and "inspector"."""
+_SHORT_ENDINGS = frozenset({"e", "s", "ed", "ee", "en", "er", "es", "or", "um"})
+"""Of a root of three letters: "ref" is not "refuse"."""
 _ROOT = 3
 _READ = 500
 """Characters of a line that are looked at: what stands in a field is short."""
@@ -45,7 +47,7 @@ def fields_asked(question: Question, found: Sequence[Found]) -> list[Candidate]:
             if line.order in page.barred:
                 continue
             text = page.text[line.start : min(line.end, line.start + _READ)]
-            value = label_end(text)
+            value = label_end(text, framed=line.framed)
             label = [stem(t.form) for t in tokens(text[:value]) if t.form not in STOPWORDS]
             met = {n for n, asked in stems.items() if any(_akin(asked, word) for word in label)}
             asked_for = label and lacking <= met and all(any(_akin(stems[n], word) for n in met) for word in label)
@@ -70,7 +72,10 @@ def _is_known(question: Question, value: str) -> bool:
 def _akin(one: str, other: str) -> bool:
     """Whether two stems are of one root."""
     short, long = sorted((one, other), key=len)
-    return one == other or (len(short) >= _ROOT and long.startswith(short) and len(long) - len(short) <= _ENDING)
+    if one == other or len(short) < _ROOT or not long.startswith(short):
+        return one == other
+    ending = long[len(short) :]
+    return ending in _SHORT_ENDINGS if len(short) == _ROOT else len(ending) <= _ENDING
 
 
 def _fits(kind: Kind, value: str) -> bool:

@@ -130,4 +130,4 @@ def _there(found: Found, lines: Sequence[Candidate], names: Sequence[int]) -> fr
 
 def _label(found: Found, candidate: Candidate) -> str:
     text = found.text[candidate.start : candidate.end]
-    return text[: label_end(text)].strip(" |:\t").casefold()
+    return text[: label_end(text, framed=candidate.framed)].strip(" |:\t").casefold()
