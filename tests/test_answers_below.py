@@ -118,6 +118,19 @@ def test_what_introduces_a_list_is_quoted_with_the_list(chosen: str, begins: str
     assert quote.endswith(ends)
 
 
+SCENE = """# At the scene
+
+1. Switch off the engine.
+2. Exchange names.
+
+Ring us within a day."""
+
+
+@pytest.mark.parametrize("question", ["What should I do at the scene?", "What should be done at the scene of a crash?"])
+def test_the_title_of_a_list_is_quoted_with_the_list(question: str):
+    assert quoted(question, SCENE, "# At") == [SCENE.rpartition("\n\n")[0]]
+
+
 def test_a_colon_without_a_list_is_quoted_alone():
     assert quoted("What did she bring?", RULES, "She came") == ["She came bringing:"]
 

@@ -9,7 +9,7 @@ from index.matching import matcher_of
 from worker.answer.asking import read_question
 from worker.answer.candidates import candidates_of
 from worker.answer.features import Found, look
-from worker.answer.rows import bar_unnamed, misnamed
+from worker.answer.rows import bar_unnamed, misnamed, named_below
 
 ACCOUNTS = """# Accounts
 
@@ -21,6 +21,24 @@ ACCOUNTS = """# Accounts
 | Payments for the tower | |
 | Glass | £1 |
 | Bell ropes | £3 |"""
+
+LOANS = """# Lending
+
+We lend for insulation and flood doors.
+
+| Loan | Interest |
+| --- | --- |
+| Insulation | 3.9 % |
+| Flood doors | 2.4 % |
+| Bridging | nil |
+
+Authority to settle claims
+
+| Grade | Motor |
+| --- | --- |
+| Clerk | £300 |
+| Branch manager | £5,000 |
+| Claims manager | £40,000 |"""
 
 MARKS = """| Name | Dyeing | Fibres |
 | --- | --- | --- |
@@ -119,3 +137,22 @@ def test_dates_thousands_and_prices_may_be_columns_names(names: str, row: str):
     header, below = candidates_of(f"{names}\n| --- | --- |\n{row}", 0)
     assert header.is_heading
     assert below.header == (header.start, header.end)
+
+
+@pytest.mark.parametrize(("question", "row"), [("What is the interest on flood doors?", "| Flood doors | 2.4 % |")])
+def test_a_sentence_above_a_table_may_tell_of_some_of_its_rows(question: str, row: str):
+    """What stands in a caption is said of all rows, and tells none from another."""
+    assert row in left(question, LOANS)
+    assert "| Bridging | nil |" not in left(question, LOANS)
+
+
+def test_of_a_caption_the_rows_that_are_asked_about_are_quoted():
+    """Those with most of the question's words first; a sentence is no caption."""
+    candidates = candidates_of(LOANS, 0)
+    asked = read_question("What can a claims manager settle for motor?")
+    found = Found(LOANS, "", candidates)
+    look(asked, matcher_of(asked.plan), found, [])
+    caption, sentence = (next(c for c in candidates if LOANS.startswith(text, c.start)) for text in ("Auth", "We lend"))
+    named = [LOANS[c.start : c.end] for c in named_below(asked, found, caption)]
+    assert named == ["| Claims manager | £40,000 |", "| Branch manager | £5,000 |"]
+    assert named_below(asked, found, sentence) == []

@@ -232,13 +232,13 @@ class ExtractiveAnswerer:
         return scores[1], scores[0]
 
     def _spoken_of(self, asked: Question, found: list[features.Found], chosen: Candidate) -> list[Candidate]:
-        """What is quoted for a candidate: itself, with what it only names; or, for the header of a table, those of its
-        rows that are asked about.
+        """What is quoted for a candidate: itself, with what it only names; or, for the header or caption of a table,
+        those of its rows that are asked about.
         """
-        if not (chosen.is_heading and chosen.is_row):
-            return with_what_follows(asked, found[chosen.page], chosen)
         named = rows.named_below(asked, found[chosen.page], chosen)[:MAX_CITATIONS]
-        return [row for row in named if not self._misnamed(asked, found, row)] or [chosen]
+        return [row for row in named if not self._misnamed(asked, found, row)] or with_what_follows(
+            asked, found[chosen.page], chosen
+        )
 
     def _misnamed(self, asked: Question, found: list[features.Found], candidate: Candidate) -> bool:
         def likeness(words: Sequence[str], labels: Sequence[str]) -> np.ndarray:

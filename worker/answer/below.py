@@ -36,7 +36,8 @@ _OF_ASKING = re.compile(r"\b(?:ask|enquir|inquir|wonder)\w*|\bto know\b", re.IGN
 
 def with_what_follows(question: Question, found: Found, chosen: Candidate) -> list[Candidate]:
     """The candidate and, where it says nothing that the question does not say, what stands below or behind it: of a
-    section what has most of the question's other words, else how it begins. What introduces a list comes with the list.
+    section what has most of the question's other words, else how it begins. What introduces a list comes with the list,
+    and so does the title of one.
     """
     said = chosen.text[chosen.start : chosen.end]
     asks = _ASKS.search(said) is not None
@@ -55,10 +56,11 @@ def with_what_follows(question: Question, found: Found, chosen: Candidate) -> li
         return [chosen]
     there = found.qualities > 0.5
     missing = [n for n in question.numbers(Role.CONTENT, Role.NAME, Role.IDENTIFIER) if not there[chosen.order, n]]
+    listed = _with_its_list(found, chosen)
     if not missing:
-        return [chosen, below[0]]
+        return [listed] if listed.end > chosen.end else [chosen, below[0]]
     held = there[np.ix_([c.order for c in below], missing)].sum(axis=1)
-    return [chosen, below[int(held.argmax())]] if held.any() else [chosen]
+    return [chosen, below[int(held.argmax())]] if held.any() else [listed]
 
 
 def _says_more(question: Question, candidate: Candidate) -> bool:

@@ -36,6 +36,7 @@ _FRAME = 0.1
 _TOLD = 0.01
 """What a word of the question before counts beside a follow-up's own: "And Brook?" asks for another row."""
 _GOES_ON = re.compile(r"(?:it|its|this|that|these|they|their|he|his|she|her|which)\b", re.IGNORECASE)
+_ENDED = re.compile(r"[.?!][\s*_)\"'”’»]*\Z")
 _SHAPE = str.maketrans({**dict.fromkeys("0123456789", "9"), **dict.fromkeys("abcdefghijklmnopqrstuvwxyz", "a")})
 
 
@@ -86,13 +87,29 @@ def misnamed(question: Question, found: Found, row: Candidate, likeness: Likenes
     return not told
 
 
-def named_below(question: Question, found: Found, header: Candidate) -> list[Candidate]:
-    """The rows below a header that the question names, and none less than a sister: of them the header speaks."""
-    rows = next((rows for rows in tables_of(found.candidates) if rows[0].header == (header.start, header.end)), [])
+def rows_below(found: Found, title: Candidate) -> list[Candidate]:
+    """The rows of a table whose header this is or, where that stands right behind it, its caption; empty for others."""
+    over = title
+    if not title.is_row:
+        if _is_sentence(found, title) or title.order + 1 >= len(found.candidates):
+            return []
+        over = found.candidates[title.order + 1]
+    if not (over.is_row and over.is_heading):
+        return []
+    return next((rows for rows in tables_of(found.candidates) if rows[0].header == (over.start, over.end)), [])
+
+
+def named_below(question: Question, found: Found, title: Candidate) -> list[Candidate]:
+    """Of the rows below a header or a caption those that the question names, and none less than a sister: of them it
+    speaks. Those with most of its words come first.
+    """
+    rows = rows_below(found, title)
     if not rows or _is_prose(found, rows):
         return []
-    there = _there(question, found, rows)[:, _telling(question, found, rows)].any(axis=1)
-    return [row for row, named in zip(rows, there.tolist(), strict=True) if named and row.order not in found.barred]
+    there = _there(question, found, rows)
+    told = there[:, _telling(question, found, rows)].any(axis=1)
+    named = [n for n, row in enumerate(rows) if told[n] and row.order not in found.barred]
+    return [rows[n] for n in sorted(named, key=lambda n: -int(there[n].sum()))]
 
 
 def tables_of(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
@@ -102,8 +119,10 @@ def tables_of(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
 
 
 def _telling(question: Question, found: Found, rows: Sequence[Candidate]) -> list[int]:
-    """Numbers of the question's terms that tell rows apart: in some of them, not in all, and not above them."""
-    there, above = _there(question, found, rows), _above(found, rows)
+    """Numbers of the question's terms that tell rows apart: in some of them, not in all, and not above them, but for
+    sentences, which tell of some rows, too ("We lend for insulation and flood doors.").
+    """
+    there, above = _there(question, found, rows), _above(found, rows, sentences=False)
     numbers = question.numbers(Role.CONTENT, Role.NAME, Role.IDENTIFIER, Role.FRAME)
     return [n for n in numbers if there[:, n].any() and not there[:, n].all() and not above[n]]
 
@@ -132,13 +151,18 @@ def _is_title(found: Found, row: Candidate) -> bool:
     return bool(others and first.strip()) and not any(cell.strip() for cell in others)
 
 
-def _above(found: Found, rows: Sequence[Candidate]) -> np.ndarray:
+def _above(found: Found, rows: Sequence[Candidate], *, sentences: bool = True) -> np.ndarray:
     """Which terms, `(terms,)`, stand in the header, heading or line above the table, or in its file's name."""
     first = rows[0]
     over = [c.order for c in found.candidates[: first.order] if (c.start, c.end) in {first.header, first.heading}]
     if over:
-        over.append(max(0, over[-1] - 1))
+        line = found.candidates[max(0, over[-1] - 1)]
+        over += [line.order] if sentences or not _is_sentence(found, line) else []
     return (found.qualities[over] >= SHAPE_QUALITY).any(axis=0) | (found.in_title >= SHAPE_QUALITY)
+
+
+def _is_sentence(found: Found, line: Candidate) -> bool:
+    return _ENDED.search(found.text, max(line.start, line.end - 5), line.end) is not None
 
 
 def _is_prose(found: Found, rows: Sequence[Candidate]) -> bool:
