@@ -31,6 +31,10 @@ _NAMES = {  # one name for what different people call the same; all of them stan
     "resolution": "resolution resolutions beschluss résolution",
     "recital": "recital recitals",
     "bylaw": "bylaw bylaws by-law",
+    "condition": "condition conditions bedingung",
+    "recommendation": "recommendation recommendations empfehlung recommandation",
+    "note": "note notes anmerkung",
+    "step": "step steps schritt étape",
     "page": "page pages p pp seite s",
 }
 _KIND = {fold(form): kind for kind, forms in _NAMES.items() for form in forms.split()}

@@ -59,6 +59,8 @@ Paragraph 3. Each pays a crown."""
         ("articles 7 and 9", [("article", "7"), ("article", "9")]),
         ("Art. XIV of the treaty", [("article", "14")]),
         ("Annex B", [("annex", "b")]),
+        ("condition 4 of the permission", [("condition", "4")]),
+        ("note 9 to the accounts and recommendation 2", [("note", "9"), ("recommendation", "2")]),
         ("page 14 of the minutes", [("page", "14")]),
         ("what does 4.3(b) say", [("", "4 3 b")]),
         ("The article a woman wrote in 1912", []),
@@ -132,6 +134,8 @@ def test_letters_of_old_print_and_misread_ones_are_letters(word):
         ("When does the term begin under clause 2.1?", False),
         ("Who may lend a manuscript under Article 10?", False),
         ("What does rule 8(c) forbid?", True),
+        ("condition 4 of the loan to Aarhus", True),
+        ("Which loans meet condition 4?", False),
         ("And who wrote rule 9? (What does rule 8 say?)", False),
     ],
 )
