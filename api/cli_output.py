@@ -45,6 +45,8 @@ class Output:
 
     def json(self, value: object) -> None:
         """One JSON document on a line of its own, whatever the mode."""
+        if sys.stdout is None:  # closed by who started us
+            return
         print(json.dumps(value, ensure_ascii=not is_unicode(sys.stdout), default=str), flush=True)
 
     def say(self, text: str | Text = "", *, style: str | None = None) -> None:
@@ -77,10 +79,15 @@ class Output:
         )
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise  # noqa: PLE0704  rich would end with an error: `run` knows that whoever read has seen enough
+
+
 def _console(*, stderr: bool) -> Console:
-    console = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    console = _Console(stderr=stderr, highlight=False, soft_wrap=True)
     if not console.is_terminal:
-        console = Console(stderr=stderr, highlight=False, soft_wrap=True, width=10_000)
+        console = _Console(stderr=stderr, highlight=False, soft_wrap=True, width=10_000)
     return console
 
 

@@ -42,9 +42,9 @@ def print_hits(output: Output, hits: list[dict[str, Any]]) -> None:
         heading = Text.assemble((f"{number:2}. ", "dim"), (safe(hit["filename"]), "bold cyan"), f", page {hit['page']}")
         heading.append(f"   {hit['score']:.2f}{', a draft' if hit.get('draft') else ''}", style="dim")
         output.say(heading)
-        for path in hit["paths"][:1]:
-            if path != hit["filename"]:
-                output.say(f"    {safe(path)}", style="dim")
+        # What was sent by itself too has its own name among them.
+        for path in [path for path in hit["paths"] if path != hit["filename"]][:1]:
+            output.say(f"    {safe(path)}", style="dim")
         for one in hit["snippets"][:1]:
             output.say(Text("    ") + snippet(one["text"], one["highlights"]))
 

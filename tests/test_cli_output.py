@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from api import cli_documents
-from api.cli_output import bytes_of, count, failures, safe, snippet
+from api import cli_documents, cli_questions
+from api.cli_output import Output, bytes_of, count, failures, safe, snippet
 
 
 def bold(text):
@@ -49,6 +49,13 @@ def test_snippets_show_no_markdown():
     assert shown.plain.split() == ["Dues", "|", "Ship", "|", "Paid", "|", "|", "Argus", "|", "12", "|"]
     assert bold(shown) == ["Dues", "Argus"]
     assert shown.plain.startswith("Dues")
+
+
+def test_a_hit_shows_the_folder_of_what_was_sent_by_itself_too(capsys):
+    """Its own name is one of its paths then, and may be the first."""
+    hit = {"filename": "a.pdf", "page": 1, "score": 1.0, "paths": ["a.pdf", "box/a.pdf", "other/a.pdf"], "snippets": []}
+    cli_questions.print_hits(Output(), [hit])
+    assert capsys.readouterr().out.split() == ["1.", "a.pdf,", "page", "1", "1.00", "box/a.pdf"]
 
 
 def test_control_characters_are_taken_out_in_place():

@@ -37,6 +37,19 @@ def test_a_pipe_that_nobody_reads_is_no_error():
         os.close(pipe)
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_neither_is_it_under_a_table_or_json(tmp_path, form):
+    """Whatever writes; and who started the command may have closed its output altogether."""
+    assert cli.run(["keys", "create", "--name", "me", "--data", str(tmp_path)]) == 0
+    command = [sys.executable, "-m", "api.cli", "keys", "list", "--data", str(tmp_path), *form]
+    unread, pipe = os.pipe()
+    os.close(unread)
+    for stdout, how in ((pipe, command), (None, ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *command])):
+        done = subprocess.run(how, cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE, timeout=120, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+    os.close(pipe)
+
+
 def test_an_output_that_cannot_be_written_is_one_line():
     """A full disk under the output: exit code 1 and its reason, no traceback."""
     with Path("/dev/full").open("w") as full:
