@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -60,8 +61,29 @@ def test_what_is_kept_is_bounded_but_for_documents(ringing):
     """Pages can be rung for again; a document opens the way to all else."""
     queue, _ = ringing
     documents = [Expand("default", str(number)) for number in range(5)]
-    queue.ring([*pages(*range(2, 12)), *documents])
-    assert queue.unsent() == 1 + 3 + 5
+    queue.ring([*pages(*range(100, 110)), *pages(*range(1, 12)), *documents])
+    assert queue.unsent() == 1 + 3 + 3 + 5
+
+
+def test_a_letter_does_not_wait_for_a_full_list_in_the_broker():
+    """First pages have room of their own, also bounded."""
+    sent = []
+    sender = SimpleNamespace(send=lambda jobs: sent.extend(job for job, _ in jobs), close=lambda: None)
+    queue = CeleryQueue(
+        sender, SimpleNamespace(depth=lambda _queues: len(sent)), read_queue=lambda: messages.READ_CPU, max_waiting=10
+    )
+    for document, number in (("book", 40), ("letter", 1), ("second book", 40)):
+        queue.ring(Read(PageKey("default", document, page)) for page in range(1, number + 1))
+        wait_for(lambda: queue.unsent() == 0)
+    queue.close(timeout_s=60)
+    count = Counter(job.key.document_id for job in sent)
+    assert count == {"book": 10, "letter": 1, "second book": 8}
+    queue = CeleryQueue(
+        sender, SimpleNamespace(depth=lambda _queues: 20), read_queue=lambda: messages.READ_CPU, max_waiting=10
+    )
+    queue.ring([Read(PageKey("default", "third", 1))])
+    queue.close(timeout_s=60)
+    assert len(sent) == count.total()
 
 
 def test_what_could_not_be_sent_is_sent_first(ringing):

@@ -2,6 +2,7 @@
 
 The list of what is still to be sent is bounded, and so is the number of pages that wait in the broker; what does not
 fit is dropped, which a doorbell may do, and `worker.housekeeping` rings for it when the broker's list is empty.
+The first pages of a document have room of their own.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class CeleryQueue:
         with self._changed:
             for job in jobs:
                 # Documents are few and open the way to all else; pages can be rung for again.
-                if isinstance(job, Expand) or len(self._unsent) < self._max_waiting:
+                if isinstance(job, Expand) or len(self._unsent) < self._most_before(job):
                     self._unsent[job] = None
             self._changed.notify_all()
 
@@ -121,12 +122,19 @@ class CeleryQueue:
 
     def _send(self, piece: list[Job]) -> None:
         queue = self._read_queue()
-        room = max(0, self._max_waiting - self._depths.depth([queue]))
+        waiting = self._depths.depth([queue])
         sent = []
         for job in piece:
             if isinstance(job, Expand):
                 sent.append((job, messages.HOUSEKEEPING))
-            elif room:
+            elif waiting < self._most_before(job):
                 sent.append((job, queue))
-                room -= 1
+                waiting += 1
         self._sender.send(sent)
+
+    def _most_before(self, job: Job) -> int:
+        """So many pages may wait already where this one is still taken. First pages have as much room again for
+        themselves, or a letter would wait until all of a full list was read.
+        """
+        first = messages.priority(job) <= messages.STEPS[1]
+        return 2 * self._max_waiting if first else self._max_waiting
