@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import time
+from dataclasses import replace
 
 import pytest
 
@@ -61,6 +64,25 @@ def test_a_journal_that_lost_its_beginning_tells_no_old_ends(telling):
     telling.archive.settle()
     telling.look()
     assert len(telling.told()) == 1
+
+
+def test_a_journal_that_has_the_number_of_the_one_before_it(telling):
+    """File systems give numbers of files that are gone to new ones. What ended between two hooks is told to none."""
+    path = telling.archive.root / "webhooks" / "reported" / f"{TENANT}.jsonl"
+    first = telling.desk.register(TENANT, URL)
+    telling.look()
+    same = path.with_suffix(".kept")
+    os.link(path, same)
+    telling.desk.delete(TENANT, first.hook_id)
+    telling.look()
+    telling.archive.upload(pdf("ended before the second hook"))
+    telling.archive.settle()
+    telling.desk._begin = replace(telling.parts._beginning, clock=lambda: time.time() + 3600)
+    telling.desk.register(TENANT, URL)
+    same.write_bytes(path.read_bytes())
+    same.replace(path)
+    telling.look()
+    assert telling.told() == []
 
 
 def test_journals_do_not_grow_for_ever(telling, monkeypatch):

@@ -93,6 +93,10 @@ class Ends:
     def look(self) -> int:
         """Find what has ended, of all tenants that have hooks; how many messages that made."""
         tenants = set(self._hooks.tenants())
+        for tenant in self._journals.keys() - tenants:
+            # Their next journal is another file, which may have the number of this one.
+            for known in (self._journals, self._open, self._listed_at):
+                known.pop(tenant, None)
         for path in (self._directory / "reported").glob("*.jsonl"):
             with self._catalog.lock():
                 if path.stem not in tenants and not self._hooks.all(path.stem):
