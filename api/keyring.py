@@ -60,6 +60,7 @@ class KeyRing:
         self._now = now
         self._guard = threading.Lock()
         self._seen: dict[str, tuple[ApiKey | None, float]] = {}
+        self._noted: dict[str, float] = {}
         self._looked_at = float("-inf")
         self._secret = b""
 
@@ -112,7 +113,19 @@ class KeyRing:
     def _admit(self, key: ApiKey) -> Caller:
         if not key.usable(self._now()):
             raise KeyNotValid("This key was revoked." if key.revoked_at else "This key has expired.")
+        if key is not self._initial:
+            self._note_use(key.key_id)
         return _caller(key)
+
+    def _note_use(self, key_id: str) -> None:
+        """Only of who had the whole key: its id is no secret, and "last used" says whether it can be revoked."""
+        at = time.monotonic()
+        with self._guard:
+            if at - self._noted.get(key_id, float("-inf")) < FRESH_S:
+                return
+            self._noted[key_id] = at
+        assert self._directory is not None
+        self._directory.note_use(key_id, self._now())
 
     def _find(self, key_id: str) -> ApiKey | None:
         if self._initial is not None and key_id == INITIAL_ID:
@@ -125,7 +138,6 @@ class KeyRing:
         started_at = time.monotonic()  # what is revoked while we read must not count as fresh for longer
         key = self._directory.get(key_id)
         if key is not None:
-            self._directory.note_use(key_id, self._now())
             with self._guard:
                 if len(self._seen) >= _MOST_REMEMBERED:
                     self._seen.clear()

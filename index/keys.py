@@ -164,7 +164,7 @@ class KeyDirectory:
     def note_use(self, key_id: str, at: datetime) -> None:
         """Remember when it was used, to the minute. Losing it harms nothing, so nothing waits for the disk."""
         last = self.last_used(key_id)
-        if last is not None and at - last < _NOTE_EVERY:
+        if last is not None and abs(at - last) < _NOTE_EVERY:  # a clock may have been set back
             return
         path = self._root / f"{key_id}.used"
         with suppress(OSError):

@@ -13,7 +13,7 @@ import pytest
 from api.keyring import INITIAL_ID, LOCAL_USER, KeyRing
 from api.problems import KeyNotValid, KeyRequired
 from index.errors import InvalidRequest, NotFound, StoreUnavailable
-from index.keys import PREFIX, KeyDirectory, KeyLimits, Scope, key_id_of
+from index.keys import PREFIX, KeyDirectory, KeyLimits, Scope, _checksum, key_id_of
 from index.usage import DailyUsage
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -200,6 +200,29 @@ def test_last_used_is_noted_at_most_once_a_minute(keys):
     assert keys.last_used(key.key_id) == NOW
     keys.note_use(key.key_id, NOW + timedelta(seconds=61))
     assert keys.last_used(key.key_id) == NOW + timedelta(seconds=61)
+    keys.note_use(key.key_id, NOW - timedelta(hours=1))
+    assert keys.last_used(key.key_id) == NOW - timedelta(hours=1)
+
+
+def test_only_who_is_let_in_uses_a_key(keys):
+    """Its id is no secret: who knows no more than that leaves no trace by which it would seem to be in use."""
+    token, key = make(keys)
+    body = token[:13] + "0" * (len(token) - 19)
+    forged = body + _checksum(body)
+    assert key_id_of(forged) == key.key_id
+    ring = ring_of(keys, required=True)
+    for attempt in (lambda: ring.caller(forged), lambda: ring.caller_of_session(f"{key.key_id}.99999999999.feed")):
+        with pytest.raises(KeyNotValid):
+            attempt()
+    assert keys.last_used(key.key_id) is None
+    cookie, _ = ring.session(ring.caller(token))
+    assert keys.last_used(key.key_id) == NOW
+    keys.revoke(key.key_id, NOW)
+    later = KeyRing(keys, required=True, now=lambda: NOW + timedelta(minutes=5))
+    for attempt in (lambda: later.caller(token), lambda: later.caller_of_session(cookie)):
+        with pytest.raises(KeyNotValid):
+            attempt()
+    assert keys.last_used(key.key_id) == NOW
 
 
 def test_revoking_reaches_every_process_within_five_seconds(keys, tmp_path):
