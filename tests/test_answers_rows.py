@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from index.matching import matcher_of
+from tests.answers_kit import page
 from worker.answer.asking import read_question
 from worker.answer.candidates import candidates_of
 from worker.answer.features import Found, look
-from worker.answer.rows import bar_unnamed, misnamed, named_below
+from worker.answer.quoting import cite, said
+from worker.answer.rows import bar_unnamed, misnamed, named_below, with_its_table
 
 ACCOUNTS = """# Accounts
 
@@ -21,6 +23,17 @@ ACCOUNTS = """# Accounts
 | Payments for the tower | |
 | Glass | £1 |
 | Bell ropes | £3 |"""
+
+FIRE = """# Circular
+
+FIRE PREMIUMS
+
+| Building | Rate |
+| --- | --- |
+| Bakehouse | 4s. 0d. |
+| Shop | - |
+
+All are due at Lady Day."""
 
 LOANS = """# Lending
 
@@ -156,3 +169,18 @@ def test_of_a_caption_the_rows_that_are_asked_about_are_quoted():
     named = [LOANS[c.start : c.end] for c in named_below(asked, found, caption)]
     assert named == ["| Claims manager | £40,000 |", "| Branch manager | £5,000 |"]
     assert named_below(asked, found, sentence) == []
+
+
+@pytest.mark.parametrize("over", ["FIRE", "| Building"])
+def test_a_caption_or_header_alone_is_quoted_with_the_table(over: str):
+    """By itself it tells nobody anything; of a long table comes what fits."""
+    held = Found(FIRE, "", candidates_of(FIRE, 0))
+    title = next(c for c in held.candidates if FIRE.startswith(over, c.start))
+    whole = with_its_table(held, title)
+    assert FIRE[whole.start : whole.end] == FIRE[FIRE.index(over) : FIRE.index("\n\nAll")]
+    hit, told = page(FIRE)
+    spoken = said(cite(hit, told, (whole.start, whole.end), 1.0))
+    assert spoken.removeprefix("“FIRE PREMIUMS; ").strip("“”") == "Building · Rate; Bakehouse · 4s. 0d.; Shop · -"
+    long = "\n".join(f"| House {n} | £{n} |" for n in range(300))
+    held = Found(text := FIRE.replace("| Shop | - |", long), "", candidates_of(text, 0))
+    assert text[title.start : with_its_table(held, title).end].count("\n") < 50

@@ -233,12 +233,13 @@ class ExtractiveAnswerer:
 
     def _spoken_of(self, asked: Question, found: list[features.Found], chosen: Candidate) -> list[Candidate]:
         """What is quoted for a candidate: itself, with what it only names; or, for the header or caption of a table,
-        those of its rows that are asked about.
+        those of its rows that are asked about or, where none is named, all that fit.
         """
         named = rows.named_below(asked, found[chosen.page], chosen)[:MAX_CITATIONS]
-        return [row for row in named if not self._misnamed(asked, found, row)] or with_what_follows(
-            asked, found[chosen.page], chosen
-        )
+        if named:
+            return [row for row in named if not self._misnamed(asked, found, row)] or [chosen]
+        whole = rows.with_its_table(found[chosen.page], chosen)
+        return [whole] if whole.end > chosen.end else with_what_follows(asked, found[chosen.page], chosen)
 
     def _misnamed(self, asked: Question, found: list[features.Found], candidate: Candidate) -> bool:
         def likeness(words: Sequence[str], labels: Sequence[str]) -> np.ndarray:

@@ -25,6 +25,9 @@ _SAME_WORD = 60
 _COMPARED = 4000
 """Characters of a page that are compared."""
 
+_RULE = frozenset("|:- ")
+"""What the line under a table's header is made of."""
+
 T = TypeVar("T")
 
 
@@ -122,6 +125,15 @@ def spelt(statement: Statement) -> str:
 
 
 def _spoken(quote: str) -> str:
-    if quote.startswith("|") and quote.endswith("|"):
-        return " · ".join(cell for cell in (plain(c) for c in quote.strip("|").split("|")) if cell)
-    return plain(quote) or quote
+    if "|" not in quote:
+        return plain(quote) or quote
+    lines = [_spoken_line(line) for line in quote.split("\n")]
+    return "; ".join(line for line in lines if line) or quote
+
+
+def _spoken_line(line: str) -> str:
+    if not (line.startswith("|") and line.endswith("|")):
+        return plain(line)
+    if set(line) <= _RULE:
+        return ""
+    return " · ".join(cell for cell in (plain(c) for c in line.strip("|").split("|")) if cell)

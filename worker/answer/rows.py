@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
@@ -24,6 +25,8 @@ from worker.answer.features import Found
 Likeness = Callable[[Sequence[str], Sequence[str]], np.ndarray]
 """Cosines `(words, labels)` of the question's words and the rows' labels."""
 
+_MOST_WORDS = 200
+"""Of a table that is quoted, the marks between its cells among them."""
 _PROSE = 8
 """Words of a cell that make it a sentence."""
 _OF_COLUMN, _SELECTS, _MARGIN = 0.40, 0.50, 0.12
@@ -110,6 +113,17 @@ def named_below(question: Question, found: Found, title: Candidate) -> list[Cand
     told = there[:, _telling(question, found, rows)].any(axis=1)
     named = [n for n, row in enumerate(rows) if told[n] and row.order not in found.barred]
     return [rows[n] for n in sorted(named, key=lambda n: -int(there[n].sum()))]
+
+
+def with_its_table(found: Found, title: Candidate) -> Candidate:
+    """A header or a caption with the rows below it, those that fit: by itself it tells nobody anything."""
+    text, words, end = found.text, 0, title.end
+    for row in rows_below(found, title):
+        words += len(text[row.start : row.end].split())
+        if words > _MOST_WORDS:
+            break
+        end = row.end
+    return replace(title, end=end)
 
 
 def tables_of(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
