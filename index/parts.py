@@ -102,6 +102,8 @@ _MONTH = re.compile(
 _BLANK = re.compile(r"\n[ \t]*\n")
 
 _HEADING = re.compile(r"^#{1,6}[ \t]", re.MULTILINE)
+_TITLE_WORDS = 6
+"""Of a line that stands over another one and is no part of a paragraph's text."""
 _TITLE = 90
 """Characters of a line that may be a part's title."""
 
@@ -277,7 +279,7 @@ def _labels(text: str) -> Iterator[_Label]:
         row = "|" in match["marks"]
         heading = "#" in match["marks"] or (row and _is_alone(text, match))
         start = match.start() + match["marks"].index("#|"[row]) if row or heading else match.end("marks")
-        if not (heading or match["marks"].strip() in _ITEM or _begins(text, match.start())):
+        if not (heading or match["marks"].strip() in _ITEM or _begins(text, match.start(), named=bool(match["word"]))):
             continue
         word = match["word"]
         kind = "§" if match["par"] else _kind_of(word) if word else ""
@@ -316,12 +318,16 @@ def _line_end(text: str, at: int) -> int:
     return len(text) if end < 0 else end
 
 
-def _begins(text: str, at: int) -> bool:
-    """Whether a line begins something: the one before it ends a sentence or is blank or a heading."""
+def _begins(text: str, at: int, *, named: bool) -> bool:
+    """Whether a line begins something: the one before it ends a sentence or is blank or a heading, or a short line that
+    is the first of its paragraph, where what begins is `named` ("Notes to the accounts" above "Note 7. Pay").
+    """
     before = text[max(0, at - 200) : at].rstrip("\n")
     if len(before) < at - max(0, at - 200) - 1 or not before:
         return True  # a blank line
-    line = before.rsplit("\n", 1)[-1]
+    over, _, line = before.rpartition("\n")
+    if named and len(line.split()) <= _TITLE_WORDS and (not over.strip() or over.endswith("\n")):
+        return True
     return not line.strip() or line.lstrip().startswith("#") or _ENDED.search(line) is not None
 
 

@@ -115,6 +115,14 @@ def test_labels_may_be_headings_signs_and_roman(part, begins, ends):
     assert STATUTES[span.start : span.end].endswith(ends)
 
 
+def test_a_part_may_stand_right_below_a_title():
+    """In the lines of a paragraph a reference is none."""
+    note, other = parts_named("note 7 and note 8")
+    text = "Notes to the accounts\nNote 7. Pay\nHe waived it."
+    assert [text[s.start : s.end] for s in part_spans(text, note)] == ["Note 7. Pay\nHe waived it."]
+    assert part_spans("He waived it, as the Board had asked him to do in\nNote 8. That was right.", other) == []
+
+
 @pytest.mark.parametrize("word", ["ſection", "Sectıon", "Clauſe", "Klauſel", "SECTİON"])
 def test_letters_of_old_print_and_misread_ones_are_letters(word):
     """Patterns without case take ſ for s and ı for i, and the names of parts have to do so, too."""
