@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import threading
+import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -20,6 +23,7 @@ from index.vision import MAX_NUMBERS
 from tests.engine_deepseek_kit import checkpoint, page
 from tests.engine_vision_kit import Helper, engine
 from worker.engine.deepseek.engine import DeepSeekOcrEngine, EngineConfig
+from worker.engine.deepseek.load import load_model
 from worker.engine.deepseek.modes import KINDS, modes_of
 from worker.engine.deepseek.pages import Pages
 from worker.engine.deepseek.trust import TRUSTED, marks, trust
@@ -211,6 +215,30 @@ def test_a_decoder_that_ended_is_made_anew():
     assert made.read([page(2)])[0].text == "text"
     assert made._run is not ended
     made.close()
+
+
+def test_weights_are_let_go_of_before_they_are_loaded_anew(monkeypatch):
+    """Neither who loads them nor who waits for that keeps the old ones: a device may have no room for both."""
+    reading = engine(write=lambda *_: ("text", {}))
+    reading.warm()
+    reading._run.decoder.alive = False
+    before, found = weakref.ref(reading._run.loaded.model), []
+
+    def loading(*arguments, **options):
+        gc.collect()
+        found.append(before() is None)
+        return load_model(*arguments, **options)
+
+    monkeypatch.setattr("worker.engine.deepseek.engine.load_model", loading)
+    with reading._loading:
+        waiting = [threading.Thread(target=reading.warm) for _ in range(2)]
+        for thread in waiting:
+            thread.start()
+        time.sleep(0.05)  # they should wait by now; if they do not yet, that fails nothing
+    for thread in waiting:
+        thread.join(60)
+    assert found == [True]
+    reading.close()
 
 
 def test_a_load_that_failed_holds_nothing_and_is_tried_again(monkeypatch):

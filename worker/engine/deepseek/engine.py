@@ -289,16 +289,13 @@ class DeepSeekOcrEngine:
             raise Unavailable(f"The reading engine cannot start: {error.message}", code=error.code) from error
 
     def _running(self) -> _Running:
-        run = self._run
-        if run is not None and run.decoder.alive:
+        if (run := self._run) is not None and run.decoder.alive:
             return run
+        run = None  # nor does who waits for new weights keep the old ones: there may be no room for both
         with self._loading:
             if self._closed:
                 raise Unavailable("The reading engine is stopping. Try again when the service is up.")
-            if self._run is not None and not self._run.decoder.alive:
-                ended, self._run = self._run, None
-                ended.encoding.close()
-                ended.decoder.close()
+            self._let_go_of_ended()
             if self._run is None:
                 if self._failed is not None and time.monotonic() - self._failed[0] < _LOAD_AGAIN_S:
                     _, code, message = self._failed
@@ -314,6 +311,13 @@ class DeepSeekOcrEngine:
                 self._failed = (time.monotonic(), code, message)
                 raise ConfigError(message, code=code)
             return self._run
+
+    def _let_go_of_ended(self) -> None:
+        """Of a model whose decoder has ended. The caller holds the lock."""
+        if self._run is not None and not self._run.decoder.alive:
+            ended, self._run = self._run, None
+            ended.encoding.close()
+            ended.decoder.close()
 
     def _loaded(self) -> _Running:
         from worker.engine.deepseek.faults import gone, is_gone

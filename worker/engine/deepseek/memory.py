@@ -22,9 +22,9 @@ def require_memory(weights: int, device: torch.device) -> None:
     needed = weights + _SPARE
     _compare(needed, host_memory(), "of memory")
     if device.type == "cuda":
-        import torch
+        from worker.engine.deepseek.plan import free_memory
 
-        _compare(needed, torch.cuda.mem_get_info(device)[0], f"on {device}")
+        _compare(needed, free_memory(device), f"on {device}")
 
 
 def host_memory(proc: Path = Path("/proc/meminfo"), groups: Path = Path("/sys/fs/cgroup")) -> int | None:
