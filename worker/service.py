@@ -236,7 +236,5 @@ class ServiceProtocol(Protocol):
 
     def ready(self) -> Readiness: ...
 
-    def close(self) -> None: ...
-
 
 __all__ = ["DocumentView", "Readiness", "Receipt", "ServiceProtocol", "Staging"]
