@@ -70,3 +70,19 @@ def test_entries_of_an_account_may_have_dates() -> None:
             page.row(90 + 14 * k, [(x, date), (x + 45, what), (x + 235 - 5 * len(figure), figure)])
     text = page.composed(shuffle=3).text.replace("|", " ")
     assert in_order(text, *(" ".join(row) for row in left), "18.60", *(" ".join(row) for row in right), "18.60")
+
+
+def test_the_parts_of_a_menu_are_read_side_by_side() -> None:
+    """Its headings are level with dishes of the other side."""
+    left = ("SOUPS", "Brown Windsor 9d.", "Cream of celery 9d.", "FISH", "Fried plaice 1/6", "Boiled turbot 2/-")
+    right = ("JOINTS", "Sirloin of beef 2/6", "Leg of mutton 2/3", "Loin of pork 2/-", "SWEETS", "Plum tart 1/-")
+    page = Page(jitter=0.3, seed=4)
+    for x, side in ((60, left), (320, right)):
+        for k, text in enumerate(side):
+            if text.isupper():
+                page.line(x + 80, 100 + 16 * k, text)
+            else:
+                name, _, price = text.rpartition(" ")
+                page.row(100 + 16 * k, [(x, name), (x + 200, price)])
+    text = page.composed(shuffle=3).text.replace("|", " ").replace("---", " ")
+    assert in_order(text, *left, *right)

@@ -153,3 +153,23 @@ def test_initials_far_to_the_right_of_notes_stay_with_them() -> None:
     for k, row in enumerate(rows):
         page.row(100 + 16 * k, list(zip((50, 100, 150, 470), row, strict=True)))
     assert in_order(page.composed(shuffle=2).text.replace("|", " "), *(" ".join(row) for row in rows))
+
+
+def test_marks_at_the_right_edge_stay_with_their_questions() -> None:
+    """Level with lines that do not reach near to them; what does reach there is level with none."""
+    page = Page()
+    questions = (
+        "Which of these elements is not a metal at all",
+        "A lever of the second order carries its load",
+        "Lime water that stood in air is turned milky",
+    )
+    y, parts = 100.0, []
+    for k, question in enumerate(questions):
+        page.row(y, [(50, f"{k + 1}."), (75, question), (530, "(2)")])
+        for answers in ("A copper B sulphur", "C tin D oxygen"):
+            y += 15
+            page.row(y, list(zip((90, 108, 310, 328), answers.split(), strict=True)))
+        y += 24
+        parts += [question, "(2)", "copper"]
+    page.text(50, y, 500, OTHER)
+    assert in_order(page.composed(shuffle=2).text.replace("|", " "), *parts)

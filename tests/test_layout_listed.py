@@ -43,3 +43,19 @@ def test_numbered_rows_with_dates_or_sums_that_rise_stay_rows() -> None:
     text = page.composed(shuffle=3).text
     for k, (_, clue) in enumerate(ACROSS):
         assert f"{k + 1} | {clue} | {2 + 3 * k} May | {4 + 2 * k} s. |" in text
+
+
+ITEMS = (
+    ("Lasts for centuries if kept dry", "Takes little room"),
+    ("Heavy, and wants much room", "Scratches, fades, and tears"),
+    ("Read without a machine", "Needs a reader"),
+)
+
+
+def test_items_with_bullets_side_by_side_are_two_lists() -> None:
+    page = Page(jitter=0.3, seed=4)
+    page.row(70, [(60, "Paper"), (380, "Film")], 12)
+    for k, (left, right) in enumerate(ITEMS):
+        page.row(100 + 30 * k, [(60, f"• {left}"), (380, f"• {right}")], 12)
+    text = page.composed(shuffle=3).text
+    assert in_order(text, "Paper", *(left for left, _ in ITEMS), "Film", *(right for _, right in ITEMS))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from worker.layout.kinds import is_numeric
+from worker.layout.kinds import is_all_caps, is_numeric
 from worker.layout.pieces import Piece
 from worker.layout.rows import Row, gather
 
@@ -31,7 +31,7 @@ def are_accounts(pieces: Sequence[Piece], middle: float) -> bool:
     sides = [gather(side) for side in (left, right)]
     if any(sum(map(_is_entry, rows)) < max(_FEWEST, _ENTRIES * len(rows)) for rows in sides):
         return False
-    return _come_to_the_same(*sides) or _are_named(*sides)
+    return _come_to_the_same(*sides) or _are_named(*sides) or _are_headed(*sides)
 
 
 def _come_to_the_same(left: Sequence[Row], right: Sequence[Row]) -> bool:
@@ -68,6 +68,20 @@ def _are_named(left: Sequence[Row], right: Sequence[Row]) -> bool:
     if any({a, b} <= first | second and not {a, b} <= first and not {a, b} <= second for a, b in _SIDES):
         return True
     return _begin(left, "To ") and _begin(right, "By ")
+
+
+def _are_headed(left: Sequence[Row], right: Sequence[Row]) -> bool:
+    """Has each side headings in capitals among its entries, one of them level with an entry of the other? The parts of
+    a menu or a price list are no rows of each other.
+    """
+    heads = [[row for row in rows if len(row.cells) == 1 and is_all_caps(row.text)] for rows in (left, right)]
+    crossed = any(
+        abs(head.yc - row.yc) < 0.5 * row.size and _is_entry(row)
+        for own, other in zip(heads, (right, left), strict=True)
+        for head in own
+        for row in other
+    )
+    return all(heads) and crossed
 
 
 def _begin(rows: Sequence[Row], word: str) -> bool:

@@ -27,6 +27,7 @@ from worker.layout.kinds import (
     is_numeric,
     starts_small,
 )
+from worker.layout.letters import APART, are_signed, is_address_beside
 from worker.layout.listed import list_goes_on
 from worker.layout.pieces import Piece, vertical_overlap
 from worker.layout.sequence import step_of
@@ -35,10 +36,7 @@ from worker.layout.tables import keeps_edge
 _FEWEST_PROSE = 5  # lines; of fewer short ones it cannot be told
 _FEWEST_LABELS, _LABEL = 4, 20.0  # within a figure, and their characters
 _OFF = 3.0  # type sizes between them and the text where all are level with lines of it
-_SIGNED, _ROOM = 4.0, 1.8  # type sizes between two who sign, and above them
-_OFFICE = 2.2  # type sizes from a name to the office under it, a line to sign on between them
 _LONG_LINE = 28  # characters
-_APART = 1.62  # type sizes between lines that are not of one paragraph
 _BESIDE = 8.0  # type sizes: values are no further from their names than that
 
 
@@ -136,7 +134,7 @@ def _numbered(band: _Band) -> Divides | None:
 
 
 def _letterhead(band: _Band) -> Divides | None:
-    return Divides.BLOCKS if _address_beside(band) or _signed(band) else None
+    return Divides.BLOCKS if is_address_beside(band) or are_signed(band) else None
 
 
 def _narrow(band: _Band) -> Divides | None:
@@ -164,7 +162,12 @@ def _other_labels(band: _Band) -> Divides | None:
 def _figures(band: _Band) -> Divides | None:
     """Two columns of figures are a table's even where none stand level: a sum is either paid in or paid out."""
     numbers = [_share(side.pieces, lambda p: is_numeric(p.text)) for side in band.sides]
-    return Divides.CELLS if min(numbers) > 0.5 or (max(numbers) > 0.5 and band.aligned > 0.5) else None
+    if min(numbers) > 0.5 or (max(numbers) > 0.5 and band.aligned > 0.5):
+        return Divides.CELLS
+    # Sums or marks alone at the right edge, level with lines of which only some reach near to them.
+    before = [p for p in band.within if p.x1 <= band.gutter.middle]
+    alone = len(before) + band.right.lines == len(band.within) and numbers[1] > 0.9
+    return Divides.CELLS if alone and _aligned(band.right.pieces, before) > 0.9 else None
 
 
 def _values(band: _Band) -> Divides | None:
@@ -229,7 +232,7 @@ def _beside_prose(band: _Band) -> Divides | None:
 
 def _rows_apart(band: _Band) -> Divides | None:
     """Rows set apart, as a table's are, or cells close to each other."""
-    apart = max(band.left.pitch, band.right.pitch) > _APART
+    apart = max(band.left.pitch, band.right.pitch) > APART
     return Divides.CELLS if apart or band.width < 1.5 * band.size else None
 
 
@@ -290,40 +293,6 @@ def _same(a: Gutter, b: Gutter) -> bool:
 def _numbers_lines(pieces: Sequence[Piece], start: float, stop: float) -> bool:
     """Do only the numbers of lines (5, 10, 15) stand between the two places, as between the columns of a patent?"""
     return step_of([p.text for p in pieces if p.x0 >= start and p.x1 <= stop]) in (1, 2, 4, 5, 10)
-
-
-def _address_beside(band: _Band) -> bool:
-    """Two lines far to the right of the first two of an address: a date and a reference, and no row of a table."""
-    gutter, size = band.gutter, band.size
-    if gutter.paired != 2 or any(side.lines != 2 for side in band.sides) or band.width < 8 * size:
-        return False
-    texts = [p.text for side in band.sides for p in side.pieces]
-    if max(side.pitch for side in band.sides) > _APART or any(is_label(text) or len(text) < 5 for text in texts):
-        return False
-    if any(_share(side.pieces, lambda p: is_numeric(p.text)) > 0.5 for side in band.sides):
-        return False
-    last = band.left.pieces[-1]
-    return any(
-        0 < p.yc - last.yc < _APART * size and abs(p.x0 - last.x0) < size and p.x1 < gutter.x0 + size
-        for p in band.pieces[gutter.last + 1 : gutter.last + 3]
-    )
-
-
-def _signed(band: _Band) -> bool:
-    """Two names over what they are, far from each other and with room to sign between them and the text above. A third
-    beside them would be left with nothing above to tell.
-    """
-    gutter, size = band.gutter, band.size
-    pieces = [p for side in band.sides for p in side.pieces]
-    if gutter.paired != 2 or not len(pieces) == len(band.within) == 4 or band.width < _SIGNED * size:
-        return False
-    if any(not p.text[:1].isupper() or p.text.endswith((":", ",")) or any(map(str.isdigit, p.text)) for p in pieces):
-        return False
-    if max(side.pitch for side in band.sides) > _OFFICE or any(len(side.pieces[0].tokens) < 2 for side in band.sides):
-        return False
-    above, below = band.pieces[gutter.first - 1], band.pieces[gutter.last + 1 : gutter.last + 2]
-    room = min(p.y0 for p in pieces) - above.y1 > _ROOM * size and len(above.tokens) > 2
-    return gutter.first > 0 and room and all(p.y0 - pieces[-1].y1 > size for p in below)
 
 
 def _mean_length(side: _Side) -> float:

@@ -6,14 +6,18 @@ import itertools
 from collections.abc import Sequence
 
 from worker.layout.gutters import Gutter
+from worker.layout.kinds import BULLETS
 from worker.layout.pieces import Piece, vertical_overlap
 from worker.layout.rows import gather
 from worker.layout.sequence import are_counted, are_programmes, count_across, goes_on, has_counts, has_hours
 
+_BULLETS = BULLETS - frozenset("-–*□■○◦▫▪")  # these stand for nothing in a cell, too, or are boxes to tick
+_FEWEST_ITEMS, _ITEMS = 2, 0.6
+
 
 def list_goes_on(pieces: Sequence[Piece], gutter: Gutter, beside: Sequence[float]) -> bool | None:
-    """Does a list go on from the columns left of a gutter to those on its right, or has each side its own hours, or
-    numbers? False where numbers count on across the gutter, and None where nothing tells.
+    """Does a list go on from the columns left of a gutter to those on its right, or has each side its own hours,
+    numbers or bullets? False where numbers count on across the gutter, and None where nothing tells.
 
     `pieces` stand along the gutter, in canonical order; `beside` is where the gutters next to it run.
     """
@@ -23,7 +27,8 @@ def list_goes_on(pieces: Sequence[Piece], gutter: Gutter, beside: Sequence[float
     if any(goes_on(_beginnings(pieces, start, end), after) for end, start in itertools.pairwise(ends)):
         return True
     hours, counted = has_hours([p.text for p in pieces]), has_counts([p.text for p in pieces])
-    if not hours and not counted:
+    bulleted = sum(p.text[0] in _BULLETS for p in pieces) >= 2 * _FEWEST_ITEMS
+    if not hours and not counted and not bulleted:
         return None
     after = _with_next(pieces, gutter.middle, 1e9)
     columns = [_with_next(pieces, start, gutter.middle) for start in ends[1:]]
@@ -31,7 +36,15 @@ def list_goes_on(pieces: Sequence[Piece], gutter: Gutter, beside: Sequence[float
         return False
     if counted and any(are_counted(column, after) for column in columns):
         return True
+    if bulleted and _are_items(after) and any(map(_are_items, columns)):
+        return True
     return True if hours and any(are_programmes(column, after) for column in columns) else None
+
+
+def _are_items(lines: Sequence[str]) -> bool:
+    """Are most lines, or all but a heading, items with a bullet before words?"""
+    items = sum(line[0] in _BULLETS and any(map(str.isalpha, line)) for line in lines)
+    return items >= max(_FEWEST_ITEMS, _ITEMS * len(lines))
 
 
 def _beginnings(pieces: Sequence[Piece], start: float, stop: float) -> list[str]:
