@@ -278,3 +278,20 @@ def test_a_table_under_another_keeps_its_own_columns() -> None:
     assert "| Kelvin | Ldg. Sea. | 3 Jun 40 | 17 Nov 43 |" in text
     assert "| 31 Dec 38 | Very good | Superior | Captain F. S. Bell |" in text
     assert "\n\nCHARACTER\n\n" in text
+
+
+def test_a_name_that_had_room_on_the_line_above_goes_on_with_nothing() -> None:
+    """The first word of a cell's second line found no room on its first, or begins with a small letter."""
+    page = Page(jitter=0.2, seed=7)
+    rows = (
+        ("Tangible assets", "41,208", "39,770"), ("Current assets", "", ""), ("Stocks", "1,204", "1,377"),
+        ("Debtors due within one year", "3,911", "2,806"), ("Provisions for liabilities and", "800", "650"),
+        ("Charges", "", ""), ("Cash at bank", "902", "1,440"), ("and in hand", "", ""),
+        ("Reserves", "10,000", "10,000"),
+    )  # fmt: skip
+    for k, row in enumerate(rows):
+        page.row(100 + 14 * k, list(zip((60, 300, 400), row, strict=True)))
+    text = page.composed(shuffle=3).text
+    assert "\n| Current assets | | |\n| Stocks | 1,204 | 1,377 |\n" in text
+    assert "| Provisions for liabilities and Charges | 800 | 650 |" in text
+    assert "| Cash at bank and in hand | 902 | 1,440 |" in text

@@ -271,3 +271,18 @@ def test_a_head_of_guide_words_one_of_whose_boxes_is_tall_is_read_first() -> Non
                 x + (9 if k % 3 else 0), 75 + 12 * k, ("abbot n. The head of it", "monks; a prior or", "so.")[k % 3]
             )
     assert page.composed(shuffle=2).text.startswith("abacist 3 absolve\n")
+
+
+def test_guide_words_larger_than_small_print_stand_over_its_columns() -> None:
+    page = Page(jitter=0.1, seed=3)
+    page.row(40, [(50, "Abbott"), (297, "14"), (500, "Buxton")], 10)
+    for x in (50, 220, 390):
+        for k in range(20):
+            page.row(
+                62 + 9.5 * k,
+                [(x, f"{'ABC'[(x - 50) // 170]}{'abcdefghijklmnopqrst'[k]}el, J."), (x + 120, f"{k + 21} 18")],
+                7,
+            )
+    text = page.composed(shuffle=2).text
+    assert text.startswith("Abbott 14 Buxton\n")
+    assert in_order(text, "Aael", "Atel", "Bael", "Btel", "Cael", "Ctel")

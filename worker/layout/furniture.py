@@ -15,6 +15,7 @@ from worker.layout.pieces import Piece
 _EDGE = 0.085  # of the page height, where a running head or foot may stand
 _NUMBER_EDGE = 0.12  # a page number alone may stand further in
 _LONGEST = 110  # characters
+_LARGEST, _GUIDES = 1.25, 1.6  # times the text's type; guide words beside a number are set larger than small print
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,10 @@ def _take(body: list[Piece], *, top: bool, number_only: bool = False) -> list[Pi
         depth = 1.0 - min(p.y0 for p in line)
         white = min(p.y0 for p in line) - max(p.y1 for p in rest)
     texts = [p.text for p in line]
-    if median(p.size for p in line) > 1.25 * size or sum(map(len, texts)) > _LONGEST:
-        return []
     number = any(is_page_number(text) for text in texts)
+    largest = _GUIDES if number and len(texts) > 1 else _LARGEST
+    if median(p.size for p in line) > largest * size or sum(map(len, texts)) > _LONGEST:
+        return []
     alone = number and len(texts) == 1
     if alone:
         taken = depth < _NUMBER_EDGE and white > 0.5 * size

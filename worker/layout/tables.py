@@ -181,7 +181,8 @@ def _table(rows: Sequence[Row]) -> Table | None:
         sentence = not _tabular(row) and len(row.tokens) >= _SENTENCE  # over columns, as a note in a table is
         for cell in row.cells if sentence else (p for whole in row.cells for p in _cut_at_columns(whole, columns)):
             cells[_column_of(cell, columns)].append(cell)
-        wraps = k not in named and (k in tight or (k and not _tabular(row) and _wraps(rows, k)))
+        lone = k and not _tabular(row) and _wraps(rows, k) and not _has_room(rows[k - 1], row, columns)
+        wraps = k not in named and (k in tight or lone)
         if grid and (wraps or k - 1 in begun):
             for into, more in zip(grid[-1], cells, strict=True):
                 into.extend(more)
@@ -218,6 +219,16 @@ def _begins(rows: Sequence[Row], k: int, columns: Sequence[tuple[float, float]])
     end = max((r.cells[0].x1 for r in rows if r.cells[0].x1 < columns[1][0]), default=row.x1)
     start, stop = after.cells[0].edges[0]
     return starts_lower(after.text) or end - row.x1 < stop - start + 0.6 * row.size
+
+
+def _has_room(row: Row, after: Row, columns: Sequence[tuple[float, float]]) -> bool:
+    """Could the first word of the row after have stood in the cell above it, which it therefore does not go on?"""
+    at = _column_of(after.cells[0], columns)
+    above = [cell for cell in row.cells if _column_of(cell, columns) == at]
+    if not above or starts_lower(after.text):
+        return False
+    start, stop = after.cells[0].edges[0]
+    return columns[at][1] - above[-1].x1 > stop - start + 0.6 * after.size
 
 
 def _second_lines(rows: Sequence[Row], size: float) -> set[int]:
