@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import shutil
 import threading
 import time
@@ -336,8 +337,23 @@ def test_weights_that_do_not_fit_are_told_at_once(tmp_path):
     with pytest.raises(ConfigError, match="asks for unlimited-ocr") as wrong:
         DeepSeekOcrEngine(EngineConfig(str(folder), kind="unlimited-ocr"), Helper())
     assert wrong.value.code == "wrong_architecture"
-    shard = next(folder.glob("*.safetensors"))
-    shard.write_bytes(shard.read_bytes()[:-100])
+    shard, config = next(folder.glob("*.safetensors")), folder / "config.json"
+    whole, told = shard.read_bytes(), config.read_text()
+    length = int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8 : 8 + length])
+    rows, width = header["model.embed_tokens.weight"]["shape"]
+    header["model.embed_tokens.weight"]["shape"] = [rows * width]
+    changed = json.dumps(header).encode()
+    shard.write_bytes(len(changed).to_bytes(8, "little") + changed + whole[8 + length :])
+    with pytest.raises(ConfigError) as flat:
+        DeepSeekOcrEngine(EngineConfig(str(folder)), Helper())
+    assert flat.value.code == "weights_mismatch"
+    config.write_text(json.dumps({**json.loads(told), "architectures": 5, "model_type": "other"}))
+    with pytest.raises(ConfigError) as other:
+        DeepSeekOcrEngine(EngineConfig(str(folder)), Helper())
+    assert other.value.code == "wrong_architecture"
+    config.write_text(told)
+    shard.write_bytes(whole[:-100])
     with pytest.raises(ConfigError) as cut:
         DeepSeekOcrEngine(EngineConfig(str(folder)), Helper())
     assert cut.value.code == "weights_damaged"

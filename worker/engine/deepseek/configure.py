@@ -50,7 +50,7 @@ _TEXT_FIELDS = (
 def kind_of(folder: WeightFolder) -> str:
     """Which of `modes.KINDS` (or `MINI`) the folder holds, by its config.json and its tensors' names."""
     declared = str(folder.config.get("model_type", "")).lower()
-    architectures = " ".join(str(name) for name in folder.config.get("architectures") or ()).lower()
+    architectures = str(folder.config.get("architectures", "")).lower()
     native = {"deepseek_ocr2": DEEPSEEK_OCR_2, "unlimited_ocr": UNLIMITED_OCR}
     if declared in native and "language_config" not in folder.config:
         return native[declared]

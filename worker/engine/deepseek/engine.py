@@ -365,9 +365,9 @@ class DeepSeekOcrEngine:
 def _width(folder: WeightFolder) -> int:
     """Numbers in a vision token: the width of the decoder's embeddings."""
     for name in ("model.embed_tokens.weight", "model.language_model.embed_tokens.weight"):
-        if name in folder.tensors:
+        if name in folder.tensors and len(folder.shape(name)) == 2:
             return folder.shape(name)[1]
-    return folder.shape("model.embed_tokens.weight")[1]
+    raise ConfigError(f"the weights in {folder.path} have no table of embeddings", code="weights_mismatch")
 
 
 def _make_decoder(loaded: LoadedModel, config: EngineConfig) -> TextDecoder:
