@@ -29,6 +29,7 @@ from tests.webhook_kit import (
     verified,
 )
 from worker.webhooks.hooks import EVENTS
+from worker.webhooks.outbox import load
 from worker.webhooks.post import post
 from worker.webhooks.sender import SenderConfig
 from worker.webhooks.targets import HostRules
@@ -210,6 +211,26 @@ def test_a_failure_that_cannot_be_written_is_no_hurry(sending, monkeypatch):
         made.late = 120
         made.send()
         assert len(receiver.got) == 2
+
+
+def test_a_clock_that_is_set_back_holds_no_message_up(sending):
+    """What was written while it was a month ahead is sent, tried again in time, and given up in time."""
+    with Receiver(status(500)) as receiver:
+        made = sending(receiver)
+        made.late = 30 * 86_400
+        hook = made.desk.register("default", receiver.host)
+        made.put(hook)
+        made.late = 0
+        made.send()
+        assert len(receiver.got) == 1
+        (path,) = made.desk.outbox.waiting("default", hook.hook_id)
+        message = load(path)
+        assert message.attempts == 1
+        assert message.created_at <= message.next_at < made.clock() + 60
+        made.late = 2 * 86_400
+        made.send()
+        assert not made.desk.outbox.waiting("default", hook.hook_id)
+        assert len(made.desk.outbox.failed("default", hook.hook_id)) == 1
 
 
 def test_gone_is_the_end(sending):

@@ -14,7 +14,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -135,6 +135,8 @@ class Sender:
 
     def _due_of(self, tenant: str, hook_id: str) -> list[Path]:
         now = self._clock()
+        # What is due later than any pause lasts was written before the clock was set back.
+        furthest = now + self._config.longest_s * (1 + self._config.jitter) + _UNWRITTEN_S
         due = []
         waiting = self._outbox.waiting(tenant, hook_id)
         for path in waiting:
@@ -142,7 +144,7 @@ class Sender:
             if at is None:
                 message = boxes.load(path)
                 at = self._due[path] = message.next_at if message is not None else float("inf")
-            if at <= now:
+            if at <= now or furthest < at < float("inf"):
                 due.append(path)
         if len(self._due) > self._crowded:
             for path in list(self._due):  # lanes change it meanwhile
@@ -171,6 +173,7 @@ class Sender:
         message = boxes.load(path)
         if message is None:
             return True
+        message = replace(message, created_at=min(message.created_at, self._clock()))  # which may be set back
         if not self._exists(tenant, message.about):
             self._outbox.done(message)
             return True
