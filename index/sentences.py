@@ -54,6 +54,9 @@ in a row whole: they end a sentence together or not at all, and a page may have 
 _LETTERS = re.compile(r"(?:\w\.)+\w")
 _OLD_MONEY = re.compile(r"£?\d+[sl]")
 """Shillings and pounds before pence: "14s. 6d.", "3l. 4s. 0d."."""
+_UNITS_TEXT = "lb lbs oz dwt cwt qr qrs ft yd yds gal gals qts pts bu pk doz grs gm gms kg km cm mm hr hrs"
+_UNITS = frozenset(_UNITS_TEXT.split())
+"""What is counted, before what is left over: "3 lb. 6 oz.", "12 ft. 4 in."."""
 _SALUTATION = re.compile(
     r"(?:my )?(?:dear|sirs?|madam|gentlemen|sehr geehrte\w*|liebe[rs]?|monsieur|madame|cher|chère)\b"
     r"(?:.{0,60}[,:!]|\s\w+)?",
@@ -203,7 +206,7 @@ def _is_boundary(text: str, begin: int, mark: re.Match[str]) -> bool:
         return False
     if _LETTERS.fullmatch(last):  # "U.S", "i.e"
         return False
-    if _OLD_MONEY.fullmatch(last) and word[:1].isdigit():
+    if word[:1].isdigit() and (last in _UNITS or _OLD_MONEY.fullmatch(last)):
         return False
     if last.isdigit() and len(last) <= 3:  # "12. März", or a numbered item inside a line
         at_line_start = text[begin : mark.start()].strip() == last

@@ -36,6 +36,7 @@ def _sentences(text):
         ("It went to Lieut. Peel. Pte. Hall was there.", ["It went to Lieut. Peel.", "Pte. Hall was there."]),
         ("She towed the brig. Captain Holm sold it.", ["She towed the brig.", "Captain Holm sold it."]),
         ("It lay in the sun. On Sat. Brig. Hall came.", ["It lay in the sun.", "On Sat. Brig. Hall came."]),
+        ("A tench of 3 lb. 6 oz. below it. Then 4 cwt. It", ["A tench of 3 lb. 6 oz. below it.", "Then 4 cwt.", "It"]),
         ("no marks at all", ["no marks at all"]),
         ("", []),
         (" \n\n ", []),
