@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from api.cli_output import OK, PARTIAL, Output, bytes_of, count, safe
+from api.cli_settings import tell_misspelt
 from worker.settings import Settings
 
 _CHECKOUT = Path(__file__).parent.parent
@@ -19,6 +20,7 @@ def serve(output: Output, settings: Settings, *, json_logs: bool) -> int:
     from worker import logs, tracing
 
     logs.configure(settings.log_level, as_json=json_logs or settings.log_format == "json")
+    tell_misspelt()
 
     tracing.configure("folioscope-api", settings.traces_url)
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from worker.settings import Settings
+
+log = logging.getLogger("folioscope.cli")
+
+_PREFIX = "FOLIOSCOPE_"
+_OF_COMPOSE = frozenset({"GPU_WORKER_MEMORY_BYTES"})
+"""What `docker-compose.yml` makes settings of, and resembles one; others do not."""
+_RESEMBLES = 0.83
 
 
 def settings(data: Path | None, **given: Any) -> Settings:
@@ -26,11 +36,33 @@ def settings(data: Path | None, **given: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
-        raise ConfigError(f"FOLIOSCOPE_{name}: {first['msg']}.", code="bad_setting") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"FOLIOSCOPE_{name}: {message}.", code="bad_setting") from None
     except SettingsError as error:
         raise ConfigError(str(error.__cause__ or error), code="bad_setting") from None
     except RuntimeError as error:  # of a user that there is not
         raise ConfigError(f"FOLIOSCOPE_DATA_DIR: {error}", code="bad_setting") from None
     if found.log_level.upper() not in logging.getLevelNamesMapping():
         raise ConfigError("FOLIOSCOPE_LOG_LEVEL is DEBUG, INFO, WARNING, ERROR or CRITICAL.", code="bad_setting")
+    return found
+
+
+def tell_misspelt() -> None:
+    """Log what in the environment looks like a setting and is none: it would be missed in silence."""
+    for variable, setting in misspelt(os.environ):
+        log.warning("%s is no setting and is not heeded; %s is one", variable, setting)
+
+
+def misspelt(variables: Iterable[str]) -> list[tuple[str, str]]:
+    """Names that look like settings and are none, each with the setting that it resembles."""
+    from worker.settings import Settings, is_secret
+
+    known = {name.upper() for name in Settings.model_fields}
+    known |= {f"{name.upper()}_FILE" for name, field in Settings.model_fields.items() if is_secret(field)}
+    found = []
+    for variable in sorted(variables):
+        name = variable.upper().removeprefix(_PREFIX)
+        if name == variable.upper() or name in known or name in _OF_COMPOSE:
+            continue
+        found += [(variable, _PREFIX + near) for near in difflib.get_close_matches(name, known, 1, _RESEMBLES)]
     return found

@@ -9,6 +9,7 @@ import httpx
 
 from api.cli_client import checked_url
 from api.cli_output import OK, Output
+from api.cli_settings import tell_misspelt
 from index.errors import ConfigError, Unavailable
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def worker(settings: Settings, *, queues: str, threads: int, name: str | None, j
 
     stack = _stack()
     logs.configure(settings.log_level, as_json=json_logs or settings.log_format == "json")
+    tell_misspelt()
     tracing.configure("folioscope-worker", settings.traces_url)
     if settings.metrics_port:
         try:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import re
+from pathlib import Path
+
 import pytest
 
-from api.cli_settings import settings
+from api.cli_settings import misspelt, settings, tell_misspelt
 from index.errors import ConfigError
 
 
@@ -44,3 +48,48 @@ def test_an_empty_variable_is_none(monkeypatch, tmp_path):
     given = settings(None)
     assert given.data_dir == tmp_path / "folioscope"
     assert (given.port, given.llm_api_key, given.qdrant_url, given.reading) == (8321, None, None, "full")
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("ALLOWED_HOSTS", "http://archive.example:80"),
+        ("ALLOWED_HOSTS", "archive.example:8321"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "intranet.example"),
+        ("CORS_ORIGINS", "https://intranet.example/"),
+        ("LLM_BASE_URL", "localhost:11434/v1"),
+        ("TRACES_URL", "nonsense"),
+        ("QDRANT_URL", "qdrant:6333"),
+    ],
+)
+def test_what_could_never_hold_is_refused_at_the_start(monkeypatch, tmp_path, name, written):
+    """Taken, it would be missed in silence: no host, origin or server is called that."""
+    monkeypatch.setenv(f"FOLIOSCOPE_{name}", written)
+    with pytest.raises(ConfigError, match=f"FOLIOSCOPE_{name}: ") as refused:
+        settings(tmp_path)
+    assert "Value error" not in str(refused.value)
+
+
+def test_hosts_and_origins_that_may_hold_are_taken(monkeypatch, tmp_path):
+    monkeypatch.setenv("FOLIOSCOPE_ALLOWED_HOSTS", "archive.example, *, [fe80::1]")
+    monkeypatch.setenv("FOLIOSCOPE_CORS_ORIGINS", "https://intranet.example, http://localhost:3000")
+    given = settings(tmp_path)
+    assert given.allowed_hosts == ["archive.example", "*", "[fe80::1]"]
+    assert given.cors_origins == ["https://intranet.example", "http://localhost:3000"]
+
+
+def test_a_misspelt_setting_is_told(monkeypatch, caplog):
+    monkeypatch.setenv("FOLIOSCOPE_READNG", "lazy")
+    with caplog.at_level(logging.WARNING, "folioscope.cli"):
+        tell_misspelt()
+    assert "FOLIOSCOPE_READNG is no setting and is not heeded; FOLIOSCOPE_READING is one" in caplog.text
+
+
+def test_no_name_that_something_else_reads_counts_as_misspelt():
+    """Those of the compose file and of the command line resemble settings, and stand in the same environment."""
+    root = Path(__file__).parent.parent
+    texts = [root / "docker-compose.yml", root / "docs" / "cli.md", root / "docs" / "operations.md"]
+    named = {name for text in texts for name in re.findall(r"FOLIOSCOPE_[A-Z_]*[A-Z]", text.read_text("utf-8"))}
+    assert len(named) > 30
+    assert misspelt(named) == []

@@ -9,8 +9,9 @@ import json
 import os
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -350,6 +351,29 @@ class Settings(BaseSettings):
         default=60.0, gt=0, description="Full stack: longest time that a waiting person's page may take to be decoded."
     )
 
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _names_hosts(cls, hosts: list[str]) -> list[str]:
+        for host in hosts:
+            if "/" in host or (":" in host and not host.startswith("[")):
+                raise ValueError(f"{host!r} is no host's name: `archive.example`, without `https://` and port")
+        return hosts
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _names_origins(cls, origins: list[str]) -> list[str]:
+        for origin in origins:
+            if not _is_origin(origin):
+                raise ValueError(f"{origin!r} is no origin: `https://intranet.example`, without a path; `*` is none")
+        return origins
+
+    @field_validator("llm_base_url", "traces_url", "qdrant_url")
+    @classmethod
+    def _names_address(cls, url: str | None) -> str | None:
+        if url is not None and not url.lower().startswith(("http://", "https://")):
+            raise ValueError("an address begins with `http://` or `https://`")
+        return url
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -367,6 +391,15 @@ class Settings(BaseSettings):
             dotenv_settings,
             file_secret_settings,
         )
+
+
+def _is_origin(text: str) -> bool:
+    """Whether a browser sends it so as `Origin`."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return bool(parts.netloc) and text == f"{parts.scheme}://{parts.netloc}"
 
 
 def reference() -> str:
