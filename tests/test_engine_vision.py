@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from index_kit import NOW, HashEmbedder, commit, labels, same_bits
@@ -240,6 +241,23 @@ def test_weights_are_let_go_of_before_they_are_loaded_anew(monkeypatch):
         thread.join(60)
     assert found == [True]
     reading.close()
+
+
+def test_no_memory_for_the_graphs_holds_nothing(monkeypatch):
+    """The decoder that was made ends, or each later try would take weights and slots once more."""
+    made, before = engine(mode="small"), set(threading.enumerate())
+
+    def full(_self):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("worker.engine.deepseek.engine._LOAD_AGAIN_S", 0.0)
+    monkeypatch.setattr("worker.engine.deepseek.graphs.Steps.capture_all", full)
+    for _ in range(2):
+        with pytest.raises(Unavailable) as caught:
+            made.read([page(1)])
+        assert caught.value.code == "not_enough_memory"
+    assert not [thread for thread in set(threading.enumerate()) - before if thread.name == "decode"]
+    made.close()
 
 
 def test_a_load_that_failed_holds_nothing_and_is_tried_again(monkeypatch):

@@ -27,7 +27,11 @@ class Texts:
             config = DecodeConfig(slots=config.slots, max_new_tokens=min(max_tokens, config.max_new_tokens))
         self._loaded = loaded
         self._engine = DecodeEngine(loaded, config)
-        self._engine.warm()
+        try:
+            self._engine.warm()
+        except BaseException:
+            self._engine.close()  # or its thread would keep weights and slots, and each later try as many again
+            raise
         self.slots = self._engine.slots
 
     @property
