@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from typing import TYPE_CHECKING
 
 import httpx
@@ -55,7 +56,8 @@ def health(output: Output, settings: Settings, *, part: str, url: str | None, na
         stack = _stack()
         reason = stack.check_worker(settings, name or stack.default_name())
     else:
-        reason = _ask(checked_url(url or f"http://127.0.0.1:{settings.port}").rstrip("/"))
+        url = url or os.environ.get("FOLIOSCOPE_URL") or f"http://127.0.0.1:{settings.port}"
+        reason = _ask(checked_url(url).rstrip("/"))
     if reason is not None:
         raise Unavailable(reason)
     if output.as_json:

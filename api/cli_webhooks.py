@@ -9,8 +9,9 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from api.cli_output import OK, Output, safe
+from api.cli_output import ERROR, OK, PARTIAL, Output, safe
 from api.webhook_facts import facts
+from index.errors import NotFound
 from worker.settings import Settings
 from worker.webhooks.desk import HookView, Webhooks
 from worker.webhooks.hooks import EVENTS
@@ -72,12 +73,18 @@ def _state(view: HookView) -> str:
 
 def remove(output: Output, settings: Settings, webhook_ids: tuple[str, ...], *, tenant: str) -> int:
     desk = _desk(settings)
+    removed = 0
     for webhook_id in webhook_ids:
-        desk.delete(tenant, webhook_id)
+        try:
+            desk.delete(tenant, webhook_id)
+        except NotFound as error:  # one mistyped id must not leave the others there
+            output.error(error.message)
+            continue
+        removed += 1
         if output.as_json:
             output.json({"id": webhook_id, "tenant": tenant})
         output.say(f"removed {webhook_id}")
-    return OK
+    return OK if removed == len(webhook_ids) else PARTIAL if removed else ERROR
 
 
 def _desk(settings: Settings) -> Webhooks:

@@ -37,10 +37,12 @@ def test_what_is_no_address_is_said_to_be_none(folioscope, url):
     assert folioscope("health", "api").err == result.err
 
 
-def test_health_is_asked_at_an_address_as_others_are(folioscope):
-    """Also with a slash at its end; for programs it is JSON."""
+def test_health_is_asked_at_an_address_as_others_are(folioscope, monkeypatch):
+    """Also with a slash at its end, and from the environment; for programs it is JSON."""
     folioscope.url += "/"
     assert folioscope("health", "api").out == "healthy\n"
+    monkeypatch.setenv("FOLIOSCOPE_URL", folioscope.url)
+    assert folioscope("health", "api", url=False).out == "healthy\n"
     assert folioscope("health", "api", "--json").json == {"healthy": True}
 
 

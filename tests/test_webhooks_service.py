@@ -167,6 +167,16 @@ def test_hooks_on_the_command_line(run):
     assert run("list", "--json")[1] == ""
 
 
+def test_a_mistyped_id_leaves_no_other_hook_there(run):
+    """They are removed all the same, and the exit code says that a part failed."""
+    for _ in range(2):
+        run("add", "https://hooks.example/x")
+    ids = [json.loads(line)["id"] for line in run("list", "--json")[1].splitlines()]
+    code, _, err = run("rm", ids[0], "nonsense", ids[1])
+    assert (code, err.count("\n")) == (3, 1)
+    assert run("list", "--json")[1] == ""
+
+
 def test_the_command_line_says_why_a_message_waits(run, tmp_path):
     """In the table and as JSON."""
     run("add", "https://hooks.example/x")
