@@ -25,7 +25,7 @@ _MAX_HEADER_BYTES = 1 << 20  # of one member, with extended headers and long nam
 _BLOCK, _TYPE_AT = 512, 156
 _LONG_NAMES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 _EXTENDED = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
-_RECORD = re.compile(rb"(\d{1,7}) ([^=]{1,100})=")  # of an extended header: its whole length, a keyword, a value
+_LENGTH = re.compile(rb"(\d{1,7}) ")  # of a whole record of an extended header; a keyword, "=" and a value follow
 _PATH, _SIZE, _SPARSE, _SPARSE_NAME = b"path", b"size", b"GNU.sparse.", b"GNU.sparse.name"
 _MAX_DIGITS = 19
 _BROKEN = "The archive is damaged or breaks off here; what followed is lost."
@@ -94,11 +94,11 @@ def _records(header: bytes) -> dict[bytes, bytes]:
     """The records of an extended header that mean something here, by keyword; any of a sparse file is `_SPARSE`."""
     found: dict[bytes, bytes] = {}
     at = 0
-    while record := _RECORD.match(header, at):
-        end = at + int(record[1])
-        if end <= record.end():
+    while length := _LENGTH.match(header, at):
+        end = at + int(length[1])
+        if end <= length.end():
             break
-        keyword, value = record[2], header[record.end() : end - 1]
+        keyword, _, value = header[length.end() : end - 1].partition(b"=")
         if keyword.startswith(_SPARSE):
             found[_SPARSE] = b""
         if keyword in (_PATH, _SIZE, _SPARSE_NAME):

@@ -90,6 +90,13 @@ def test_an_extended_header_gives_name_and_size(tmp_path):
     assert opened(tmp_path, data) == ({"häuser/1911.pdf": b"b" * 600, "c.pdf": b"c"}, {})
 
 
+def test_a_long_keyword_hides_nothing_behind_it(tmp_path):
+    """Go sorts records by keyword: attributes, whose names have up to 255 bytes, come before path and size."""
+    said = record("SCHILY.xattr.user." + "n" * 250, "=\n1") + record("path", "a.pdf") + record("size", "600")
+    data = header(b"x", "x", said) + header(b"0", "short", b"a" * 600, size=0) + header(b"0", "b.pdf", b"b")
+    assert opened(tmp_path, data) == ({"a.pdf": b"a" * 600, "b.pdf": b"b"}, {})
+
+
 @pytest.mark.parametrize("size", ["-1", "1e3", "9" * 30, ""])
 def test_an_extended_size_that_is_none(tmp_path, size):
     """Where the next member begins cannot be known."""
