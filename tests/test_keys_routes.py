@@ -235,12 +235,17 @@ def test_a_stream_outlives_a_moment_without_its_keys(tmp_path):
         assert "event: end" in list(lines)
 
 
-def test_an_open_service_minds_no_cookie():
+@pytest.mark.parametrize("cookie", ["aaaaaaaa.99999999999.feed", "initial.1.feed", "", "x"])
+def test_an_open_service_minds_no_cookie(tmp_path, monkeypatch, cookie):
     """One of another service on this machine, or of an earlier archive: browsers send it to every port."""
-    api = Api()
-    document = api.add()
-    headers = {"Cookie": "folioscope_session=aaaaaaaa.99999999999.feed"}
+    monkeypatch.setattr("api.keyring.FRESH_S", 0.0)
+    api = KeyedApi(tmp_path, required=False)
+    document = api.post("/v1/documents", files={"file": ("a.pdf", pdf("One."))}).json()["id"]
+    headers = {"Cookie": f"folioscope_session={cookie}"}
     assert api.get(f"/v1/documents/{document}", headers=headers).status_code == 200
+    api.key()  # the first one closes it
+    assert api.get(f"/v1/documents/{document}", headers=headers).status_code == 401
+    api.archive.close()
 
 
 def test_a_cookie_only_looks_at_documents(api, owner):

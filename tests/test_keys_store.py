@@ -177,7 +177,7 @@ def test_sessions_end_with_the_initial_key(keys):
     ring = ring_of(keys, initial_key="s" * 40)
     cookie, _ = ring.session(ring.caller("s" * 40))
     assert ring_of(keys, initial_key="s" * 40).caller_of_session(cookie).key.key_id == INITIAL_ID
-    for others in ({"initial_key": "t" * 40}, {}):
+    for others in ({"initial_key": "t" * 40}, {"required": True}):
         with pytest.raises(KeyNotValid):
             ring_of(keys, **others).caller_of_session(cookie)
 
