@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from pathlib import Path
@@ -55,12 +56,18 @@ def test_an_empty_variable_is_none(monkeypatch, tmp_path):
     [
         ("ALLOWED_HOSTS", "http://archive.example:80"),
         ("ALLOWED_HOSTS", "archive.example:8321"),
+        ("ALLOWED_HOSTS", "*.example"),
+        ("ALLOWED_HOSTS", "[::1]:8321"),
+        ("ALLOWED_HOSTS", "::1"),
         ("CORS_ORIGINS", "*"),
         ("CORS_ORIGINS", "intranet.example"),
         ("CORS_ORIGINS", "https://intranet.example/"),
+        ("CORS_ORIGINS", "https://Intranet.example"),
+        ("CORS_ORIGINS", "https://intranet.example:443"),
         ("LLM_BASE_URL", "localhost:11434/v1"),
         ("TRACES_URL", "nonsense"),
         ("QDRANT_URL", "qdrant:6333"),
+        ("QDRANT_URL", "http://"),
     ],
 )
 def test_what_could_never_hold_is_refused_at_the_start(monkeypatch, tmp_path, name, written):
@@ -71,12 +78,17 @@ def test_what_could_never_hold_is_refused_at_the_start(monkeypatch, tmp_path, na
     assert "Value error" not in str(refused.value)
 
 
-def test_hosts_and_origins_that_may_hold_are_taken(monkeypatch, tmp_path):
-    monkeypatch.setenv("FOLIOSCOPE_ALLOWED_HOSTS", "archive.example, *, [fe80::1]")
-    monkeypatch.setenv("FOLIOSCOPE_CORS_ORIGINS", "https://intranet.example, http://localhost:3000")
+HOSTS = ["[fe80::1]", "archive.example", "Archive_2.example.", "*", "192.0.2.7", "xn--bcher-kva.example"]
+ORIGINS = ["https://intranet.example", "http://localhost:3000", "http://[::1]:8043", "chrome-extension://abcdef"]
+
+
+@pytest.mark.parametrize("write", [", ".join, json.dumps])
+def test_hosts_and_origins_that_may_hold_are_taken(monkeypatch, tmp_path, write):
+    """One list may begin with a bracket, and be none of JSON."""
+    monkeypatch.setenv("FOLIOSCOPE_ALLOWED_HOSTS", write(HOSTS))
+    monkeypatch.setenv("FOLIOSCOPE_CORS_ORIGINS", write(ORIGINS))
     given = settings(tmp_path)
-    assert given.allowed_hosts == ["archive.example", "*", "[fe80::1]"]
-    assert given.cors_origins == ["https://intranet.example", "http://localhost:3000"]
+    assert (given.allowed_hosts, given.cors_origins) == (HOSTS, ORIGINS)
 
 
 def test_a_misspelt_setting_is_told(monkeypatch, caplog):

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
@@ -20,6 +20,12 @@ from pydantic_settings import (
     SettingsConfigDict,
     SettingsError,
 )
+
+_IPV6 = r"\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\]"
+_HOST = re.compile(rf"\*|{_IPV6}|[A-Za-z0-9_][A-Za-z0-9._-]*")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
+_OWN_PORTS = {"http": ":80", "https": ":443"}  # which browsers leave out
+_ADDRESS = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
 
 
 def _default_data_dir() -> Path:
@@ -48,7 +54,7 @@ class _Environment(EnvSettingsSource):
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
         del field  # all that are no single values are lists of strings
-        if not value.lstrip().startswith(("[", "{")):
+        if not value.lstrip().startswith(("[", "{")) or re.match(rf"\s*{_IPV6}", value):
             return [part for part in (part.strip() for part in value.split(",")) if part]
         try:
             return json.loads(value)
@@ -355,8 +361,10 @@ class Settings(BaseSettings):
     @classmethod
     def _names_hosts(cls, hosts: list[str]) -> list[str]:
         for host in hosts:
-            if "/" in host or (":" in host and not host.startswith("[")):
-                raise ValueError(f"{host!r} is no host's name: `archive.example`, without `https://` and port")
+            if not _HOST.fullmatch(host):
+                raise ValueError(
+                    f"{host!r} is no host's name: `archive.example`, without `https://` and port; `*` alone is any"
+                )
         return hosts
 
     @field_validator("cors_origins")
@@ -364,14 +372,17 @@ class Settings(BaseSettings):
     def _names_origins(cls, origins: list[str]) -> list[str]:
         for origin in origins:
             if not _is_origin(origin):
-                raise ValueError(f"{origin!r} is no origin: `https://intranet.example`, without a path; `*` is none")
+                raise ValueError(
+                    f"{origin!r} is no origin: `https://intranet.example`, in small letters, without a path and a "
+                    "scheme's own port; `*` is none"
+                )
         return origins
 
     @field_validator("llm_base_url", "traces_url", "qdrant_url")
     @classmethod
     def _names_address(cls, url: str | None) -> str | None:
-        if url is not None and not url.lower().startswith(("http://", "https://")):
-            raise ValueError("an address begins with `http://` or `https://`")
+        if url is not None and not _ADDRESS.match(url):
+            raise ValueError("an address begins with `http://` or `https://` and a host")
         return url
 
     @classmethod
@@ -394,12 +405,8 @@ class Settings(BaseSettings):
 
 
 def _is_origin(text: str) -> bool:
-    """Whether a browser sends it so as `Origin`."""
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    return bool(parts.netloc) and text == f"{parts.scheme}://{parts.netloc}"
+    """Whether a browser sends it so as `Origin`: that of an extension or an app has a scheme of its own."""
+    return _ORIGIN.fullmatch(text) is not None and not text.endswith(_OWN_PORTS.get(text.partition(":")[0], "/"))
 
 
 def reference() -> str:
