@@ -103,6 +103,12 @@ def test_every_service_is_bounded_and_confined(name):
         assert {"test", "interval", "timeout", "retries"} <= service["healthcheck"].keys()
 
 
+def test_the_api_is_asked_for_its_health_itself():
+    """And not where FOLIOSCOPE_URL sends clients, to a proxy that may wait until it is healthy."""
+    port = SERVICES["api"]["environment"]["FOLIOSCOPE_PORT"]
+    assert SERVICES["api"]["healthcheck"]["test"][-2:] == ["--url", f"http://127.0.0.1:{port}"]
+
+
 def test_qdrant_may_open_its_files():
     """Its segments are many files, and what Docker allows when nothing is said was 1024 in some versions."""
     assert SERVICES["qdrant"]["ulimits"]["nofile"] == {"soft": 65536, "hard": 65536}
