@@ -86,3 +86,19 @@ def test_the_parts_of_a_menu_are_read_side_by_side() -> None:
                 page.row(100 + 16 * k, [(x, name), (x + 200, price)])
     text = page.composed(shuffle=3).text.replace("|", " ").replace("---", " ")
     assert in_order(text, *left, *right)
+
+
+def test_a_heading_in_capitals_among_short_names_of_dishes_is_no_second_line() -> None:
+    rows = [
+        ("Ham tea", "1/6"),
+        ("Crab tea", "2/-"),
+        ("SUNDRIES", ""),
+        ("Cakes", "2d."),
+        ("Scones", "2d."),
+        ("Jam", "1d."),
+    ]
+    page = Page(jitter=0.3, seed=4)
+    for k, row in enumerate(rows):
+        page.row(100 + 14 * k, [(60, row[0]), (220, row[1])])
+    text = page.composed(shuffle=3).text
+    assert "| Crab tea | 2/- |\n| SUNDRIES | |\n" in text

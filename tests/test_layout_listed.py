@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from tests.layout_kit import Page, in_order
+import pytest
+
+from tests.layout_kit import OTHER, PROSE, Page, in_order
+from worker.layout import listed
+from worker.layout.gutters import find_gutters
+from worker.layout.pieces import prepare
 
 ACROSS = (
     (1, "River that parts two counties (5)"), (4, "Old measure of cloth, in short (3)"),
@@ -43,6 +48,34 @@ def test_numbered_rows_with_dates_or_sums_that_rise_stay_rows() -> None:
     text = page.composed(shuffle=3).text
     for k, (_, clue) in enumerate(ACROSS):
         assert f"{k + 1} | {clue} | {2 + 3 * k} May | {4 + 2 * k} s. |" in text
+
+
+@pytest.mark.parametrize("beside", ["{house} Mill Lane, Wells", "{house} June, a Monday"])
+def test_numbers_of_houses_or_days_that_rise_beside_numbered_rows_make_no_lists(beside: str) -> None:
+    """A register between paragraphs, as a reader returns it that knows words."""
+    names = [
+        "John Smithson, mason", "Ann Leeson, dressmaker", "Peter Holt, joiner", "Ruth Oakes, grocer",
+        "Mary Dunn, widow", "Henry Platt, carrier", "Jane Abel, schoolmistress",
+    ]  # fmt: skip
+    page = Page(jitter=0.2, seed=2)
+    y = page.text(50, 60, 500, PROSE) + 20
+    for k, name in enumerate(names):
+        page.row(y + 14 * k, [(50, str(k + 1)), (80, name), (240, beside.format(house=2 * k + 3))])
+    page.text(50, y + 14 * len(names) + 25, 500, OTHER)
+    text = page.in_words().composed(shuffle=3).text.replace("|", " ")
+    for k, name in enumerate(names):
+        assert in_order(text, f"{k + 1} {name} {beside.format(house=2 * k + 3)}"), text
+
+
+def test_columns_left_of_one_that_has_no_numbers_of_its_own_are_not_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is most of the work on a page of hundreds of lines."""
+    page = Page()
+    for k in range(20):
+        page.row(60 + 14 * k, [(50, f"{k + 1} note of the page"), (310, f"{k % 7 + 3} note of the page")])
+    pieces, gathered = prepare(page.lines, 0.75), []
+    monkeypatch.setattr(listed, "gather", lambda within: gathered.append(len(within)) or [])
+    assert listed.list_goes_on(pieces, find_gutters(pieces)[0], ()) is None
+    assert gathered == [20]
 
 
 ITEMS = (

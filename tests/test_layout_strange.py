@@ -286,3 +286,17 @@ def test_guide_words_larger_than_small_print_stand_over_its_columns() -> None:
     text = page.composed(shuffle=2).text
     assert text.startswith("Abbott 14 Buxton\n")
     assert in_order(text, "Aael", "Atel", "Bael", "Btel", "Cael", "Ctel")
+
+
+def test_a_section_whose_title_is_close_to_its_number_is_no_head_of_guide_words() -> None:
+    """ "3  Methods" begins a page as often as a dictionary's guide words do, and is a heading."""
+    page = Page()
+    page.row(44, [(50, "3"), (78, "Methods of the survey")], 14)
+    page.text(50, 80, 500, PROSE * 3)
+    result = page.composed(shuffle=2)
+    assert result.text.startswith("# 3 Methods of the survey\n")
+    page = Page()
+    page.row(42, [(50, "REPORT")], 18)
+    page.row(47, [(500, "Page 3")], 8)
+    page.text(50, 80, 500, PROSE * 3)
+    assert [r.kind for r in page.composed().regions][0] is not RegionKind.HEADER

@@ -5,9 +5,10 @@ They are taken out before columns are looked for and put back first and last.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, median_high
 
 from worker.layout.kinds import is_page_number
 from worker.layout.pieces import Piece
@@ -16,6 +17,7 @@ _EDGE = 0.085  # of the page height, where a running head or foot may stand
 _NUMBER_EDGE = 0.12  # a page number alone may stand further in
 _LONGEST = 110  # characters
 _LARGEST, _GUIDES = 1.25, 1.6  # times the text's type; guide words beside a number are set larger than small print
+_APART = 3.0  # type sizes between the two; a section's title is close to its number
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,8 @@ def _take(body: list[Piece], *, top: bool, number_only: bool = False) -> list[Pi
         white = min(p.y0 for p in line) - max(p.y1 for p in rest)
     texts = [p.text for p in line]
     number = any(is_page_number(text) for text in texts)
-    largest = _GUIDES if number and len(texts) > 1 else _LARGEST
-    if median(p.size for p in line) > largest * size or sum(map(len, texts)) > _LONGEST:
+    largest = _GUIDES if _are_guides(line) else _LARGEST
+    if median_high(p.size for p in line) > largest * size or sum(map(len, texts)) > _LONGEST:
         return []
     alone = number and len(texts) == 1
     if alone:
@@ -66,6 +68,14 @@ def _take(body: list[Piece], *, top: bool, number_only: bool = False) -> list[Pi
         return []
     body[:] = rest
     return line
+
+
+def _are_guides(line: Sequence[Piece]) -> bool:
+    """Is a page's number among the words, and apart from all of them?"""
+    across = sorted(line, key=lambda p: (p.x0, p.key))
+    gaps = [(b.x0 - a.x1, is_page_number(a.text) or is_page_number(b.text)) for a, b in itertools.pairwise(across)]
+    beside = [gap for gap, number in gaps if number]
+    return bool(beside) and min(beside) > _APART * across[0].size
 
 
 def _outermost(body: Sequence[Piece], *, top: bool) -> list[Piece]:

@@ -9,7 +9,15 @@ from worker.layout.gutters import Gutter
 from worker.layout.kinds import BULLETS
 from worker.layout.pieces import Piece, vertical_overlap
 from worker.layout.rows import gather
-from worker.layout.sequence import are_counted, are_programmes, count_across, goes_on, has_counts, has_hours
+from worker.layout.sequence import (
+    are_counted,
+    are_programmes,
+    count_across,
+    goes_on,
+    has_counts,
+    has_hours,
+    own_numbers,
+)
 
 _BULLETS = BULLETS - frozenset("-–*□■○◦▫▪")  # these stand for nothing in a cell, too, or are boxes to tick
 _FEWEST_ITEMS, _ITEMS = 2, 0.6
@@ -31,12 +39,16 @@ def list_goes_on(pieces: Sequence[Piece], gutter: Gutter, beside: Sequence[float
     if not hours and not counted and not bulleted:
         return None
     after = _with_next(pieces, gutter.middle, 1e9)
+    # Lines are gathered once for every column: where those on the right tell already, none of the left are.
+    counted, bulleted = counted and bool(own_numbers(after)), bulleted and _are_items(after)
+    if not hours and not counted and not bulleted:
+        return None
     columns = [_with_next(pieces, start, gutter.middle) for start in ends[1:]]
     if counted and any(count_across(column, after) for column in columns):
         return False
     if counted and any(are_counted(column, after) for column in columns):
         return True
-    if bulleted and _are_items(after) and any(map(_are_items, columns)):
+    if bulleted and any(map(_are_items, columns)):
         return True
     return True if hours and any(are_programmes(column, after) for column in columns) else None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 
 from worker.layout.kinds import is_numeric
@@ -16,7 +17,7 @@ from worker.layout.kinds import is_numeric
 _FEWEST = 5  # entries in a column
 _CLOCK = re.compile(r"\d{1,2}[.:]\d{2}\b")
 _HOUR = re.compile(r"(\d{1,2})[.:](\d{2})\b[^\w\n]*(?:[ap]\.?m\b\.?)?[^\w\n]*[^\W\d_]", re.IGNORECASE)
-_COUNT = re.compile(r"[(\[]?(\d{1,3})[.)\]]{0,2}\s+(?=[^\W\d_])")
+_COUNT = re.compile(r"[(\[]?(\d{1,3})([.)\]]{0,2})\s+(?=([^\W\d_]+))")
 _LATEST = 5  # of the numbers with which a column may begin: a lone 1 is easily overlooked
 _OWN = 0.5  # of the lines begin with a number; others go on with the one above
 _WORDS = 10  # characters behind a number on average
@@ -39,19 +40,24 @@ def are_programmes(first: Sequence[str], second: Sequence[str]) -> bool:
 
 
 def are_counted(first: Sequence[str], second: Sequence[str]) -> bool:
-    """Has each column numbers of its own, going up, each before words: clues, questions, exercises?"""
-    before, after = _own_numbers(first), _own_numbers(second)
-    return min(len(before), len(after)) >= _FEWEST and min(before[0], after[0]) <= 2
+    """Has each column numbers of its own, going up, each before words: clues, questions, exercises? Those of houses in
+    a street, or of days, which chance to go up beside the numbers of a table's rows, stand before the same word mostly.
+    """
+    before, after = own_numbers(first), own_numbers(second)
+    if min(len(before), len(after)) < _FEWEST or min(before[0], after[0]) > 2:
+        return False
+    marks, words = zip(*(_mostly_with(column) for column in (first, second)), strict=True)
+    return marks[0] == marks[1] and not any(words)
 
 
 def count_across(first: Sequence[str], second: Sequence[str]) -> bool:
     """Do the lines of the second column count on from those of the first beside them (1 and 2, 3 and 4)?"""
-    before, after = _own_numbers(first), _own_numbers(second)
+    before, after = own_numbers(first), own_numbers(second)
     every = len(before) == len(first) == len(after) == len(second)
     return every and len(before) > 2 and all(b == a + 1 for a, b in zip(before, after, strict=True))
 
 
-def _own_numbers(lines: Sequence[str]) -> list[int]:
+def own_numbers(lines: Sequence[str]) -> list[int]:
     """The numbers with which most lines begin, if they only go up from a small one and words follow them."""
     found = [(match, line) for line in lines if (match := _COUNT.match(line)) and not is_numeric(line)]
     numbers = [int(match[1]) for match, _ in found]
@@ -60,6 +66,14 @@ def _own_numbers(lines: Sequence[str]) -> list[int]:
     letters = sum(len(line) - match.end() for match, line in found)
     rising = all(a < b for a, b in itertools.pairwise(numbers))
     return numbers if rising and letters >= _WORDS * len(numbers) else []
+
+
+def _mostly_with(lines: Sequence[str]) -> tuple[str, str]:
+    """The mark that most often stands behind a line's number, and the word, if more than half of them have it."""
+    found = [match for line in lines if (match := _COUNT.match(line))]
+    mark, _ = Counter(match[2] for match in found).most_common(1)[0]
+    word, often = Counter(match[3] for match in found).most_common(1)[0]
+    return mark, word if 2 * often > len(found) else ""
 
 
 def has_counts(texts: Sequence[str]) -> bool:

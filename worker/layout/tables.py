@@ -15,6 +15,7 @@ from statistics import median
 from worker.layout.kinds import (
     counted,
     ends_sentence,
+    is_all_caps,
     is_bullet,
     is_item_number,
     is_label,
@@ -181,7 +182,7 @@ def _table(rows: Sequence[Row]) -> Table | None:
         sentence = not _tabular(row) and len(row.tokens) >= _SENTENCE  # over columns, as a note in a table is
         for cell in row.cells if sentence else (p for whole in row.cells for p in _cut_at_columns(whole, columns)):
             cells[_column_of(cell, columns)].append(cell)
-        lone = k and not _tabular(row) and _wraps(rows, k) and not _has_room(rows[k - 1], row, columns)
+        lone = k and not _tabular(row) and _wraps(rows, k) and not _is_another(rows[k - 1], row, columns)
         wraps = k not in named and (k in tight or lone)
         if grid and (wraps or k - 1 in begun):
             for into, more in zip(grid[-1], cells, strict=True):
@@ -221,12 +222,16 @@ def _begins(rows: Sequence[Row], k: int, columns: Sequence[tuple[float, float]])
     return starts_lower(after.text) or end - row.x1 < stop - start + 0.6 * row.size
 
 
-def _has_room(row: Row, after: Row, columns: Sequence[tuple[float, float]]) -> bool:
-    """Could the first word of the row after have stood in the cell above it, which it therefore does not go on?"""
+def _is_another(row: Row, after: Row, columns: Sequence[tuple[float, float]]) -> bool:
+    """Does the row after not go on with the cell above it? Its first word could have stood there, or it alone is in
+    capitals, as the names of groups are.
+    """
     at = _column_of(after.cells[0], columns)
     above = [cell for cell in row.cells if _column_of(cell, columns) == at]
     if not above or starts_lower(after.text):
         return False
+    if is_all_caps(after.text) and not is_all_caps(above[-1].text):
+        return True
     start, stop = after.cells[0].edges[0]
     return columns[at][1] - above[-1].x1 > stop - start + 0.6 * after.size
 
