@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.layout_kit import OTHER, PROSE, Page, flat, in_order
+from worker.layout import footnotes
 
 NOTES = ("* Formerly of the harbour office at Wells.", "† Quarter Sessions, Epiphany 1743.")
 SENTENCE = "It was agreed that the work could not wait for another winter"
@@ -29,3 +32,18 @@ def test_a_sentence_goes_on_past_the_notes_at_the_foot_of_its_column() -> None:
 def test_notes_that_part_no_sentence_stay_in_their_column() -> None:
     text = columns(Page(), split="Nobody could say")
     assert in_order(text, PROSE, NOTES[0], OTHER, PROSE, NOTES[1])
+
+
+def test_a_column_of_hundreds_of_notes_is_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All notes below were measured anew for each of them."""
+    looked: list[object] = []
+    measure = footnotes._type
+    monkeypatch.setattr(footnotes, "_type", lambda block: looked.append(block) or measure(block))
+    page = Page()
+    for k in range(4):
+        page.line(50, 30 + 10 * k, "the text of the page that runs on and on", 8)
+        page.line(310, 30 + 10 * k, "and on to the foot of its other column", 8)
+    for k in range(100):
+        page.line(50, 74 + 7 * k, f"{k + 1} A note of the page.", 4)
+    page.composed()
+    assert 100 <= len(looked) <= 400

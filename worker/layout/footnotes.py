@@ -38,18 +38,19 @@ def move_footnotes(leaves: Sequence[list[Block]]) -> None:
 def _first_note(blocks: Sequence[Block]) -> int:
     """Where the notes at the end of a leaf begin: at a mark, below running text in larger type."""
     first = k = len(blocks)
-    while k and blocks[k - 1].kind in _TEXT:
+    size = width = 0.0  # the largest type of the notes, if these are all notes
+    while k > 1 and blocks[k - 1].kind in _TEXT and blocks[k - 2].kind in _TEXT:
         k -= 1
-        if k and blocks[k - 1].kind in _TEXT and _MARK.match(blocks[k].text) and _is_below(blocks[k:], blocks[k - 1]):
+        size, width = map(max, (size, width), _type(blocks[k]))
+        if _MARK.match(blocks[k].text) and _is_larger(blocks[k - 1], size, width):
             first = k
     return first
 
 
-def _is_below(notes: Sequence[Block], text: Block) -> bool:
-    """Are these all smaller than the text over them?"""
-    size, width = _type(text)
-    types = [_type(note) for note in notes]
-    return len(text.rows) > 1 and all(s < size and w < _NARROWER * width for s, w in types)
+def _is_larger(text: Block, size: float, width: float) -> bool:
+    """Is this running text in larger type than the notes below it?"""
+    of_text, its_width = _type(text)
+    return len(text.rows) > 1 and size < of_text and width < _NARROWER * its_width
 
 
 def _type(block: Block) -> tuple[float, float]:

@@ -55,20 +55,25 @@ class Row:
 def gather(pieces: Sequence[Piece]) -> list[Row]:
     """Rows of pieces in canonical order. A row may tilt: a piece is held against its nearest neighbour."""
     groups: list[list[Piece]] = []
+    reaches: list[tuple[float, float]] = []  # top and bottom of each: a line above is left out without a look
     for piece in _with_drop_caps(pieces):
         best, best_overlap = None, 0.45
-        for group in groups[-4:]:
-            near = min(group, key=lambda p: (_apart(p, piece), p.key))
+        for k in range(max(0, len(groups) - 4), len(groups)):
+            if reaches[k][1] <= piece.y0 or reaches[k][0] >= piece.y1:
+                continue
+            near = min(groups[k], key=lambda p: (_apart(p, piece), p.key))
             overlap = vertical_overlap(near, piece)
             crossing = min(near.x1, piece.x1) - max(near.x0, piece.x0)
             if crossing > 0.3 * min(near.x1 - near.x0, piece.x1 - piece.x0) + 1e-9:
                 continue
             if overlap > best_overlap:
-                best, best_overlap = group, overlap
+                best, best_overlap = k, overlap
         if best is None:
             groups.append([piece])
+            reaches.append((piece.y0, piece.y1))
         else:
-            best.append(piece)
+            groups[best].append(piece)
+            reaches[best] = min(reaches[best][0], piece.y0), max(reaches[best][1], piece.y1)
     rows = [Row(_cells(group)) for group in groups]
     rows.sort(key=lambda row: (row.yc, row.x0, row.text))
     return rows
