@@ -23,6 +23,8 @@ from ingest.archives import CHUNK_BYTES, REST, BadMember, Meter, RawMember
 
 _MAX_HEADER_BYTES = 1 << 20  # of one member, with extended headers and long names
 _BLOCK, _TYPE_AT = 512, 156
+_NO_MEMBERS = (b"V", b"D")  # of GNU: the archive's label, and what was in a folder when a backup was made
+_MAGIC, _PREFIX, _GNU = slice(257, 265), slice(345, 500), b"ustar  \0"
 _LONG_NAMES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 _EXTENDED = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 _LENGTH = re.compile(rb"(\d{1,7}) ")  # of a whole record of an extended header; a keyword, "=" and a value follow
@@ -117,12 +119,13 @@ def tar_members(path: Path, meter: Meter, *, compressed: bool) -> Iterator[RawMe
             archive = tarfile.TarFile(fileobj=source, encoding="utf-8", errors="surrogateescape")  # type: ignore[arg-type]
             offset = -1
             while (entry := archive.next()) is not None:
-                told = source.told()
+                header, told = source.last, source.told()
+                _unprefix(entry, header)
                 _extend(entry, told, archive)
                 first, offset = False, _further(entry, offset)
                 archive.members.clear()  # it would keep every header
                 meter.count_member()
-                if not entry.isdir():
+                if not entry.isdir() and entry.type not in _NO_MEMBERS:
                     yield _member(source, entry, sparse=entry.sparse is not None or _SPARSE in told)
         except FolioscopeError:
             raise
@@ -136,6 +139,13 @@ def tar_members(path: Path, meter: Meter, *, compressed: bool) -> Iterator[RawMe
             # tarfile takes a header that is none for the end. A real end is a block of zeros, or nothing at all.
             if source.last.strip(b"\0"):
                 yield MemberFailure(REST, "damaged", _BROKEN)
+
+
+def _unprefix(entry: tarfile.TarInfo, header: bytes) -> None:
+    """Take the time of last access off a name: GNU's incremental backups have it where others' names begin."""
+    at = header[_PREFIX].partition(b"\0")[0].decode("utf-8", "surrogateescape")
+    if at and header[_MAGIC] == _GNU:
+        entry.name = entry.name.removeprefix(f"{at}/")
 
 
 def _extend(entry: tarfile.TarInfo, told: dict[bytes, bytes], archive: tarfile.TarFile) -> None:

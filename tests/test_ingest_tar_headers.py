@@ -121,6 +121,22 @@ def test_a_long_name_is_taken_for_no_header(tmp_path, letter):
     assert opened(tmp_path, data) == ({name: b"a", "b.pdf": b"b"}, {})
 
 
+def test_an_incremental_backup_of_gnu_tar(tmp_path):
+    """It has times in its headers where names go on in others', lists of what was in its folders, and a label."""
+
+    def timed(kind, name, body):
+        block = bytearray(header(kind, name, body))
+        block[257:265], block[345:369] = b"ustar  \0", b"15301000035\0" * 2
+        block[148:156] = b" " * 8
+        block[148:156] = b"%06o\0 " % sum(block[:BLOCK])
+        return bytes(block)
+
+    long = "n" * 200 + ".pdf"
+    data = timed(b"V", "Monday", b"") + timed(b"D", "scans/", b"Ya.pdf\0\0" * 90) + timed(b"0", "scans/a.pdf", b"a")
+    data += timed(b"L", "././@LongLink", long.encode() + b"\0") + timed(b"0", long[:99], b"n")
+    assert opened(tmp_path, data) == ({"scans/a.pdf": b"a", long: b"n"}, {})
+
+
 def test_a_name_of_accents_takes_no_time(tmp_path):
     """They are put in order one by one, minutes for a name of half a million: it is refused for its length before."""
     data = header(b"x", "x", record("path", "a" + "\u0301\u0316" * 60_000)) + header(b"0", "x", b"a")
