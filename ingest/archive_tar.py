@@ -25,6 +25,7 @@ _MAX_HEADER_BYTES = 1 << 20  # of one member, with extended headers and long nam
 _BLOCK, _TYPE_AT = 512, 156
 _NO_MEMBERS = (b"V", b"D")  # of GNU: the archive's label, and what was in a folder when a backup was made
 _MAGIC, _PREFIX, _GNU = slice(257, 265), slice(345, 500), b"ustar  \0"
+_TIME = re.compile(rb"[0-7 ]{11,12}")
 _LONG_NAMES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 _EXTENDED = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 _LENGTH = re.compile(rb"(\d{1,7}) ")  # of a whole record of an extended header; a keyword, "=" and a value follow
@@ -143,9 +144,9 @@ def tar_members(path: Path, meter: Meter, *, compressed: bool) -> Iterator[RawMe
 
 def _unprefix(entry: tarfile.TarInfo, header: bytes) -> None:
     """Take the time of last access off a name: GNU's incremental backups have it where others' names begin."""
-    at = header[_PREFIX].partition(b"\0")[0].decode("utf-8", "surrogateescape")
-    if at and header[_MAGIC] == _GNU:
-        entry.name = entry.name.removeprefix(f"{at}/")
+    at = header[_PREFIX].partition(b"\0")[0]
+    if header[_MAGIC] == _GNU and _TIME.fullmatch(at):
+        entry.name = entry.name.removeprefix(f"{at.decode()}/")
 
 
 def _extend(entry: tarfile.TarInfo, told: dict[bytes, bytes], archive: tarfile.TarFile) -> None:
