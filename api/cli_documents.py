@@ -121,9 +121,8 @@ async def add(
         documents = (await looked).values()
     except ApiError:
         if added.ids:
-            output.note(
-                f"{len(added.ids)} of {count(len(files), 'file')} are stored. Add the same again for the others."
-            )
+            others = " Add the same again for the others." if len(added.ids) < len(files) else ""
+            output.note(f"{len(added.ids)} of {count(len(files), 'file')} are stored.{others}")
         raise
     if output.as_json:
         for line in [*documents, *added.failed, *({**one, "skipped": True} for one in added.skipped)]:
