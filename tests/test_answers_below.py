@@ -131,6 +131,11 @@ def test_the_title_of_a_list_is_quoted_with_the_list(question: str):
     assert quoted(question, SCENE, "# At") == [SCENE.rpartition("\n\n")[0]]
 
 
+def test_a_line_that_is_a_title_of_a_list_is_quoted_with_it_too():
+    text = SCENE.replace("# At", "The clerk was ill.\n\nAt")
+    assert quoted("What should I do at the scene?", text, "At") == [text[text.index("At") : text.index("\n\nRing")]]
+
+
 def test_a_colon_without_a_list_is_quoted_alone():
     assert quoted("What did she bring?", RULES, "She came") == ["She came bringing:"]
 

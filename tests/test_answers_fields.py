@@ -70,10 +70,13 @@ def test_a_form_in_a_frame_needs_no_colons(question, quote):
         "| Item | Sum |\n| --- | --- |\n| Rent | £4 |\n| Coal | nil |\n| Bread | £2 |",
         "| Name | Boat |\n| --- | --- |\n| Holm | Teal |\n| Brandt | Heron |",
         "| Year | Event |\n| --- | --- |\n| 1901 | Founded on 3 May |\n| 1902 | £40 given |\n| 1903 | Moved |",
+        "| Vessel | Dues paid |\n| --- | --- |\n| Teal | £3 |\n| Gull | 12 June |\n| Tern | nil |",
+        "| Train | Departs |\n| --- | --- |\n| Skelby | 9.15 |\n| Holm | noon |\n| Ness | 10.5 a.m. |",
         "| Branch | Manager | Hours |\n| --- | --- | --- |\n| Otterby | Joan | 9 |\n| Skelby | Neil | 10 |",
     ],
 )
 def test_a_list_of_things_of_one_kind_is_no_form(table):
+    """Also where some of them are exceptions."""
     names, *rows = candidates_of(f"{table}\n\nIt is so.", 0)[:-1]
     assert names.is_heading
     assert all(row.header == (names.start, names.end) for row in rows)

@@ -184,3 +184,20 @@ def test_a_caption_or_header_alone_is_quoted_with_the_table(over: str):
     long = "\n".join(f"| House {n} | £{n} |" for n in range(300))
     held = Found(text := FIRE.replace("| Shop | - |", long), "", candidates_of(text, 0))
     assert text[title.start : with_its_table(held, title).end].count("\n") < 50
+
+
+@pytest.mark.parametrize(
+    ("line", "caption"),
+    [
+        ("Terms: 30 days net", False),
+        ("Cheap tickets are issued on Thursdays", False),
+        ("Premiums, 1 May 1911", True),
+        ("Table 3: Premiums", True),
+    ],
+)
+def test_a_field_or_a_statement_right_above_a_table_is_no_caption(line: str, caption: bool):
+    """An invoice's terms are quoted without its items, and so is a notice whose stop is missing."""
+    text = FIRE.replace("FIRE PREMIUMS", line)
+    held = Found(text, "", candidates_of(text, 0))
+    title = next(c for c in held.candidates if text.startswith(line, c.start))
+    assert (with_its_table(held, title).end > title.end) == caption

@@ -46,8 +46,11 @@ def with_what_follows(question: Question, found: Found, chosen: Candidate) -> li
     asked = _ASKED.search(said) is not None and _OF_ASKING.search(question.text) is None
     if chosen.is_row or not (asks or asked or not _says_more(question, chosen)):
         return [chosen]
+    listed = _with_its_list(found, chosen)
     behind = [c for c in found.candidates[chosen.order + 1 :] if not c.is_heading and c.order not in found.barred]
     if not chosen.is_heading:
+        if listed.end > chosen.end:
+            return [listed]
         between = behind and chosen.text[chosen.end : behind[0].start]
         beside = between == "" or (between and (asks or "\n" not in between))
         return [chosen, *behind[:1]] if beside and not behind[0].is_row else [chosen]
@@ -56,7 +59,6 @@ def with_what_follows(question: Question, found: Found, chosen: Candidate) -> li
         return [chosen]
     there = found.qualities > 0.5
     missing = [n for n in question.numbers(Role.CONTENT, Role.NAME, Role.IDENTIFIER) if not there[chosen.order, n]]
-    listed = _with_its_list(found, chosen)
     if not missing:
         return [listed] if listed.end > chosen.end else [chosen, below[0]]
     held = there[np.ix_([c.order for c in below], missing)].sum(axis=1)

@@ -30,6 +30,8 @@ _FRAMED = re.compile(r"\|\s*[^\W\d][^|\n]{0,44}\|\s*(?=[^|\s][^|\n]*\|\s*$)")
 """The same without a colon, as it stands in a form only (`is_form`): "| Occupation | Veterinary nurse |"."""
 _LONGEST_DATE = 40
 """Characters: "Wednesday, the 23rd of September, 1874."."""
+_NAME = 2
+"""Words with a capital, of a name: "Leila Farrant", and not "Dues paid"."""
 _FORM_ROWS = 12
 """Rows of a table that are looked at to tell a form from a list."""
 _WORD = re.compile(r"\S+")
@@ -164,9 +166,13 @@ def _names_columns(rows: Sequence[Sequence[str]]) -> bool:
 
 def is_form(rows: Sequence[Sequence[str]]) -> bool:
     """Whether rows are a form in a frame: two cells each, a label and its value, of which some are words, and others
-    figures of at least two kinds ("Policyholder", "Period of insurance", "Annual premium"). Those of a list are alike.
+    figures of at least two kinds ("Policyholder", "Period of insurance", "Annual premium"). Those of a list are alike
+    but for exceptions, and the first of them is what a column is called: no name and no figure.
     """
     if any(len(row) != 2 or any(c.isdigit() for c in row[0]) for row in rows):
+        return False
+    first = rows[0][1]
+    if not any(c.isdigit() for c in first) and sum(word[0].isupper() for word in first.split()) < _NAME:
         return False
     kinds = [_figures(value) for _, value in rows if value]
     return kinds.count(None) > 1 and len({*kinds} - {None}) > 1

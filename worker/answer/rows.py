@@ -19,7 +19,7 @@ import numpy as np
 from index.fuzzy import SHAPE_QUALITY
 from index.words import stem, tokens
 from worker.answer.asking import Question, Role
-from worker.answer.candidates import Candidate, cells_of
+from worker.answer.candidates import Candidate, cells_of, label_end
 from worker.answer.features import Found
 
 Likeness = Callable[[Sequence[str], Sequence[str]], np.ndarray]
@@ -40,6 +40,8 @@ _TOLD = 0.01
 """What a word of the question before counts beside a follow-up's own: "And Brook?" asks for another row."""
 _GOES_ON = re.compile(r"(?:it|its|this|that|these|they|their|he|his|she|her|which)\b", re.IGNORECASE)
 _ENDED = re.compile(r"[.?!][\s*_)\"'”’»]*\Z")
+_SAYS = re.compile(r"\b(?:is|are|was|were|has|have|had|must|shall|may|ist|sind|wird|muss|est|sont|était|doit)\b")
+"""Of a statement, whose stop may be missing; captions have none of these. In small letters: "May 1911" is none."""
 _SHAPE = str.maketrans({**dict.fromkeys("0123456789", "9"), **dict.fromkeys("abcdefghijklmnopqrstuvwxyz", "a")})
 
 
@@ -94,7 +96,7 @@ def rows_below(found: Found, title: Candidate) -> list[Candidate]:
     """The rows of a table whose header this is or, where that stands right behind it, its caption; empty for others."""
     over = title
     if not title.is_row:
-        if _is_sentence(found, title) or title.order + 1 >= len(found.candidates):
+        if _says_something(found, title) or title.order + 1 >= len(found.candidates):
             return []
         over = found.candidates[title.order + 1]
     if not (over.is_row and over.is_heading):
@@ -177,6 +179,15 @@ def _above(found: Found, rows: Sequence[Candidate], *, sentences: bool = True) -
 
 def _is_sentence(found: Found, line: Candidate) -> bool:
     return _ENDED.search(found.text, max(line.start, line.end - 5), line.end) is not None
+
+
+def _says_something(found: Found, line: Candidate) -> bool:
+    """Whether a line is no caption: a sentence, also where its stop is missing, or a field, but for "Table 3: ..."."""
+    text = found.text[line.start : line.end]
+    label = text[: label_end(text)]
+    return (
+        _is_sentence(found, line) or _SAYS.search(text) is not None or bool(label and not any(map(str.isdigit, label)))
+    )
 
 
 def _is_prose(found: Found, rows: Sequence[Candidate]) -> bool:
