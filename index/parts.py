@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from index.dates import dates_named, days_named
+from index.flat import flat
 from index.sentences import sentence_spans
-from index.words import fold
+from index.words import STOPWORDS, fold
 
 _NAMES = {  # one name for what different people call the same; all of them stand before a number
     "article": "article articles art artikel artikels articolo",
@@ -40,6 +42,10 @@ _NAMES = {  # one name for what different people call the same; all of them stan
 _KIND = {fold(form): kind for kind, forms in _NAMES.items() for form in forms.split()}
 _LETTERED = frozenset({"annex", "schedule"})
 """Parts that may be numbered with a capital letter: "Annex B"."""
+_COMMON = frozenset({"condition", "recommendation", "note", "step"})
+"""Words of every day, which name a part in fewer places: not "credit note 88", "good condition 12 May", "note 1902"."""
+_ASKING_TEXT = "show quote read see find give cite explain say says meet breach discharge per vide siehe voir"
+_ASKING = frozenset(_ASKING_TEXT.split())
 PAGE = "page"
 _SAME = frozenset({"§", "section", "paragraph"})
 """What the sign is read as; in German a paragraph."""
@@ -59,6 +65,8 @@ _REFERENCE = re.compile(
 _BARE = re.compile(r"(?<![\w.§])\d{1,3}(?:\.\d{1,3})*(?:\([a-z]{1,4}\)|\(\d{1,3}\))+(?!\w)")
 _MORE = re.compile(rf"\s*(?:,|and|or|und|oder|et|&)\s*(?P<number>{_NUMBER})(?![\w%]|[.,/:-]\d)(?!\s+[a-z]+s\b)")
 _BELOW = re.compile(r",?\s*(?:abs(?:atz)?|para(?:graph)?|al(?:inéa)?|nr|no)\b\.?\s*(?P<number>\d{1,3})", re.IGNORECASE)
+_WORD_BEFORE = re.compile(r"(?<!\w)([^\W\d_]{1,40})[ \t]{1,9}\Z")
+_YEAR = re.compile(r"\d{4}")
 _STEP = re.compile(r"[A-Za-z]+|\d+[a-z]?")
 
 _MARKS = (  # gives nothing back: a line of blanks is long
@@ -145,7 +153,7 @@ def parts_named(text: str) -> tuple[PartName, ...]:
         at = match.end()
         kind = "§" if match["par"] else _kind_of(match["word"])
         steps = _steps(match["number"], lettered=kind in _LETTERED)
-        if not steps or not _names_a_part(match):
+        if not steps or not _names_a_part(match) or (kind in _COMMON and not _stands_for_one(text, match)):
             continue
         if below := _BELOW.match(text, at):
             steps, at = (*steps, below["number"]), below.end()
@@ -256,6 +264,18 @@ def _names_a_part(match: re.Match[str]) -> bool:
     if word is None:
         return True
     return match["number"][0].isdigit() if len(word) <= 2 or word.lower() in {"minute", "point", "reg"} else True
+
+
+def _stands_for_one(text: str, match: re.Match[str]) -> bool:
+    """Whether a word of every day and a number name a part: no word says of which other sort the note or the condition
+    is, and the number is no year, no day and no "I".
+    """
+    before = _WORD_BEFORE.search(text, max(0, match.start() - 50), match.start())
+    if before and fold(before[1]) not in _ASKING | STOPWORDS:
+        return False
+    number, behind = match["number"], flat(text[match.start("number") : match.end() + 30])
+    days = (*dates_named(behind), *days_named(behind))
+    return number != "I" and not _YEAR.match(number) and not any(day.start == 0 for day in days)
 
 
 @lru_cache(maxsize=1024)
