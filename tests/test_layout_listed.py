@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.layout_kit import OTHER, PROSE, Page, in_order
+from tests.layout_kit import OTHER, PROSE, Page, flat, in_order
 from worker.layout import listed
 from worker.layout.gutters import find_gutters
 from worker.layout.pieces import prepare
@@ -92,3 +92,17 @@ def test_items_with_bullets_side_by_side_are_two_lists() -> None:
         page.row(100 + 30 * k, [(60, f"• {left}"), (380, f"• {right}")], 12)
     text = page.composed(shuffle=3).text
     assert in_order(text, "Paper", *(left for left, _ in ITEMS), "Film", *(right for _, right in ITEMS))
+
+
+def test_a_paragraph_under_lists_side_by_side_is_not_parted_at_their_gutter() -> None:
+    """Read word by word, a space of its first line chances to stand where the white between the lists runs."""
+    page = Page()
+    page.text(50, 60, 500, PROSE)
+    left = ("Roof of slate, sound", "Walls of brick", "Two good chimneys", "Dry cellar", "Pump in yard")
+    right = ("Stable for four", "Cart shed, new", "Orchard of an acre", "Well, forty feet", "Piggery")
+    for k, (a, b) in enumerate(zip(left, right, strict=True)):
+        page.row(150 + 14 * k, [(50, f"• {a}"), (300, f"• {b}")])
+    page.text(50, 250, 500, OTHER)
+    text = flat(page.in_words().composed(shuffle=3).text)
+    assert in_order(text, *left, *right)
+    assert OTHER.strip() in text

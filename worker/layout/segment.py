@@ -23,6 +23,7 @@ _STORY = 12  # lines of columns with headings over them
 _TRIES = 8  # a printed page has fewer such headings
 _BELOW = 99.0  # type sizes: as far as a column may go on below the end of the one beside it
 _ROOM, _LINE = 0.3, 6.0  # type sizes beside a line that ends within the strip, and its length
+_WIDER = 4.0  # times as wide as the space between words
 _OFF = 2.0  # type sizes between the left edges of blocks that are not of one column
 
 
@@ -117,11 +118,20 @@ def _best(pieces: Sequence[Piece]) -> tuple[Gutter | None, Divides]:
         parts = [(part, judge(pieces, part, gutters)) for part in sections(pieces, gutter)]
         table = any(kind is Divides.CELLS and is_level(pieces, part) for part, kind in parts)
         if divides is Divides.BLOCKS and not table and not _unlike(parts, pieces):
-            return gutter, divides
+            return _within_blocks(parts, gutter), divides
         for part, kind in parts:
             if kind is not Divides.CELLS:
                 return part, kind
     return None, Divides.CELLS
+
+
+def _within_blocks(parts: Sequence[tuple[Gutter, Divides]], gutter: Gutter) -> Gutter:
+    """The one part of a gutter where blocks stand, if it is far wider there than between two words of a line above or
+    below that chance to stand at its strip.
+    """
+    blocks = [part for part, kind in parts if kind is Divides.BLOCKS]
+    wider = len(parts) == len(blocks) == 1 and blocks[0].x1 - blocks[0].x0 > _WIDER * (gutter.x1 - gutter.x0)
+    return blocks[0] if wider else gutter
 
 
 def _outer(pieces: Sequence[Piece], gutter: Gutter, centre: float) -> Gutter:
