@@ -295,3 +295,15 @@ def test_a_name_that_had_room_on_the_line_above_goes_on_with_nothing() -> None:
     assert "\n| Current assets | | |\n| Stocks | 1,204 | 1,377 |\n" in text
     assert "| Provisions for liabilities and Charges | 800 | 650 |" in text
     assert "| Cash at bank and in hand | 902 | 1,440 |" in text
+
+
+def test_a_line_under_a_cell_behind_a_number_belongs_to_its_row() -> None:
+    """Lot 2 is told in two lines, the first of which ends early: no lot without a number."""
+    page = Page(jitter=0.2, seed=7)
+    rows = (
+        ("1", "Oak chest with three good locks", "£4"), ("2", "Clock by Knibb", "£21"), ("", "Case restored", ""),
+        ("3", "Six chairs", "£3"), ("4", "Bed", "£1"),
+    )  # fmt: skip
+    for k, row in enumerate(rows):
+        page.row(100 + 12 * k, list(zip((60, 100, 400), row, strict=True)))
+    assert "| 2 | Clock by Knibb Case restored | £21 |" in page.composed(shuffle=3).text

@@ -223,8 +223,8 @@ def _begins(rows: Sequence[Row], k: int, columns: Sequence[tuple[float, float]])
 
 
 def _is_another(row: Row, after: Row, columns: Sequence[tuple[float, float]]) -> bool:
-    """Does the row after not go on with the cell above it? Its first word could have stood there, or it alone is in
-    capitals, as the names of groups are.
+    """Does the row after not go on with the cell above it? Its first word could have stood there, in the first column,
+    which rows begin with, or it alone is in capitals, as the names of groups are.
     """
     at = _column_of(after.cells[0], columns)
     above = [cell for cell in row.cells if _column_of(cell, columns) == at]
@@ -233,7 +233,7 @@ def _is_another(row: Row, after: Row, columns: Sequence[tuple[float, float]]) ->
     if is_all_caps(after.text) and not is_all_caps(above[-1].text):
         return True
     start, stop = after.cells[0].edges[0]
-    return columns[at][1] - above[-1].x1 > stop - start + 0.6 * after.size
+    return at == 0 and columns[at][1] - above[-1].x1 > stop - start + 0.6 * after.size
 
 
 def _second_lines(rows: Sequence[Row], size: float) -> set[int]:
