@@ -27,9 +27,7 @@ def lines(monkeypatch):
     monkeypatch.setattr("sys.stderr", stream)
     logs.configure()
     only_of_this_thread()
-    yield lambda: stream.getvalue().splitlines()
-    for name in ("folioscope", "uvicorn"):
-        logging.getLogger(name).handlers, logging.getLogger(name).propagate = [], True
+    return lambda: stream.getvalue().splitlines()
 
 
 def test_a_path_adds_no_line_and_tells_a_terminal_nothing(lines):

@@ -149,15 +149,11 @@ def test_log_lines_name_request_key_document_and_page(api, capsys):
     ids = api.fill(headers)
     logs.configure("DEBUG", as_json=True)
     only_of_this_thread()
-    try:
-        api.get(f"/v1/documents/{ids.document_id}/pages/1", headers=headers | {"X-Request-ID": "trace-1"})
-        api.get(f"/v1/documents/{ids.document_id}/pages/77", headers=headers)
-        api.post("/v1/documents", content=pdf("!render_timeout"), headers=headers)
-        api.archive.settle()
-        logging.getLogger("folioscope.test").info("idle")
-    finally:
-        for name in ("folioscope", "uvicorn"):
-            logging.getLogger(name).handlers, logging.getLogger(name).propagate = [], True
+    api.get(f"/v1/documents/{ids.document_id}/pages/1", headers=headers | {"X-Request-ID": "trace-1"})
+    api.get(f"/v1/documents/{ids.document_id}/pages/77", headers=headers)
+    api.post("/v1/documents", content=pdf("!render_timeout"), headers=headers)
+    api.archive.settle()
+    logging.getLogger("folioscope.test").info("idle")
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
     looked, missed = [line for line in lines if line["logger"] == "folioscope.access"][:2]
     assert (looked["request_id"], looked["tenant"], looked["page"]) == ("trace-1", "default", "1")
