@@ -166,7 +166,7 @@ async def _begun_before(request: Request, context: Context, claim: Claim, tenant
     """The answer to a creation that came before: the upload, and where it stands now."""
     assert claim.record is not None
     try:
-        standing = await context.call(context.service.uploads.get, tenant, claim.record.subject)
+        standing = await _standing_now(context, tenant, claim.record.subject)
     except NotFound:
         raise gone() from None
     if has_bytes:
@@ -188,7 +188,7 @@ async def _begun_before(request: Request, context: Context, claim: Claim, tenant
 )
 async def get_upload(upload_id: UploadId, context: AppContext, tenant: WritingTenant) -> Response:
     """How far an upload is."""
-    standing = await context.call(context.service.uploads.get, tenant, upload_id)
+    standing = await _standing_now(context, tenant, upload_id)
     if standing.offset == standing.length and not standing.document_id:
         # All bytes were there when something broke off: nobody would send another request to end it.
         try:
@@ -200,6 +200,16 @@ async def get_upload(upload_id: UploadId, context: AppContext, tenant: WritingTe
     if standing.metadata:
         headers["Upload-Metadata"] = standing.metadata
     return _answer(200, _standing(standing) | headers)
+
+
+async def _standing_now(context: Context, tenant: str, upload_id: str) -> Upload:
+    """An upload. `NotFound` also where its document was deleted since: clients remember uploads by their file, and who
+    sends that file once more would hear that all of it had come, while there is no document.
+    """
+    standing = await context.call(context.service.uploads.get, tenant, upload_id)
+    if standing.document_id and await context.call(context.service.unknown, tenant, [standing.document_id]):
+        raise NotFound("The document of this upload was deleted; begin a new upload to send it again.")
+    return standing
 
 
 @router.patch(

@@ -214,6 +214,18 @@ def test_a_resumable_upload_begins_once(api):
     assert_problem(api.post("/v1/uploads", headers=headers | named), 409, "idempotency_gone")
 
 
+def test_a_resumable_upload_goes_with_its_document(api):
+    """Finished, its document deleted: a late repeat brings nothing back, and does not say that the file is there."""
+    content = pdf("One page.")
+    bytes_of = {"Content-Type": "application/offset+octet-stream", "Upload-Length": str(len(content))}
+    headers = {**api.key(), **TUS, "Idempotency-Key": KEY, **bytes_of}
+    document = api.post("/v1/uploads", headers=headers, content=content).headers["folioscope-document"]
+    assert api.post("/v1/uploads", headers=headers, content=content).headers["folioscope-document"] == document
+    assert api.request("DELETE", f"/v1/documents/{document}", headers=api.key()).status_code == 200
+    assert_problem(api.post("/v1/uploads", headers=headers, content=content), 409, "idempotency_gone")
+    assert documents(api, api.key()) == []
+
+
 def test_the_answer_is_kept_before_the_bytes_come(api):
     """Bytes that break off in the creation itself: the repeat goes on where they stopped."""
     headers = {**api.key(), **TUS, "Idempotency-Key": KEY, "Upload-Length": "10"}

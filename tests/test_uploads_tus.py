@@ -137,6 +137,19 @@ def test_creation_with_bytes():
     assert api.get(f"/v1/documents/{response.headers['folioscope-document']}").status_code == 200
 
 
+def test_an_upload_goes_with_its_document():
+    """Clients go on with the upload that they remember for a file: nothing says of a deleted document that it came."""
+    api = Api()
+    sent = api.post("/v1/uploads", headers=BYTES | {"Upload-Length": "3"}, content=b"one")
+    place, document = sent.headers["location"], sent.headers["folioscope-document"]
+    assert api.request("HEAD", place, headers=TUS).headers["folioscope-document"] == document
+    assert api.request("DELETE", f"/v1/documents/{document}").status_code == 200
+    gone = api.request("HEAD", place, headers=TUS)
+    assert gone.status_code == 404
+    assert "folioscope-document" not in gone.headers
+    assert api.request("DELETE", place, headers=TUS).status_code == 204
+
+
 def test_what_there_is_said_of_it():
     """OPTIONS tells version, extensions and the largest file."""
     headers = Api(FakeService(limit=12345)).request("OPTIONS", "/v1/uploads").headers
