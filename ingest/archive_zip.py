@@ -75,7 +75,8 @@ def zip_members(path: Path, password: str | None, meter: Meter) -> Iterator[RawM
         meter.check(sum(max(0, entry.file_size) for entry in entries))
         for entry in entries:
             meter.count_member()
-            if entry.orig_filename.endswith("/") and not entry.file_size:
+            # Some programs of Windows separate by backslashes.
+            if entry.orig_filename.endswith(("/", "\\")) and not entry.file_size:
                 continue
             yield _member(archive, entry, password, meter)
 

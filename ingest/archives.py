@@ -18,7 +18,7 @@ What can go wrong, and where it shows:
   `BadDocument` (`bomb`); it is simply over a limit: `TooLarge` (`too_large`). Both end the whole archive: raised
   out of `chunks()`, they are raised again when the next member is asked for.
 
-Directories and what operating systems leave behind (`__MACOSX/`, `.DS_Store`, `Thumbs.db`, `._*`) are left out.
+Directories and what operating systems leave behind (`member_paths.is_junk`) are left out.
 """
 
 from __future__ import annotations

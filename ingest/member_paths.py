@@ -14,6 +14,10 @@ from index.errors import BadDocument
 
 _DRIVE = re.compile(r"^[A-Za-z]:(?=/|$)")
 _JUNK_NAMES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
+# Resource forks of macOS (packed, and as netatalk keeps them), a Synology NAS's thumbnails, what Windows has on a disk.
+_JUNK_FOLDERS = frozenset({"__macosx", ".appledouble", "@eadir", "$recycle.bin", "system volume information"})
+# Streams beside a file on NTFS, which become files of their own where it is copied by other systems.
+_STREAMS = (":zone.identifier", ":encryptable")
 _MOST_COMPOSED = 4  # characters that become one: a letter with three accents
 _DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -56,8 +60,10 @@ def shown_path(raw: str) -> str:
 
 def is_junk(path: str) -> bool:
     """Files that operating systems leave behind: nobody wants to hear of them."""
-    parts = PurePosixPath(path).parts
-    return "__MACOSX" in parts or parts[-1].startswith("._") or parts[-1].lower() in _JUNK_NAMES
+    *folders, name = PurePosixPath(path.lower()).parts
+    if not _JUNK_FOLDERS.isdisjoint(folders):
+        return True
+    return name in _JUNK_NAMES or name.startswith("._") or name.endswith(_STREAMS)
 
 
 class Names:

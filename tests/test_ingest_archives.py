@@ -123,6 +123,27 @@ def test_litter_is_left_out(tmp_path):
     assert opened(tmp_path, kit.zip_bytes(FILES | litter), ZIP) == (FILES, {})
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "deeds/@eaDir/will.pdf/SYNOFILE_THUMB_XL.jpg",
+        ".AppleDouble/will.pdf",
+        "$RECYCLE.BIN/S-1-5-21/$RABCDEF.pdf",
+        "System Volume Information/WPSettings.dat",
+        "deeds/will.pdf:Zone.Identifier",
+        "Thumbs.db:encryptable",
+    ],
+)
+def test_what_drives_keep_for_themselves_is_no_document(tmp_path, path):
+    """A NAS's thumbnail of a scan would be found as another scan, a deleted letter as one that is there."""
+    assert opened(tmp_path, kit.zip_bytes(FILES | {path: b"%PDF-1.7"}), ZIP) == (FILES, {})
+
+
+def test_a_folder_as_windows_writes_it_is_no_file(tmp_path):
+    """With a backslash at its end it was told as an empty document that cannot be read."""
+    assert opened(tmp_path, kit.zip_bytes(FILES | {"deeds\\": b"", "old\\1911\\": b""}), ZIP) == (FILES, {})
+
+
 def test_a_folder_that_holds_bytes_is_a_file(tmp_path):
     """A packer's slip at the end of a name costs no member; empty folders are none."""
     buffer = io.BytesIO()
