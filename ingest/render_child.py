@@ -63,9 +63,6 @@ class Child:
                 self._open(header, fd)
             elif header["op"] == "render":
                 self._render(header)
-            elif header["op"] == "close":
-                self._drop(header["slot"])
-                wire.send(self._sock, {"status": Status.OK})
 
     def _receive(self) -> tuple[dict[str, Any], int] | None:
         data, ancillary, _, _ = self._sock.recvmsg(wire.PREFIX.size, socket.CMSG_SPACE(4))

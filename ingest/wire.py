@@ -40,8 +40,7 @@ class Status(enum.IntEnum):
     MEMORY = 7
     BOMB = 8
     NO_SUCH_PAGE = 9
-    UNSUPPORTED = 10
-    PORTFOLIO = 11
+    PORTFOLIO = 10
 
 
 class WireError(Exception):

@@ -27,6 +27,7 @@ log = logging.getLogger("folioscope.celery")
 
 _NODE = "folioscope@"
 _CONNECT_S = 2.0
+_PING_S = 5.0
 
 _SETTINGS: dict[str, Any] = {
     # A message is acknowledged when its job has ended, so one that was taken by a worker that died comes back.
@@ -119,11 +120,11 @@ class Sender:
         self._app.close()
 
 
-def ping(config: CeleryConfig, name: str, *, timeout_s: float = 5.0) -> bool:
+def ping(config: CeleryConfig, name: str) -> bool:
     """Whether the worker `name` answers through the broker: its connection and its loop are alive."""
     app = _app(config, max_retries=0, interval_start=0, interval_max=0)
     try:
-        return bool(app.control.ping(destination=[_NODE + name], timeout=timeout_s, limit=1))
+        return bool(app.control.ping(destination=[_NODE + name], timeout=_PING_S, limit=1))
     except (OperationalError, KombuError, OSError):
         return False
     finally:

@@ -168,13 +168,15 @@ class PageReader:
         return read_layer(without_unseen(turned, image), *image.size, rotation=layer.turn)
 
 
-class _Habits:
-    """Whether a document's latest page had a usable text layer; the last few hundred documents."""
+_REMEMBERED = 512
 
-    def __init__(self, size: int = 512) -> None:
+
+class _Habits:
+    """Whether a document's latest page had a usable text layer; of the `_REMEMBERED` documents that were read last."""
+
+    def __init__(self) -> None:
         self._guard = threading.Lock()
         self._seen: OrderedDict[str, bool] = OrderedDict()
-        self._size = size
 
     def has_layer(self, document_id: str) -> bool:
         with self._guard:
@@ -184,5 +186,5 @@ class _Habits:
         with self._guard:
             self._seen[document_id] = has_layer
             self._seen.move_to_end(document_id)
-            while len(self._seen) > self._size:
+            while len(self._seen) > _REMEMBERED:
                 self._seen.popitem(last=False)

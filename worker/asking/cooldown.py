@@ -63,17 +63,8 @@ class Cooling:
 class Cooldowns:
     """Of one data directory. Thread-safe; any number of processes may have one."""
 
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        first_s: float = FIRST_S,
-        longest_s: float = LONGEST_S,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, directory: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._directory = directory
-        self._first_s = first_s
-        self._longest_s = longest_s
         self._clock = clock
         self._swept_at = clock()
 
@@ -87,7 +78,7 @@ class Cooldowns:
         path = self._path(key, want)
         known = self._load(path)
         failures = known.failures + 1 if known is not None else 1
-        pause = min(self._longest_s, self._first_s * 2.0 ** min(failures - 1, 50))
+        pause = min(LONGEST_S, FIRST_S * 2.0 ** min(failures - 1, 50))
         cooling = Cooling(error.code, error.message, failures, self._clock() + pause)
         log.warning(
             "page %s of %s cools down for %.0f s: %s (%s, failure %d)",
@@ -121,7 +112,7 @@ class Cooldowns:
         """Whether it is not over. What would last twice as long as the longest pause was noted by a clock that was far
         ahead, and has been set back since.
         """
-        return 0.0 < cooling.until - self._clock() < 2 * self._longest_s
+        return 0.0 < cooling.until - self._clock() < 2 * LONGEST_S
 
     def _sweep(self) -> None:
         now = self._clock()
@@ -130,7 +121,7 @@ class Cooldowns:
         self._swept_at = now
         for path in list(self._directory.iterdir()) if self._directory.is_dir() else ():
             with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_mtime < now - self._longest_s - _REMEMBERED_S:
+                if path.stat().st_mtime < now - LONGEST_S - _REMEMBERED_S:
                     remove(path)
 
     def _load(self, path: Path) -> Cooling | None:

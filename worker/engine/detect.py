@@ -31,15 +31,16 @@ _MIN_SIDE = 1.0  # of a core, in pixels of the answer; that of a lone figure is 
 _SMALL_PRINT = 11.5  # height of a line, in pixels that the network sees, below which it overlooks neighbours
 _EASY_PRINT = 16.0  # height that it finds reliably
 _LINE_SHAPE = 4.0  # a line is at least so many times as long as high; shorter things may be specks
+_PIXEL_BUDGET = 1_000_000
 _MAX_GAIN = 3.0  # times the pixel budget for small print
 
 
 class Detector:
-    """Thread-safe. `pixel_budget` bounds what the network sees at first; a page with small print is looked at again
-    more closely, at up to `_MAX_GAIN` times as many pixels.
+    """Thread-safe. The network sees `_PIXEL_BUDGET` pixels at first; a page with small print is looked at again more
+    closely, at up to `_MAX_GAIN` times as many.
     """
 
-    def __init__(self, core: Core, streams: int, cache_dir: Path | None, pixel_budget: int = 1_000_000) -> None:
+    def __init__(self, core: Core, streams: int, cache_dir: Path | None) -> None:
         from openvino.preprocess import PrePostProcessor
 
         found = weights(DETECTOR)
@@ -49,12 +50,11 @@ class Detector:
         steps = PrePostProcessor(model)
         accept_pixels(steps)
         self._network = Network(core, steps.build(), streams, cache_dir)
-        self._pixel_budget = pixel_budget
 
     def find(self, pixels: np.ndarray) -> list[Slab]:
         """Text on `pixels` (height, width, 3), in no particular order."""
         height, width = pixels.shape[:2]
-        scale = min(1.0, math.sqrt(self._pixel_budget / (width * height)))
+        scale = min(1.0, math.sqrt(_PIXEL_BUDGET / (width * height)))
         found = self._look(pixels, scale)
         heights = [
             scale * min(item.width, item.height)

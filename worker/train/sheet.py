@@ -138,10 +138,10 @@ class Sheet:
         for char in separator:
             self._add(char, *place, None, True)
 
-    def rule(self, left: int, top: int, right: int, bottom: int, ink: int = 255) -> None:
+    def rule(self, left: int, top: int, right: int, bottom: int) -> None:
         """A filled rectangle that is no text."""
         part = self.ink[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
-        np.maximum(part, ink, out=part)
+        part[:] = 255
 
     def _add(self, char: str, x: float, y: float, box: tuple[int, int, int, int] | None, known: bool) -> None:
         self.chars.append(char)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import random
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -51,9 +50,7 @@ class SenderConfig:
         return plain * random.uniform(1 - self.jitter, 1 + self.jitter)
 
 
-def deliver(
-    rules: HostRules, hook: Hook, message: Message, *, timeout_s: float, tls: ssl.SSLContext | None = None
-) -> Outcome:
+def deliver(rules: HostRules, hook: Hook, message: Message, *, timeout_s: float) -> Outcome:
     """One attempt. What keeps it from being made is an outcome too."""
     body = message.body.encode()
     timestamp = int(time.time())
@@ -74,7 +71,7 @@ def deliver(
         return Outcome(None, error.message)
     except OSError as error:
         return Outcome(None, f"its name is not found: {error.strerror or type(error).__name__}")
-    return post(target, addresses, body, headers, timeout_s=timeout_s, tls=tls)
+    return post(target, addresses, body, headers, timeout_s=timeout_s)
 
 
 class Sender:
@@ -89,7 +86,6 @@ class Sender:
         config: SenderConfig | None = None,
         *,
         clock: Callable[[], float] = time.time,
-        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._hooks = hooks
         self._outbox = outbox
@@ -97,7 +93,6 @@ class Sender:
         self._exists = exists
         self._config = config or SenderConfig()
         self._clock = clock
-        self._tls = tls
         self._guard = threading.Lock()
         self._busy: set[str] = set()
         self._due: dict[Path, float] = {}  # as it stands in the files, so that they need not be read each time
@@ -182,7 +177,7 @@ class Sender:
             return True
         # Noted before the attempt: where its end cannot be written (a full disk), the next one is not at once.
         self._due[path] = self._clock() + _UNWRITTEN_S
-        outcome = deliver(self._rules, hook, message, timeout_s=self._config.timeout_s, tls=self._tls)
+        outcome = deliver(self._rules, hook, message, timeout_s=self._config.timeout_s)
         if outcome.taken:
             log.info("webhook %s took %s (%s)", hook_id, message.message_id, message.kind)
             self._outbox.done(message)

@@ -37,8 +37,8 @@ class WebhookParts:
     def sender(self) -> Sender:
         return Sender(self.desk.hooks, self.desk.outbox, self._rules, self._exists, self._config)
 
-    def runner(self, look_at: Callable[[str, str], DocumentView], *, look_s: float = 1.0) -> Runner:
-        return Runner(self._directory, self.ends(look_at), self.desk.outbox, self.sender(), look_s=look_s)
+    def runner(self, look_at: Callable[[str, str], DocumentView]) -> Runner:
+        return Runner(self._directory, self.ends(look_at), self.desk.outbox, self.sender())
 
     def _exists(self, tenant: str, document_id: str) -> bool:
         return self._catalog.get(tenant, document_id) is not None
