@@ -8,6 +8,7 @@ result depends on nothing but the weights and the seeds.
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
@@ -71,6 +72,7 @@ def _with_exact_zero(low: float, high: float) -> tuple[float, float]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m benchmarks.calibrate", description=__doc__.split("\n")[0]).parse_args()
     lines = [fitted(line(seed))[0] for seed in range(_LINES)]
     pages = [page(seed) for seed in range(_PAGES)]
     networks = {

@@ -13,10 +13,12 @@ shipped model must say that it was made of the official files. All problems are 
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,12 +128,16 @@ def _refused(directory: Path, why: str) -> ConfigError:
     )
 
 
-def main() -> int:
-    if len(sys.argv) not in (2, 3):
-        print(__doc__)
-        return 2
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m index.embedder_prepared",
+        description="Make an embedding model ready for processes without torch.",
+    )
+    parser.add_argument("target", type=Path, metavar="TARGET_DIRECTORY", help="a new folder")
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="as FOLIOSCOPE_EMBEDDER names one; else the shipped")
+    options = parser.parse_args(arguments)
     try:
-        prepared = prepare(Path(sys.argv[1]), *sys.argv[2:])
+        prepared = prepare(options.target, options.model)
     except ConfigError as error:
         print(f"Error: {error.message}", file=sys.stderr)
         return 1

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from index.embedder_prepared import locate_prepared, prepare
+from index.embedder_prepared import locate_prepared, main, prepare
 from index.embedder_st import EmbedderConfig, build_embedder
 from index.embedder_weights import DEFAULT_SHA256, SHIPPED_NAME
 from index.errors import ConfigError
@@ -46,6 +46,16 @@ def copy(folder, tmp_path):
 def edit(copy, **changes):
     manifest = json.loads((copy / "manifest.json").read_text())
     (copy / "manifest.json").write_text(json.dumps(manifest | changes))
+
+
+def test_who_asks_for_help_gets_no_folder(tmp_path, monkeypatch, capsys):
+    """`--help` was taken for the folder's name, and a model converted into it."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    assert "TARGET_DIRECTORY" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_vectors_are_torchs_in_a_process_without_torch(folder, tmp_path):
