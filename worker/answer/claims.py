@@ -1,7 +1,7 @@
 """A model's reply to claims that hold: each with quotes that really stand in the excerpts that it was given.
 
 The reply is untrusted text. It is JSON as the prompt asks for, or, from models that cannot, prose with markers like
-`[2]`. A quote that stands nowhere in the excerpt it names is dropped, a claim without any left is dropped.
+`[2]` (`markers`). A quote that stands nowhere in the excerpt it names is dropped, a claim without any left is dropped.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from rapidfuzz import fuzz
 from index.payload import storable
 from index.sentences import sentence_spans
 from index.words import STOPWORDS, tokens
+from worker.answer import markers
 from worker.answer.excerpts import Excerpt
 
 MAX_CLAIMS = 12
@@ -34,9 +35,15 @@ _NEGATIONS = frozenset({"no", "not", "none", "never", "nobody", "nothing"})
 """Words that say little of what a page is about, and all of an answer."""
 _CLAIMS = re.compile(r"\"claims\"\s*:\s*\[")
 _NOTHING = re.compile(r"\"found\"\s*:\s*false")
-_DECODER = json.JSONDecoder()
-_MARKER = re.compile(r"\[(\d{1,3})\]")
-_WRITTEN = re.compile(r"\[?([0-9]{1,3})\]?")
+_DECODER = json.JSONDecoder(strict=False)  # models leave the ends of lines in quotes as they stand on the page
+_FENCE = re.compile(r"^[ \t]*(?:```|~~~)\w*[ \t]*$", re.MULTILINE)
+_WRITTEN = re.compile(r"(?:excerpt )?\[?([0-9]{1,3})\]?", re.IGNORECASE)
+_ELLIPSIS = re.compile(r"[\[(]?(?:\u2026|\.{3}|\. \. \.)[\])]?")
+_LEFT_OUT = 400
+"""Characters that a quote may leave out in one place: what it leaves out is cited with it."""
+_MOST_PARTS = 6
+_ABRIDGED = 0.9
+"""Quality of such a quote: the model chose what to leave out."""
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _DIGITS = re.compile(r"\d+")
 _FIGURE_BEFORE = re.compile(r"\d[\d.,]*\Z")
@@ -72,6 +79,7 @@ class ClaimReader:
         self._list = 0  # where the list of claims begins
         self._at = -1  # where the next claim may begin; -1 before that list, -2 when there will be none
         self._stated = 0
+        self._held: set[str] = set()
 
     def feed(self, piece: str) -> list[Claim]:
         """Claims that this piece completes."""
@@ -118,7 +126,10 @@ class ClaimReader:
             self._stated += 1
             if self._stated > MAX_CLAIMS:
                 break
-            claims += [claim] if (claim := _check(text, named, self._excerpts, self._question)) else []
+            claim = _check(text, named, self._excerpts, self._question)
+            if claim is not None and text not in self._held:  # a model in a loop says the same again and again
+                self._held.add(text)
+                claims.append(claim)
         return claims
 
 
@@ -132,10 +143,12 @@ def _check(text: str, named: Sequence[tuple[int, str]], excerpts: Sequence[Excer
     sources = []
     for number, quote in named[:_MAX_SOURCES]:
         if 1 <= number <= len(excerpts) and (not quote.strip() or _says_something(quote)):
-            found = _locate(quote, excerpts[number - 1], text)
+            found = _locate(quote, excerpts[number - 1], text) or _abridged(quote, excerpts[number - 1])
             if found is not None:
                 sources.append(Source(number - 1, *found))
-    if not sources or not figures_hold(text, question, [excerpts[s.excerpt].text for s in sources]):
+    shown = [excerpts[source.excerpt] for source in sources]
+    said = markers.without_places(text, {one.page for one in shown})
+    if not sources or not figures_hold(said, question, [one.text for one in shown]):
         return None
     return Claim(text, tuple(dict.fromkeys(sources)))
 
@@ -146,7 +159,7 @@ def _stated(reply: str) -> list[tuple[str, list[tuple[int, str]]]]:
     start, stop = body.find("{"), body.rfind("}")
     if 0 <= start < stop:
         try:
-            given = json.loads(body[start : stop + 1])
+            given = json.loads(body[start : stop + 1], strict=False)
         except (ValueError, RecursionError):
             given = None
         if isinstance(given, dict):
@@ -155,45 +168,70 @@ def _stated(reply: str) -> list[tuple[str, list[tuple[int, str]]]]:
 
 
 def _from_json(given: dict[str, object]) -> list[tuple[str, list[tuple[int, str]]]]:
-    claims = given.get("claims")
+    claims = given.get("claims", given)
+    claims = [claims] if isinstance(claims, dict) else claims  # small models leave the brackets out
     if given.get("found") is False or not isinstance(claims, list):
         return []
     stated = []
     for claim in claims:
         if not isinstance(claim, dict) or not isinstance(claim.get("text"), str):
             continue
-        named = []
         sources = claim.get("sources")
-        for source in sources if isinstance(sources, list) else (sources,):  # small models leave the brackets out
-            number = _number(source.get("excerpt")) if isinstance(source, dict) else None
-            if number is not None:
-                quote = source.get("quote")
-                named.append((number, quote if isinstance(quote, str) else ""))
+        named = [one for source in (sources if isinstance(sources, list) else (sources,)) for one in _named(source)]
         # JSON can bring half of a surrogate pair, which no answer can carry.
-        text = storable(_MARKER.sub("", " ".join(claim["text"].split()))[:_MAX_CLAIM].strip())
+        text = storable(markers.unmarked(claim["text"])[:_MAX_CLAIM].strip())
         if text:
             stated.append((text, named))
     return stated
 
 
+def _named(source: object) -> list[tuple[int, str]]:
+    """(excerpt number, quote) of one source, which may have several quotes, or be the number alone."""
+    given = source if isinstance(source, dict) else {"excerpt": source}
+    number = _number(given.get("excerpt"))
+    quotes = given.get("quote")
+    told = [quote for quote in (quotes if isinstance(quotes, list) else [quotes]) if isinstance(quote, str)]
+    return [(number, quote) for quote in told or [""]] if number is not None else []
+
+
 def _number(given: object) -> int | None:
-    """An excerpt's number, which small models put into quotes or brackets."""
+    """An excerpt's number, which small models put into quotes or brackets, or write as 1.0."""
+    if isinstance(given, list) and len(given) == 1:
+        given = given[0]
     if isinstance(given, str) and (digits := _WRITTEN.fullmatch(given.strip())):
         return int(digits[1])
+    if isinstance(given, float) and given.is_integer():
+        return int(given)
     return given if type(given) is int else None
 
 
 def _from_prose(body: str) -> list[tuple[str, list[tuple[int, str]]]]:
     stated = []
-    # A marker after the full stop belongs to the sentence before it.
-    body = re.sub(r"([.!?])((?:\s*\[\d{1,3}\])+)", r"\2\1", body)
+    body = markers.stops_last(_FENCE.sub("", body))
     for start, end in sentence_spans(body):
         sentence = body[start:end]
-        named = [(int(m), "") for m in _MARKER.findall(sentence)]
-        text = re.sub(r"\s+([.,;!?])", r"\1", " ".join(_MARKER.sub("", sentence).split()))
+        named = [(number, "") for number in markers.told(sentence)]
+        text = markers.unmarked(sentence).lstrip(": ")  # a footnote's: "[^1]: He was paid …"
         if named and text:
             stated.append((text[:_MAX_CLAIM], named))
     return stated
+
+
+def _abridged(quote: str, excerpt: Excerpt) -> tuple[int, int, float] | None:
+    """Where a quote with "…" stands, from its first part to its last, as in `_locate`; None where a part stands nowhere
+    behind the one before it. So what the model left out is cited, too: it may be a "not".
+    """
+    parts = [part for part in _ELLIPSIS.split(quote) if part.strip()]
+    if not 2 <= len(parts) <= _MOST_PARTS or not all(map(_says_something, parts)):
+        return None
+    start, at = None, 0
+    for part in parts:
+        rest = Excerpt(excerpt.place, excerpt.start + at, excerpt.end, excerpt.text[at:])
+        found = _locate(part, rest, "")
+        if found is None or (start is not None and found[0] - excerpt.start - at > _LEFT_OUT):
+            return None
+        start, at = found[0] if start is None else start, found[1] - excerpt.start
+    return (start, excerpt.start + at, _ABRIDGED) if start is not None else None
 
 
 def _locate(quote: str, excerpt: Excerpt, claim: str) -> tuple[int, int, float] | None:

@@ -25,6 +25,8 @@ class Excerpt:
     start: int
     end: int
     text: str
+    page: int = 0
+    """Its number in the document."""
 
 
 def excerpts(pages: Sequence[tuple[Hit, PagePoint]], *, budget: int) -> list[Excerpt]:
@@ -41,7 +43,7 @@ def excerpts(pages: Sequence[tuple[Hit, PagePoint]], *, budget: int) -> list[Exc
                 chosen[place].append(spans[turn])
                 left -= size
     return [
-        Excerpt(place, start, end, pages[place][1].text[start:end])
+        Excerpt(place, start, end, pages[place][1].text[start:end], pages[place][1].key.page)
         for place, spans in enumerate(chosen)
         for start, end in _joined(spans)
     ]
