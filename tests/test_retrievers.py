@@ -121,6 +121,27 @@ def test_options_that_there_are_not_are_refused():
         langchain.FolioscopeRetriever(transport=listening([])).invoke("q", filter={"folder": "a"})
 
 
+def test_a_content_that_there_is_not_is_refused(url):
+    """It was taken for whole pages."""
+    for find in (
+        lambda: langchain.FolioscopeRetriever(url=url, content="snippet"),
+        lambda: llamaindex.FolioscopeRetriever(url=url, content="snippet"),
+        lambda: haystack.FolioscopeRetriever(url=url, content="snippet").run("ferry"),
+    ):
+        with pytest.raises(ValueError, match="snippets"):
+            find()
+
+
+def test_a_limit_of_nothing_is_not_the_limit_of_the_component(url):
+    """A program that has room for none is told that none is no limit; it was brought five pages."""
+    for find in (
+        lambda: langchain.FolioscopeRetriever(url=url).invoke("ferry", limit=0),
+        lambda: haystack.FolioscopeRetriever(url=url).run("ferry", limit=0),
+    ):
+        with pytest.raises(RetrievalError, match="limit"):
+            find()
+
+
 @pytest.mark.parametrize("find", [Source.find, lambda source, query: asyncio.run(source.find_async(query))])
 def test_what_a_filter_names_and_is_not_there_is_logged(caplog, find):
     """A list of pages has no place for it, and an empty one would look as if nothing stood on the folder's pages."""
@@ -156,6 +177,14 @@ def test_troubles_are_told(url):
             source.find("ferry")
         codes[name] = caught.value.code
     assert codes == {"refused": "invalid_request", "away": "unreachable", "other": "unexpected_answer"}
+
+
+def test_the_address_of_the_chat_completions_is_told(url):
+    """Theirs ends in /v1, and somebody has one of the two at hand."""
+    with pytest.raises(RetrievalError, match="/v1/v1/search") as caught:
+        Source(f"{url}/v1").find("ferry")
+    assert type(caught.value) is RetrievalError
+    assert caught.value.code == "not_found"
 
 
 @pytest.mark.parametrize("find", [Source.find, lambda source, query: asyncio.run(source.find_async(query))])

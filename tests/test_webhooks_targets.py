@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 
 import pytest
@@ -71,6 +72,15 @@ def test_urls_that_may_not(url):
         RULES.target(url)
     assert error.value.code == "webhook_not_allowed"
     assert error.value.message
+
+
+def test_a_refusal_names_the_host_as_the_setting_takes_it():
+    """Who copies it from there is let through; an address of IPv6 stood there without its brackets."""
+    for url in ("https://hooks.example:8443/x", "http://[::1]:9000/x", "https://[2001:db8::1]/x"):
+        with pytest.raises(NotAllowed) as caught:
+            HostRules().target(url)
+        named = re.search(r"https?://\S+(?=\.)", caught.value.message)
+        assert HostRules([named[0]]).target(url)
 
 
 def test_nothing_is_allowed_at_first():

@@ -6,7 +6,7 @@ import logging
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import anyio
 import httpx
@@ -61,13 +61,17 @@ class Source:
     timeout_s: float = 30.0
     transport: Any = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        if self.content not in get_args(Content):  # taken for the other one, it would never be seen
+            raise ValueError(f"content can be {' or '.join(map(repr, get_args(Content)))}, not {self.content!r}.")
+
     @classmethod
     def of(cls, options: Any, api_key: str | None, limit: int | None, where: dict[str, Any] | None) -> Self:
         """With what a library's component has as attributes; what comes with a call (`limit`, `where`) goes before."""
         return cls(
             url=options.url,
             api_key=api_key,
-            limit=limit or options.limit,
+            limit=options.limit if limit is None else limit,
             content=options.content,
             where=options.where if where is None else where,
             rerank=options.rerank,
@@ -204,8 +208,11 @@ def _checked(response: httpx.Response, part: str) -> dict[str, Any]:
         told = response.json()
         if response.is_success:
             return told | {part: told[part]}
-        kind = _Gone if told["code"] == "not_found" else RetrievalError
-        raise kind(told["detail"], told["code"])
+        if told["code"] != "not_found":
+            raise RetrievalError(told["detail"], told["code"])
+        if part == "text":
+            raise _Gone(told["detail"], told["code"])
+        raise RetrievalError(f"Nothing is searched at {response.url}; does the address end in /v1?", told["code"])
     except (ValueError, KeyError, TypeError):
         raise RetrievalError(
             f"{response.url} answered {response.status_code}, and not as Folioscope would.", "unexpected_answer"

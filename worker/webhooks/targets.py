@@ -92,8 +92,9 @@ class HostRules:
         port = (443 if parts.scheme == "https" else 80) if port is None else port
         host = parts.hostname
         if (parts.scheme, host, port) not in self._allowed:
+            named = f"[{host}]" if ":" in host else host
             raise NotAllowed(
-                f"Webhooks may not go to {parts.scheme}://{host}:{port}. Hosts that they may go to are named in the "
+                f"Webhooks may not go to {parts.scheme}://{named}:{port}. Hosts that they may go to are named in the "
                 "setting FOLIOSCOPE_WEBHOOK_HOSTS."
             )
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
