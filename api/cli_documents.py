@@ -16,6 +16,7 @@ from rich.text import Text
 
 from api.cli_client import ApiError, Client
 from api.cli_output import ERROR, OK, PARTIAL, Output, bytes_of, count, failures, name_of, safe
+from ingest.member_paths import is_junk
 
 # Of a path beside a bar: its end says more than its beginning.
 _NAME_CHARS = 40
@@ -45,9 +46,9 @@ class Added:
 
 
 def find_files(paths: Sequence[Path], *, follow: bool = False) -> Iterator[Found]:
-    """Files as named, folders with all below them in order; hidden files are passed over. Links to folders are
-    too, and links to files outside the folder are marked, unless links are to be followed. Folders that this user may
-    not look into are there, marked, behind the others: what lies in them is missing.
+    """Files as named, folders with all below them in order; hidden files and what systems leave behind are passed
+    over. Links to folders are too, and links to files outside the folder are marked, unless links are to be followed.
+    Folders that this user may not look into are there, marked, behind the others: what lies in them is missing.
     """
     seen: set[Path] = set()
     for path in paths:
@@ -55,7 +56,7 @@ def find_files(paths: Sequence[Path], *, follow: bool = False) -> Iterator[Found
             yield Found(path, named=True)
             continue
         root = path.resolve()
-        top = root.name
+        top = PurePosixPath(root.name)
         closed: list[OSError] = []
         for folder, folders, names in os.walk(path, followlinks=follow, onerror=closed.append):
             real = Path(folder).resolve()
@@ -67,9 +68,10 @@ def find_files(paths: Sequence[Path], *, follow: bool = False) -> Iterator[Found
             for name in sorted(names):
                 file = Path(folder) / name
                 is_file, is_link = _file_or_link(file)
-                if is_file and not name.startswith("."):
+                below = PurePosixPath(*file.relative_to(path).parts)
+                if is_file and not name.startswith(".") and not is_junk(str(below)):
                     out = not follow and is_link and not file.resolve().is_relative_to(root)
-                    lay_at = PurePosixPath(top, *file.relative_to(path).parts).as_posix()
+                    lay_at = str(top / below)
                     yield Found(file, named=False, lay_at=lay_at, leads_out=out)
         for error in closed:
             yield Found(Path(error.filename), named=False, closed=error.strerror)

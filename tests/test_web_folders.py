@@ -51,6 +51,7 @@ def test_a_dropped_folder_keeps_its_paths(tab: Tab, service: ShelfService, tmp_p
     box = tmp_path / "box"
     write(box, *(f"many/{n:03}.pdf" for n in range(120)), "Letters/1911/may.pdf", "top.pdf")
     write(box, ".DS_Store", "Letters/Thumbs.db", ".git/config.pdf", "__MACOSX/may.pdf")
+    write(box, "Letters/@eaDir/may.pdf/THUMB_XL.jpg", "$RECYCLE.BIN/gone.pdf", "may.pdf:Zone.Identifier")
     page = tab.goto()
     drop(page, box)
     expect(page.locator("#library-count")).to_contain_text("122 documents")

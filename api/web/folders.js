@@ -3,8 +3,10 @@
 // folder's own name in front and empty for a file by itself. What file managers leave behind and what is hidden is left
 // out. `isReadable` looks at a file's first bytes, as the service will.
 
-const JUNK = /^(\.DS_Store|Thumbs\.db|desktop\.ini|\._.*)$/i;
-const HIDDEN = /(^|\/)(\.[^/]*|__MACOSX|Thumbs\.db|desktop\.ini)(\/|$)/i;
+// As `is_junk` of ingest/member_paths.py has it in archives; of a folder, what is hidden too.
+const JUNK = /^(\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|.*:(Zone\.Identifier|encryptable))$/i;
+const HIDDEN =
+  /(^|\/)(\.[^/]*|__MACOSX|@eaDir|\$RECYCLE\.BIN|System Volume Information|Thumbs\.db|desktop\.ini)(\/|$)|:(Zone\.Identifier|encryptable)$/i;
 
 const wanted = ({ file, path }) => !(path ? HIDDEN.test(path) : JUNK.test(file.name));
 
