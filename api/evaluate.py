@@ -29,6 +29,7 @@ import anyio
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from api.cli_client import ApiError, Client
+from api.filenames import folder_path
 from api.numbers import Whole
 from api.questions import asked_text
 from index.errors import InvalidRequest
@@ -206,9 +207,9 @@ async def _ask(client: Client, asked: KnownQuestion, known: _Known, *, rerank: b
 
 async def absent(client: Client, outcomes: Sequence[Outcome]) -> list[KnownPage]:
     """Pages that questions name and that are not in the archive: each counts as missed, and may be a slip in the file.
-    Only those that no search brought are looked for. Raises `ApiError`.
+    Only those of questions for which search did not bring as many are looked for. Raises `ApiError`.
     """
-    named = [page for outcome in outcomes if not outcome.ranks for page in outcome.asked.pages]
+    named = [page for one in outcomes if len(one.ranks) < len(one.asked.pages) for page in one.asked.pages]
     return [page for page in dict.fromkeys(named) if not await _is_here(client, page)]
 
 
@@ -284,8 +285,11 @@ def _is_known(hit: dict[str, Any], pages: Sequence[KnownPage]) -> bool:
 
 
 def _is_named(names: Iterable[str], asked: str) -> bool:
-    """Whether one of the names is this, or a path that ends with it."""
-    return any(name == asked or name.endswith("/" + asked) for name in names)
+    """Whether one of the names is this, or a path that ends with it; both as paths are kept, for a Mac lists a name in
+    other characters than it is stored in.
+    """
+    wanted = folder_path(asked)
+    return bool(wanted) and any(f"/{folder_path(name)}".endswith(f"/{wanted}") for name in names)
 
 
 async def _paths(client: Client, document_id: str, known: dict[str, list[str]]) -> list[str]:

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import time
+import unicodedata
 from pathlib import Path
 
 import httpx
@@ -339,6 +340,50 @@ def test_cited_page_is_known_by_its_path(tmp_path):
         assert one.found
         assert one.page_right, hidden
     archive.close()
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "M\u00fcller/Br\u00e4u.pdf",
+        "Mu\u0308ller/Bra\u0308u.pdf",
+        "M\u00fcller\\Br\u00e4u.pdf",
+        "./M\u00fcller/Br\u00e4u.pdf",
+        "Bra\u0308u.pdf",
+    ],
+)
+def test_documents_are_known_as_other_systems_write_their_names(named):
+    """As a Mac lists them (letters and accents apart), with Windows' strokes, and from where a shell stood; also where
+    an archive kept the Mac's own.
+    """
+    hit = {"document_id": "d", "filename": "Br\u00e4u.pdf", "paths": ["box/M\u00fcller/Br\u00e4u.pdf"], "page": 1}
+    known = question(pages=((named, 1),)).pages
+    assert evaluate._is_known(hit, known)
+    apart = {key: unicodedata.normalize("NFD", value) for key, value in hit.items() if isinstance(value, str)}
+    assert evaluate._is_known({**hit, **apart, "paths": [unicodedata.normalize("NFD", hit["paths"][0])]}, known)
+    assert not evaluate._is_known({**hit, "filename": "x.pdf", "paths": ["box/M\u00fcller/a-Br\u00e4u.pdf"]}, known)
+
+
+@pytest.mark.parametrize("named", [".", "/", "./"])
+def test_a_folder_is_no_document(named):
+    """What names nothing names not everything."""
+    hit = {"document_id": "d", "filename": "a.pdf", "paths": [], "page": 1}
+    assert not evaluate._is_known(hit, question(pages=((named, 1),)).pages)
+
+
+def test_a_slip_beside_a_right_page_is_told():
+    """Of several pages that answer one may be wrong: it costs nDCG, and is named though search found the other."""
+    api = Api()
+    document = api.add(b"The lamp was lit at dusk.", filename="log.pdf")
+    found = outcome(question(pages=[("log.pdf", 1), ("lgo.pdf", 1)]), [1])
+    whole = outcome(question(pages=[("log.pdf", 1)]), [1])
+
+    async def main():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(api.app), base_url="http://localhost") as http:
+            return await evaluate.absent(Client(http, in_process=True), [found, whole])
+
+    assert document
+    assert [page.document for page in asyncio.run(main())] == ["lgo.pdf"]
 
 
 def test_pages_that_are_not_in_the_archive_are_told():
