@@ -55,7 +55,8 @@ def tell_misspelt() -> None:
 
 def misspelt(variables: Iterable[str]) -> list[tuple[str, str]]:
     """Names that look like settings and are none, each with the setting that it resembles."""
-    from worker.settings import Settings, is_secret
+    from worker.setting_values import is_secret
+    from worker.settings import Settings
 
     known = {name.upper() for name in Settings.model_fields}
     known |= {f"{name.upper()}_FILE" for name, field in Settings.model_fields.items() if is_secret(field)}

@@ -5,27 +5,15 @@ Each field's description is its documentation: `docs/settings.md` is compared wi
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-_IPV6 = r"\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\]"
-_HOST = re.compile(rf"\*|{_IPV6}|[A-Za-z0-9_][A-Za-z0-9._-]*")
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
-_OWN_PORTS = {"http": ":80", "https": ":443"}  # which browsers leave out
-_ADDRESS = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
+from worker import setting_values
+from worker.setting_values import is_secret
 
 
 def _default_data_dir() -> Path:
@@ -33,46 +21,9 @@ def _default_data_dir() -> Path:
     return Path(base) / "folioscope"
 
 
-class _SecretFiles(EnvSettingsSource):
-    """`FOLIOSCOPE_<NAME>_FILE` names a file that holds a secret setting, as Docker and Kubernetes mount them."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        if not is_secret(field):
-            return None, field_name, False
-        variable = f"{self.env_prefix}{field_name}_file".lower()
-        path = self.env_vars.get(variable)
-        if not path:
-            return None, field_name, False
-        try:
-            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{variable.upper()}: the file {path} cannot be read ({error}).") from None
-
-
-class _Environment(EnvSettingsSource):
-    """The environment, where lists stand as people write them there: `a.example, b.example`, or as JSON."""
-
-    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
-        del field  # all that are no single values are lists of strings
-        if not value.lstrip().startswith(("[", "{")) or re.match(rf"\s*{_IPV6}", value):
-            return [part for part in (part.strip() for part in value.split(",")) if part]
-        try:
-            return json.loads(value)
-        except ValueError as error:
-            raise ValueError(
-                f"{self.env_prefix}{field_name.upper()} is no JSON list ({error}). Commas between values do as well."
-            ) from None
-
-
-def is_secret(field: FieldInfo) -> bool:
-    """Whether a setting's value must not be seen in logs and process lists."""
-    return "SecretStr" in str(field.annotation)
-
-
 class Settings(BaseSettings):
     """Every field is an environment variable: `data_dir` is `FOLIOSCOPE_DATA_DIR`; an empty one is none, as compose
-    files have them. Secret ones (`SecretStr`) can
-    come from a file that `FOLIOSCOPE_<NAME>_FILE` names instead.
+    files have them. Secret ones (`SecretStr`) can come from a file that `FOLIOSCOPE_<NAME>_FILE` names instead.
     """
 
     model_config = SettingsConfigDict(env_prefix="FOLIOSCOPE_", extra="ignore", frozen=True, env_ignore_empty=True)
@@ -357,33 +308,9 @@ class Settings(BaseSettings):
         default=60.0, gt=0, description="Full stack: longest time that a waiting person's page may take to be decoded."
     )
 
-    @field_validator("allowed_hosts")
-    @classmethod
-    def _names_hosts(cls, hosts: list[str]) -> list[str]:
-        for host in hosts:
-            if not _HOST.fullmatch(host):
-                raise ValueError(
-                    f"{host!r} is no host's name: `archive.example`, without `https://` and port; `*` alone is any"
-                )
-        return hosts
-
-    @field_validator("cors_origins")
-    @classmethod
-    def _names_origins(cls, origins: list[str]) -> list[str]:
-        for origin in origins:
-            if not _is_origin(origin):
-                raise ValueError(
-                    f"{origin!r} is no origin: `https://intranet.example`, in small letters, without a path and a "
-                    "scheme's own port; `*` is none"
-                )
-        return origins
-
-    @field_validator("llm_base_url", "traces_url", "qdrant_url")
-    @classmethod
-    def _names_address(cls, url: str | None) -> str | None:
-        if url is not None and not _ADDRESS.match(url):
-            raise ValueError("an address begins with `http://` or `https://` and a host")
-        return url
+    _hosts = field_validator("allowed_hosts")(setting_values.hosts)
+    _origins = field_validator("cors_origins")(setting_values.origins)
+    _addresses = field_validator("llm_base_url", "traces_url", "qdrant_url")(setting_values.address)
 
     @classmethod
     def settings_customise_sources(
@@ -397,16 +324,11 @@ class Settings(BaseSettings):
         del env_settings
         return (
             init_settings,
-            _Environment(settings_cls),
-            _SecretFiles(settings_cls),
+            setting_values.Environment(settings_cls),
+            setting_values.SecretFiles(settings_cls),
             dotenv_settings,
             file_secret_settings,
         )
-
-
-def _is_origin(text: str) -> bool:
-    """Whether a browser sends it so as `Origin`: that of an extension or an app has a scheme of its own."""
-    return _ORIGIN.fullmatch(text) is not None and not text.endswith(_OWN_PORTS.get(text.partition(":")[0], "/"))
 
 
 def reference() -> str:

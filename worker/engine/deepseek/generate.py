@@ -29,7 +29,7 @@ from worker.engine.deepseek.faults import is_gone, told
 from worker.engine.deepseek.graphs import Steps
 from worker.engine.deepseek.harvest import Harvest, Poll
 from worker.engine.deepseek.load import LoadedModel
-from worker.engine.deepseek.next_token import Chooser, Rules
+from worker.engine.deepseek.next_token import EMPTY, Chooser, Rules
 from worker.engine.deepseek.plan import free_memory, is_out_of_memory, planned_slots, slot_bytes, take
 from worker.engine.deepseek.requests import DecodeConfig, Generated, Prefix
 from worker.engine.deepseek.slots import Piece, Slots
@@ -349,7 +349,7 @@ class DecodeEngine:
             return
         log.error("decoding failed, %d pages are given up", len(pages), exc_info=error)
         self._fail(pages, error)
-        self._slots.done.fill_(5)
+        self._slots.done.fill_(EMPTY)
 
     def _shrink(self) -> None:
         """Half the slots, for good: memory that others took does not come back by waiting."""
