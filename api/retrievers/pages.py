@@ -47,7 +47,7 @@ class Source:
     """Where to search and what to bring: the whole page, or only the places that matched.
 
     `where` is the filter of `/v1/search`, e.g. `{"folder": "council/1931"}`; with `rerank` the service reads the first
-    pages together with the query, which takes some 50 ms more and finds better. What the filter names and is not there
+    pages together with the query, which takes some 100 ms more and finds better. What the filter names and is not there
     is a warning in the log, and no error: a folder may be asked for before its first document is sent. A request for
     which the key's limit leaves no room is sent again when there is, within `timeout_s`. `transport` is for tests.
     """
