@@ -1,20 +1,29 @@
-"""`folioscope mcp`: the MCP server on standard input and output, in front of the service that the options mean."""
+"""`folioscope mcp`: the MCP server on standard input and output, in front of the service that the options mean.
+
+It promises: where no service runs, the archive is open for calls only. Assistants keep their servers for as long as
+they run themselves, and several of them may have one: what held the archive all that time would shut out the others,
+`folioscope add` and a service that is to start.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from importlib.util import find_spec
 
 import anyio
 
-from api.cli_client import Client, connect
-from index.errors import ConfigError
+from api.cli_client import ApiError, Client, connect
+from index.errors import ConfigError, FolioscopeError, StoreUnavailable
 from worker.settings import Settings
 
 _HEARTBEAT_S = 15.0
 """Some assistants give up a call after a minute of silence."""
+_REST_S = 20.0
+"""To open an archive again takes a second or two."""
+_PATIENCE_S = 30.0
+"""Longer than another assistant's rest, and shorter than assistants wait."""
 
 
 def run(url: str | None, settings: Settings) -> int:
@@ -25,14 +34,88 @@ def run(url: str | None, settings: Settings) -> int:
     return 0
 
 
+class Archive:
+    """The service for calls. One that runs already is kept; one that `find` opens in this process is let go of after
+    `rest_s` seconds without a call. Where the archive is another process's, a call waits for it up to `patience_s`.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[], AbstractAsyncContextManager[Client]],
+        *,
+        rest_s: float = _REST_S,
+        patience_s: float = _PATIENCE_S,
+    ) -> None:
+        self._find = find
+        self._rest_s = rest_s
+        self._patience_s = patience_s
+        self._turn = anyio.Lock()
+        self._open: tuple[AsyncExitStack, Client] | None = None
+        self._callers = 0
+        self._left_at = 0.0
+
+    @asynccontextmanager
+    async def call(self, _headers: Mapping[str, str]) -> AsyncIterator[Client]:
+        """A client for one call. `ApiError`, also for what keeps the archive from being opened."""
+        async with self._turn:
+            client = await self._taken()
+            self._callers += 1
+        try:
+            yield client
+        finally:
+            self._callers -= 1
+            self._left_at = anyio.current_time()
+
+    async def look(self) -> None:
+        """Open it before the first call, as far as it can be had: what is wrong with it is told at the start."""
+        with suppress(StoreUnavailable):
+            await self._take()
+
+    async def rest(self) -> None:
+        """Without end: lets go of what nobody calls."""
+        while True:
+            await anyio.sleep(self._rest_s / 10)
+            async with self._turn:
+                if self._open is None or self._callers or not self._open[1].in_process:
+                    continue
+                if anyio.current_time() - self._left_at >= self._rest_s:
+                    await self.close()
+
+    async def close(self) -> None:
+        """Let go of it now. Harmless twice."""
+        if self._open is not None:
+            (stack, _), self._open = self._open, None
+            await stack.aclose()
+
+    async def _taken(self) -> Client:
+        deadline = anyio.current_time() + self._patience_s
+        while True:
+            try:
+                return await self._take()
+            except FolioscopeError as error:
+                if error.code != "data_dir_in_use" or anyio.current_time() >= deadline:
+                    raise ApiError(error.message, code=error.code) from error
+            await anyio.sleep(self._patience_s / 100)
+
+    async def _take(self) -> Client:
+        if self._open is None:
+            async with AsyncExitStack() as stack:
+                client = await stack.enter_async_context(self._find())
+                self._open = (stack.pop_all(), client)
+            self._left_at = anyio.current_time()
+        return self._open[1]
+
+
 async def _serve(url: str | None, settings: Settings) -> None:
     from api.mcp_tools import build
 
-    async with connect(url, settings) as client:
-
-        @asynccontextmanager
-        async def same(_headers: Mapping[str, str]) -> AsyncIterator[Client]:
-            yield client  # one user, one service: the client that was opened at the start
-
+    archive = Archive(lambda: connect(url, settings))
+    try:
+        await archive.look()
         print("Folioscope answers MCP on standard input and output; end it with Ctrl-D.", file=sys.stderr)
-        await build(same, heartbeat_s=_HEARTBEAT_S).run_stdio_async()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(archive.rest)
+            await build(archive.call, heartbeat_s=_HEARTBEAT_S).run_stdio_async()
+            tasks.cancel_scope.cancel()
+    finally:
+        await archive.close()

@@ -1,0 +1,114 @@
+"""`folioscope mcp` where no service runs: the archive is taken for calls, and let go of between them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from api.cli_client import ApiError, Client
+from api.cli_mcp import Archive
+from index.errors import StoreUnavailable
+
+
+class Found:
+    """What the options mean, without an archive: counts who has it open."""
+
+    def __init__(self, *, in_process=True):
+        self.held = 0
+        self.opened = 0
+        self.others = False
+        self.let_go = asyncio.Event()
+        self._client = Client(None, in_process=in_process)
+
+    @asynccontextmanager
+    async def __call__(self):
+        if self.others:
+            raise StoreUnavailable("It is in use by process 7.", code="data_dir_in_use")
+        self.held += 1
+        self.opened += 1
+        try:
+            yield self._client
+        finally:
+            self.held -= 1
+            self.let_go.set()
+
+
+@asynccontextmanager
+async def resting(archive):
+    task = asyncio.ensure_future(archive.rest())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await archive.close()
+
+
+def test_let_go_of_between_calls():
+    """Not while a call lasts; what comes after a rest opens it again, and the end closes it."""
+
+    async def main():
+        found = Found()
+        archive = Archive(found, rest_s=0.05)
+        async with resting(archive):
+            async with archive.call({}):
+                await asyncio.sleep(0.2)
+                assert found.held == 1
+            await asyncio.wait_for(found.let_go.wait(), 20)
+            assert found.held == 0
+            async with archive.call({}) as one, archive.call({}) as other:
+                assert one is other
+            assert (found.held, found.opened) == (1, 2)
+        assert found.held == 0
+
+    asyncio.run(main())
+
+
+def test_waits_for_another_assistant():
+    """Which has it open for a call: neither the start fails nor the call, unless that goes on."""
+
+    async def main():
+        found = Found()
+        found.others = True
+        archive = Archive(found, patience_s=0.1)
+        await archive.look()
+        with pytest.raises(ApiError, match="process 7") as caught:
+            async with archive.call({}):
+                pass
+        assert caught.value.code == "data_dir_in_use"
+        patient = Archive(found, patience_s=20)
+        asyncio.get_running_loop().call_later(0.3, setattr, found, "others", False)
+        async with patient.call({}):
+            assert found.held == 1
+        await patient.close()
+
+    asyncio.run(main())
+
+
+def test_a_service_that_runs_is_kept():
+    """While it is started anew, nothing else takes its archive."""
+
+    async def main():
+        found = Found(in_process=False)
+        archive = Archive(found, rest_s=0.02)
+        async with resting(archive):
+            async with archive.call({}):
+                pass
+            await asyncio.sleep(0.2)
+            async with archive.call({}):
+                assert found.opened == 1
+
+    asyncio.run(main())
+
+
+def test_what_is_wrong_is_told_at_the_start():
+    """No archive there, say: the assistant's log has it, and not each call."""
+
+    @asynccontextmanager
+    async def nowhere():
+        raise ApiError("There is no archive.", code="no_archive")
+        yield
+
+    with pytest.raises(ApiError, match="no archive"):
+        asyncio.run(Archive(nowhere).look())
