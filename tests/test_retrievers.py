@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, date, datetime
+from uuid import UUID
 
 import httpx
 import pytest
@@ -119,6 +121,26 @@ def test_options_that_there_are_not_are_refused():
             retriever.FolioscopeRetriever(filter={"folder": "a"})
     with pytest.raises(TypeError, match="filter"):
         langchain.FolioscopeRetriever(transport=listening([])).invoke("q", filter={"folder": "a"})
+
+
+@pytest.mark.parametrize("find", [Source.find, lambda source, query: asyncio.run(source.find_async(query))])
+def test_a_filter_of_what_python_has(url, find):
+    """Days, moments, ids and sets are sent as JSON has them; what no filter can be is refused by its name."""
+    day, moment = date(2026, 3, 1), datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+    seen, one = [], UUID("0b8f7e56-0000-4000-8000-000000000001")
+    where = {"created_from": day, "created_to": moment, "document_ids": {one}, "media_types": ("pdf",)}
+    assert find(Source(where=where, transport=listening(seen)), "q") == []
+    assert seen[0]["filter"] == {
+        "created_from": "2026-03-01",
+        "created_to": "2026-03-01T09:30:00+00:00",
+        "document_ids": [str(one)],
+        "media_types": ["pdf"],
+    }
+    assert find(Source(url, where={"created_from": date(2001, 1, 1)}), "ferry")
+    with pytest.raises(TypeError, match="`where` holds a complex"):
+        find(Source(url, where={"folder": 1j}), "ferry")
+    with pytest.raises(RetrievalError):
+        find(Source(url, where={"folder": "a\ud800"}), "ferry")
 
 
 def test_a_content_that_there_is_not_is_refused(url):

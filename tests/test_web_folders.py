@@ -85,6 +85,17 @@ def test_what_is_no_scan_is_skipped_with_one_summary(tab: Tab, service: ShelfSer
     expect(batch(page)).to_have_count(0)
 
 
+def test_one_file_that_is_no_scan_is_one(tab: Tab, tmp_path: Path):
+    """It was told of as several."""
+    box = tmp_path / "box"
+    write(box, "a.pdf")
+    (box / "notes.txt").write_text("Just notes.")
+    page = tab.goto()
+    choose(page, box)
+    summary = "1 of 2 files added; 1 skipped, as it is no scan or archive."
+    expect(batch(page).locator(".row-status")).to_have_text(summary)
+
+
 def test_one_failure_keeps_no_other(tab: Tab, service: ShelfService, tmp_path: Path):
     """A file over the limit is told with its reason; the others are there, and it can be tried again."""
     tab.expected = ("413",)

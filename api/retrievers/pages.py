@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Literal, Self, get_args
+from uuid import UUID
 
 import anyio
 import httpx
@@ -46,8 +49,9 @@ class FoundPage:
 class Source:
     """Where to search and what to bring: the whole page, or only the places that matched.
 
-    `where` is the filter of `/v1/search`, e.g. `{"folder": "council/1931"}`; with `rerank` the service reads the first
-    pages together with the query, which takes some 100 ms more and finds better. What the filter names and is not there
+    `where` is the filter of `/v1/search`, e.g. `{"folder": "council/1931"}` or `{"created_from": date(2026, 3, 1)}`;
+    with `rerank` the service reads the first pages together with the query, which takes some 100 ms more and finds
+    better. What the filter names and is not there
     is a warning in the log, and no error: a folder may be asked for before its first document is sent. A request for
     which the key's limit leaves no room is sent again when there is, within `timeout_s`. `transport` is for tests.
     """
@@ -82,7 +86,7 @@ class Source:
     def find(self, query: str) -> list[FoundPage]:
         """Best first. Raises `RetrievalError`."""
         with httpx.Client(**self._options()) as http:
-            hits = _hits(_send(http, "hits", "POST", "/v1/search", json=self._request(query)))
+            hits = _hits(_send(http, "hits", "POST", "/v1/search", **self._request(query)))
             if self.content == "snippets":
                 return [_found(hit, _snippets(hit)) for hit in hits]
             found = []
@@ -94,7 +98,7 @@ class Source:
     async def find_async(self, query: str) -> list[FoundPage]:
         """The same without holding a thread."""
         async with httpx.AsyncClient(**self._options()) as http:
-            hits = _hits(await _send_async(http, "hits", "POST", "/v1/search", json=self._request(query)))
+            hits = _hits(await _send_async(http, "hits", "POST", "/v1/search", **self._request(query)))
             if self.content == "snippets":
                 return [_found(hit, _snippets(hit)) for hit in hits]
             found = []
@@ -126,7 +130,20 @@ class Source:
     def _request(self, query: str) -> dict[str, Any]:
         # What models write may hold half a surrogate pair, which no request can carry.
         text = query.encode("utf-8", "replace").decode()
-        return {"query": text, "limit": self.limit, "filter": self.where, "rerank": self.rerank}
+        asked = {"query": text, "limit": self.limit, "filter": self.where, "rerank": self.rerank}
+        content = json.dumps(asked, default=_as_json, separators=(",", ":"))
+        return {"content": content, "headers": {"Content-Type": "application/json"}}
+
+
+def _as_json(value: Any) -> Any:
+    """What Python has and JSON has not, in a filter: days, moments, ids and sets of them. `TypeError` for all else."""
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=str)
+    raise TypeError(f"`where` holds a {type(value).__name__}, which no filter has.")
 
 
 def _hits(found: dict[str, Any]) -> list[dict[str, Any]]:

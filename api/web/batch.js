@@ -145,7 +145,8 @@ export function createBatch(name, { schedule, onDocument, onEnd, onPassword, kee
       `${added - known} of ${count(all.length, "file")} added`,
       known ? `${known} here already` : "",
       cancelled ? "stopped" : "",
-      skipped.length ? `${skipped.length} skipped, as they are no scans or archives` : "",
+      skipped.length === 1 ? "1 skipped, as it is no scan or archive" : "",
+      skipped.length > 1 ? `${skipped.length} skipped, as they are no scans or archives` : "",
       failed.length ? `${failed.length} not added` : "",
     ];
     const sentence = `${said.filter(Boolean).join("; ")}.`;
