@@ -13,6 +13,7 @@ import re
 import unicodedata
 
 from worker.answer.harmless import unseen_removed
+from worker.answer.orders_abroad import ABROAD, in_latin
 
 MOST_CHARS = 100_000
 """Of a page that are looked at, from its beginning: a dense page has 10,000."""
@@ -21,6 +22,9 @@ _TAGS = re.compile("[\U000e0020-\U000e007e]{4}")
 """Unicode tags are invisible ASCII; no scanned or printed page has them."""
 _MARKS = re.compile(r"[*_~`\u00ad\u200c\u200d]")
 _SPACED = re.compile(r"\b(?:\w ){3,}\w\b|\b(?:\w ){2}\w(?=\s\s)")
+_DOTTED = re.compile(r"\b(?:[^\W\d_][-.]){3,}[^\W\d_]\b")
+_CELL = re.compile(r"(?<!<)\|(?!>)(?:[ \t]*:?-+:?[ \t]*\|)*")
+"""A border of a table's cells, and a rule below its header: an order may run over them."""
 _HYPHEN = re.compile(r"(?<=\w)-[ \t]{0,9}\n[ \t]{0,9}(?=\w)")
 _LEET = (
     "1gnor",
@@ -34,6 +38,7 @@ _LEET = (
     "0v3rrid",
     "1nstruct",
     "struct10n",
+    "lgnor",
 )
 _LETTERS = str.maketrans("01345", "oieas")
 
@@ -67,7 +72,8 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("anweisung", "vorgabe", "instruktion"),
-        r"\b(?:ignorier|vergiss|vergesst|missacht)\w*(?: \w+){0,4} (?:anweisung|vorgabe|instruktion)\w*",
+        r"\b(?:ignorier|vergiss|vergesst|missacht)\w*(?! (?:\w+ )?nicht\b)(?: \w+){0,4}"
+        r" (?:anweisung|vorgabe|instruktion)\w*",
     ),
     (
         ("instructions", "consignes"),
@@ -75,10 +81,11 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("instrucciones", "instruções", "istruzioni"),
-        r"\b(?:ignor|olvid|dimentic)\w*(?: \w+){0,4} (?:instrucciones|instruções|istruzioni)\b",
+        r"\b(?<!no )(?<!non )(?<!não )(?:ignor|olvid|dimentic)\w*(?: \w+){0,4}"
+        r" (?:instrucciones|instruções|istruzioni)\b",
     ),
     (("忽略", "无视", "忘记", "無視"), r"(?:忽略|无视|忘记|無視)[^。]{0,12}(?:指令|指示|提示|规则)"),
-    (("игнорир", "забудь"), r"\b(?:игнорир|забудь)\w*(?: \w+){0,4} (?:инструкци|указани)\w*"),
+    (("игнорир", "забудь"), r"\b(?<!не )(?:игнорир|забудь)\w*(?: \w+){0,4} (?:инструкци|указани)\w*"),
     (
         ("do not", "don't", "never", "pay no "),
         rf"\b{_NOT_HEED}(?: \w+){{0,4}}? (?:{_EARLIER}|your)(?: \w+){{0,2}}? {_RULES}\b"
@@ -113,6 +120,22 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("consignes", "instructions"),
         r"\b(?:ignor|oubli)\w*(?: \w+){0,3} (?:instructions|consignes)\b[^.!?]{0,40}\brépond",
+    ),
+    *ABROAD,
+    (
+        ("you were", "you have", "you had", "you got", "you received"),
+        r"\b(?:ignore|disregard|forget|discard|(?:set|put) aside) (?:all|everything|anything|what(?:ever)?)(?: that)?"
+        rf" you (?:were|have been|had been) (?:told|given|taught) before this (?:{_SOURCE}|text|message)\b"
+        rf"|\bthis (?:{_SOURCE}|text|message) (?:has (?:priority|precedence)|takes precedence) over (?:\w+ ){{0,3}}?"
+        rf"{_RULES} (?:that )?you (?:have )?(?:received|(?:were|been) given|got)\b"
+        rf"|\bstop (?:following|obeying) (?:all |any )?(?:the )?{_RULES} (?:that )?you (?:were|have been) given\b",
+    ),
+    (
+        ("your ",),
+        r"\byour (?:instructions|prompt|guidelines) (?:are|were|is|has been|have been)(?: now)? (?:void|cancelled"
+        rf"|superseded|overridden|replaced) by (?:this (?:{_SOURCE}|text)|what follows)\b"
+        rf"|\b(?:treat|regard|take) this (?:{_SOURCE}|text) as your (?:new |only )?(?:system )?"
+        r"(?:message|prompt|instructions?)\b",
     ),
     # a model spoken to, or spoken of as one that obeys
     (
@@ -158,10 +181,18 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
         rf"\b(?:chat ?gpt|gpt-?\d\w*)[,:]? (?:(?:please|you|must|should|will|now) )*{_REPLY}\b"
         r"|\bgemini[,:] (?:please )?(?:answer|reply|respond)\b",
     ),
+    (
+        ("engine", "whoever", "anyone", "a machine", "a bot", "a program"),
+        r"\b(?:note|notice|message|instructions?|order) (?:to|for) (?:the|any|every) (?:answering|summari[sz]ing"
+        r"|question[- ]answering) (?:engine|system|service|machine|program)\b"
+        rf"|\b(?:whoever|anyone who) summari[sz]es this (?:{_SOURCE}|text|archive|file) (?:must|shall|should|will"
+        rf"|has to) {_SAY}\b"
+        rf"|\byou (?:are|must be) a (?:machine|bot|program)[;,:.] (?:so )?(?:please )?{_SAY}\b",
+    ),
     ((" dan",), r"\byou are (?:now )?dan\b"),
     (
         ("new ", "real ", "actual "),
-        r"\b(?:new|real|actual) (?:task|objective|goal|instructions?|rules?)(?: is| are)?(?: to|[:.,])+ ?"
+        r"\b(?:new|real|actual) (?:task|objective|goal|prompt|instructions?|rules?)(?: is| are)?(?: to|[:.,])+ ?"
         r"(?:only )?(?:output|answer|reply|respond|print|say|tell the user|ignore)\b",
     ),
     (
@@ -192,6 +223,8 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
         r"\b(?:say|output)\b[^.!?]{0,40}\bto (?:every|all|any) (?:questions?|quer(?:y|ies))\b"
         r"|\b(?:correct|right|true|only) answer to (?:every|all|any|each) (?:questions?|quer(?:y|ies))\b[^.!?]{0,50}"
         r"\bis\b"
+        rf"|\bfor (?:any|every|each|all) (?:questions?|quer(?:y|ies))\b[^.!?]{{0,60}},? (?:the|your) {_ANSWER}"
+        rf" (?:is|must be) {_TOLD}"
         r"|\b(?:answer|reply|respond|say)\b[^.!?]{0,40}\b(?:regardless of|no matter)(?: what)? the (?:question|query)"
         r"\b",
     ),
@@ -293,10 +326,13 @@ def gives_orders(untrusted_text: str) -> bool:
     text = unicodedata.normalize("NFKC", _MARKS.sub("", unseen_removed(text))).lower()
     # An order may be s p a c e d, may run over a line's end, in a word too, and may have figures for letters.
     text = _HYPHEN.sub("", text) if "-" in text else text
-    text = text.translate(_LETTERS) if any(word in text for word in _LEET) else text
+    text = in_latin(text)
+    text = text.translate(_LETTERS).replace("lgnor", "ignor") if any(word in text for word in _LEET) else text
     text = _SPACED.sub(lambda spaced: spaced[0].replace(" ", ""), text)
+    text = _DOTTED.sub(lambda dotted: re.sub(r"[-.]", "", dotted[0]), text)
+    text = _CELL.sub(" ", text) if "|" in text else text
     lines = "\n".join(" ".join(line.split()) for line in text.splitlines())
-    whole = lines.replace("\n", " ")
+    whole = " ".join(lines.split())
     return any(
         order.search(lines if order.pattern.startswith("^") else whole)
         for words, order in _ORDERS
