@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import secrets
 import shutil
@@ -95,6 +96,18 @@ def write_atomic(path: Path, content: bytes, *, replace: bool = False, mode: int
         finally:
             temporary.unlink(missing_ok=True)
     return True
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Have the lock of a file, which is made if there is none, while the block runs: one at a time, of all threads and
+    processes. It is opened for writing, without which NFS locks none; a folder it locks for one machine only.
+    """
+    with storage_errors():
+        file = path.open("a")
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def sweep_half_written(folder: Path, *, older_than_s: float) -> int:

@@ -12,7 +12,6 @@ without a lock. Knows no HTTP; who may do what with a scope is the API's busines
 from __future__ import annotations
 
 import enum
-import fcntl
 import hashlib
 import hmac
 import json
@@ -27,7 +26,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from index.errors import InvalidRequest, NotFound, StoreUnavailable
-from index.files import make_directory, write_atomic
+from index.files import locked, make_directory, write_atomic
 
 log = logging.getLogger("folioscope.keys")
 
@@ -152,7 +151,8 @@ class KeyDirectory:
 
     def revoke(self, key_id: str, now: datetime) -> ApiKey:
         """`NotFound` for an unknown id. A key that was revoked before stays as it was."""
-        with self._lock():
+        make_directory(self._root)
+        with locked(self._root / "lock"):
             key = self.get(key_id)
             if key is None:
                 raise NotFound(f"There is no key {key_id[:100]}. `folioscope keys list` shows all.")
@@ -189,22 +189,6 @@ class KeyDirectory:
 
     def _files(self) -> list[Path]:
         return [path for path in self._root.glob("*.json") if _ID.fullmatch(path.stem)]
-
-    def _lock(self) -> _FileLock:
-        make_directory(self._root)
-        return _FileLock(self._root / "lock")
-
-
-class _FileLock:
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        self._file = self._path.open("a")
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
 
 
 def _checksum(body: str) -> str:

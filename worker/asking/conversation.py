@@ -6,20 +6,19 @@ the last turns of each in a file of its own, so that any API process knows them;
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from index.errors import NotFound, Unavailable
-from index.files import make_directory, remove, write_atomic
+from index.files import locked, make_directory, remove, write_atomic
 from index.words import STOPWORDS, tokens
 from worker.answer.asking import Role, read_question
 
@@ -130,12 +129,9 @@ class Conversations:
                     swept += _changed_at(path) < oldest and remove(path)
         return swept
 
-    @contextlib.contextmanager
-    def _changing(self) -> Iterator[None]:
-        """One at a time, of all threads and processes: what is added stands on what was there."""
-        with (self._directory / "lock").open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+    def _changing(self) -> AbstractContextManager[None]:
+        """One at a time: what is added stands on what was there."""
+        return locked(self._directory / "lock")
 
     def _path(self, tenant: str, conversation_id: str) -> Path:
         if not _ID.fullmatch(conversation_id):

@@ -12,7 +12,6 @@ says, so that a receiver takes them with whichever it has (`Hooks.rotate`).
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import hmac
 import json
@@ -27,7 +26,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from index.errors import Conflict, InvalidRequest, NotFound
-from index.files import remove, write_atomic
+from index.files import locked, remove, write_atomic
 
 log = logging.getLogger("folioscope.webhooks")
 
@@ -205,17 +204,11 @@ class Hooks:
     @contextmanager
     def _changing(self, tenant: str) -> Iterator[None]:
         """One at a time, of all processes: of two that give a hook a new secret at once, both secrets sign."""
-        if not _TENANT.fullmatch(tenant):
+        folder = self._root / tenant
+        if not _TENANT.fullmatch(tenant) or not folder.is_dir():
             raise _unknown()
-        try:
-            handle = os.open(self._root / tenant, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise _unknown() from None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with locked(folder / "lock"):
             yield
-        finally:
-            os.close(handle)
 
     def _off(self, tenant: str, hook_id: str) -> str | None:
         try:
