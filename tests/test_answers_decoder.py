@@ -6,6 +6,7 @@ import pytest
 
 from api.cli_output import Output
 from api.cli_questions import print_answer
+from index.errors import ConfigError
 from tests.lazy_kit import LazyArchive, TokenEngine, away, pages
 from worker.answer_decoder import MAX_PAGES, NOTE, DecoderAnswerer, support
 from worker.asking.decoding import DecodingConfig
@@ -118,7 +119,26 @@ def test_support_is_about_what_a_reply_adds():
     assert support("What happened to the bridge?", "", text) is None
 
 
-def test_its_budget_is_that_of_answers():
-    """No page is asked where none may be decoded."""
-    answer = DecoderAnswerer(None, DecodingConfig(pages=0)).answer(QUESTION, [])
-    assert (answer.found, answer.extra["note"]) == (False, NOTE)
+def test_a_budget_of_no_pages_is_a_wrong_setting():
+    """It would find nothing, whatever is asked, and say so without having looked."""
+    with pytest.raises(ConfigError, match="FOLIOSCOPE_DECODE_PAGES") as caught:
+        DecoderAnswerer(None, DecodingConfig(pages=0))
+    assert caught.value.code == "bad_setting"
+
+
+@pytest.mark.parametrize("config", [DecodingConfig(pages=1), DecodingConfig(seconds=1e-9)])
+def test_a_page_that_the_budget_leaves_out_is_told(tmp_path, config):
+    """The second page, which was not asked any more, might have answered: so not found is not all that is known."""
+    archive = asking_the_decoder(tmp_path, lazy=False)
+    archive.answerer.answerer = DecoderAnswerer(LocalDecoder(archive.store, archive.engine, archive.jobs.keep), config)
+    archive.engine.free = lambda text, prompt: ""
+    for number in range(3):
+        archive.add(f"{KEEPER} Copy {number}.")
+    answer = archive.ask(QUESTION)
+    assert [one["code"] for one in answer["decoded"]] == [None, "decode_budget"]
+    assert [one["code"] for one in answer["missing"]] == ["decode_budget"]
+    assert (answer["found"], answer["incomplete"]) == (False, True)
+    archive.engine.free = lambda text, prompt: "It was John Sinclair."
+    answer = archive.ask(QUESTION)
+    assert (answer["found"], answer["incomplete"], answer["missing"]) == (True, False, [])
+    archive.close()

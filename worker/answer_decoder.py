@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 
+from index.errors import ConfigError
 from index.sentences import sentence_spans
 from index.types import Answer, Citation, Hit, PagePoint, Statement
 from index.words import STOPWORDS, stem, tokens
@@ -18,7 +19,7 @@ from worker.answer.claims import figures_hold
 from worker.answer.harmless import harmless
 from worker.answer.quoting import NOT_FOUND, cite, spelt
 from worker.answerer import last
-from worker.asking.decoding import Decoding, DecodingConfig, Effort
+from worker.asking.decoding import BUDGET, Decoding, DecodingConfig, Effort
 from worker.decoding import PageDecoder
 from worker.engine.engine import Decoded
 from worker.engine.prompts import Prompt, Task, plain
@@ -31,6 +32,7 @@ MAX_REPLY = 600
 """Characters of a reply that are looked at: an answer is shorter, and what comes after is a decoder that raves."""
 MAX_PAGES = 2
 """Pages that are asked, the best first: each costs a decoding, and they are ranked."""
+_REASON = "it is asked the question"
 _SUPPORTED = 0.6
 """Share of the reply's own words that must stand on the page: word forms and articles may differ, facts may not."""
 
@@ -59,13 +61,18 @@ def support(question: str, reply: str, text: str) -> tuple[int, int, float] | No
 
 
 class DecoderAnswerer:
-    """`config` bounds the time; of its pages `MAX_PAGES` are asked at most."""
+    """`config` bounds the time; of its pages `MAX_PAGES` are asked at most. Raises `ConfigError` where that is none."""
 
     name = "decoder"
     reads_everything = False
 
     def __init__(self, decoder: PageDecoder, config: DecodingConfig | None = None) -> None:
         config = config or DecodingConfig()
+        if config.pages < 1:  # it would find nothing, whatever is asked
+            raise ConfigError(
+                "FOLIOSCOPE_ANSWERER=decoder needs FOLIOSCOPE_DECODE_PAGES of 1 or more: asking a page is decoding it.",
+                code="bad_setting",
+            )
         self._decoder = decoder
         self._config = DecodingConfig(min(MAX_PAGES, config.pages), config.seconds, config.trust)
 
@@ -80,16 +87,18 @@ class DecoderAnswerer:
         effort = Effort(self._config, cancelled)
         prompt = Prompt(Task.FREE, plain(question))
         found: tuple[str, Citation, float] | None = None
-        for hit, page in pages if prompt.argument else ():
-            if effort.spent or cancelled():
+        likeliest = [(hit, page) for hit, page in pages if page.text.strip()][:MAX_PAGES] if prompt.argument else []
+        for hit, page in likeliest:
+            if found is not None or cancelled():
                 break
-            if page.text.strip():
-                replies: list[Decoded] = []
-                ask = _asking(self._decoder, page, prompt, replies)
-                yield from effort.attempt(page.key, Task.FREE.value, "it is asked the question", ask)
-                found = _answered(question, replies, hit, page)
-            if found is not None:
-                break
+            if effort.spent:  # what was not asked might have answered
+                code = effort.closed_by.code if effort.closed_by else BUDGET
+                yield Decoding(page.key, Task.FREE.value, _REASON, "failed", 0.0, code)
+                continue
+            replies: list[Decoded] = []
+            ask = _asking(self._decoder, page, prompt, replies)
+            yield from effort.attempt(page.key, Task.FREE.value, _REASON, ask)
+            found = _answered(question, replies, hit, page)
         statements = (Statement(found[0], (0,)),) if found else ()
         text = spelt(statements[0]) if statements else NOT_FOUND
         yield text

@@ -18,6 +18,12 @@ from worker.patience import Patience
 
 log = logging.getLogger("folioscope.asking")
 
+BUDGET = "decode_budget"
+_SPENT = (
+    "The pages or the time that one answer may take for decoding were spent (FOLIOSCOPE_DECODE_PAGES, "
+    "FOLIOSCOPE_DECODE_BUDGET_S)."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class DecodingConfig:
@@ -125,7 +131,8 @@ class Effort:
             ok, took_ms = event.state == "done", event.took_ms or 0.0
             self.decoded.append(DecodedPage(event.key, event.prompt, event.reason, took_ms, ok, event.code))
             if not ok:
-                self.miss(event.key, event.code or "error", "The decoder could not be asked about this page.")
+                untold = "The decoder could not be asked about this page."
+                self.miss(event.key, event.code or "error", _SPENT if event.code == BUDGET else untold)
 
     def leave_out(self, key: PageKey) -> None:
         """Say that a page was not even tried, because of what `spent` says."""
@@ -141,7 +148,4 @@ class Effort:
     def _why(self) -> tuple[str, str]:
         if self.closed_by is not None:
             return self.closed_by.code, self.closed_by.message
-        return "decode_budget", (
-            "The pages or the time that one answer may take for decoding were spent (FOLIOSCOPE_DECODE_PAGES, "
-            "FOLIOSCOPE_DECODE_BUDGET_S). Ask again: what was decoded is kept."
-        )
+        return BUDGET, _SPENT + " Ask again: what was decoded is kept."
