@@ -110,6 +110,35 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
+def try_lock(path: Path, *, create: bool = True, mode: int = 0o644) -> int | None:
+    """A locked handle, to be closed, of the file at `path`, which who has it may remove; None when another has it, or,
+    without `create`, when there is none.
+    """
+    while True:
+        try:
+            with storage_errors():
+                handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), mode)
+        except FileNotFoundError:
+            if create:  # its folder is gone, which nobody holds
+                raise
+            return None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        except OSError:  # a file system without locks
+            os.close(handle)
+            raise
+        try:
+            if path.stat().st_ino == os.fstat(handle).st_ino:
+                return handle
+        except FileNotFoundError:
+            pass
+        # Its last holder removed the file between our opening and locking it: the lock is on nothing.
+        os.close(handle)
+
+
 def sweep_half_written(folder: Path, *, older_than_s: float) -> int:
     """Remove what kills left of `write_atomic` here and in the folders below, which may be somebody's password."""
     swept, oldest = 0, time.time() - older_than_s

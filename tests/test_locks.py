@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from index.catalog_dir import DirCatalog
+from index.files import try_lock
 from index.keys import KeyDirectory, Scope
 from index.ownership import Ownership
 from worker.asking.conversation import Conversations, Turn
@@ -67,6 +69,36 @@ def crashes(root):
     logs = CrashLogs(root)
     logs.arm("worker-1")
     logs.disarm()
+
+
+def test_a_lock_is_had_by_one_and_the_file_may_go(tmp_path, monkeypatch):
+    """Who has it may remove the file: what is locked then is the one that is there. A lock that cannot be taken leaves
+    no handle behind, and a folder that is gone is no lock that another has.
+    """
+    path = tmp_path / "lock"
+    first = try_lock(path)
+    assert try_lock(path) is None
+    path.unlink()
+    assert try_lock(path, create=False) is None
+    second = try_lock(path)
+    assert os.fstat(second).st_ino == path.stat().st_ino
+    for handle in (first, second):
+        os.close(handle)
+    with pytest.raises(FileNotFoundError):
+        try_lock(tmp_path / "gone" / "lock")
+
+    opened, closed, close = [], [], os.close
+
+    def without_locks(handle, _how):
+        opened.append(handle)
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", without_locks)
+    monkeypatch.setattr(os, "close", lambda handle: (closed.append(handle), close(handle)))
+    with pytest.raises(OSError, match="No locks"):
+        IdempotencyKeys(tmp_path).claim("one", "POST /v1/documents", "key")
+    assert len(opened) == 1
+    assert set(opened) <= set(closed)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ Docker volumes, NFS 4, CephFS, Lustre with `flock`; not NFS 3 without its lock d
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index.errors import Unavailable
-from index.files import make_directory, storage_errors
+from index.files import make_directory, storage_errors, try_lock
 
 # Stands where a holder's name would: the job was given up because something else was down.
 NOBODY = "-"
@@ -52,12 +51,12 @@ class Claims:
         tells those who come after a death.
         """
         path, marker = self._directory / name, self._directory / f"{name}{_MARKER}"
-        handle = _lock(path)
+        handle = try_lock(path)
         if handle is None:
             with storage_errors():
                 marker.touch()
             # Its holder may have let go before the marker was there to be seen.
-            handle = _lock(path)
+            handle = try_lock(path)
         if handle is None:
             yield None
             return
@@ -86,14 +85,14 @@ class Claims:
         """The jobs of claims that nobody holds any more, and when each was taken."""
         jobs = []
         for path in self._files():
-            if (handle := _lock(path, create=False)) is not None:
+            if (handle := try_lock(path, create=False)) is not None:
                 jobs.append((_read(handle)[1], os.fstat(handle).st_mtime))
                 os.close(handle)
         return [(job, at) for job, at in jobs if job]
 
     def held(self, name: str) -> bool:
         """Whether somebody has it now."""
-        handle = _lock(self._directory / name, create=False)
+        handle = try_lock(self._directory / name, create=False)
         if handle is None:
             return (self._directory / name).exists()
         os.close(handle)
@@ -108,7 +107,7 @@ class Claims:
             except FileNotFoundError:
                 continue
             # Removed under its own lock, or a claim that somebody takes just now would be on nothing.
-            if old and (handle := _lock(path, create=False)) is not None:
+            if old and (handle := try_lock(path, create=False)) is not None:
                 path.unlink(missing_ok=True)
                 os.close(handle)
                 removed += 1
@@ -129,28 +128,3 @@ def _read(handle: int) -> tuple[str, str]:
     """Holder and job."""
     holder, _, job = os.pread(handle, _MAX_BYTES, 0).decode("utf-8", "replace").partition("\n")
     return holder, job
-
-
-def _lock(path: Path, *, create: bool = True) -> int | None:
-    """A locked handle of the file at `path`; None when another has it, or, without `create`, when there is none."""
-    while True:
-        try:
-            with storage_errors():
-                handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o644)
-        except FileNotFoundError:
-            return None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            return None
-        except OSError:  # a file system without locks
-            os.close(handle)
-            raise
-        try:
-            if path.stat().st_ino == os.fstat(handle).st_ino:
-                return handle
-        except FileNotFoundError:
-            pass
-        # Its last holder removed the file between our opening and locking it: the lock is on nothing.
-        os.close(handle)

@@ -6,7 +6,6 @@ gives a dead process's lock away at once, so there is no lease to wait for and n
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import threading
@@ -14,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from index.errors import Unavailable
-from index.files import make_directory
+from index.files import make_directory, try_lock
 
 
 class ElectedThread:
@@ -69,14 +68,5 @@ class ElectedThread:
 
     def _elected(self) -> bool:
         if self._handle is None:
-            handle = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(handle)
-                return False
-            except OSError:  # a file system without locks
-                os.close(handle)
-                raise
-            self._handle = handle
-        return True
+            self._handle = try_lock(self._lock)
+        return self._handle is not None

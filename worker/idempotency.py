@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -30,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index.errors import Conflict, InvalidRequest
-from index.files import make_directory, remove, storage_errors, write_atomic
+from index.files import make_directory, remove, try_lock, write_atomic
 
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SUBJECT = re.compile(r"[0-9a-f-]{1,64}")
@@ -71,22 +70,13 @@ class IdempotencyKeys:
         name = hashlib.sha256(f"{operation}|{key}".encode()).hexdigest()
         folder = self._directory / tenant
         make_directory(folder)
-        lock = folder / f"{name}.lock"
-        while True:
-            with storage_errors():
-                handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(handle)
-                raise Conflict(
-                    "A request with this Idempotency-Key is under way; ask again when it has ended.",
-                    code="idempotency_in_progress",
-                ) from None
-            # Whoever had it before may have removed the file: then this lock is on nothing that others see.
-            if _is(handle, lock):
-                return Claim(folder, name, handle, oldest=self._clock() - self._keep_s, clock=self._clock)
-            os.close(handle)
+        handle = try_lock(folder / f"{name}.lock", mode=0o600)
+        if handle is None:
+            raise Conflict(
+                "A request with this Idempotency-Key is under way; ask again when it has ended.",
+                code="idempotency_in_progress",
+            )
+        return Claim(folder, name, handle, oldest=self._clock() - self._keep_s, clock=self._clock)
 
     def forget(self, tenant: str, subject: str) -> int:
         """Drop the answers about something that is deleted; how many. Its keys go on meaning that one request."""
@@ -194,21 +184,11 @@ def gone() -> Conflict:
     )
 
 
-def _is(handle: int, path: Path) -> bool:
-    try:
-        return os.fstat(handle).st_ino == path.stat().st_ino
-    except FileNotFoundError:
-        return False
-
-
 def _unlock(path: Path) -> bool:
     """Remove a lock that a process left behind, unless somebody has it."""
-    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.unlink(missing_ok=True)
-        return True
-    except BlockingIOError:
+    handle = try_lock(path, create=False)
+    if handle is None:
         return False
-    finally:
-        os.close(handle)
+    path.unlink(missing_ok=True)
+    os.close(handle)
+    return True
