@@ -112,6 +112,20 @@ def test_one_failure_keeps_no_other(tab: Tab, service: ShelfService, tmp_path: P
     expect(page.locator("#library-count")).to_contain_text("2 documents")
 
 
+def test_an_empty_file_is_not_offered_to_be_tried_again(tab: Tab, tmp_path: Path):
+    """It would be refused as it was."""
+    tab.expected = ("422",)
+    box = tmp_path / "box"
+    write(box, "a.pdf")
+    (box / "nothing.png").touch()
+    page = tab.goto()
+    choose(page, box)
+    expect(batch(page).locator(".row-status")).to_have_text("1 of 2 files added; 1 not added.")
+    batch(page).locator("summary").click()
+    expect(batch(page).locator("li")).to_contain_text("box/nothing.png – The file is empty.")
+    expect(batch(page).get_by_role("button", name="Try it again")).to_have_count(0)
+
+
 def test_progress_and_cancel(tab: Tab, service: ShelfService, tmp_path: Path):
     """The row counts over the whole folder; Cancel keeps what was added and offers the rest."""
     box = tmp_path / "box"

@@ -6,7 +6,7 @@
 import * as api from "./api.js";
 import { isReadable } from "./folders.js";
 import { announce, button, h, icon, keepFocus, replace, takeAway } from "./dom.js";
-import { bytes, count, isPasswordCode, reason } from "./words.js";
+import { bytes, count, isPasswordCode, mayOpen, reason } from "./words.js";
 
 const MOST_LISTED = 100;
 // The next file would fare no better: the rest waits for somebody to try again.
@@ -151,7 +151,8 @@ export function createBatch(name, { schedule, onDocument, onEnd, onPassword, kee
     ];
     const sentence = `${said.filter(Boolean).join("; ")}.`;
     replace(line, h("span", { class: "dot", "aria-hidden": "true" }), sentence);
-    const again = cancelled ? all.filter((item) => !sent.has(item)) : failed.map(({ item }) => item);
+    const open = failed.filter(({ error }) => mayOpen(error.code)); // the others would end as they did
+    const again = cancelled ? all.filter((item) => !sent.has(item)) : open.map(({ item }) => item);
     shown([list(), again.length ? tryAgain(again, cancelled) : null], corner("Hide", () => takeAway(node)));
     onEnd(`${name}: ${sentence}`);
   }
