@@ -213,3 +213,10 @@ def test_a_last_line_without_an_end_is_read():
     for cut in (last[:-9], "data: {", 'data: {"choices": [{"delta": {"content": "s"}}]}'):
         with pytest.raises(Unavailable, match="broke off"):
             ask(model_of(lambda _, cut=cut: streamed(cut)))
+
+
+def test_a_stream_is_asked_for_as_it_is():
+    """Compressed it comes in blocks, and its first words with its last."""
+    seen = []
+    assert ask(model_of(lambda request: seen.append(request) or GOOD)) == "yes"
+    assert seen[0].headers["accept-encoding"] == "identity"

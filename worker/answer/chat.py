@@ -143,7 +143,8 @@ class ChatModel:
                     "POST",
                     "chat/completions",
                     content=json.dumps(asked).encode(),
-                    headers={"Content-Type": "application/json"},
+                    # Proxies hold a compressed stream back until they have a block of it.
+                    headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
                 )
                 response = await self._client.send(request, stream=True)
                 if response.status_code == 200:
