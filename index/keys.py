@@ -48,7 +48,7 @@ class Scope(enum.StrEnum):
 
     READ = "read"  # look, search, ask
     WRITE = "write"  # add and delete
-    ADMIN = "admin"  # what concerns all tenants: metrics
+    ADMIN = "admin"  # what concerns all tenants (metrics, the overview), and the webhooks of its own
 
 
 @dataclass(frozen=True, slots=True)
