@@ -221,7 +221,7 @@ async def _is_here(client: Client, known: KnownPage) -> bool:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
             return False
-    async for document in client.documents(known.document):
+    async for document in client.documents(folder_path(known.document).rpartition("/")[2] or None):
         names = (document["filename"], *document["paths"], *(origin["path"] for origin in document["origins"]))
         if _is_named(names, known.document) and known.page <= document["pages"]["total"]:
             return True

@@ -392,7 +392,8 @@ def test_pages_that_are_not_in_the_archive_are_told():
     document = api.add(b"The lamp was lit at dusk.\fThe ferry was sold.", filename="log 1911.pdf")
     never = "00000000-0000-5000-8000-000000000000"
     slips = (("nope.pdf", 1), ("og 1911.pdf", 1), ("log 1911.pdf", 3), (document, 9), (never, 1))
-    asked = [question("zebra", pages=[page]) for page in (*slips, slips[0], ("log 1911.pdf", 2), (document, 1))]
+    there = (("log 1911.pdf", 2), (document, 1), ("./log 1911.pdf", 1))
+    asked = [question("zebra", pages=[page]) for page in (*slips, slips[0], *there)]
 
     async def main():
         transport = httpx.ASGITransport(api.app)
