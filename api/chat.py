@@ -37,9 +37,23 @@ class TextPart(Given):
     text: str | None = None
 
 
+def _text_or_parts(given: object) -> object:
+    """Told in one sentence: of a union pydantic says what is wrong with each of its kinds, of very many parts too."""
+    if given is None or isinstance(given, str) or (isinstance(given, list) and all(map(_is_part, given))):
+        return given
+    raise ValueError('it is a text, or a list of parts such as {"type": "text", "text": "Who lit the lamp?"}')
+
+
+def _is_part(given: object) -> bool:
+    if not isinstance(given, dict):
+        return False
+    text = given.get("text")
+    return isinstance(given.get("type"), str) and (text is None or isinstance(text, str))
+
+
 class ChatMessage(Given):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | Annotated[list[TextPart], Field(fail_fast=True)] | None = None  # not an error for each of very many
+    content: Annotated[str | list[TextPart] | None, BeforeValidator(_text_or_parts)] = None
 
     def words(self) -> str:
         """The text of the message; pictures and sounds are passed over."""

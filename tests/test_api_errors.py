@@ -172,6 +172,14 @@ def test_bodies_that_cannot_be_read_say_what_is(body):
             {"model": "folioscope", "messages": []},
             "`messages` should have at least 1 item, not 0.",
         ),
+        *(
+            (
+                "/v1/chat/completions",
+                {"model": "folioscope", "messages": [{"role": "user", "content": content}]},
+                "`messages.0.content`: it is a text, or a list of parts such as {",
+            )
+            for content in ({"text": "Who?"}, ["Who?"], [{"text": "Who?"}], [{"type": "text", "text": 5}], 5)
+        ),
         ("/v1/search", {"query": 1, "limit": 1.5}, "`query` should be a valid string. (1 more)"),
         (
             f"/v1/documents/{UNKNOWN_ID}/pages/1/decode",
