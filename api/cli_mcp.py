@@ -7,6 +7,7 @@ they run themselves, and several of them may have one: what held the archive all
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
@@ -84,8 +85,11 @@ class Archive:
     async def close(self) -> None:
         """Let go of it now. Harmless twice."""
         if self._open is not None:
-            (stack, _), self._open = self._open, None
+            stack, self._open = self._open[0], None
             await stack.aclose()
+            # A service is full of rings: what is left to the collector grows by 300 MB with each one that was open.
+            del stack
+            gc.collect()
 
     async def _taken(self) -> Client:
         deadline = anyio.current_time() + self._patience_s
