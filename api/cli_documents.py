@@ -16,7 +16,7 @@ from rich.text import Text
 
 from api.cli_client import ApiError, Client
 from api.cli_output import ERROR, OK, PARTIAL, Output, bytes_of, count, failures, name_of, safe
-from ingest.member_paths import is_junk
+from ingest.member_paths import is_junk, is_junk_folder
 
 # Of a path beside a bar: its end says more than its beginning.
 _NAME_CHARS = 40
@@ -64,14 +64,14 @@ def find_files(paths: Sequence[Path], *, follow: bool = False) -> Iterator[Found
                 folders[:] = []
                 continue
             seen.add(real)
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            # Not looked into at all: Windows keeps its own closed, and nothing is missing then.
+            folders[:] = sorted(name for name in folders if not name.startswith(".") and not is_junk_folder(name))
             for name in sorted(names):
                 file = Path(folder) / name
                 is_file, is_link = _file_or_link(file)
-                below = PurePosixPath(*file.relative_to(path).parts)
-                if is_file and not name.startswith(".") and not is_junk(str(below)):
+                if is_file and not name.startswith(".") and not is_junk(name):
                     out = not follow and is_link and not file.resolve().is_relative_to(root)
-                    lay_at = str(top / below)
+                    lay_at = str(top / PurePosixPath(*file.relative_to(path).parts))
                     yield Found(file, named=False, lay_at=lay_at, leads_out=out)
         for error in closed:
             yield Found(Path(error.filename), named=False, closed=error.strerror)

@@ -61,9 +61,14 @@ def shown_path(raw: str) -> str:
 def is_junk(path: str) -> bool:
     """Files that operating systems leave behind: nobody wants to hear of them."""
     *folders, name = PurePosixPath(path.lower()).parts
-    if not _JUNK_FOLDERS.isdisjoint(folders):
+    if any(map(is_junk_folder, folders)):
         return True
     return name in _JUNK_NAMES or name.startswith("._") or name.endswith(_STREAMS)
+
+
+def is_junk_folder(name: str) -> bool:
+    """Folders that they leave behind, with all that is in them."""
+    return name.lower() in _JUNK_FOLDERS
 
 
 class Names:

@@ -145,6 +145,29 @@ def test_what_may_not_be_read_is_told(folioscope, tmp_path, monkeypatch):
     assert result.err.count("Permission denied, so nothing in this folder is added.") == 2
 
 
+def test_what_a_drive_keeps_for_itself_is_left_out(folioscope, tmp_path, monkeypatch):
+    """As an archive of the folder does: a NAS's thumbnails are no scans, and what is in the bin was thrown away. Nor is
+    anything missing where a system lets nobody look into its own, as Windows does with a folder of each drive.
+    """
+    litter = ("deep/@eaDir/c.pdf/THUMB_XL.jpg", "$RECYCLE.BIN/gone.pdf", "a.pdf:Zone.Identifier", "Thumbs.db")
+    for name in ("a.pdf", "deep/c.pdf", *litter, "System Volume Information/shut.pdf"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"page " + name.encode())
+    look = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "System Volume Information":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return look(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", scandir)
+        result = folioscope("add", tmp_path)
+    assert result.code == 0, result.err
+    sent = [accepted[1] for accepted in folioscope.service.accepted]
+    assert sent == [f"{tmp_path.name}/a.pdf", f"{tmp_path.name}/deep/c.pdf"]
+
+
 @pytest.mark.parametrize("after", ["upload", "document"])
 def test_what_is_stored_is_told_when_the_service_goes(folioscope, tmp_path, monkeypatch, after):
     """While files are sent the same command goes on; while they are waited for nothing of it is missing."""

@@ -51,16 +51,6 @@ def test_add_takes_folders_apart(folioscope, files):
     assert "\x1b" not in result.out + result.err
 
 
-def test_add_leaves_out_what_a_drive_keeps_for_itself(folioscope, files):
-    """As an archive of the folder does: a NAS's thumbnails are no scans, and what is in the bin was thrown away."""
-    for name in ("deep/@eaDir/c.pdf/THUMB_XL.jpg", "$RECYCLE.BIN/gone.pdf", "a.pdf:Zone.Identifier"):
-        (files / name).parent.mkdir(parents=True, exist_ok=True)
-        (files / name).write_bytes(b"litter")
-    assert folioscope("add", files).code == 0
-    sent = [accepted[1] for accepted in folioscope.service.accepted]
-    assert sent == ["scans/a.pdf", "scans/b.pdf", "scans/deep/c.pdf"]
-
-
 def test_add_passes_options_on(folioscope, files):
     """Password and text layer reach the service, and never the output."""
     result = folioscope("add", files / "a.pdf", "--password", "hünter2", "--text-layer", "never")
