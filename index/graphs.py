@@ -43,7 +43,9 @@ def made(cache: Path | None, name: str, marker: str, command: Callable[[Path], l
     done = subprocess.run(
         [sys.executable, "-m", *command(target)],
         capture_output=True,
-        text=True,
+        # Not as the locale has it, which is C for all threads while OpenVINO compiles a network in another one.
+        encoding="utf-8",
+        errors="replace",
         timeout=timeout_s,
         check=False,
         cwd=Path(__file__).resolve().parent.parent,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import locale
 import os
+import sys
 import time
 
 import pytest
@@ -96,3 +98,20 @@ def test_other_folders_are_none_of_ours(cache):
         age(other, 365)
     opened(cache)
     assert all(other.exists() for other in others)
+
+
+def test_made_while_another_thread_compiles(tmp_path, monkeypatch):
+    """OpenVINO sets the locale to C meanwhile: the bar that a conversion draws was no text then, and torch did the
+    work of that process, which is slower.
+    """
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nprintf 'Loading \\342\\226\\210' >&2\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    before = locale.setlocale(locale.LC_CTYPE)
+    locale.setlocale(locale.LC_CTYPE, "C")
+    try:
+        made = graphs.made(tmp_path, "model-v9", MARK, lambda _: ["convert"], 10.0)
+    finally:
+        locale.setlocale(locale.LC_CTYPE, before)
+    assert made.name.startswith("model-v9")
