@@ -36,8 +36,10 @@ def run(url: str | None, settings: Settings) -> int:
 
 
 class Archive:
-    """The service for calls. One that runs already is kept; one that `find` opens in this process is let go of after
-    `rest_s` seconds without a call. Where the archive is another process's, a call waits for it up to `patience_s`.
+    """The service for calls, which is let go of after `rest_s` seconds without one: one that `find` opened in this
+    process holds the archive, and one that runs may end, or start anew at another address, before the next call. Not
+    sooner: who starts a service anew must not find its archive taken. Where the archive is another process's, calls
+    wait for it up to `patience_s`.
     """
 
     def __init__(
@@ -58,8 +60,9 @@ class Archive:
     @asynccontextmanager
     async def call(self, _headers: Mapping[str, str]) -> AsyncIterator[Client]:
         """A client for one call. `ApiError`, also for what keeps the archive from being opened."""
+        deadline = anyio.current_time() + self._patience_s  # also of those that wait behind another
         async with self._turn:
-            client = await self._taken()
+            client = await self._taken(deadline)
             self._callers += 1
         try:
             yield client
@@ -77,9 +80,7 @@ class Archive:
         while True:
             await anyio.sleep(self._rest_s / 10)
             async with self._turn:
-                if self._open is None or self._callers or not self._open[1].in_process:
-                    continue
-                if anyio.current_time() - self._left_at >= self._rest_s:
+                if not self._callers and anyio.current_time() - self._left_at >= self._rest_s:
                     await self.close()
 
     async def close(self) -> None:
@@ -91,8 +92,7 @@ class Archive:
             del stack
             gc.collect()
 
-    async def _taken(self) -> Client:
-        deadline = anyio.current_time() + self._patience_s
+    async def _taken(self, deadline: float) -> Client:
         while True:
             try:
                 return await self._take()

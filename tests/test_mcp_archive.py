@@ -88,18 +88,39 @@ def test_waits_for_another_assistant():
     asyncio.run(main())
 
 
-def test_a_service_that_runs_is_kept():
-    """While it is started anew, nothing else takes its archive."""
+def test_calls_that_wait_do_so_together():
+    """Each behind the others, the last of five was told after five times as long, when its assistant had gone."""
+
+    async def main():
+        found = Found()
+        found.others = True
+        archive = Archive(found, patience_s=1)
+
+        async def call():
+            with pytest.raises(ApiError, match="process 7"):
+                async with archive.call({}):
+                    pass
+
+        await asyncio.wait_for(asyncio.gather(*(call() for _ in range(5))), 3)
+
+    asyncio.run(main())
+
+
+def test_a_service_that_ran_may_be_gone():
+    """It is looked for again after a rest: whoever ended it had an assistant that knew nothing but its address. Between
+    calls that follow each other it is kept, or a service that starts anew would find its archive taken.
+    """
 
     async def main():
         found = Found(in_process=False)
-        archive = Archive(found, rest_s=0.02)
+        archive = Archive(found, rest_s=1)
         async with resting(archive):
+            for _ in range(2):
+                async with archive.call({}):
+                    assert found.opened == 1
+            await asyncio.wait_for(found.let_go.wait(), 20)
             async with archive.call({}):
-                pass
-            await asyncio.sleep(0.2)
-            async with archive.call({}):
-                assert found.opened == 1
+                assert found.opened == 2
 
     asyncio.run(main())
 
