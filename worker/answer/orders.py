@@ -46,6 +46,16 @@ _MODEL = r"(?:ai|llms?|gpt|chatbots?|chatgpt|(?:large )?language models?|ai (?:m
 _TO_MODEL = rf"(?:to|for) (?:(?:all|any|every|the|an?|this|whichever) )*{_MODEL} ?:"
 _TOLD = r"[\"'“‘«„\d]"
 """What a model is to say word for word begins so; "answer all questions with whole sentences" is for pupils."""
+_ONE_THING = (
+    r"(?:[\"'“‘«„][^\"'“”‘’«»„]{1,80}[\"'”’»“](?! ?(?:(?:or|and|oder|und|ou|et)\b|,|/))|\d[\d.,]*(?= ?[.!;\"'”]|$))"
+)
+"""The same and no choice: exam papers say 'the answer is "true" or "false"', and "3 significant figures"."""
+_SUM = r"\d+(?! (?:s[äa]tz|w[oö]rt|zeile|phrase|mot|ligne))"
+_UNASKED = (
+    r"(?<!not )(?<!never )(?<!n't )(?<!n’t )(?<!who )(?<!that )(?<!they )(?<!we )(?<!if you )(?<!when you )"
+    r"(?<!(?<!you )to )(?<!(?<!you )can )(?<!(?<!you )may )(?<!(?<!you )could )(?<!(?<!you )would )(?<!should you )"
+)
+"""Nobody is told to ignore what is "not to be ignored", or what others ignore: manuals and reports speak of both."""
 _RULES = r"(?:instructions?|directives?|rules?|prompts?|guidelines?|guardrails?|system messages?)"
 _EARLIER = r"(?:previous|prior|above|earlier|preceding|foregoing|initial|original|system|safety)"
 _NOT_HEED = r"(?:(?:do not|don't|never) (?:follow|obey|heed|listen to)|pay no (?:attention|heed) to)"
@@ -59,10 +69,14 @@ _SPOKEN_TO = ("ai", "llm", "gpt", "chatbot", "language model", "unrestricted", "
 
 _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
     # "ignore all previous instructions", in some languages
-    (_DROP, rf"\b(?:ignore|disregard|forget|override|bypass)(?: \w+){{0,3}}? {_EARLIER}(?: \w+){{0,2}}? {_RULES}\b"),
     (
         _DROP,
-        r"\b(?:ignore|disregard|forget|override|bypass) (?:all|any|every|your)(?: of your| your| the)?"
+        rf"\b{_UNASKED}(?:ignore|disregard|forget|override|bypass)(?: \w+){{0,3}}? {_EARLIER}(?: \w+){{0,2}}?"
+        rf" {_RULES}\b",
+    ),
+    (
+        _DROP,
+        rf"\b{_UNASKED}(?:ignore|disregard|forget|override|bypass) (?:all|any|every|your)(?: of your| your| the)?"
         r" (?:instructions?|prompts?|guidelines?|guardrails?|system messages?)\b",
     ),
     (
@@ -71,22 +85,6 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
         r"[^.!?]{0,60}\b(?:answer|reply|respond|output|instead)\b",
     ),
     (
-        ("anweisung", "vorgabe", "instruktion"),
-        r"\b(?:ignorier|vergiss|vergesst|missacht)\w*(?! (?:\w+ )?nicht\b)(?: \w+){0,4}"
-        r" (?:anweisung|vorgabe|instruktion)\w*",
-    ),
-    (
-        ("instructions", "consignes"),
-        r"\b(?:ignor|oubli)\w*(?: \w+){0,4} (?:instructions|consignes)(?: \w+){0,2} (?:précédent|ci-dessus|antérieur)",
-    ),
-    (
-        ("instrucciones", "instruções", "istruzioni"),
-        r"\b(?<!no )(?<!non )(?<!não )(?:ignor|olvid|dimentic)\w*(?: \w+){0,4}"
-        r" (?:instrucciones|instruções|istruzioni)\b",
-    ),
-    (("忽略", "无视", "忘记", "無視"), r"(?:忽略|无视|忘记|無視)[^。]{0,12}(?:指令|指示|提示|规则)"),
-    (("игнорир", "забудь"), r"\b(?<!не )(?:игнорир|забудь)\w*(?: \w+){0,4} (?:инструкци|указани)\w*"),
-    (
         ("do not", "don't", "never", "pay no "),
         rf"\b{_NOT_HEED}(?: \w+){{0,4}}? (?:{_EARLIER}|your)(?: \w+){{0,2}}? {_RULES}\b"
         rf"|\b{_NOT_HEED} (?:all |any )?(?:the )?{_RULES} (?:above|(?:that )?you (?:were|have been) given)\b",
@@ -94,7 +92,7 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         _DROP,
         rf"\b(?:ignore|disregard|forget) (?:all of |everything |the text |what is )?(?:the )?above,? and {_SAY}\b"
-        rf"|\b(?:ignore|disregard|forget) your (?:rules|training|restrictions)\b"
+        rf"|\b{_UNASKED}(?:ignore|disregard|forget) your (?:rules|training|restrictions)\b"
         r"|\b(?:ignore|disregard) the (?:(?:user|human|reader)(?:'|\u2019)?s? )?(?:question|query|request)[.,;:! ]+"
         rf"(?:and |instead,? )*(?:{_SAY}|write)\b",
     ),
@@ -110,32 +108,29 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("antwort",),
         r"\b(?:antworte|beantworte)t?\b(?: \w+){0,2} (?:jede|alle|jegliche)n? fragen? [^.!?]{0,20}\bmit"
-        rf" (?:{_TOLD}|(?:dem|den) (?:wort|worten|wörtern|satz|text)\b)",
+        rf" (?:{_ONE_THING}|{_SUM}|(?:dem|den) (?:wort|worten|wörtern|satz|text)\b(?!,))",
     ),
     (
         ("répond",),
         r"\brépond\w*(?: \w+){0,1} (?:à )?(?:toutes les|chaque|toute) questions? (?:par|avec)"
-        rf" (?:{_TOLD}|les? (?:mots?|nombre|chiffre)\b|la phrase\b)",
-    ),
-    (
-        ("consignes", "instructions"),
-        r"\b(?:ignor|oubli)\w*(?: \w+){0,3} (?:instructions|consignes)\b[^.!?]{0,40}\brépond",
+        rf" (?:{_ONE_THING}|{_SUM}|les? (?:mots?|nombre|chiffre)\b(?! d)|la phrase\b)",
     ),
     *ABROAD,
     (
         ("you were", "you have", "you had", "you got", "you received"),
         r"\b(?:ignore|disregard|forget|discard|(?:set|put) aside) (?:all|everything|anything|what(?:ever)?)(?: that)?"
-        rf" you (?:were|have been|had been) (?:told|given|taught) before this (?:{_SOURCE}|text|message)\b"
-        rf"|\bthis (?:{_SOURCE}|text|message) (?:has (?:priority|precedence)|takes precedence) over (?:\w+ ){{0,3}}?"
+        rf" you (?:were|have been|had been) (?:told|given|taught) before this (?:{_SOURCE}|text)\b"
+        rf"|\bthis (?:page|excerpt|text) (?:has (?:priority|precedence)|takes precedence) over (?:\w+ ){{0,3}}?"
         rf"{_RULES} (?:that )?you (?:have )?(?:received|(?:were|been) given|got)\b"
-        rf"|\bstop (?:following|obeying) (?:all |any )?(?:the )?{_RULES} (?:that )?you (?:were|have been) given\b",
+        rf"|\b{_UNASKED}stop (?:following|obeying) (?:all |any )?(?:the )?{_RULES} (?:that )?you (?:were|have been)"
+        r" given\b",
     ),
     (
         ("your ",),
         r"\byour (?:instructions|prompt|guidelines) (?:are|were|is|has been|have been)(?: now)? (?:void|cancelled"
-        rf"|superseded|overridden|replaced) by (?:this (?:{_SOURCE}|text)|what follows)\b"
-        rf"|\b(?:treat|regard|take) this (?:{_SOURCE}|text) as your (?:new |only )?(?:system )?"
-        r"(?:message|prompt|instructions?)\b",
+        r"|superseded|overridden|replaced) by (?:this (?:page|excerpt|text)|what follows)\b"
+        rf"|\b(?:treat|regard|take) this (?:{_SOURCE}|text) as your (?:new |only )?"
+        r"(?:system (?:message|prompt|instructions?)|prompt)\b",
     ),
     # a model spoken to, or spoken of as one that obeys
     (
@@ -153,7 +148,9 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
         _SPOKEN_TO,
         r"\b(?:the|this|any|every|an?) (?:ai(?! (?:act|office|board|committee|regulation|strategy|policy)\b)"
         r"|language model|ai model|ai assistant|llm|chatbot)\b[^.!?]{0,40}"
-        rf"\b(?:must|should|shall|will|has to)(?: (?:now|always|only|never|not))* {_REPLY}\b",
+        r"\b(?:must|should|shall|will|has to)(?: (?:now|always|only|never|not))* (?:(?:obey|ignore|disregard)\b"
+        rf"|{_REPLY}(?: only)?(?:(?: with)?(?: ?[:\"'“‘]| \d| (?:yes|no|nothing)\b"
+        r"| the (?:words?|phrase|number|user)\b)| that (?!it\b|they\b)| (?:this|these|every|all|any|your)\b))",
     ),
     (
         _SPOKEN_TO,
@@ -183,10 +180,10 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("engine", "whoever", "anyone", "a machine", "a bot", "a program"),
-        r"\b(?:note|notice|message|instructions?|order) (?:to|for) (?:the|any|every) (?:answering|summari[sz]ing"
-        r"|question[- ]answering) (?:engine|system|service|machine|program)\b"
+        r"\b(?:note|notice|message|instructions?|order) (?:to|for) (?:the|any|every)"
+        r" (?:answering (?:engine|system|program)|question[- ]answering (?:engine|system|service|machine|program))\b"
         rf"|\b(?:whoever|anyone who) summari[sz]es this (?:{_SOURCE}|text|archive|file) (?:must|shall|should|will"
-        rf"|has to) {_SAY}\b"
+        rf"|has to) {_SAY}\b(?! (?:(?:its|their|in|wh\w+|how|so|that (?:it|this))\b|the (?:source|author)))"
         rf"|\byou (?:are|must be) a (?:machine|bot|program)[;,:.] (?:so )?(?:please )?{_SAY}\b",
     ),
     ((" dan",), r"\byou are (?:now )?dan\b"),
@@ -198,50 +195,58 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("the user", "the human"),
         r"\bthe (?:real )?(?:user|human)(?: \w+)? (?:wants|asks|asked|expects|needs|requests|requested|authori[sz]ed)"
-        r" you to\b",
+        rf" you to (?:{_REPLY}|{_LEAK}|claim|forget)\b",
     ),
-    ((" mode",), r"\b(?:developer|debug|god|jailbreak) mode (?:is |now )*(?:on|enabled|activated|active)\b"),
-    ((" mode",), r"\b(?:enter|enable|activate|switch to) (?:developer|debug|god|jailbreak) mode\b"),
+    (
+        (" mode",),
+        r"\b(?:(?:god|jailbreak) mode (?:is |now )*(?:on|enabled|activated|active)\b"
+        r"|developer mode (?:enabled|activated)[.!:])",
+    ),
+    ((" mode",), r"\b(?:enter|enable|activate|switch to) (?:god|jailbreak) mode\b"),
     (
         ("from now on", "henceforth"),
-        rf"\b(?:from now on|henceforth),? (?:you (?:will|must|shall|are to|only|always) )?(?:always |only )?{_REPLY}\b",
+        rf"\b(?:from now on|henceforth),? (?:you (?:will|must|shall|are to|only|always) )?(?:always |only )?{_REPLY}\b"
+        rf"[^.!?:]{{0,80}}?(?: with (?:the (?:words?|phrase|number)\b(?! of)|{_TOLD})|: ?{_TOLD}"
+        r"| (?:every|all|any) (?:questions?|quer(?:y|ies)) (?:with|as)\b)",
     ),
-    (("system ",), r"\bsystem (?:prompt|instructions?|override) ?[:=]"),
+    (("system ",), r"\bsystem (?:prompt|override) ?[:=]"),
     # what to reply, in this service's terms
     (
         ("asked", "asks", "question", "query"),
         r"\b(?:when|whenever|if)\b[^.!?]{0,60}\b(?:asked|asks|question|query)\b[^.!?]{0,80}\b(?:always|you must"
-        r"|you should|you will|instead|only) (?:answer|reply|respond|output|say)\b",
+        r"|you should|you will|instead|only) (?:answer|reply|respond|output|say)(?: with)?(?: ?[:\"'“‘]| \d| that\b"
+        r"| (?:yes|no|nothing)\b| the (?:words?|phrase|number)\b)",
     ),
     (
         ("question", "quer", "prompt"),
         r"\b(?:answer|reply|respond) (?:to )?(?:all|every|each|any)(?: \w+)? (?:questions?|quer(?:y|ies)|prompts?)"
-        r" (?:with|by saying|as follows)\b",
+        rf" (?:by saying\b|with(?: ?:| (?:the (?:words?|phrase|number)\b(?! of)|{_ONE_THING})))",
     ),
     (
         ("question", "quer"),
         r"\b(?:say|output)\b[^.!?]{0,40}\bto (?:every|all|any) (?:questions?|quer(?:y|ies))\b"
         r"|\b(?:correct|right|true|only) answer to (?:every|all|any|each) (?:questions?|quer(?:y|ies))\b[^.!?]{0,50}"
-        r"\bis\b"
+        rf"\bis (?:always |only )?{_ONE_THING}"
         rf"|\bfor (?:any|every|each|all) (?:questions?|quer(?:y|ies))\b[^.!?]{{0,60}},? (?:the|your) {_ANSWER}"
-        rf" (?:is|must be) {_TOLD}"
+        rf" (?:is|must be) {_ONE_THING}"
         r"|\b(?:answer|reply|respond|say)\b[^.!?]{0,40}\b(?:regardless of|no matter)(?: what)? the (?:question|query)"
         r"\b",
     ),
     (
         ("answer", "reply", "replies", "response"),
         rf"\b(?:your|every|each|any|all|the) {_ANSWER}(?: you give)? (?:must|should|shall|has to|have to|will)"
-        r" (?:only |always )?(?:be [\"'“‘]|contain the words?\b|include the (?:words?|link|image)\b"
-        r"|(?:begin|start|end) with the words?\b)"
-        rf"|\b(?:begin|start|end|finish) (?:your|every|each|all|any) {_ANSWER} with (?:the (?:words?|phrase)\b|[\"'“‘])"
-        rf"|\bprefix (?:your|every|each|all|any) {_ANSWER}\b"
-        r"|\bin your (?:answers?|responses?), (?:refer to|mention|claim|pretend|call)\b",
+        rf" (?:only |always )?(?:be {_ONE_THING}|contain the words?\b|include the (?:words?|link|image)\b"
+        r"|(?:begin|start|end) with the words?\b(?! of))"
+        rf"|\b(?:begin|start|end|finish) (?:your|every|each|all|any) {_ANSWER} with"
+        r" (?:the (?:words?|phrase)\b(?! of)|[\"'“‘])"
+        rf"|\bprefix (?:your|every|each|all|any) {_ANSWER}\b(?! with (?:the|its|a) (?:question|number|letter))"
+        r"|\bin your (?:answers?|responses?), (?:refer to [^.!?]{1,60} as (?!well\b)|(?:claim|pretend|call)\b)",
     ),
     (
         ("answering", "summari"),
         r"\bwhen (?:you are )?(?:answering|summari[sz]ing)\b[^.!?]{0,40}"
         r"\b(?:claim|pretend|(?:say|state|report|answer) that)\b"
-        r"|\bsummari[sz]e this (?:page|document|text) as\b",
+        r"|\bsummari[sz]e this (?:page|document|text) as (?!an? |briefly|shortly|far|you|well|soon|it )",
     ),
     (
         ("do not ", " this "),
@@ -272,11 +277,13 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("prompt", "message", "instruction", "your context", "history", " above"),
         rf"(?<!not )(?<!never )\b{_LEAK}\b[^.!?]{{0,50}}\b(?:(?:system|initial|hidden) (?:prompt|message|instructions?)"
-        r"|your (?:instructions?|prompt|context)|conversation history|chat history|(?:text|words|everything) above)\b",
+        r"|your (?:instructions?|prompt|context)(?! (?:to|clearly|in|on|at|for|before|when)\b)"
+        r"|(?:conversation|chat) history|everything above"
+        r"|(?:text|words) above,? (?:verbatim|word for word|start(?:ing)?))\b",
     ),
     (
         ("tenant", "user", "customer"),
-        r"(?<!not )(?<!never )(?<!to )\b(?:reveal|leak|dump|print|output|exfiltrate)\b[^.!?]{0,50}"
+        r"(?<!not )(?<!never )(?<!to )\b(?:reveal|leak|dump|print|output|exfiltrate)\b(?! to\b)[^.!?]{0,50}"
         r"\b(?:other|another|all|every) (?:tenants?|users?|customers?)\b",
     ),
     (
@@ -298,7 +305,9 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("system", "assistant", "developer", "tool"),
         r"^[ >\"'#-]*(?:system|assistant|developer|tool)(?: (?:message|prompt|result|note|override))? ?: ?"
-        rf"(?:you|{_REPLY}|override|(?:the|new) (?:user|assistant|rules?|instructions?|policy|archive))\b",
+        rf"(?:you\b|override\b|{_REPLY}(?: (?:only|always|never|with|that|the|this|every|all|any|no|yes|nothing|it"
+        r"|as|in|your|an?)\b|:| ?[\"'“‘\d])|(?:(?:the|new) ){1,2}(?:user|assistant|rules?|instructions?|policy|archive)"
+        r"(?: (?:is|are|was|were|has|have|wants?|asks?|must|now)\b|:))",
     ),
     (
         ("system message", "system prompt", "system]"),
