@@ -8,6 +8,7 @@ they run themselves, and several of them may have one: what held the archive all
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
@@ -18,6 +19,8 @@ import anyio
 from api.cli_client import ApiError, Client, connect
 from index.errors import ConfigError, FolioscopeError, StoreUnavailable
 from worker.settings import Settings
+
+log = logging.getLogger("folioscope.mcp")
 
 _HEARTBEAT_S = 15.0
 """Some assistants give up a call after a minute of silence."""
@@ -81,7 +84,10 @@ class Archive:
             await anyio.sleep(self._rest_s / 10)
             async with self._turn:
                 if not self._callers and anyio.current_time() - self._left_at >= self._rest_s:
-                    await self.close()
+                    try:
+                        await self.close()
+                    except Exception:  # a full disk, say: the next call is told if it is still so
+                        log.exception("the archive could not be closed in order")
 
     async def close(self) -> None:
         """Let go of it now. Harmless twice."""

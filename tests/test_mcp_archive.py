@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import weakref
 from contextlib import asynccontextmanager
@@ -41,7 +42,7 @@ class Found:
 async def resting(archive):
     task = asyncio.ensure_future(archive.rest())
     try:
-        yield
+        yield task
     finally:
         task.cancel()
         await archive.close()
@@ -123,6 +124,32 @@ def test_a_service_that_ran_may_be_gone():
                 assert found.opened == 2
 
     asyncio.run(main())
+
+
+def test_what_goes_wrong_between_calls_ends_nothing(caplog):
+    """Closing on a full disk: the assistant keeps its server, and the next call opens the archive again."""
+    opened, tried = [], asyncio.Event()
+
+    @asynccontextmanager
+    async def full():
+        opened.append(True)
+        yield Client(None, in_process=True)
+        tried.set()
+        if len(opened) == 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def main():
+        archive = Archive(full, rest_s=0.05)
+        async with resting(archive) as task:
+            async with archive.call({}):
+                pass
+            await asyncio.wait_for(tried.wait(), 20)
+            async with archive.call({}):
+                assert len(opened) == 2
+            assert not task.done()
+
+    asyncio.run(main())
+    assert "No space left" in caplog.text
 
 
 def test_what_is_wrong_is_told_at_the_start():
