@@ -152,3 +152,43 @@ def test_ends_of_lines_within_a_quote_are_read():
     """JSON forbids them, and models copy them from the page."""
     reply = says(("He earned 42 pounds.", [(1, PAID)])).replace("keeper was", "keeper\nwas")
     assert answer_to(reply).text == "He earned 42 pounds. [1]"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("He was paid [42] pounds a year.", "He was paid [42] pounds a year."),
+     ("He was paid 42 pounds a year [42].", "He was paid 42 pounds a year."),
+     ("He was paid 42 pounds [7].", "He was paid 42 pounds."),
+     ("He was paid [1] 42 pounds.", "He was paid 42 pounds.")],
+)  # fmt: skip
+def test_figures_in_brackets_that_name_no_excerpt_are_the_sentence_s(text, told):
+    """Without its figure "paid [42] pounds" says nothing; at a sentence's end excerpts are named, shown or not."""
+    assert answer_to(says((text, [(1, PAID)]))).text == f"{told} [1]"
+
+
+def test_a_page_s_own_brackets_stay():
+    """Books number their sources as models do."""
+    pages = [page("Smith [12] says that the tower is high.")]
+    for reply in (
+        "According to Smith [12], the tower is high [1].",
+        says(("According to Smith [12], the tower is high.", [(1, "the tower is high")])),
+    ):
+        assert answerer(reply).answer("Is it high?", pages).text == "According to Smith [12], the tower is high. [1]"
+
+
+@pytest.mark.parametrize("marker", ["([1])", "([1], [2])", "**[1]**", "[1](#source-1)", "[1](https://a.test/b)"])
+def test_nothing_is_left_of_what_stands_around_markers(marker):
+    """Brackets, emphasis and links."""
+    assert answer_to(f"{PAID} {marker}.").text == f"{PAID}. [1]"
+
+
+@pytest.mark.parametrize("marks", [("1. ", "2. "), ("1) ", "2) "), ("- ", "- "), ("* ", "\u2022 "), ("  1. ", "  2. ")])
+def test_marks_of_a_list_are_no_figures_of_its_lines(marks):
+    """ "1." stands on no page: the first line of a list was dropped for it."""
+    assert answer_to(f"{marks[0]}{PAID}. [1]\n{marks[1]}{ROPES}. [2]").text == f"{PAID}. [1] {ROPES}. [2]"
+
+
+def test_a_number_that_counts_no_line_stays():
+    """Days of months begin lines, too."""
+    for text in ("3. M\u00e4rz 1911\n4. Mai 1912", "1. Mai 1911", "-5 degrees", "1.5 m\n2.5 m"):
+        assert markers.unlisted(text) == text

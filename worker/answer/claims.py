@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rapidfuzz import fuzz
@@ -127,8 +127,8 @@ class ClaimReader:
             if self._stated > MAX_CLAIMS:
                 break
             claim = _check(text, named, self._excerpts, self._question)
-            if claim is not None and text not in self._held:  # a model in a loop says the same again and again
-                self._held.add(text)
+            if claim is not None and claim.text not in self._held:  # a model in a loop says the same again and again
+                self._held.add(claim.text)
                 claims.append(claim)
         return claims
 
@@ -140,17 +140,33 @@ def claims_of(reply: str, excerpts: Sequence[Excerpt], question: str) -> list[Cl
 
 
 def _check(text: str, named: Sequence[tuple[int, str]], excerpts: Sequence[Excerpt], question: str) -> Claim | None:
-    sources = []
+    sources, plain = [], markers.unmarked(text)
     for number, quote in named[:_MAX_SOURCES]:
         if 1 <= number <= len(excerpts) and (not quote.strip() or _says_something(quote)):
-            found = _locate(quote, excerpts[number - 1], text) or _abridged(quote, excerpts[number - 1])
+            found = _locate(quote, excerpts[number - 1], plain) or _abridged(quote, excerpts[number - 1])
             if found is not None:
                 sources.append(Source(number - 1, *found))
     shown = [excerpts[source.excerpt] for source in sources]
+    text = markers.unmarked(text, _own_of(sources, excerpts))[:_MAX_CLAIM].strip().lstrip(": ")  # "[^1]: He was paid …"
     said = markers.without_places(text, {one.page for one in shown})
-    if not sources or not figures_hold(said, question, [one.text for one in shown]):
+    if not text or not sources or not figures_hold(said, question, [one.text for one in shown]):
         return None
     return Claim(text, tuple(dict.fromkeys(sources)))
+
+
+def _own_of(sources: Sequence[Source], excerpts: Sequence[Excerpt]) -> Callable[[str, list[int], bool], bool]:
+    """Whether figures in brackets are the text's own: no excerpt has their number, and they stand on the page, in
+    brackets there too or as figures that the sentence needs.
+    """
+    told = " ".join(excerpts[source.excerpt].text for source in sources)
+    figures = {int(digits) for digits in _DIGITS.findall(told) if len(digits) < _LONG_FIGURE}
+
+    def is_own(marker: str, numbers: list[int], goes_on: bool) -> bool:
+        if not numbers or min(numbers) <= len(excerpts):
+            return False
+        return marker in told or (goes_on and figures.issuperset(numbers))
+
+    return is_own
 
 
 def _stated(reply: str) -> list[tuple[str, list[tuple[int, str]]]]:
@@ -179,9 +195,7 @@ def _from_json(given: dict[str, object]) -> list[tuple[str, list[tuple[int, str]
         sources = claim.get("sources")
         named = [one for source in (sources if isinstance(sources, list) else (sources,)) for one in _named(source)]
         # JSON can bring half of a surrogate pair, which no answer can carry.
-        text = storable(markers.unmarked(claim["text"])[:_MAX_CLAIM].strip())
-        if text:
-            stated.append((text, named))
+        stated.append((storable(claim["text"][: 2 * _MAX_CLAIM]), named))
     return stated
 
 
@@ -207,13 +221,12 @@ def _number(given: object) -> int | None:
 
 def _from_prose(body: str) -> list[tuple[str, list[tuple[int, str]]]]:
     stated = []
-    body = markers.stops_last(_FENCE.sub("", body))
+    body = markers.stops_last(markers.unlisted(_FENCE.sub("", body)))
     for start, end in sentence_spans(body):
         sentence = body[start:end]
         named = [(number, "") for number in markers.told(sentence)]
-        text = markers.unmarked(sentence).lstrip(": ")  # a footnote's: "[^1]: He was paid …"
-        if named and text:
-            stated.append((text[:_MAX_CLAIM], named))
+        if named:
+            stated.append((sentence[: 2 * _MAX_CLAIM], named))
     return stated
 
 

@@ -8,7 +8,7 @@ stays there. A bare `(2)` is none, for so end articles of laws. Pure functions o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 _NAME = r"(?:excerpts?|sources?|quotes?|citations?|references?|refs?|documents?|docs?)"
 _ONE = r"[\^#]?\d{1,3}"
@@ -17,6 +17,7 @@ _BEHIND = r"(?:\u2020[^\[\]\u3010\u3011]{0,60}|,? ?(?:pages?|pp?\.) ?\d{1,5})?"
 _RAISED = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"
 _MARKER = re.compile(
     rf"[\[\u3010\uff3b] ?(?:{_NAME}[:#]? ?)?({_SEVERAL}){_BEHIND} ?[\]\u3011\uff3d]"
+    r"(?:\((?:#|https?:)[^()\s]{0,200}\))?"
     rf"|\((?:excerpts?|sources?|quotes?)[:#]? ?({_SEVERAL}){_BEHIND}\)"
     rf"|(?<=[.,;!?\"\u201d])([{_RAISED}]{{1,2}})(?!\w)",
     re.IGNORECASE,
@@ -26,6 +27,10 @@ _PAGE = re.compile(r"\b(?:page|p\.) ?(\d{1,5})(?![.,]?\d)", re.IGNORECASE)
 _RANGE = re.compile(r"(\d+) ?(?:[\u2013-]|to) ?[\^#]?(\d+)|(\d+)", re.IGNORECASE)
 _BEHIND_STOP = re.compile(rf"([.!?])((?:[ \t]*(?:{_MARKER.pattern}))+)", re.IGNORECASE)
 _SPACED = re.compile(rf"\s*(?:{_MARKER.pattern})", re.IGNORECASE)
+_HOLLOW = re.compile(r" ?\*{4}| ?\((?: ?[,;])* ?\)")
+"""What is left around markers: `([1], [2])`, `**[1]**`."""
+_COUNTED = re.compile(r"^[ \t]{0,9}(\d{1,2})[.)][ \t]+(?=\S)", re.MULTILINE)
+_BULLET = re.compile(r"^[ \t]{0,9}[-*+\u2022][ \t]+(?=\S)", re.MULTILINE)
 _LEVEL = str.maketrans(_RAISED, "0123456789")
 _MOST = 12
 """Numbers of a range: `[1-999]` names every excerpt, and so none."""
@@ -37,13 +42,30 @@ def told(text: str) -> list[int]:
     return list(dict.fromkeys(number for one in named for number in _numbers(next(filter(None, one.groups())))))
 
 
-def unmarked(text: str) -> str:
-    """The text in one line without its markers, and without the spaces before them."""
+def unmarked(text: str, is_own: Callable[[str, list[int], bool], bool] = lambda *_: False) -> str:
+    """The text in one line without its markers, and without the spaces and brackets around them. `is_own(marker, its
+    numbers, whether a word follows)` says of one in brackets that it is the text's own, and stays: a page may write
+    "Smith [12] says", a model "[42] pounds".
+    """
+    gone = False
 
     def apart(marker: re.Match[str]) -> str:
-        return " " if marker.string[marker.end() : marker.end() + 1].isalnum() else ""
+        nonlocal gone
+        said, behind = marker[0].strip(), marker.string[marker.end() : marker.end() + 2]
+        if said[0] not in _RAISED and is_own(said, told(said), behind.strip()[:1].isalnum()):
+            return marker[0]
+        gone = True
+        return " " if behind[:1].isalnum() else ""
 
-    return " ".join(_SPACED.sub(apart, " ".join(text.split())).split())
+    left = _SPACED.sub(apart, " ".join(text.split()))
+    return " ".join((_HOLLOW.sub("", left) if gone else left).split())
+
+
+def unlisted(text: str) -> str:
+    """Lines without the marks of a list: dashes, and numbers that count them from 1. "12. Mai" is a date."""
+    counted = [int(number) for number in _COUNTED.findall(text)]
+    text = _COUNTED.sub("", text) if len(counted) > 1 and counted == [*range(1, len(counted) + 1)] else text
+    return _BULLET.sub("", text)
 
 
 def stops_last(text: str) -> str:
