@@ -192,3 +192,18 @@ def test_a_number_that_counts_no_line_stays():
     """Days of months begin lines, too."""
     for text in ("3. M\u00e4rz 1911\n4. Mai 1912", "1. Mai 1911", "-5 degrees", "1.5 m\n2.5 m"):
         assert markers.unlisted(text) == text
+
+
+@pytest.mark.parametrize(
+    ("said", "numbers", "left"),
+    [("Er erhielt 42 Mark (Auszug 1).", [1], "Er erhielt 42 Mark."),
+     ("Il reçut 42 francs [extraits 1 et 2].", [1, 2], "Il reçut 42 francs."),
+     ("Laut Auszug 1 erhielt er 42 Mark.", [1], None), ("Gemäß Auszügen 1 und 2 ging er.", [1, 2], None),
+     ("Selon l'extrait 2, il partit.", [2], None), ("Según el extracto 3 se fue.", [3], None),
+     ("彼は42円を受け取った[1]。", [1], "彼は42円を受け取った。")],
+)  # fmt: skip
+def test_excerpts_are_named_in_the_question_s_language(said, numbers, left):
+    """So a model answers, and turns the prompt's word with the rest."""
+    assert (markers.told(said), markers.unmarked(said)) == (numbers, left or said)
+    assert "4" not in markers.without_places("Auf Seite 4 und Seite 5 steht, laut Auszug 44, es.", {4})
+    assert markers.unmarked(markers.stops_last("彼は42円。[1]彼は去った。")) == "彼は42円。彼は去った。"

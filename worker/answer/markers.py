@@ -10,22 +10,32 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-_NAME = r"(?:excerpts?|sources?|quotes?|citations?|references?|refs?|documents?|docs?)"
+_EXCERPT = (
+    r"(?:excerpts?|ausz(?:ug|ügen?)|extraits?|extractos?|fragment(?:os?|u|y|ach)?|estratt[oi]|uittreksels?|utdrag"
+    r"|отрыв(?:ок|ке|ка)|фрагмент(?:а|е)?)"
+)
+"""The prompt's word in the languages that questions come in: a model answers in theirs."""
+_NAME = (
+    rf"(?:{_EXCERPT}|sources?|quotes?|citations?|references?|refs?|documents?|docs?|quellen?|fuentes?|fonti?|fontes?)"
+)
 _ONE = r"[\^#]?\d{1,3}"
-_SEVERAL = rf"{_ONE}(?:(?: ?(?:[,;&\u2013-]|and|to) ?){{1,2}}(?:{_NAME} )?{_ONE}){{0,11}}"
+_SEVERAL = rf"{_ONE}(?:(?: ?(?:[,;&\u2013-]|and|und|et|y|e|i|en|och|и|to) ?){{1,2}}(?:{_NAME} )?{_ONE}){{0,11}}"
 _BEHIND = r"(?:\u2020[^\[\]\u3010\u3011]{0,60}|,? ?(?:pages?|pp?\.) ?\d{1,5})?"
 _RAISED = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"
 _MARKER = re.compile(
     rf"[\[\u3010\uff3b] ?(?:{_NAME}[:#]? ?)?({_SEVERAL}){_BEHIND} ?[\]\u3011\uff3d]"
     r"(?:\((?:#|https?:)[^()\s]{0,200}\))?"
-    rf"|\((?:excerpts?|sources?|quotes?)[:#]? ?({_SEVERAL}){_BEHIND}\)"
-    rf"|(?<=[.,;!?\"\u201d])([{_RAISED}]{{1,2}})(?!\w)",
+    rf"|\((?:{_EXCERPT}|sources?|quotes?|quellen?)[:#]? ?({_SEVERAL}){_BEHIND}\)"
+    rf"|(?<=[.,;!?\"\u201d\u3002])([{_RAISED}]{{1,2}})(?!\w)",
     re.IGNORECASE,
 )
-_SUBJECT = re.compile(rf"\bexcerpts? ({_SEVERAL})(?![.,]?\d)", re.IGNORECASE)
-_PAGE = re.compile(r"\b(?:page|p\.) ?(\d{1,5})(?![.,]?\d)", re.IGNORECASE)
+_SUBJECT = re.compile(rf"\b{_EXCERPT} ({_SEVERAL})(?![.,]?\d)", re.IGNORECASE)
+_PAGE = re.compile(
+    r"\b(?:page|p\.|seite|página|pagina|bladzijde|stron(?:a|ie)|sid[ae]|страниц[аеы]) ?(\d{1,5})(?![.,]?\d)",
+    re.IGNORECASE,
+)
 _RANGE = re.compile(r"(\d+) ?(?:[\u2013-]|to) ?[\^#]?(\d+)|(\d+)", re.IGNORECASE)
-_BEHIND_STOP = re.compile(rf"([.!?])((?:[ \t]*(?:{_MARKER.pattern}))+)", re.IGNORECASE)
+_BEHIND_STOP = re.compile(rf"([.!?\u3002\uff01\uff1f])((?:[ \t]*(?:{_MARKER.pattern}))+)", re.IGNORECASE)
 _SPACED = re.compile(rf"\s*(?:{_MARKER.pattern})", re.IGNORECASE)
 _HOLLOW = re.compile(r" ?\*{4}| ?\((?: ?[,;])* ?\)")
 """What is left around markers: `([1], [2])`, `**[1]**`."""
