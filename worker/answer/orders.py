@@ -295,7 +295,8 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
     # the dress of messages and of this service's own format
     (
         ("<",),
-        r"<\|? ?/?(?:im_?(?:start|end)|system|assistant|user|end_?of_?text|eot_?id|start_?header_?id|tool)\b",
+        r"<\| ?/?(?:system|assistant|user|tool)\b"  # "<user>" is what a manual wants filled in
+        r"|<\|? ?/?(?:im_?(?:start|end)|end_?of_?text|eot_?id|start_?header_?id)\b",
     ),
     (("[inst]", "[/inst]", "sys>>", "{{"), r"\[/?inst\]|<</?sys>>|\{\{ ?(?:system|prompt)"),
     (
