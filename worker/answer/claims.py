@@ -148,7 +148,7 @@ def _check(text: str, named: Sequence[tuple[int, str]], excerpts: Sequence[Excer
                 sources.append(Source(number - 1, *found))
     shown = [excerpts[source.excerpt] for source in sources]
     text = markers.unmarked(text, _own_of(sources, excerpts))[:_MAX_CLAIM].strip().lstrip(": ")  # "[^1]: He was paid …"
-    said = markers.without_places(text, {one.page for one in shown})
+    said = markers.without_places(text, {one.page for one in shown}, len(excerpts))
     if not text or not sources or not figures_hold(said, question, [one.text for one in shown]):
         return None
     return Claim(text, tuple(dict.fromkeys(sources)))

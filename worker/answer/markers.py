@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 
 _EXCERPT = (
-    r"(?:excerpts?|ausz(?:ug|ügen?)|extraits?|extractos?|fragment(?:os?|u|y|ach)?|estratt[oi]|uittreksels?|utdrag"
+    r"(?:excerpts?|ausz(?:ug|ügen?)|extraits?|extractos?|fragment(?:os?|u|ach)|fragmencie|estratt[oi]|uittreksels?|utdrag"
     r"|отрыв(?:ок|ке|ка)|фрагмент(?:а|е)?)"
 )
 """The prompt's word in the languages that questions come in: a model answers in theirs."""
@@ -85,11 +85,12 @@ def stops_last(text: str) -> str:
     return _BEHIND_STOP.sub(lambda one: f"{_bracketed(one[2])}{one[1]}", text)
 
 
-def without_places(text: str, pages: set[int]) -> str:
-    """The text less what only says where something stands: "excerpt 2", and "page 4" of these pages. Its other figures
-    are claims.
+def without_places(text: str, pages: set[int], shown: int) -> str:
+    """The text less what only says where something stands: "excerpt 2" of those `shown`, numbered from 1, and "page 4"
+    of these pages. Its other figures are claims.
     """
-    return _PAGE.sub(lambda one: "" if int(one[1]) in pages else one[0], _SUBJECT.sub("", text))
+    text = _SUBJECT.sub(lambda one: "" if max(_numbers(one[1]), default=shown + 1) <= shown else one[0], text)
+    return _PAGE.sub(lambda one: "" if int(one[1]) in pages else one[0], text)
 
 
 def _bracketed(markers: str) -> str:
