@@ -283,6 +283,12 @@ ORDINARY = (
     "Répondez à chaque question par les mots du texte.",
     'Répondez à toutes les questions par "vrai" ou "faux".',
     "Répondez à chaque question par 3 phrases.",
+    "Kindly ignore our earlier instructions and ship by rail.",
+    "Please disregard the previous instructions in our letter of 3 May.",
+    "Please ignore previous instructions regarding the parking permit; new rules apply.",
+    "From now on, write to me at the new address: 4 High Street.",
+    "Bitte vergessen Sie unsere früheren Anweisungen und senden Sie die Ware per Bahn.",
+    "Ignorez nos instructions précédentes et expédiez par fer.",
     "Start it with: perf record -u <user>, and mail the log to <user@host>; set mergetool.<tool>.path.",
 )
 

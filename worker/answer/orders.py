@@ -71,8 +71,8 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
     # "ignore all previous instructions", in some languages
     (
         _DROP,
-        rf"\b{_UNASKED}(?:ignore|disregard|forget|override|bypass)(?: \w+){{0,3}}? {_EARLIER}(?: \w+){{0,2}}?"
-        rf" {_RULES}\b",
+        rf"\b{_UNASKED}(?:ignore|disregard|forget|override|bypass)(?: (?!our\b|my\b)\w+){{0,3}}? {_EARLIER}"
+        rf"(?: \w+){{0,2}}? {_RULES}\b(?! (?:regarding|concerning|issued by|of \d|(?:in|of) (?:our|my))\b)",
     ),
     (
         _DROP,
@@ -206,7 +206,7 @@ _PATTERNS: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("from now on", "henceforth"),
         rf"\b(?:from now on|henceforth),? (?:you (?:will|must|shall|are to|only|always) )?(?:always |only )?{_REPLY}\b"
-        rf"[^.!?:]{{0,80}}?(?: with (?:the (?:words?|phrase|number)\b(?! of)|{_TOLD})|: ?{_TOLD}"
+        rf"[^.!?:]{{0,80}}?(?: with (?:the (?:words?|phrase|number)\b(?! of)|{_TOLD})|: ?{_ONE_THING}"
         r"| (?:every|all|any) (?:questions?|quer(?:y|ies)) (?:with|as)\b)",
     ),
     (("system ",), r"\bsystem (?:prompt|override) ?[:=]"),

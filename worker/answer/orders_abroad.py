@@ -20,7 +20,8 @@ _POLITE = (
 """What stands before the verb of an order, if anything: please, now, and."""
 _BEHIND_ONE = "|".join(rf"(?<=\b{word} )" for word in _POLITE)
 _LEAD = rf"(?<!\w)(?<!\w['\u2019-])(?:(?<!\w )|{_BEHIND_ONE})"
-_NOT = r" (?:nicht|nie|niemals|niet|nooit|inte|ikke|aldrig|aldri|pas|jamais)\b"
+_NOT = r" (?:nicht|nie|niemals|niet|nooit|inte|ikke|aldrig|aldri|pas|jamais|unsere?n?|nos|onze|nuestras|nostre)\b"
+"""And "our": a letter takes back what its writer wrote."""
 _GAP = rf"(?:(?!{_NOT})[^.!?]){{0,30}}?"
 _NOT_BEHIND = rf"(?!\w*(?: \w+)?{_NOT})"
 
