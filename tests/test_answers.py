@@ -338,6 +338,15 @@ def test_text_without_full_stops_is_cut_into_quotes():
     assert len(candidates_of("| a | b |\n" * 2000, 0)) == MAX_CANDIDATES
 
 
+def test_an_endless_sentence_is_cut_where_it_pauses():
+    """A deed has no stops for a page, but commas."""
+    clause = "and the said lessee doth hereby covenant with the said lessor to keep the same in good repair, "
+    text = clause * 20
+    pieces = [text[c.start : c.end] for c in candidates_of(text, 0)]
+    assert len(pieces) > 1
+    assert all(piece.startswith("and the said lessee") and piece.endswith("repair,") for piece in pieces)
+
+
 def test_boxes_are_merged_by_line():
     """Words of one line become one box, lines stay apart."""
     _, point = page("one two three\nfour five")

@@ -107,3 +107,35 @@ def test_a_field_of_another_thing_is_not_quoted_for_it(question):
     found = Found(PERMIT, "", candidates_of(PERMIT, 0))
     look(asked, Matcher(asked.plan), found, ())
     assert fields_asked(asked, [found]) == []
+
+
+CONSENT = "Participant no.: 03-117\nName of participant: Walter Nkemelu\nDate of birth: 11 October 1974\n"
+CONSENT += "Place of death: Hull\nConsent taken by: Imogen Pratt\nDate: 21 September 2022"
+
+
+@pytest.mark.parametrize(
+    ("question", "quote"),
+    [
+        ("When was participant 03-117 born?", "Date of birth: 11 October 1974"),
+        ("Where did Walter Nkemelu die?", "Place of death: Hull"),
+        ("date of 03-117's consent", "Date: 21 September 2022"),
+    ],
+)
+def test_what_forms_call_birth_and_death_is_what_people_ask_for(question, quote):
+    """ "When" and "where" stand for the date and the place that a label has."""
+    answer = ExtractiveAnswerer(BagEmbedder()).answer(question, [page(CONSENT, question=question)])
+    assert [one.quote for one in answer.citations] == [quote]
+
+
+def test_a_form_that_only_tells_of_somebody_is_not_theirs():
+    """The merchant's statement says whom he dismissed; its occupation is the merchant's."""
+    text = "Statement of: Graham Tolhurst\nOccupation: Plumber's merchant\n\nI am the tenant of Unit 7. "
+    text += "I know Jorgen Tamm: he worked for me until Christmas, when I dismissed him for lateness."
+    for question, lines in [
+        ("What is Graham Tolhurst's occupation?", ["Occupation: Plumber's merchant"]),
+        ("What is Jorgen Tamm's occupation?", []),
+    ]:
+        asked = read_question(question)
+        found = Found(text, "statement.pdf", candidates_of(text, 0))
+        look(asked, Matcher(asked.plan), found, ())
+        assert [text[c.start : c.end] for c in fields_asked(asked, [found])] == lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.answer.asking import Kind, Role, read_question
+from worker.answer.asking import Kind, Role, read_over, read_question
 from worker.answer.kinds import spans_of
 
 
@@ -137,3 +137,18 @@ def test_a_span_of_years_is_no_identifier(span, years):
     assert [question.plan.terms[n].form for n in question.numbers(Role.NAME)] == years
     assert question.spans is bool(years)
     assert Role.IDENTIFIER in read_question(question.text, spelled_spans=True).roles
+
+
+def test_a_span_of_years_that_stands_so_is_no_look_up():
+    """Who asks for "actual rent in 2022-23" wants the sum, and not each place that has the years."""
+    text = "Rent in 2022-23 was more than in 2021-22."
+    for question, lookup in [("actual rent in 2022-23", False), ("1986-114", True)]:
+        assert read_over(question, [text]).lookup is lookup
+    assert Role.IDENTIFIER in read_over("actual rent in 2022-23", [text]).roles
+
+
+def test_the_letter_of_a_genitive_is_not_asked_for():
+    """No page has a word "s"."""
+    question = read_question("When was 03-117's consent taken?")
+    asked = [question.plan.terms[n].form for n in question.numbers(Role.CONTENT, Role.NAME, Role.IDENTIFIER)]
+    assert asked == ["03117", "consent", "taken"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from index.dates import dates_named
 from index.flat import flat
@@ -225,6 +225,8 @@ def read_question(text: str, *, spelled_spans: bool = False) -> Question:
             roles[token.form] = Role.NAME  # a page that does not have the date, however it writes it, tells of another
         elif token.end <= whole_until or any(part.start <= token.start < part.end for part in (*parts, *dates)):
             roles.setdefault(token.form, Role.PART)
+        elif raw == "s" and text[token.start - 1] in "'’":
+            roles.setdefault(token.form, Role.PART)  # of "BP-2017's"
         elif token.identifier and _is_identifier(raw):
             roles[token.form] = Role.IDENTIFIER
             whole_until = token.end
@@ -268,7 +270,7 @@ def read_over(text: str, texts: Sequence[str]) -> Question:
         summaries = matcher_of(spelled.plan).summaries(texts)
         there = {n for summary in summaries for n, quality in summary.terms.items() if quality >= SHAPE_QUALITY}
         if there.issuperset(spelled.numbers(Role.IDENTIFIER)):
-            return spelled
+            return replace(spelled, lookup=asked.lookup)  # "rent in 2022-23" asks for more than where the years stand
     return asked
 
 

@@ -35,7 +35,7 @@ _NAME = 2
 _FORM_ROWS = 12
 """Rows of a table that are looked at to tell a form from a list."""
 _WORD = re.compile(r"\S+")
-_BREAK = re.compile(r";\s+|\n\s*")
+_BREAK, _PAUSE = re.compile(r";\s+|\n\s*"), re.compile(r",\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,13 +213,14 @@ def _pieces(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         if len(words) <= MAX_WORDS or text.startswith("|", begin):
             yield begin, stop
             continue
-        cuts = {m.end() for m in _BREAK.finditer(text, begin, stop)}
+        cuts, pauses = ({m.end() for m in one.finditer(text, begin, stop)} for one in (_BREAK, _PAUSE))
         at = 0
         while at < len(words):
             last = min(at + MAX_WORDS, len(words)) - 1
             if last < len(words) - 1:
-                inside = [i for i in range(at + MAX_WORDS // 3, last + 1) if words[i + 1][0] in cuts]
-                last = inside[-1] if inside else last
+                inside = range(at + MAX_WORDS // 3, last + 1)
+                ends = ([i for i in inside if words[i + 1][0] in places] for places in (cuts, pauses))
+                last = next((found[-1] for found in ends if found), last)
             yield words[at][0], words[last][1]
             at = last + 1
 

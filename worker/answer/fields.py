@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from index.fuzzy import SHAPE_QUALITY
-from index.words import STOPWORDS, stem, tokens
+from index.words import STOPWORDS, fold, stem, tokens
 from worker.answer.asking import Kind, Question, Role
 from worker.answer.candidates import Candidate, label_end
 from worker.answer.features import Found
@@ -21,7 +21,13 @@ _ENDING = 2
 """Letters that two words of one root may differ by behind it: "own" and "owner", "inspect" and "inspector"."""
 _SHORT_ENDINGS = frozenset({"e", "s", "ed", "ee", "en", "er", "es", "or", "um"})
 """Of a root of three letters: "ref" is not "refuse"."""
+_NOUNS = {(stem("born"), stem("birth")), (stem("died"), stem("death"))}
+"""Who asks when somebody was born or died, and what forms have for that."""
+_OF_KIND = {Kind.DATE: (stem("date"), stem("day")), Kind.PLACE: (stem("place"),)}
+"""Words of a label that "when" and "where" stand for: "When was it inspected?" has "Date of inspection"."""
 _ROOT = 3
+_WORDS = 10
+"""Of a title or a field that names somebody; sentences have more."""
 _READ = 500
 """Characters of a line that are looked at: what stands in a field is short."""
 
@@ -40,7 +46,11 @@ def fields_asked(question: Question, found: Sequence[Found]) -> list[Candidate]:
     focus = None if question.focus in question.told else question.focus
     lines: list[tuple[int, Candidate]] = []
     for page in found:
-        if not page.candidates or any(page.on_page[n] < SHAPE_QUALITY for n in named):
+        if (
+            not page.candidates
+            or any(page.on_page[n] < SHAPE_QUALITY for n in named)
+            or _is_only_told_of(question, page)
+        ):
             continue
         lacking = {n for n in content if not page.on_page[n]}
         for line in page.candidates:
@@ -49,6 +59,7 @@ def fields_asked(question: Question, found: Sequence[Found]) -> list[Candidate]:
             text = page.text[line.start : min(line.end, line.start + _READ)]
             value = label_end(text, framed=line.framed)
             label = [stem(t.form) for t in tokens(text[:value]) if t.form not in STOPWORDS]
+            label = [word for word in label if word not in _OF_KIND.get(question.kind, "")]
             met = {n for n, asked in stems.items() if any(_akin(asked, word) for word in label)}
             asked_for = label and lacking <= met and all(any(_akin(stems[n], word) for n in met) for word in label)
             asked_for = asked_for and not met.issuperset(named)  # "GP: Dr Li" is of somebody, whom another word names
@@ -63,6 +74,17 @@ def fields_asked(question: Question, found: Sequence[Found]) -> list[Candidate]:
     return [line for met, line in lines if met == most]
 
 
+def _is_only_told_of(question: Question, page: Found) -> bool:
+    """Whether the form is another's: whom the question names stands in the sentences below it and nowhere else."""
+    text = fold(question.text)
+    forms = {n: question.plan.terms[n].form for n in question.numbers(Role.NAME)}
+    names = [n for n, form in forms.items() if form.isalpha() and f"the {form}" not in text]  # "the Lindqvist wall"
+    there = [c for c in page.candidates if (page.qualities[c.order, names] >= SHAPE_QUALITY).any()]
+    in_title = (page.in_title[names] >= SHAPE_QUALITY).any()
+    told = all(not c.is_row and len(page.text[c.start : c.end].split()) > _WORDS for c in there)
+    return bool(there) and told and not in_title
+
+
 def _is_known(question: Question, value: str) -> bool:
     """Whether the question says it all itself: "Permit: BP-2017-00977" tells nothing about BP-2017-00977."""
     asked = {term.form for term in question.plan.terms}
@@ -73,7 +95,7 @@ def _akin(one: str, other: str) -> bool:
     """Whether two stems are of one root."""
     short, long = sorted((one, other), key=len)
     if one == other or len(short) < _ROOT or not long.startswith(short):
-        return one == other
+        return one == other or (one, other) in _NOUNS
     ending = long[len(short) :]
     return ending in _SHORT_ENDINGS if len(short) == _ROOT else len(ending) <= _ENDING
 

@@ -158,7 +158,19 @@ def _there(question: Question, found: Found, rows: Sequence[Candidate]) -> np.nd
         elif above.any() and any(stem(token.form) in asked for token in tokens(_label(found, row))):
             there[number] |= above
         goes_on = title
+    for number in question.numbers(Role.NAME):
+        form = question.plan.terms[number].form
+        if form.isdigit() and there[:, number].any():
+            keyed = np.array([_is_key(found, row, form, asked) for row in rows])
+            there[:, number] &= keyed | ~keyed.any()
     return there
+
+
+def _is_key(found: Found, row: Candidate, number: str, asked: set[str]) -> bool:
+    """Whether a row is called by this number: of "flat 35" the row with 35 below "Flat", and not 35 per cent."""
+    if row.header is None or row.is_heading or cells_of(found.text[row.start : row.end])[0] != number:
+        return False
+    return any(stem(token.form) in asked for token in tokens(cells_of(found.text[slice(*row.header)])[0]))
 
 
 def _is_title(found: Found, row: Candidate) -> bool:
