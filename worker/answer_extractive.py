@@ -30,6 +30,7 @@ from worker.answer.candidates import Candidate, candidates_of
 from worker.answer.fields import SURE, fields_asked
 from worker.answer.lookup import look_up
 from worker.answer.quoting import NOT_FOUND, cite, each_once, introduced, without_copies, wording
+from worker.answer.series import tells_of_sisters
 from worker.answer.vectors import Vectors
 
 Pages = Sequence[tuple[Hit, PagePoint]]
@@ -152,7 +153,7 @@ class ExtractiveAnswerer:
             title = " ".join({hit.labels.filename, *hit.labels.paths})
             found.append(features.Found(page.text, title, candidates, hit.score - best, compared=bool(hit.sentences)))
             features.look(asked, matcher, found[-1], hit.sentences)
-            if not features.has_all_that_must_be(asked, found[-1]):
+            if not features.has_all_that_must_be(asked, found[-1]) or tells_of_sisters(asked, found[-1]):
                 found[-1].candidates = []
             rows.bar_unnamed(asked, found[-1])
             records.bar_unnamed(asked, found[-1])
