@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from index.matching import matcher_of
-from tests.answers_kit import page
+from tests.answers_kit import BagEmbedder, page
 from worker.answer.asking import read_question
 from worker.answer.candidates import candidates_of
 from worker.answer.features import Found, look
 from worker.answer.rows import bar_unnamed
 from worker.answer.series import tells_of_sisters
+from worker.answer_extractive import ExtractiveAnswerer
 
 ARMS = "# Trial LUMEN-3, version 2.1\n\n| Arm | Treatment |\n| --- | --- |\n| A | Torvadine |\n| C | Placebo |"
 REPORT = "Condition report\n\nProperty: Aldous House, stair core B\n\nThe contractor sold 30 doors to flat 9 in 1994."
@@ -57,6 +58,15 @@ def test_a_page_that_has_sisters_alone_is_no_source(question, text):
 def test_a_page_with_the_thing_itself_or_without_its_series_stays(question, text):
     """What is asked about stands there, or nothing of its kind does."""
     assert not tells_of_sisters(read_question(question), _found(question, text))
+
+
+def test_the_answer_to_a_thing_of_which_only_sisters_are_known_is_not_found():
+    """Where the thing itself is asked for, its line is quoted."""
+    text = "Condition report on stair core B\n\nInspected by: Tomasz Wieczorek"
+    for core, quotes in [("B", ["Inspected by: Tomasz Wieczorek"]), ("D", [])]:
+        question = f"Who inspected stair core {core}?"
+        answer = ExtractiveAnswerer(BagEmbedder()).answer(question, [page(text, question=question)])
+        assert [one.quote for one in answer.citations] == quotes
 
 
 def test_a_row_is_called_by_its_number_below_the_columns_name():

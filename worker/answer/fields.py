@@ -27,7 +27,7 @@ _OF_KIND = {Kind.DATE: (stem("date"), stem("day")), Kind.PLACE: (stem("place"),)
 """Words of a label that "when" and "where" stand for: "When was it inspected?" has "Date of inspection"."""
 _ROOT = 3
 _WORDS = 10
-"""Of a title or a field that names somebody; sentences have more."""
+"""Of a field with somebody's name; sentences have more."""
 _READ = 500
 """Characters of a line that are looked at: what stands in a field is short."""
 
@@ -81,8 +81,13 @@ def _is_only_told_of(question: Question, page: Found) -> bool:
     names = [n for n, form in forms.items() if form.isalpha() and f"the {form}" not in text]  # "the Lindqvist wall"
     there = [c for c in page.candidates if (page.qualities[c.order, names] >= SHAPE_QUALITY).any()]
     in_title = (page.in_title[names] >= SHAPE_QUALITY).any()
-    told = all(not c.is_row and len(page.text[c.start : c.end].split()) > _WORDS for c in there)
+    told = all(not c.is_row and _is_sentence(page.text[c.start : c.end]) for c in there)
     return bool(there) and told and not in_title
+
+
+def _is_sentence(text: str) -> bool:
+    """And neither a title nor a field that names somebody."""
+    return len(text.split()) > _WORDS and text.rstrip("\"'”’) ").endswith((".", "!", "?"))
 
 
 def _is_known(question: Question, value: str) -> bool:
