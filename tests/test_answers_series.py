@@ -27,6 +27,7 @@ DAMP = (
         ("And arm E? (What do patients in arm A get?)", ARMS),
         ("How many patients are planned for LUMEN-2?", ARMS),
         ("Who inspected stair core A?", REPORT),
+        ("Who inspected stair core A?", f"{REPORT} A window was open."),
         ("Who lives in flat 12?", REPORT),
     ],
 )
@@ -41,6 +42,7 @@ def test_a_page_that_has_sisters_alone_is_no_source(question, text):
         ("what do patients in arm C get", ARMS),
         ("How many patients are planned for LUMEN-3?", ARMS),
         ("Who inspected stair core B?", REPORT),
+        ("Who inspected stair core A?", f"{REPORT} A window of core C was open, two of A."),
         ("Who lives in flat 9?", REPORT),
         ("Who lives in flat 30?", REPORT),  # the number is there: it may stand in a column
         ("Who sold 12 doors to the council?", REPORT),  # a count

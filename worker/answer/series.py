@@ -54,7 +54,8 @@ def _named(text: str) -> tuple[tuple[str, str, str], ...]:
 def _has(text: str, noun: str, tie: str, which: str) -> bool:
     """Whether it stands there in any form: a letter by itself will do, and "third", "III" and "1-5" for 3."""
     if which.isalpha():
-        return re.search(rf"\b(?i:{noun})[ -]?{which}\b" if tie == "-" else rf"\b{which}\b", text) is not None
+        alone = r"\bA\b(?! [a-z])" if which == "A" else rf"\b{which}\b"  # not the article
+        return re.search(rf"\b(?i:{noun})[ -]?{which}\b" + (f"|{alone}" if tie == " " else ""), text) is not None
     number = int(which)
     forms = [rf"(?<!\d)0*{number}(?!\d)"]
     forms += [rf"\b(?i:{names[number - 1]})\b" for names in (_CARDINALS, _ORDINALS) if number <= len(names)]
