@@ -119,6 +119,7 @@ CONSENT += "Place of death: Hull\nConsent taken by: Imogen Pratt\nDate: 21 Septe
         ("When was participant 03-117 born?", "Date of birth: 11 October 1974"),
         ("Where did Walter Nkemelu die?", "Place of death: Hull"),
         ("date of 03-117's consent", "Date: 21 September 2022"),
+        ("What date has the consent of 03-117?", "Date: 21 September 2022"),
     ],
 )
 def test_what_forms_call_birth_and_death_is_what_people_ask_for(question, quote):

@@ -59,7 +59,7 @@ def fields_asked(question: Question, found: Sequence[Found]) -> list[Candidate]:
             text = page.text[line.start : min(line.end, line.start + _READ)]
             value = label_end(text, framed=line.framed)
             label = [stem(t.form) for t in tokens(text[:value]) if t.form not in STOPWORDS]
-            label = [word for word in label if word not in _OF_KIND.get(question.kind, "")]
+            label = [word for word in label if word in stems.values() or word not in _OF_KIND.get(question.kind, ())]
             met = {n for n, asked in stems.items() if any(_akin(asked, word) for word in label)}
             asked_for = label and lacking <= met and all(any(_akin(stems[n], word) for n in met) for word in label)
             asked_for = asked_for and not met.issuperset(named)  # "GP: Dr Li" is of somebody, whom another word names
